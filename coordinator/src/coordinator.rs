@@ -1,0 +1,172 @@
+//! The coordinator actor: core's state machine behind one mailbox.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use shoal_core::control::{Control, Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
+use shoal_core::report::JobStatus;
+use shoal_core::spec::v1alpha1::ShoalJob;
+use shoal_core::{AttemptId, Failure, JobUid, Reason, WorkerId};
+use shoal_wire::proto::{HeadMessage, Shutdown, head_message};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::effects::Interpreter;
+use crate::links::{Link, Links};
+
+/// How often time passes for the machine: a fraction of the shortest pause that it waits for.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What callers wait for.
+pub(crate) type Answer = oneshot::Sender<Result<JobStatus, Failure>>;
+
+/// What the coordinator is told.
+pub(crate) enum Message {
+    /// Something has happened. The permit keeps the number of waiting events bounded.
+    Event(Event, Option<OwnedSemaphorePermit>),
+    /// A job is submitted.
+    Submit { spec: Arc<ShoalJob>, options: SubmitOptions, answer: Answer },
+    /// A job is cancelled.
+    Cancel { name: String, answer: Answer },
+    /// A worker opened a stream.
+    Join { worker: WorkerInfo, link: Link, answer: oneshot::Sender<Result<(), Failure>> },
+    /// Somebody wants to look at the machine.
+    Look(Box<dyn FnOnce(&Control, u64) + Send>),
+    /// Records are stored; this waited for them.
+    Stored(Vec<Effect>),
+    /// Tell all workers to end.
+    EndWorkers,
+}
+
+/// The actor; its state is made before it starts.
+pub(crate) struct Coordinator;
+
+/// The machine and what its effects reach.
+pub(crate) struct State {
+    pub(crate) control: Control,
+    pub(crate) links: Links,
+    pub(crate) interpreter: Interpreter,
+    pub(crate) replies: HashMap<ReplyId, Answer>,
+    pub(crate) next_reply: u64,
+}
+
+/// What the actor starts from.
+pub(crate) struct Start {
+    pub(crate) control: Control,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) interpreter: Interpreter,
+}
+
+impl Actor for Coordinator {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Start;
+
+    async fn pre_start(&self, myself: ActorRef<Message>, start: Start) -> Result<State, ActorProcessingErr> {
+        let Start { control, effects, interpreter } = start;
+        let mut state = State { control, links: Links::default(), interpreter, replies: HashMap::new(), next_reply: 0 };
+        state.interpret(&myself, effects);
+        myself.send_interval(TICK, || Message::Event(Event::Tick, None));
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Event(event, permit) => {
+                state.handle(&myself, event);
+                drop(permit);
+            }
+            Message::Submit { spec, options, answer } => {
+                let reply = state.expect_reply(answer);
+                let uid = JobUid(uuid::Uuid::now_v7());
+                state.handle(&myself, Event::Submit { uid, spec, options, reply });
+            }
+            Message::Cancel { name, answer } => {
+                let reply = state.expect_reply(answer);
+                state.handle(&myself, Event::Cancel { name, reply });
+            }
+            Message::Join { worker, link, answer } => {
+                let joined = state.join(&myself, worker, link);
+                let _ = answer.send(joined);
+            }
+            Message::Look(look) => look(&state.control, now_ms()),
+            Message::Stored(effects) => state.interpret(&myself, effects),
+            Message::EndWorkers => {
+                state.links.send_all(&HeadMessage { message: Some(head_message::Message::Shutdown(Shutdown {})) })
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn handle(&mut self, myself: &ActorRef<Message>, event: Event) {
+        let effects = self.control.handle(event, now_ms());
+        self.interpret(myself, effects);
+    }
+
+    fn expect_reply(&mut self, answer: Answer) -> ReplyId {
+        self.next_reply += 1;
+        let reply = ReplyId(self.next_reply);
+        self.replies.insert(reply, answer);
+        reply
+    }
+
+    fn join(&mut self, myself: &ActorRef<Message>, worker: WorkerInfo, link: Link) -> Result<(), Failure> {
+        if self.links.is_held_by_another(&worker.id, &worker.instance) {
+            return Err(Failure::new(
+                Reason::NotPossible,
+                format!("a worker called `{}` is connected already", worker.id),
+            )
+            .next("give each worker a name of its own with `--name`"));
+        }
+        self.links.open(worker.id.clone(), link);
+        self.handle(myself, Event::WorkerJoined { worker });
+        Ok(())
+    }
+}
+
+/// The one place where the head reads the clock.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Looks at the machine from outside.
+///
+/// # Errors
+/// [`Reason::HeadUnreachable`] once the coordinator has stopped.
+pub(crate) async fn look<T: Send + 'static>(
+    coordinator: &ActorRef<Message>,
+    view: impl FnOnce(&Control, u64) -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let (sender, receiver) = oneshot::channel();
+    let look = Message::Look(Box::new(move |control, now_ms| {
+        let _ = sender.send(view(control, now_ms));
+    }));
+    coordinator.send_message(look).map_err(|_| stopped())?;
+    receiver.await.map_err(|_| stopped())
+}
+
+/// The coordinator has stopped: its journal failed, or the head is being shut down.
+pub(crate) fn stopped() -> Failure {
+    Failure::new(Reason::HeadUnreachable, "the head has stopped").next("look at the head's log, and start it again")
+}
+
+/// What a worker's stream is about.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerKey {
+    pub(crate) id: WorkerId,
+    pub(crate) instance: String,
+}
+
+/// Attempts from their written form; what is none is left out.
+pub(crate) fn parse_attempts(texts: &[String]) -> Vec<AttemptId> {
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
+}

@@ -1,0 +1,23 @@
+//! The head: the actors around the control state machine, its journal, and the door that workers come in by.
+//!
+//! Knows no job kind by name and links no query engine: kinds and the publisher come in as trait objects.
+//!
+//! ```text
+//!   REST, command line --> Head --event--> Coordinator (ractor actor around core's Control)
+//!   workers --gRPC stream--> Membership --event-->  |
+//!                                                   +--effects--> journal writer, worker links, facts, commits
+//! ```
+
+mod coordinator;
+mod effects;
+mod head;
+mod journal_writer;
+mod links;
+pub mod local_paths;
+mod membership;
+mod metrics;
+mod redb_journal;
+
+pub use head::{Head, HeadConfig};
+pub use local_paths::LocalPaths;
+pub use redb_journal::RedbJournal;

@@ -1,0 +1,54 @@
+//! The open streams to workers.
+
+use std::collections::HashMap;
+
+use shoal_core::WorkerId;
+use shoal_wire::proto::HeadMessage;
+use tokio::sync::mpsc;
+
+/// Messages that wait for one worker: an assignment and a cancellation per slot, and some releases. A worker that lets
+/// more pile up does not read, and is cut off.
+pub(crate) const LINK_QUEUE_MAX: usize = 4_096;
+
+/// A stream to a worker.
+pub(crate) struct Link {
+    pub(crate) instance: String,
+    pub(crate) sender: mpsc::Sender<HeadMessage>,
+}
+
+/// The open streams by worker. A message to a worker without a stream is dropped: the machine learns of it by silence,
+/// or from the first heartbeat after the worker came back.
+#[derive(Default)]
+pub(crate) struct Links(HashMap<WorkerId, Link>);
+
+impl Links {
+    pub(crate) fn open(&mut self, worker: WorkerId, link: Link) {
+        self.0.insert(worker, link);
+    }
+
+    pub(crate) fn close(&mut self, worker: &WorkerId, instance: &str) {
+        if self.0.get(worker).is_some_and(|link| link.instance == instance) {
+            self.0.remove(worker);
+        }
+    }
+
+    /// Whether another process holds that name and its stream is open.
+    pub(crate) fn is_held_by_another(&self, worker: &WorkerId, instance: &str) -> bool {
+        self.0.get(worker).is_some_and(|link| link.instance != instance && !link.sender.is_closed())
+    }
+
+    pub(crate) fn send(&mut self, worker: &WorkerId, message: HeadMessage) {
+        let Some(link) = self.0.get(worker) else { return };
+        if let Err(error) = link.sender.try_send(message) {
+            tracing::warn!(%worker, %error, "the stream to a worker is closed");
+            self.0.remove(worker);
+        }
+    }
+
+    pub(crate) fn send_all(&mut self, message: &HeadMessage) {
+        let workers: Vec<WorkerId> = self.0.keys().cloned().collect();
+        for worker in workers {
+            self.send(&worker, message.clone());
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The door that workers come in by: one gRPC stream each.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message as _;
+use ractor::ActorRef;
+use shoal_core::control::{Event, WorkerInfo};
+use shoal_core::{Failure, Reason, WorkerId, limits};
+use shoal_wire::failure::to_status;
+use shoal_wire::proto::membership_server::Membership;
+use shoal_wire::proto::{
+    AttemptFinished, HeadMessage, Register, Welcome, WorkerMessage, attempt_finished, head_message, worker_message,
+};
+use shoal_wire::{WIRE_VERSION, WIRE_VERSION_OLDEST, json};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::coordinator::{Message, WorkerKey, parse_attempts, stopped};
+use crate::links::{LINK_QUEUE_MAX, Link};
+use crate::metrics::HeadMetrics;
+
+/// A worker that opened a stream and says nothing holds a connection for no use.
+const REGISTER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The service; one per head.
+pub(crate) struct MembershipService {
+    pub(crate) coordinator: ActorRef<Message>,
+    pub(crate) admission: Arc<Semaphore>,
+    pub(crate) metrics: HeadMetrics,
+    pub(crate) epoch: u64,
+}
+
+type HeadStream = Pin<Box<dyn Stream<Item = Result<HeadMessage, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Membership for MembershipService {
+    type JoinStream = HeadStream;
+
+    async fn join(&self, request: Request<Streaming<WorkerMessage>>) -> Result<Response<HeadStream>, Status> {
+        let mut incoming = request.into_inner();
+        let first = tokio::time::timeout(REGISTER_TIMEOUT, incoming.message())
+            .await
+            .map_err(|_| Status::deadline_exceeded("the worker did not register"))??;
+        let Some(worker_message::Message::Register(register)) = first.and_then(|message| message.message) else {
+            return Err(Status::invalid_argument("the first message of a worker must be its registration"));
+        };
+        let (sender, receiver) = mpsc::channel(LINK_QUEUE_MAX);
+        match self.admit(&register, sender.clone()).await {
+            Ok(key) => {
+                tokio::spawn(
+                    Incoming {
+                        key,
+                        coordinator: self.coordinator.clone(),
+                        admission: self.admission.clone(),
+                        metrics: self.metrics.clone(),
+                    }
+                    .run(incoming),
+                );
+            }
+            Err(failure) => {
+                tracing::warn!(worker = %register.worker_id, %failure, "a worker was refused");
+                let refused = shoal_wire::proto::Refused {
+                    failure_json: json::encode(&failure).map_err(|failure| to_status(&failure))?,
+                };
+                let _ = sender.send(HeadMessage { message: Some(head_message::Message::Refused(refused)) }).await;
+            }
+        }
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver).map(Ok))))
+    }
+}
+
+impl MembershipService {
+    async fn admit(&self, register: &Register, sender: mpsc::Sender<HeadMessage>) -> Result<WorkerKey, Failure> {
+        check_version(register)?;
+        let worker = WorkerInfo {
+            id: WorkerId(register.worker_id.clone()),
+            instance: register.instance.clone(),
+            flight_url: register.flight_url.clone(),
+            slots: register.slots,
+        };
+        let key = WorkerKey { id: worker.id.clone(), instance: worker.instance.clone() };
+        // The welcome is the first message on the stream: nothing can be assigned before the link is open.
+        let welcome =
+            Welcome { epoch: self.epoch, heartbeat_interval_ms: limits::HEARTBEAT_INTERVAL.as_millis() as u64 };
+        sender
+            .send(HeadMessage { message: Some(head_message::Message::Welcome(welcome)) })
+            .await
+            .map_err(|_| Failure::new(Reason::WorkerLost, "the worker hung up while it registered"))?;
+        let (answer, joined) = oneshot::channel();
+        let link = Link { instance: key.instance.clone(), sender };
+        self.coordinator.send_message(Message::Join { worker, link, answer }).map_err(|_| stopped())?;
+        joined.await.map_err(|_| stopped())??;
+        tracing::info!(worker = %key.id, slots = register.slots, build = %register.build, "a worker joined");
+        Ok(key)
+    }
+}
+
+fn check_version(register: &Register) -> Result<(), Failure> {
+    if (WIRE_VERSION_OLDEST..=WIRE_VERSION).contains(&register.wire_version) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Reason::IncompatibleVersion,
+        format!(
+            "worker `{}` speaks wire version {}; this head takes {WIRE_VERSION_OLDEST} to {WIRE_VERSION}",
+            register.worker_id, register.wire_version
+        ),
+    )
+    .next("run the same version of shoal in the whole cluster"))
+}
+
+/// Turns what a worker says into events, as fast as the coordinator takes them.
+struct Incoming {
+    key: WorkerKey,
+    coordinator: ActorRef<Message>,
+    admission: Arc<Semaphore>,
+    metrics: HeadMetrics,
+}
+
+impl Incoming {
+    async fn run(self, mut incoming: Streaming<WorkerMessage>) {
+        loop {
+            match incoming.message().await {
+                Ok(Some(message)) => {
+                    self.metrics.received_bytes.inc_by(message.encoded_len() as u64);
+                    if let Some(event) = self.event(message)
+                        && self.send(event).await.is_err()
+                    {
+                        return;
+                    }
+                }
+                // The worker ended the stream in good order: it is gone for good.
+                Ok(None) => {
+                    let WorkerKey { id, instance } = self.key.clone();
+                    let failure = Failure::new(Reason::WorkerLost, format!("worker `{id}` left"));
+                    let _ = self.send(Event::WorkerLeft { worker: id, instance, failure }).await;
+                    return;
+                }
+                // A broken stream may be taken up again; if not, silence will tell.
+                Err(status) => {
+                    tracing::info!(worker = %self.key.id, %status, "the stream of a worker broke");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn send(&self, event: Event) -> Result<(), Failure> {
+        let permit = self.admission.clone().acquire_owned().await.map_err(|_| stopped())?;
+        self.coordinator.send_message(Message::Event(event, Some(permit))).map_err(|_| stopped())
+    }
+
+    fn event(&self, message: WorkerMessage) -> Option<Event> {
+        let WorkerKey { id: worker, instance } = self.key.clone();
+        match message.message? {
+            worker_message::Message::Register(_) => None,
+            worker_message::Message::Heartbeat(heartbeat) => Some(Event::Heartbeat {
+                worker,
+                instance,
+                running: parse_attempts(&heartbeat.running),
+                peak_memory_bytes: heartbeat.peak_memory_bytes,
+            }),
+            worker_message::Message::AttemptFinished(AttemptFinished { attempt, result }) => {
+                let attempt = attempt.parse().ok()?;
+                let result = match result? {
+                    attempt_finished::Result::OutputJson(bytes) => json::decode(&bytes, "a task's result"),
+                    attempt_finished::Result::FailureJson(bytes) => {
+                        Err(json::decode(&bytes, "a task's failure").unwrap_or_else(|failure| failure))
+                    }
+                };
+                Some(Event::AttemptFinished { worker, instance, attempt, result })
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What the head counts.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use shoal_core::control::Control;
+use shoal_core::journal::Record;
+use shoal_core::{AttemptId, Failure};
+
+/// Bounds of the buckets for waiting times, in seconds.
+const QUEUE_SECONDS: [f64; 9] = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1_800.0];
+
+/// The head's metrics. Counters follow the journal's records; gauges are set when somebody looks.
+#[derive(Clone)]
+pub(crate) struct HeadMetrics {
+    pub(crate) registry: Registry,
+    attempts: IntCounterVec,
+    rows: IntCounterVec,
+    exchanged_bytes: IntCounter,
+    queue_seconds: Histogram,
+    pub(crate) received_bytes: IntCounter,
+    jobs: IntGaugeVec,
+    tasks: IntGaugeVec,
+    slots: IntGaugeVec,
+    workers: IntGaugeVec,
+}
+
+impl HeadMetrics {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        Self::register().map_err(|error| Failure::internal("the head's metrics cannot be registered").because(&error))
+    }
+
+    fn register() -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            registry: Registry::new(),
+            attempts: IntCounterVec::new(
+                Opts::new("shoal_attempts_total", "Attempts by kind, stage and outcome."),
+                &["kind", "stage", "outcome"],
+            )?,
+            rows: IntCounterVec::new(
+                Opts::new("shoal_rows_total", "Rows that kept attempts read and wrote."),
+                &["kind", "stage", "direction"],
+            )?,
+            exchanged_bytes: IntCounter::new(
+                "shoal_exchanged_bytes_total",
+                "Bytes that kept attempts pulled from other workers over Flight.",
+            )?,
+            queue_seconds: Histogram::with_opts(
+                HistogramOpts::new("shoal_task_queue_seconds", "How long tasks waited for a slot.")
+                    .buckets(QUEUE_SECONDS.to_vec()),
+            )?,
+            received_bytes: IntCounter::new("shoal_head_received_bytes_total", "Bytes of messages from workers.")?,
+            jobs: IntGaugeVec::new(Opts::new("shoal_jobs", "Jobs by kind and phase."), &["kind", "phase"])?,
+            tasks: IntGaugeVec::new(
+                Opts::new("shoal_tasks", "Tasks of unfinished jobs by kind, stage and state."),
+                &["kind", "stage", "state"],
+            )?,
+            slots: IntGaugeVec::new(Opts::new("shoal_slots", "Slots of all workers, in all and in use."), &["state"])?,
+            workers: IntGaugeVec::new(Opts::new("shoal_workers", "Workers by state."), &["state"])?,
+        };
+        let collectors: [Box<dyn prometheus::core::Collector>; 9] = [
+            Box::new(metrics.attempts.clone()),
+            Box::new(metrics.rows.clone()),
+            Box::new(metrics.exchanged_bytes.clone()),
+            Box::new(metrics.queue_seconds.clone()),
+            Box::new(metrics.received_bytes.clone()),
+            Box::new(metrics.jobs.clone()),
+            Box::new(metrics.tasks.clone()),
+            Box::new(metrics.slots.clone()),
+            Box::new(metrics.workers.clone()),
+        ];
+        for collector in collectors {
+            metrics.registry.register(collector)?;
+        }
+        Ok(metrics)
+    }
+
+    /// Counts what records say.
+    pub(crate) fn observe(&self, records: &[Record], control: &Control) {
+        let count = |attempt: &AttemptId, outcome: &str| {
+            if let Some((kind, stage)) = control.stage_of(*attempt) {
+                self.attempts.with_label_values(&[kind, stage, outcome]).inc();
+            }
+        };
+        for record in records {
+            match record {
+                Record::AttemptStarted { attempt, queued_ms, .. } => {
+                    count(attempt, "started");
+                    self.queue_seconds.observe(Duration::from_millis(*queued_ms).as_secs_f64());
+                }
+                Record::AttemptFinished { attempt, output, .. } => {
+                    count(attempt, "succeeded");
+                    self.exchanged_bytes.inc_by(output.counters.bytes_fetched);
+                    if let Some((kind, stage)) = control.stage_of(*attempt) {
+                        self.rows.with_label_values(&[kind, stage, "in"]).inc_by(output.counters.rows_in);
+                        self.rows.with_label_values(&[kind, stage, "out"]).inc_by(output.counters.rows_out);
+                    }
+                }
+                Record::AttemptFailed { attempt, .. } => count(attempt, "failed"),
+                Record::Accepted { .. }
+                | Record::Facts { .. }
+                | Record::StagePlanned { .. }
+                | Record::Intent { .. }
+                | Record::Published { .. }
+                | Record::Ended { .. }
+                | Record::Forgotten { .. } => {}
+            }
+        }
+    }
+
+    /// Sets the gauges to what the machine holds now.
+    pub(crate) fn set_gauges(&self, control: &Control, now_ms: u64) {
+        let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for gauges in [&self.jobs, &self.tasks] {
+            gauges.reset();
+        }
+        for job in control.list(now_ms) {
+            self.jobs.with_label_values(&[job.kind.as_str(), &format!("{:?}", job.phase)]).inc();
+        }
+        for (kind, stage, counts) in control.task_counts() {
+            for (state, number) in [("pending", counts.pending), ("running", counts.running), ("done", counts.done)] {
+                self.tasks.with_label_values(&[kind, stage, state]).add(gauge(number));
+            }
+        }
+        let workers = control.workers();
+        self.workers.with_label_values(&["ready"]).set(gauge(workers.len() as u64));
+        self.slots.with_label_values(&["total"]).set(workers.iter().map(|worker| i64::from(worker.slots)).sum());
+        self.slots.with_label_values(&["used"]).set(workers.iter().map(|worker| i64::from(worker.used)).sum());
+    }
+}

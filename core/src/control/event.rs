@@ -1,0 +1,192 @@
+//! What the state machine is told and what it asks for.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::id::{AttemptId, JobUid, WorkerId};
+use crate::job::Job;
+use crate::journal::Record;
+use crate::publish::{CommitIntent, PublishedTable};
+use crate::report::JobStatus;
+use crate::spec::v1alpha1::ShoalJob;
+use crate::task::{Assignment, TaskOutput};
+
+/// Who waits for an answer; the shell that asked knows which caller it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyId(pub u64);
+
+/// How a submission treats a job of the same name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmitOptions {
+    /// Whether a finished job of that name is run again, with the spec given now.
+    pub rerun: bool,
+}
+
+/// A worker as it introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerInfo {
+    /// Its name.
+    pub id: WorkerId,
+    /// Which start of it this is: a restarted process holds nothing of what it held before.
+    pub instance: String,
+    /// Where its Flight server listens.
+    pub flight_url: String,
+    /// Tasks that it runs at the same time.
+    pub slots: u32,
+}
+
+/// What has happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Somebody submits a job. The uid is drawn outside, so that the machine stays deterministic.
+    Submit {
+        /// Uid of the job if it is a new one.
+        uid: JobUid,
+        /// The spec, accepted by its schema.
+        spec: Arc<ShoalJob>,
+        /// How a job of the same name is treated.
+        options: SubmitOptions,
+        /// Who waits for the answer.
+        reply: ReplyId,
+    },
+    /// Somebody cancels a job.
+    Cancel {
+        /// Name of the job.
+        name: String,
+        /// Who waits for the answer.
+        reply: ReplyId,
+    },
+    /// A job's facts are there.
+    FactsGathered {
+        /// The job.
+        job: JobUid,
+        /// The facts, or what is wrong with the input.
+        result: Result<Value, Failure>,
+    },
+    /// A worker registered, for the first time or after a broken connection.
+    WorkerJoined {
+        /// The worker.
+        worker: WorkerInfo,
+    },
+    /// A worker is gone for good: it said so, or its process ended.
+    WorkerLeft {
+        /// The worker.
+        worker: WorkerId,
+        /// Which start of it.
+        instance: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// A worker lives.
+    Heartbeat {
+        /// The worker.
+        worker: WorkerId,
+        /// Which start of it.
+        instance: String,
+        /// The attempts that it runs.
+        running: Vec<AttemptId>,
+        /// Highest memory of its process so far.
+        peak_memory_bytes: u64,
+    },
+    /// An attempt ended.
+    AttemptFinished {
+        /// The worker that ran it.
+        worker: WorkerId,
+        /// Which start of it.
+        instance: String,
+        /// The attempt.
+        attempt: AttemptId,
+        /// What came of it.
+        result: Result<TaskOutput, Failure>,
+    },
+    /// A commit was tried.
+    Published {
+        /// The job.
+        job: JobUid,
+        /// The commit, or what kept it from being made.
+        result: Result<PublishedTable, Failure>,
+    },
+    /// A failed job's files are swept.
+    Discarded {
+        /// The job.
+        job: JobUid,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What has to be done, in this order.
+#[derive(Debug)]
+pub enum Effect {
+    /// Store records; carry the rest out only once they are stored. With no records: once all earlier ones are.
+    Persist {
+        /// What to store, all or nothing.
+        records: Vec<Record>,
+        /// What to do then.
+        then: Vec<Effect>,
+    },
+    /// Answer a caller.
+    Reply {
+        /// The caller.
+        to: ReplyId,
+        /// The job's status, or why not.
+        answer: Box<Result<JobStatus, Failure>>,
+    },
+    /// Find out a job's facts.
+    GatherFacts {
+        /// The job.
+        job: Arc<Job>,
+    },
+    /// Hand an attempt to a worker.
+    Assign {
+        /// The worker.
+        worker: WorkerId,
+        /// The attempt and all that it needs.
+        assignment: Box<Assignment>,
+    },
+    /// Tell a worker that an attempt is not wanted any more.
+    CancelAttempt {
+        /// The worker.
+        worker: WorkerId,
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Tell a worker to drop a job's partitions.
+    Release {
+        /// The worker.
+        worker: WorkerId,
+        /// The job.
+        job: JobUid,
+    },
+    /// Close a worker's connection: it was taken out.
+    Disconnect {
+        /// The worker.
+        worker: WorkerId,
+        /// Which start of it.
+        instance: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// Commit.
+    Publish {
+        /// The exact commit.
+        intent: CommitIntent,
+    },
+    /// Sweep what a job's attempts left in its tables' folders.
+    Discard {
+        /// The job.
+        job: JobUid,
+        /// The tables.
+        tables: Vec<String>,
+    },
+}
+
+impl Effect {
+    /// Stores one record, with nothing waiting for it.
+    pub(super) fn persist(record: Record) -> Self {
+        Self::Persist { records: vec![record], then: Vec::new() }
+    }
+}

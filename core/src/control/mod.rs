@@ -1,0 +1,154 @@
+//! The head's brain: a state machine that turns events into effects, without IO, clock or randomness.
+//!
+//! ```text
+//!   Submit -> GatheringFacts -> Running (stage after stage) -> Publishing -> Ended
+//!                   |                 |                            |
+//!                   +------ Ending (attempts cancelled, files swept) -> Ended
+//! ```
+//!
+//! Order is data: what must be stored before it is acted on is an [`Effect::Persist`] with the rest in `then`, so that
+//! "acknowledged before stored" cannot be written by accident.
+
+mod attempts;
+mod ending;
+mod event;
+mod job_state;
+mod placement;
+mod recovery;
+mod stage;
+mod status;
+mod submission;
+#[cfg(test)]
+mod tests;
+mod workers;
+
+use std::collections::BTreeMap;
+
+pub use event::{Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
+pub use status::TaskCounts;
+pub use workers::WorkerStatus;
+
+use crate::id::{JobUid, WorkerId};
+use crate::kind::{Capacity, Kinds, StageOutcome, Step};
+use crate::limits;
+use job_state::{ActiveJob, Entry, JobPhase};
+use stage::StageState;
+use workers::WorkerState;
+
+/// The state of a head: jobs, their tasks, and the workers that run them.
+pub struct Control {
+    kinds: Kinds,
+    jobs: BTreeMap<JobUid, Entry>,
+    /// The latest submission under each name.
+    names: BTreeMap<String, JobUid>,
+    workers: BTreeMap<WorkerId, WorkerState>,
+}
+
+impl Control {
+    /// A head that knows these kinds and nothing else yet.
+    pub fn new(kinds: Kinds) -> Self {
+        Self { kinds, jobs: BTreeMap::new(), names: BTreeMap::new(), workers: BTreeMap::new() }
+    }
+
+    /// Takes one event at the time `now_ms` (milliseconds since 1970-01-01 UTC) and says what has to be done.
+    pub fn handle(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
+        let mut effects = match event {
+            Event::Submit { uid, spec, options, reply } => self.submit(uid, spec, options, reply, now_ms),
+            Event::Cancel { name, reply } => self.cancel(&name, reply, now_ms),
+            Event::FactsGathered { job, result } => self.facts_gathered(job, result, now_ms),
+            Event::WorkerJoined { worker } => self.worker_joined(worker, now_ms),
+            Event::WorkerLeft { worker, instance, failure } => self.worker_left(&worker, &instance, &failure, now_ms),
+            Event::Heartbeat { worker, instance, running, peak_memory_bytes } => {
+                self.heartbeat(&worker, &instance, &running, peak_memory_bytes, now_ms)
+            }
+            Event::AttemptFinished { worker, instance, attempt, result } => {
+                self.attempt_finished(&worker, &instance, attempt, result, now_ms)
+            }
+            Event::Published { job, result } => self.published(job, result, now_ms),
+            Event::Discarded { job } => self.discarded(job, now_ms),
+            Event::Tick => self.tick(now_ms),
+        };
+        effects.extend(self.schedule(now_ms));
+        effects
+    }
+
+    /// What the cluster offers now.
+    pub fn capacity(&self) -> Capacity {
+        let slots: u32 = self.workers.values().map(|worker| worker.info.slots).sum();
+        Capacity { slots: slots.max(1) }
+    }
+
+    fn active_mut(&mut self, uid: JobUid) -> Option<&mut ActiveJob> {
+        self.jobs.get_mut(&uid).and_then(Entry::active_mut)
+    }
+
+    fn facts_gathered(
+        &mut self,
+        uid: JobUid,
+        result: Result<serde_json::Value, crate::Failure>,
+        now_ms: u64,
+    ) -> Vec<Effect> {
+        let Some(active) = self.active_mut(uid) else { return Vec::new() };
+        if !matches!(active.phase, JobPhase::GatheringFacts) {
+            return Vec::new();
+        }
+        match result {
+            Ok(facts) => {
+                active.facts = facts.clone();
+                active.phase = JobPhase::Running;
+                let mut effects = vec![Effect::persist(crate::journal::Record::Facts { job: uid, facts })];
+                effects.extend(self.advance(uid, now_ms));
+                effects
+            }
+            Err(failure) => self.end(uid, failure, now_ms),
+        }
+    }
+
+    /// Asks the job's kind what comes after its finished stages.
+    fn advance(&mut self, uid: JobUid, now_ms: u64) -> Vec<Effect> {
+        let capacity = self.capacity();
+        let Some(active) = self.jobs.get_mut(&uid).and_then(Entry::active_mut) else { return Vec::new() };
+        let done: Vec<StageOutcome> = active.stages.iter().map(StageState::outcome).collect();
+        let planned = self
+            .kinds
+            .get(active.job.work.kind())
+            .and_then(|kind| kind.plan(&active.job, &active.facts, &done, capacity))
+            .and_then(|planned| match &planned.step {
+                Step::Run(stage) if stage.tasks.len() > limits::STAGE_TASKS_MAX => Err(crate::Failure::new(
+                    crate::Reason::InvalidValue,
+                    format!("stage `{}` would have {} tasks", stage.name, stage.tasks.len()),
+                )
+                .next(format!(
+                    "at most {} are possible; make the input's files or the buckets fewer",
+                    limits::STAGE_TASKS_MAX
+                ))),
+                _ => Ok(planned),
+            });
+        match planned {
+            Ok(planned) => {
+                active.notes.extend(planned.notes);
+                match planned.step {
+                    Step::Run(plan) => {
+                        let index = u32::try_from(active.stages.len()).unwrap_or(u32::MAX);
+                        active.stages.push(StageState::new(plan.clone(), active.attempt_base, now_ms));
+                        let record = crate::journal::Record::StagePlanned { job: uid, stage: index, plan };
+                        let nothing_to_do = active.stages.last().is_some_and(StageState::is_done);
+                        let mut effects = vec![Effect::persist(record)];
+                        if nothing_to_do {
+                            effects.extend(self.advance(uid, now_ms));
+                        }
+                        effects
+                    }
+                    Step::Publish(intent) => {
+                        active.phase = JobPhase::Publishing { intent: intent.clone(), tries: 1, retry_at_ms: None };
+                        vec![Effect::Persist {
+                            records: vec![crate::journal::Record::Intent { intent: intent.clone() }],
+                            then: vec![Effect::Publish { intent }],
+                        }]
+                    }
+                }
+            }
+            Err(failure) => self.end(uid, failure, now_ms),
+        }
+    }
+}

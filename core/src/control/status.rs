@@ -1,0 +1,146 @@
+//! What the machine shows of itself.
+
+use super::Control;
+use super::ending::job_not_found;
+use super::job_state::{ActiveJob, Entry, JobPhase};
+use super::stage::StageState;
+use crate::failure::Failure;
+use crate::id::{AttemptId, JobUid};
+use crate::report::{JobStatus, Phase, Progress, Report, StageReport};
+use crate::task::Counters;
+
+/// How many tasks are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskCounts {
+    /// Waiting for a slot, for a pause after a failure to pass, or for partitions.
+    pub pending: u64,
+    /// On a worker.
+    pub running: u64,
+    /// Finished.
+    pub done: u64,
+}
+
+impl Control {
+    /// The latest submission of every job, oldest first.
+    pub fn list(&self, now_ms: u64) -> Vec<JobStatus> {
+        let mut latest: Vec<JobUid> = self.names.values().copied().collect();
+        latest.sort();
+        latest.into_iter().filter_map(|uid| self.status_of(uid, now_ms)).collect()
+    }
+
+    /// The latest submission under a name.
+    ///
+    /// # Errors
+    /// [`crate::Reason::JobNotFound`].
+    pub fn show(&self, name: &str, now_ms: u64) -> Result<JobStatus, Failure> {
+        self.names.get(name).and_then(|uid| self.status_of(*uid, now_ms)).ok_or_else(|| job_not_found(name))
+    }
+
+    /// Kind and stage name of an attempt of an unfinished job.
+    pub fn stage_of(&self, attempt: AttemptId) -> Option<(&str, &str)> {
+        let active = self.jobs.get(&attempt.task.job)?.active()?;
+        Some((active.job.work.kind(), &active.stages.get(attempt.task.stage as usize)?.plan.name))
+    }
+
+    /// Tasks of every stage of unfinished jobs: kind, stage name, how many are in which state.
+    pub fn task_counts(&self) -> Vec<(&str, &str, TaskCounts)> {
+        let active = self.jobs.values().filter_map(Entry::active);
+        active
+            .flat_map(|active| {
+                active.stages.iter().map(|stage| {
+                    let (pending, done) = (stage.pending.len() as u64, stage.done_count() as u64);
+                    let running = stage.tasks.len() as u64 - pending - done;
+                    (active.job.work.kind(), stage.plan.name.as_str(), TaskCounts { pending, running, done })
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn status_of(&self, uid: JobUid, now_ms: u64) -> Option<JobStatus> {
+        Some(match self.jobs.get(&uid)? {
+            Entry::Ended { status, .. } => status.as_ref().clone(),
+            Entry::Active(active) => active_status(active, now_ms),
+        })
+    }
+}
+
+fn active_status(active: &ActiveJob, now_ms: u64) -> JobStatus {
+    let phase = match &active.phase {
+        JobPhase::GatheringFacts => Phase::Pending,
+        JobPhase::Running | JobPhase::Ending { .. } => Phase::Running,
+        JobPhase::Publishing { .. } => Phase::Committing,
+    };
+    let failure = match &active.phase {
+        JobPhase::Ending { failure, .. } => Some(failure.clone()),
+        _ => None,
+    };
+    JobStatus {
+        name: active.job.name.clone(),
+        uid: active.job.uid,
+        kind: active.job.work.kind().to_owned(),
+        phase,
+        progress: progress(active),
+        outputs: active.outputs.clone(),
+        failure,
+        report: report(active, now_ms),
+    }
+}
+
+fn progress(active: &ActiveJob) -> Progress {
+    let groups = active.stages.last().map(|stage| stage.counters.clone()).unwrap_or_default();
+    Progress {
+        unit: "groups".to_owned(),
+        total: None,
+        done: groups.groups_ok + groups.groups_failed,
+        succeeded: groups.groups_ok,
+        failed: groups.groups_failed,
+        running: u32::try_from(active.running.len()).unwrap_or(u32::MAX),
+        percent: percent(&active.stages),
+    }
+}
+
+/// The share of the last finished stage, and of the first unfinished one what is done of it.
+fn percent(stages: &[StageState]) -> u8 {
+    let mut reached = 0.0;
+    for stage in stages {
+        let after = f64::from(stage.plan.percent_after.min(100)).max(reached);
+        reached += (after - reached) * stage.done_share();
+        if !stage.is_done() {
+            break;
+        }
+    }
+    reached as u8
+}
+
+fn report(active: &ActiveJob, now_ms: u64) -> Report {
+    let mut counters = Counters::default();
+    for stage in &active.stages {
+        counters.add(&stage.counters);
+    }
+    Report {
+        submitted_ms: active.submitted_ms,
+        finished_ms: None,
+        seconds: now_ms.saturating_sub(active.submitted_ms) as f64 / 1_000.0,
+        stages: active.stages.iter().map(stage_report).collect(),
+        notes: active.notes.clone(),
+        counters,
+        peak_memory_bytes: active.peak_memory_bytes,
+        failed_attempts: active.failed_attempts.iter().cloned().collect(),
+    }
+}
+
+fn stage_report(stage: &StageState) -> StageReport {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let seconds = match (stage.first_assigned_ms, stage.last_finished_ms) {
+        (Some(first), Some(last)) => last.saturating_sub(first) as f64 / 1_000.0,
+        _ => 0.0,
+    };
+    StageReport {
+        name: stage.plan.name.clone(),
+        tasks: count(stage.tasks.len()),
+        done: count(stage.done_count()),
+        attempts: stage.attempts,
+        counters: stage.counters.clone(),
+        seconds,
+    }
+}

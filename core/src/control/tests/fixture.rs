@@ -1,0 +1,190 @@
+//! A kind with a map and a reduce stage, and short ways to say what happens.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use crate::control::{Control, Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
+use crate::failure::{Failure, Reason};
+use crate::id::{AttemptId, JobUid, WorkerId};
+use crate::job::Job;
+use crate::journal::Record;
+use crate::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
+use crate::publish::{CommitIntent, PublishedTable};
+use crate::report::JobStatus;
+use crate::spec::v1alpha1::{OutputMode, ShoalJob};
+use crate::task::{Assignment, Counters, FileMeta, PartitionMeta, StagePlan, TaskOutput, TaskPlan};
+
+pub(super) const MAPS: u32 = 4;
+pub(super) const BUCKETS: u32 = 3;
+
+/// Four map tasks whose partitions three reduce tasks read.
+struct TwoStages;
+
+#[async_trait]
+impl JobKind for TwoStages {
+    fn name(&self) -> &'static str {
+        "groupedTraining"
+    }
+
+    async fn facts(&self, _: &Job) -> Result<Value, Failure> {
+        Ok(Value::Null)
+    }
+
+    fn plan(&self, job: &Job, _: &Value, done: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
+        let task = |bucket| TaskPlan { bucket, weight: 1, payload: Value::Null };
+        let step = match done {
+            [] => Step::Run(StagePlan {
+                name: "map".into(),
+                reads: None,
+                percent_after: 50,
+                tasks: (0..MAPS).map(|_| task(None)).collect(),
+            }),
+            [_] => Step::Run(StagePlan {
+                name: "reduce".into(),
+                reads: Some(0),
+                percent_after: 90,
+                tasks: (0..BUCKETS).map(|bucket| task(Some(bucket))).collect(),
+            }),
+            [.., reduce] => Step::Publish(CommitIntent {
+                job: job.uid,
+                job_name: job.name.clone(),
+                output: "models".into(),
+                table: "/out".into(),
+                mode: OutputMode::Overwrite,
+                schema: String::new(),
+                files: reduce.outputs.iter().flat_map(|output| output.files.clone()).collect(),
+            }),
+        };
+        Ok(Planned { step, notes: Vec::new() })
+    }
+}
+
+pub(super) fn kinds() -> Kinds {
+    Kinds::new([Arc::new(TwoStages) as Arc<dyn JobKind>])
+}
+
+pub(super) fn spec(name: &str, max_task_attempts: u32) -> Arc<ShoalJob> {
+    let spec = json!({
+        "apiVersion": "shoal.dev/v1alpha1",
+        "kind": "ShoalJob",
+        "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": {"maxTaskAttempts": max_task_attempts},
+            "groupedTraining": {
+                "input": {"table": "/in.csv"},
+                "groupBy": ["firm"],
+                "model": {"ols": {"target": "y", "features": ["x"]}},
+                "output": {"table": "/out", "mode": "overwrite"},
+            },
+        },
+    });
+    Arc::new(serde_json::from_value(spec).unwrap())
+}
+
+pub(super) fn uid(number: u128) -> JobUid {
+    JobUid(uuid::Uuid::from_u128(number))
+}
+
+pub(super) fn worker(name: &str) -> WorkerId {
+    WorkerId(name.into())
+}
+
+pub(super) fn joined(name: &str, instance: &str, slots: u32) -> Event {
+    let flight_url = format!("http://{name}");
+    Event::WorkerJoined { worker: WorkerInfo { id: worker(name), instance: instance.into(), flight_url, slots } }
+}
+
+pub(super) fn submit(uid: JobUid, spec: &Arc<ShoalJob>, rerun: bool) -> Event {
+    Event::Submit { uid, spec: spec.clone(), options: SubmitOptions { rerun }, reply: ReplyId(uid.0.as_u128() as u64) }
+}
+
+pub(super) fn finished(name: &str, instance: &str, attempt: AttemptId, result: Result<TaskOutput, Failure>) -> Event {
+    Event::AttemptFinished { worker: worker(name), instance: instance.into(), attempt, result }
+}
+
+pub(super) fn heartbeat(name: &str, running: Vec<AttemptId>) -> Event {
+    Event::Heartbeat { worker: worker(name), instance: "1".into(), running, peak_memory_bytes: 0 }
+}
+
+pub(super) fn published(uid: JobUid) -> Event {
+    let table = PublishedTable { name: "models".into(), table: "/out".into(), version: 0, rows: 1 };
+    Event::Published { job: uid, result: Ok(table) }
+}
+
+/// What a map task leaves: a partition in every bucket.
+pub(super) fn map_output() -> TaskOutput {
+    let partition = |bucket| PartitionMeta { bucket, rows: 1, bytes: 8, checksum: 0 };
+    TaskOutput { partitions: (0..BUCKETS).map(partition).collect(), ..TaskOutput::default() }
+}
+
+/// What a reduce task leaves: a file named after its attempt.
+pub(super) fn reduce_output(attempt: AttemptId) -> TaskOutput {
+    let file = FileMeta { path: format!("part-{attempt}"), bytes: 1, rows: 1, statistics: None };
+    TaskOutput {
+        files: vec![file],
+        counters: Counters { groups_ok: 1, ..Counters::default() },
+        ..TaskOutput::default()
+    }
+}
+
+pub(super) fn lost(attempt: AttemptId) -> Failure {
+    let mut failure = Failure::new(Reason::PartitionLost, "gone");
+    failure.location.attempt = Some(attempt);
+    failure
+}
+
+/// Effects without their nesting, records apart.
+#[derive(Default)]
+pub(super) struct Done {
+    pub(super) records: Vec<Record>,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl Done {
+    pub(super) fn of(effects: Vec<Effect>) -> Self {
+        let mut done = Self::default();
+        done.add(effects);
+        done
+    }
+
+    fn add(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Persist { records, then } => {
+                    self.records.extend(records);
+                    self.add(then);
+                }
+                effect => self.effects.push(effect),
+            }
+        }
+    }
+
+    pub(super) fn assignments(&self) -> Vec<(WorkerId, Assignment)> {
+        let assigned = |effect: &Effect| match effect {
+            Effect::Assign { worker, assignment } => Some((worker.clone(), assignment.as_ref().clone())),
+            _ => None,
+        };
+        self.effects.iter().filter_map(assigned).collect()
+    }
+
+    pub(super) fn answer(&self) -> Result<JobStatus, Failure> {
+        let answer = |effect: &Effect| match effect {
+            Effect::Reply { answer, .. } => Some(answer.as_ref().clone()),
+            _ => None,
+        };
+        self.effects.iter().find_map(answer).expect("nobody was answered")
+    }
+}
+
+/// A machine with one submitted job whose facts are known.
+pub(super) fn running_job(workers: &[(&str, u32)]) -> (Control, Done) {
+    let mut control = Control::new(kinds());
+    for (name, slots) in workers {
+        control.handle(joined(name, "1", *slots), 0);
+    }
+    control.handle(submit(uid(1), &spec("job", 4), false), 0);
+    let done = Done::of(control.handle(Event::FactsGathered { job: uid(1), result: Ok(Value::Null) }, 0));
+    (control, done)
+}

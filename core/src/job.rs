@@ -1,0 +1,179 @@
+//! A job as the rest of the code sees it: parsed once, so that a wrong state cannot be written.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::failure::{Failure, Reason};
+use crate::id::JobUid;
+use crate::spec::v1alpha1::{self, FailurePolicy, OnMissing, OutputTable, ShoalJob};
+
+/// The name of the constant term in the output; no feature may take it.
+pub const INTERCEPT: &str = "intercept";
+
+/// A submitted job.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// This submission.
+    pub uid: JobUid,
+    /// Name, unique among the head's jobs.
+    pub name: String,
+    /// The spec as it was submitted.
+    pub spec: Arc<ShoalJob>,
+    /// When it gives up.
+    pub failure_policy: FailurePolicy,
+    /// What it does.
+    pub work: Work,
+}
+
+/// What a job does, one variant per kind.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// One model per group.
+    GroupedTraining(GroupedTraining),
+}
+
+impl Work {
+    /// The kind's name, which is also the name of its member of `spec`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::GroupedTraining(_) => "groupedTraining",
+        }
+    }
+
+    /// Every table that the job names, with the path of its field.
+    pub fn tables(&self) -> Vec<(String, &str)> {
+        match self {
+            Self::GroupedTraining(training) => vec![
+                (format!("spec.{}.input.table", self.kind()), &training.input.table),
+                (format!("spec.{}.output.table", self.kind()), &training.output.table),
+            ],
+        }
+    }
+
+    /// The tables that the job writes.
+    pub fn outputs(&self) -> Vec<&OutputTable> {
+        match self {
+            Self::GroupedTraining(training) => vec![&training.output],
+        }
+    }
+}
+
+/// Trains one model per group of a table's rows.
+#[derive(Clone, Debug)]
+pub struct GroupedTraining {
+    /// The rows; the location is absolute.
+    pub input: v1alpha1::InputTable,
+    /// Columns that make a group: distinct, at least one.
+    pub group_by: Vec<String>,
+    /// What happens to a row with a missing value.
+    pub on_missing: OnMissing,
+    /// How rows of a group meet.
+    pub strategy: Strategy,
+    /// The model.
+    pub model: Model,
+    /// The table of models; the location is absolute.
+    pub output: OutputTable,
+}
+
+/// How rows of a group meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// Decided from a sample.
+    Auto,
+    /// States are exchanged.
+    Aggregate,
+    /// Rows are exchanged, dealt to so many buckets where that is said.
+    Bucket(Option<u32>),
+}
+
+/// The model to train.
+#[derive(Clone, Debug)]
+pub enum Model {
+    /// Ordinary least squares.
+    Ols(Ols),
+}
+
+/// Ordinary least squares.
+#[derive(Clone, Debug)]
+pub struct Ols {
+    /// Column or aliased expression to explain.
+    pub target: String,
+    /// Columns or aliased expressions to explain it by: distinct, at least one.
+    pub features: Vec<String>,
+    /// Whether there is a constant term.
+    pub intercept: bool,
+}
+
+impl Job {
+    /// Makes a job of a spec that its schema has accepted, and checks what a schema cannot say.
+    ///
+    /// # Errors
+    /// A failure with the field's path: no kind or model, a name twice, a feature called `intercept`.
+    pub fn parse(uid: JobUid, spec: Arc<ShoalJob>) -> Result<Self, Failure> {
+        let work = match &spec.spec.grouped_training {
+            Some(training) => Work::GroupedTraining(parse_grouped_training(training)?),
+            None => {
+                return Err(Failure::new(Reason::MissingField, "the job says nothing to do")
+                    .field("spec")
+                    .next("add `groupedTraining`"));
+            }
+        };
+        Ok(Self { uid, name: spec.metadata.name.clone(), failure_policy: spec.spec.failure_policy.clone(), work, spec })
+    }
+}
+
+fn parse_grouped_training(spec: &v1alpha1::GroupedTraining) -> Result<GroupedTraining, Failure> {
+    const PATH: &str = "spec.groupedTraining";
+    // Taken apart without `..`, so that a new field cannot be forgotten here.
+    let v1alpha1::GroupedTraining { input, group_by, on_missing, strategy, model, output } = spec;
+    refuse_duplicates(group_by, &format!("{PATH}.groupBy"), "key")?;
+    Ok(GroupedTraining {
+        input: input.clone(),
+        group_by: group_by.clone(),
+        on_missing: *on_missing,
+        strategy: parse_strategy(strategy),
+        model: parse_model(model, &format!("{PATH}.model"))?,
+        output: output.clone(),
+    })
+}
+
+fn parse_strategy(spec: &v1alpha1::Strategy) -> Strategy {
+    match spec {
+        v1alpha1::Strategy { aggregate: Some(_), .. } => Strategy::Aggregate,
+        v1alpha1::Strategy { bucket: Some(bucket), .. } => Strategy::Bucket(bucket.buckets),
+        v1alpha1::Strategy { auto: _, .. } => Strategy::Auto,
+    }
+}
+
+fn parse_model(spec: &v1alpha1::Model, path: &str) -> Result<Model, Failure> {
+    let v1alpha1::Model { ols } = spec;
+    let Some(ols) = ols else {
+        return Err(Failure::new(Reason::MissingField, "no model is named").field(path).next("add `ols`"));
+    };
+    let path = format!("{path}.ols.features");
+    refuse_duplicates(&ols.features, &path, "feature")?;
+    if let Some(index) = ols.features.iter().position(|feature| *feature == ols.target) {
+        return Err(Failure::new(Reason::DuplicateName, format!("`{}` is the target and a feature", ols.target))
+            .field(format!("{path}[{index}]"))
+            .next("remove it from the features: a model that knows the answer learns nothing"));
+    }
+    if let Some(index) = ols.features.iter().position(|feature| feature == INTERCEPT) {
+        return Err(Failure::new(
+            Reason::InvalidName,
+            "a feature cannot be called `intercept`: the constant term of the output has that name",
+        )
+        .field(format!("{path}[{index}]"))
+        .next("give it another name with `AS`, as `intercept AS intercept_column`"));
+    }
+    Ok(Model::Ols(Ols { target: ols.target.clone(), features: ols.features.clone(), intercept: ols.intercept }))
+}
+
+fn refuse_duplicates(names: &[String], path: &str, what: &str) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    match names.iter().position(|name| !seen.insert(name)) {
+        Some(index) => Err(Failure::new(Reason::DuplicateName, format!("{what} `{}` is there twice", names[index]))
+            .field(format!("{path}[{index}]"))
+            .next("remove one of the two")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,70 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{GroupedTraining, IntOrPercent};
+
+/// The `apiVersion` of every resource in this module.
+pub const API_VERSION: &str = "shoal.dev/v1alpha1";
+
+/// The `kind` of a job.
+pub const JOB_KIND: &str = "ShoalJob";
+
+/// A job file: one job, as a user submits it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ShoalJob {
+    /// Version of the API: `shoal.dev/v1alpha1`.
+    #[schemars(extend("enum" = [API_VERSION]))]
+    pub api_version: String,
+    /// Kind of the resource: `ShoalJob`.
+    #[schemars(extend("enum" = [JOB_KIND]))]
+    pub kind: String,
+    /// Name of the job.
+    pub metadata: Metadata,
+    /// What the job does.
+    pub spec: JobSpec,
+}
+
+/// Names a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Metadata {
+    /// Name of the job, unique on its head: lower-case letters, digits, `-` and `.`, at most 63 characters.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// What a job does: exactly one kind, and what holds for all kinds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "[has(self.groupedTraining)].filter(kind, kind).size() == 1", "message": "exactly one kind of job is expected: groupedTraining"}
+]))]
+pub struct JobSpec {
+    /// When a job gives up.
+    #[serde(default)]
+    pub failure_policy: FailurePolicy,
+    /// Trains one model per group of a table's rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grouped_training: Option<GroupedTraining>,
+}
+
+/// When a job gives up. One for all kinds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FailurePolicy {
+    /// Groups whose model may have another status than `ok` before the job fails and publishes nothing: a number, or a
+    /// share of all groups as `5%`. Any number may where this is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_failed: Option<IntOrPercent>,
+    /// Runs of one task before the job fails. Runs that a lost worker ended count; runs that only waited for another
+    /// worker's data do not.
+    #[schemars(range(min = 1, max = 100))]
+    pub max_task_attempts: u32,
+}
+
+impl Default for FailurePolicy {
+    fn default() -> Self {
+        Self { max_failed: None, max_task_attempts: crate::limits::TASK_ATTEMPTS_DEFAULT }
+    }
+}

@@ -1,0 +1,141 @@
+//! Tasks as planned, assigned and finished. The payloads are the job kind's own: nobody between its planner and its
+//! runner looks inside.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::{AttemptId, WorkerId};
+
+/// A stage as a kind plans it: tasks that may run at the same time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StagePlan {
+    /// What the stage does, in the kind's words: `measure`, `map`, `reduce`.
+    pub name: String,
+    /// The stage whose partitions this one's tasks read; it must have finished.
+    pub reads: Option<u32>,
+    /// Share of the whole job that is done when this stage is, from 0 to 100, as far as the planner can tell.
+    pub percent_after: u8,
+    /// The tasks.
+    pub tasks: Vec<TaskPlan>,
+}
+
+/// A task as a kind plans it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskPlan {
+    /// The bucket that it reads from the stage before, where its stage reads one.
+    pub bucket: Option<u32>,
+    /// What it is expected to read, for progress; in the unit of the whole stage (bytes or rows).
+    pub weight: u64,
+    /// What its runner needs to know; the kind's own format.
+    pub payload: Value,
+}
+
+/// A task handed to a worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The attempt; its id names what it writes.
+    pub attempt: AttemptId,
+    /// Name of the job, for logs and messages.
+    pub job_name: String,
+    /// Name of the job's kind, which picks the runner.
+    pub kind: String,
+    /// Name of the stage.
+    pub stage: String,
+    /// What the kind planned for the whole job; the same for every task of it.
+    pub facts: Value,
+    /// What the kind planned for this task.
+    pub payload: Value,
+    /// The partitions to read, where the stage reads any.
+    pub sources: Vec<PartitionSource>,
+}
+
+/// Where a partition lies and what must arrive: a split's rows of one bucket, as one attempt wrote them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionSource {
+    /// The attempt that wrote it.
+    pub attempt: AttemptId,
+    /// The worker that holds it.
+    pub worker: WorkerId,
+    /// Where that worker's Flight server listens, as a URL.
+    pub flight_url: String,
+    /// What was written.
+    pub partition: PartitionMeta,
+}
+
+/// A partition's size and checksum, as reported by the attempt that wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionMeta {
+    /// The bucket.
+    pub bucket: u32,
+    /// Rows in it.
+    pub rows: u64,
+    /// Bytes of its Arrow IPC messages.
+    pub bytes: u64,
+    /// xxh3 over those bytes.
+    pub checksum: u64,
+}
+
+/// A file that an attempt wrote into the output table's folder. It is part of the table only once it is committed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileMeta {
+    /// Path, relative to the table's folder.
+    pub path: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Rows in it.
+    pub rows: u64,
+    /// Delta's statistics of the file as JSON text (numRecords, minValues, maxValues, nullCount).
+    pub statistics: Option<String>,
+}
+
+/// What an attempt counted. Summed over the attempts that a job kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Counters {
+    /// Rows read from the input table or from the stage before.
+    pub rows_in: u64,
+    /// Rows written to partitions or files.
+    pub rows_out: u64,
+    /// Bytes pulled from other workers over Flight.
+    pub bytes_fetched: u64,
+    /// Bytes read from partitions on the same worker.
+    pub bytes_local: u64,
+    /// Groups whose model is `ok`.
+    pub groups_ok: u64,
+    /// Groups with any other status.
+    pub groups_failed: u64,
+}
+
+impl Counters {
+    /// Adds another attempt's counts.
+    pub fn add(&mut self, other: &Counters) {
+        // Taken apart without `..`, so that a new counter cannot be forgotten here.
+        let Counters { rows_in, rows_out, bytes_fetched, bytes_local, groups_ok, groups_failed } = other;
+        self.rows_in += rows_in;
+        self.rows_out += rows_out;
+        self.bytes_fetched += bytes_fetched;
+        self.bytes_local += bytes_local;
+        self.groups_ok += groups_ok;
+        self.groups_failed += groups_failed;
+    }
+}
+
+/// What a finished attempt reports.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskOutput {
+    /// Partitions that its worker now holds, for the next stage.
+    #[serde(default)]
+    pub partitions: Vec<PartitionMeta>,
+    /// Files written to the output table's folder.
+    #[serde(default)]
+    pub files: Vec<FileMeta>,
+    /// What it counted.
+    #[serde(default)]
+    pub counters: Counters,
+    /// Highest memory of its worker's process so far, in bytes.
+    #[serde(default)]
+    pub peak_memory_bytes: u64,
+    /// What the kind's planner wants to know; the kind's own format.
+    #[serde(default)]
+    pub payload: Value,
+}

@@ -1,0 +1,159 @@
+//! A corpus of job files: every good one must load in every later build, and every bad one is refused for the reason,
+//! at the field and on the line that its first line names.
+//!
+//! The first line of a bad file is `# expect: REASON PATH LINE [TEXT]`: the reason as `Failure` has it, the path of the
+//! field or `-`, the line or `-`, and a text that the message holds.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use shoal_core::spec::parse_job;
+use shoal_core::spec::v1alpha1::{
+    API_VERSION, BucketStrategy, Chosen, FailurePolicy, GroupedTraining, InputTable, IntOrPercent, JOB_KIND, JobSpec,
+    Metadata, Model, Ols, OnMissing, OutputMode, OutputTable, ShoalJob, Strategy as Meeting, TableFormat,
+};
+
+fn corpus(folder: &str) -> Vec<(PathBuf, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs").join(folder);
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().map(|file| (file.clone(), fs::read_to_string(file).unwrap())).collect()
+}
+
+#[test]
+fn good_files_load_and_say_the_same_when_written_again() {
+    let files = corpus("good");
+    assert!(files.len() >= 5);
+    for (file, text) in files {
+        let job = parse_job(&text, "job.yaml").unwrap_or_else(|failure| panic!("{}: {failure:#?}", file.display()));
+        let written = serde_json::to_string_pretty(&job).unwrap();
+        assert_eq!(parse_job(&written, "job.json").unwrap(), job, "{}", file.display());
+    }
+}
+
+#[test]
+fn bad_files_are_refused_where_they_say() {
+    let files = corpus("bad");
+    assert!(files.len() >= 30);
+    let wrong: Vec<String> = files.iter().filter_map(|(file, text)| refused_otherwise(file, text)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// What is wrong with the verdict on a bad file, if something is.
+fn refused_otherwise(file: &Path, text: &str) -> Option<String> {
+    let name = file.file_name().unwrap().to_string_lossy();
+    let Some(expected) = text.lines().next().and_then(|line| line.strip_prefix("# expect: ")) else {
+        return Some(format!("{name} does not say what it expects"));
+    };
+    let mut parts = expected.splitn(4, ' ');
+    let mut part = || parts.next().unwrap_or("-");
+    let (reason, path, line, message) = (part(), part(), part(), part());
+
+    let failure = match parse_job(text, "job.yaml") {
+        Ok(job) => return Some(format!("{name} is accepted: {job:?}")),
+        Err(failure) => failure,
+    };
+    let location = &failure.location;
+    let found_line = location.line.map_or_else(|| "-".to_owned(), |line| line.to_string());
+    let right = format!("{:?}", failure.reason) == reason
+        && location.field_path.as_deref().unwrap_or("-") == path
+        && found_line == line
+        && (message == "-" || failure.message.contains(message))
+        && location.file.as_deref() == Some("job.yaml")
+        && location.position.is_some() == location.line.is_some()
+        && !failure.message.ends_with('.');
+    (!right).then(|| format!("{name}: {expected}\n{failure:#?}"))
+}
+
+fn name() -> impl Strategy<Value = String> {
+    "[a-zA-Zéß_][a-zA-Z0-9 _:#'\"\\\\{}-]{0,12}".prop_filter("is taken", |name| name != "intercept")
+}
+
+/// Names that differ, the last of them for the target.
+fn columns() -> impl Strategy<Value = (Vec<String>, String)> {
+    prop::collection::btree_set(name(), 2..10).prop_map(|names| {
+        let mut names: Vec<String> = names.into_iter().collect();
+        let target = names.pop().unwrap();
+        (names, target)
+    })
+}
+
+fn meeting() -> impl Strategy<Value = Meeting> {
+    let none = Meeting { auto: None, aggregate: None, bucket: None };
+    prop_oneof![
+        Just(Meeting::default()),
+        Just(Meeting { aggregate: Some(Chosen {}), ..none.clone() }),
+        prop::option::of(1..=65_536u32)
+            .prop_map(move |buckets| Meeting { bucket: Some(BucketStrategy { buckets }), ..none.clone() }),
+    ]
+}
+
+fn input() -> impl Strategy<Value = InputTable> {
+    let version = prop_oneof![
+        Just((None, None)),
+        Just((Some(TableFormat::Csv), None)),
+        Just((Some(TableFormat::Parquet), None)),
+        (0..=9_007_199_254_740_991u64).prop_map(|version| (Some(TableFormat::Delta), Some(version))),
+        (0..100u64).prop_map(|version| (None, Some(version))),
+    ];
+    (name(), version, prop::option::of(name())).prop_map(|(table, (format, version), filter)| InputTable {
+        table,
+        format,
+        version,
+        filter,
+    })
+}
+
+fn failure_policy() -> impl Strategy<Value = FailurePolicy> {
+    let limit = prop_oneof![any::<u32>().prop_map(IntOrPercent::Int), (0..=100u8).prop_map(IntOrPercent::Percent),];
+    (prop::option::of(limit), 1..=100u32)
+        .prop_map(|(max_failed, max_task_attempts)| FailurePolicy { max_failed, max_task_attempts })
+}
+
+prop_compose! {
+    fn training()(
+        input in input(),
+        group_by in prop::collection::btree_set(name(), 1..16),
+        on_missing in prop_oneof![Just(OnMissing::Drop), Just(OnMissing::Fail)],
+        strategy in meeting(),
+        (features, target) in columns(),
+        intercept in any::<bool>(),
+        table in name(),
+        mode in prop_oneof![Just(OutputMode::Error), Just(OutputMode::Overwrite), Just(OutputMode::Append)],
+    ) -> GroupedTraining {
+        let model = Model { ols: Some(Ols { target, features, intercept }) };
+        let output = OutputTable { table, mode };
+        GroupedTraining { input, group_by: group_by.into_iter().collect(), on_missing, strategy, model, output }
+    }
+}
+
+proptest! {
+    /// The types, the schema and the checks behind it agree on what a job is.
+    #[test]
+    fn a_job_that_the_types_hold_is_read_as_it_was_written(
+        name in "[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?",
+        failure_policy in failure_policy(),
+        training in training(),
+    ) {
+        let job = ShoalJob {
+            api_version: API_VERSION.to_owned(),
+            kind: JOB_KIND.to_owned(),
+            metadata: Metadata { name },
+            spec: JobSpec { failure_policy, grouped_training: Some(training) },
+        };
+        let written = serde_json::to_string(&job).unwrap();
+        match parse_job(&written, "job.json") {
+            Ok(read) => prop_assert_eq!(read, job),
+            Err(failure) => prop_assert!(false, "{}: {:#?}", written, failure),
+        }
+    }
+
+    /// No text makes the reader panic.
+    #[test]
+    fn any_text_is_read_or_refused(text in "(?s)[a-z:{}\\[\\]&*!|>'\"%@,? \t\r\n#-]{0,60}") {
+        let _ = parse_job(&text, "job.yaml");
+    }
+}

@@ -1,0 +1,17 @@
+//! The numerics of Shoal: mergeable sample moments, the models fitted from them, and the tail
+//! probabilities their tests need.
+//!
+//! A model here is a pure function of a fixed-size summary of a group's rows. Workers fold rows into
+//! [`Moments`] wherever the rows lie, the summaries of one group are merged in any order, and
+//! [`fit_ols`] turns what is left into coefficients and their tests. Nothing in this crate reads a
+//! file, waits, or knows what a group is.
+
+pub mod distributions;
+mod incomplete_beta;
+pub mod moments;
+pub mod ols;
+pub mod status;
+
+pub use moments::{Moments, MomentsMut, MomentsRef};
+pub use ols::{OlsFit, OlsOptions, fit_ols};
+pub use status::FitStatus;

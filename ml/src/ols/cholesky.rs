@@ -1,0 +1,93 @@
+//! The in-order Cholesky factorisation of the normal equations, and what is solved with it.
+
+use super::cross_products::CrossProducts;
+
+/// The factor `L` of the kept features' scaled cross-products, `L Lᵀ`, extended by the target.
+pub(super) struct Factor {
+    /// The features that do not depend on the ones before them, in order.
+    pub(super) kept: Vec<usize>,
+    pub(super) dropped: Vec<usize>,
+    /// `L` by rows, row `r` with its `r + 1` entries up to the diagonal.
+    rows: Vec<Vec<f64>>,
+    /// `z = L⁻¹ Xᵀy`: its squares are what each kept feature explains of the target, after the ones
+    /// before it.
+    pub(super) explained: Vec<f64>,
+    /// The target's last pivot `yᵀy − zᵀz`: the scaled residual sum of squares, 0 where it cannot be
+    /// told from rounding error.
+    pub(super) residual: f64,
+}
+
+impl Factor {
+    pub(super) fn new(products: &CrossProducts) -> Self {
+        let target = products.variables - 1;
+        let mut factor = Self {
+            kept: Vec::with_capacity(target),
+            dropped: Vec::new(),
+            rows: Vec::with_capacity(target),
+            explained: Vec::new(),
+            residual: 0.0,
+        };
+        for feature in 0..target {
+            let (mut row, pivot) = factor.eliminate(products, feature);
+            let tolerance = products.dependence_tolerance(&factor.kept, feature);
+            if pivot > tolerance * products.get(feature, feature) {
+                row.push(pivot.sqrt());
+                factor.rows.push(row);
+                factor.kept.push(feature);
+            } else {
+                factor.dropped.push(feature);
+            }
+        }
+        let (explained, pivot) = factor.eliminate(products, target);
+        let floor = products.rounding_share(&factor.kept, target) * products.get(target, target);
+        factor.explained = explained;
+        factor.residual = if pivot > floor { pivot } else { 0.0 };
+        factor
+    }
+
+    /// The next row of the factor for `variable`, and the square of its diagonal entry.
+    fn eliminate(&self, products: &CrossProducts, variable: usize) -> (Vec<f64>, f64) {
+        let row = self.solve_lower(self.kept.iter().map(|&k| products.get(k, variable)));
+        let pivot = row.iter().fold(products.get(variable, variable), |left, v| v.mul_add(-v, left));
+        (row, pivot)
+    }
+
+    /// `L⁻¹ b`.
+    pub(super) fn solve_lower(&self, b: impl IntoIterator<Item = f64>) -> Vec<f64> {
+        let mut solution = Vec::with_capacity(self.rows.len() + 1);
+        for (row, value) in self.rows.iter().zip(b) {
+            let known = row.iter().zip(&solution);
+            let left = known.fold(value, |left, (l, s): (_, &f64)| (-l).mul_add(*s, left));
+            solution.push(left / row[solution.len()]);
+        }
+        solution
+    }
+
+    /// The scaled slopes of the kept features, `L⁻ᵀ z`.
+    ///
+    /// They are not refined iteratively: on the NIST data sets neither that, with residuals in twice the
+    /// precision, nor a residual sum of squares computed that way gains a digit over the rounding error
+    /// that the moments come with.
+    pub(super) fn slopes(&self) -> Vec<f64> {
+        let mut slopes = self.explained.clone();
+        for (r, row) in self.rows.iter().enumerate().rev() {
+            slopes[r] /= row[r];
+            let (above, solved) = slopes.split_at_mut(r);
+            for (value, l) in above.iter_mut().zip(row) {
+                *value = (-l).mul_add(solved[0], *value);
+            }
+        }
+        slopes
+    }
+
+    /// The diagonal of `(L Lᵀ)⁻¹`: a sum of squares, so nothing cancels.
+    pub(super) fn inverse_diagonal(&self) -> Vec<f64> {
+        let rank = self.rows.len();
+        (0..rank)
+            .map(|unit| {
+                let column = self.solve_lower((0..rank).map(|r| f64::from(u8::from(r == unit))));
+                column.iter().map(|v| v * v).sum()
+            })
+            .collect()
+    }
+}

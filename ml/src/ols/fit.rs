@@ -1,0 +1,146 @@
+//! The result of a least squares fit.
+
+use crate::status::FitStatus;
+
+/// The fit of one group. Every value that is present is finite; one that is missing was not
+/// estimated, or is not defined for this group.
+///
+/// A term is the intercept, where there is one, or a feature; `n` is the row count, `rank` the number
+/// of terms kept, `RSS` the residual sum of squares, and `TSS` the sum of squares of the target about
+/// its mean, or about zero without an intercept.
+///
+/// A constant target has no variation to explain: its status is ok, but R², adjusted R² and F are
+/// missing. So are, for a target that is fitted exactly, the t values, F and the likelihood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OlsFit {
+    /// How the fit ended.
+    pub status: FitStatus,
+    /// The 0-based indices of the features that depend linearly on the terms before them.
+    pub dropped: Vec<usize>,
+    /// The estimate of each term: the intercept first where there is one, then the features in order.
+    pub coefficients: Vec<Option<f64>>,
+    /// The standard error of each term, `√(sigma² (XᵀX)⁻¹[j,j])`.
+    pub std_errors: Vec<Option<f64>>,
+    /// Each coefficient divided by its standard error.
+    pub t_values: Vec<Option<f64>>,
+    /// `P(|T| > |t|)` of each term, for Student's t with `df_residual` degrees of freedom.
+    pub p_values: Vec<Option<f64>>,
+    /// The share of `TSS` that the model explains, `1 − RSS / TSS`.
+    pub r2: Option<f64>,
+    /// `1 − (1 − r2) (n − intercept) / df_residual`, counting the intercept as 1.
+    pub adj_r2: Option<f64>,
+    /// The residual standard deviation, `√(RSS / df_residual)`.
+    pub sigma: Option<f64>,
+    /// `n − rank`.
+    pub df_residual: Option<i64>,
+    /// The F statistic of all slopes against none, or of all terms where there is no intercept.
+    pub f_value: Option<f64>,
+    /// `P(F > f_value)`.
+    pub f_p_value: Option<f64>,
+    /// The normal log likelihood at its maximum, `−n/2 (ln 2π + ln(RSS / n) + 1)`.
+    pub log_likelihood: Option<f64>,
+    /// `−2 log_likelihood + 2 rank`: sigma is not counted as a parameter.
+    pub aic: Option<f64>,
+    /// `−2 log_likelihood + rank ln n`.
+    pub bic: Option<f64>,
+}
+
+impl OlsFit {
+    /// A fit of `terms` terms that estimated nothing.
+    pub(super) fn empty(status: FitStatus, terms: usize) -> Self {
+        Self {
+            status,
+            dropped: Vec::new(),
+            coefficients: vec![None; terms],
+            std_errors: vec![None; terms],
+            t_values: vec![None; terms],
+            p_values: vec![None; terms],
+            r2: None,
+            adj_r2: None,
+            sigma: None,
+            df_residual: None,
+            f_value: None,
+            f_p_value: None,
+            log_likelihood: None,
+            aic: None,
+            bic: None,
+        }
+    }
+
+    /// What to tell the user about a status other than ok, in words.
+    ///
+    /// # Panics
+    ///
+    /// If `feature_names` does not name every feature.
+    pub fn message(&self, feature_names: &[impl AsRef<str>], rows_used: u64) -> Option<String> {
+        let terms = self.coefficients.len();
+        match self.status {
+            FitStatus::Ok => None,
+            FitStatus::TooFewRows => {
+                let rows = counted(rows_used, "row");
+                let terms = counted(terms as u64, "term");
+                Some(if self.df_residual.is_some() {
+                    format!("{rows} for {terms}: the fit is exact and leaves no row to estimate its error from")
+                } else {
+                    format!("{rows} for {terms}: too few to estimate them")
+                })
+            }
+            FitStatus::RankDeficient => {
+                let names: Vec<_> = self.dropped.iter().map(|&feature| feature_names[feature].as_ref()).collect();
+                let subject = if names.len() == 1 { "it is" } else { "each is" };
+                let constant = if terms > feature_names.len() { "constant" } else { "zero" };
+                Some(format!(
+                    "dropped {}: {subject} {constant} or a linear combination of the features before it",
+                    names.join(", ")
+                ))
+            }
+            FitStatus::NonFinite => {
+                Some("a value is infinite or not a number, or so large that its square is".to_owned())
+            }
+        }
+    }
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: [&str; 2] = ["age", "income"];
+
+    #[test]
+    fn a_complete_fit_needs_no_words() {
+        assert_eq!(OlsFit::empty(FitStatus::Ok, 3).message(&NAMES, 9), None);
+    }
+
+    #[test]
+    fn too_few_rows_are_counted_against_the_terms() {
+        let mut fit = OlsFit::empty(FitStatus::TooFewRows, 3);
+        assert_eq!(fit.message(&NAMES, 1).as_deref(), Some("1 row for 3 terms: too few to estimate them"));
+        fit.df_residual = Some(0);
+        assert_eq!(
+            fit.message(&NAMES, 3).as_deref(),
+            Some("3 rows for 3 terms: the fit is exact and leaves no row to estimate its error from")
+        );
+    }
+
+    #[test]
+    fn dropped_features_are_named_with_the_reason() {
+        let mut fit = OlsFit::empty(FitStatus::RankDeficient, 3);
+        fit.dropped = vec![1];
+        assert_eq!(
+            fit.message(&NAMES, 9).as_deref(),
+            Some("dropped income: it is constant or a linear combination of the features before it")
+        );
+        let mut fit = OlsFit::empty(FitStatus::RankDeficient, 2);
+        fit.dropped = vec![0, 1];
+        assert_eq!(
+            fit.message(&NAMES, 9).as_deref(),
+            Some("dropped age, income: each is zero or a linear combination of the features before it")
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! Coefficients, their errors and the statistics of the whole fit.
+
+use std::f64::consts::PI;
+
+use crate::distributions::{f_upper_tail, student_t_two_sided};
+use crate::moments::MomentsRef;
+use crate::status::FitStatus;
+
+use super::cholesky::Factor;
+use super::cross_products::CrossProducts;
+use super::fit::OlsFit;
+
+/// The fit of at least as many rows as terms, or `None` if a coefficient is not finite.
+pub(super) fn estimate(
+    moments: MomentsRef<'_>,
+    intercept: bool,
+    products: &CrossProducts,
+    factor: &Factor,
+) -> Option<OlsFit> {
+    let MomentsRef { count, mean, .. } = moments;
+    let target = products.variables - 1;
+    let first_slope = usize::from(intercept);
+    let rank = factor.kept.len() + first_slope;
+    let df_residual = count - rank as u64;
+    let exact = df_residual == 0;
+
+    let status = if exact {
+        FitStatus::TooFewRows
+    } else if factor.dropped.is_empty() {
+        FitStatus::Ok
+    } else {
+        FitStatus::RankDeficient
+    };
+    let mut fit = OlsFit::empty(status, target + first_slope);
+    fit.dropped.clone_from(&factor.dropped);
+    fit.df_residual = i64::try_from(df_residual).ok();
+
+    // Back from scaled slopes to the units of the data.
+    let unscaled: Vec<f64> = factor
+        .slopes()
+        .iter()
+        .zip(&factor.kept)
+        .map(|(slope, &k)| slope * products.scale[target] / products.scale[k])
+        .collect();
+    for (&k, &slope) in factor.kept.iter().zip(&unscaled) {
+        fit.coefficients[first_slope + k] = Some(slope);
+    }
+    if intercept {
+        let known = factor.kept.iter().zip(&unscaled);
+        let constant = known.fold(mean[target], |left, (&k, slope)| (-slope).mul_add(mean[k], left));
+        fit.coefficients[0] = Some(constant);
+    }
+    if !fit.coefficients.iter().flatten().all(|c| c.is_finite()) {
+        return None;
+    }
+
+    let total = products.get(target, target);
+    let residual = if exact { 0.0 } else { factor.residual };
+    let explained = if residual > 0.0 { factor.explained.iter().fold(0.0, |sum, z| z.mul_add(*z, sum)) } else { total };
+    fit.r2 = finite(explained / total);
+    if exact {
+        return Some(fit);
+    }
+
+    let df = df_residual as f64;
+    let sigma = (residual / df).sqrt() * products.scale[target];
+    fit.sigma = finite(sigma);
+    fit.adj_r2 = finite(1.0 - residual / total * (count - first_slope as u64) as f64 / df);
+    let slopes = factor.kept.len() as f64;
+    if let Some(f) = finite(explained / slopes / (residual / df)) {
+        fit.f_value = Some(f);
+        fit.f_p_value = finite(f_upper_tail(f, slopes, df));
+    }
+    likelihood(&mut fit, count as f64, rank as f64, residual, products.scale[target]);
+    let errors = unit_errors(moments, intercept, products, factor);
+    test_coefficients(&mut fit, &errors, sigma, df);
+    Some(fit)
+}
+
+/// The standard error of each term for a residual standard deviation of 1.
+fn unit_errors(moments: MomentsRef<'_>, intercept: bool, products: &CrossProducts, factor: &Factor) -> Vec<f64> {
+    let MomentsRef { count, mean, .. } = moments;
+    let first_slope = usize::from(intercept);
+    let mut errors = vec![f64::NAN; products.variables - 1 + first_slope];
+    for (&k, inverse) in factor.kept.iter().zip(factor.inverse_diagonal()) {
+        errors[first_slope + k] = inverse.sqrt() / products.scale[k];
+    }
+    if intercept {
+        // The mean of the target and the slopes are uncorrelated, so the intercept's variance is that of
+        // the mean plus that of the slopes carried to the origin.
+        let to_origin = factor.solve_lower(factor.kept.iter().map(|&k| mean[k] / products.scale[k]));
+        let carried: f64 = to_origin.iter().map(|v| v * v).sum();
+        errors[0] = (1.0 / count as f64 + carried).sqrt();
+    }
+    errors
+}
+
+fn test_coefficients(fit: &mut OlsFit, unit_errors: &[f64], sigma: f64, df: f64) {
+    for (term, unit_error) in unit_errors.iter().enumerate() {
+        let Some(coefficient) = fit.coefficients[term] else {
+            continue;
+        };
+        let error = sigma * unit_error;
+        fit.std_errors[term] = finite(error);
+        if let Some(t) = finite(coefficient / error) {
+            fit.t_values[term] = Some(t);
+            fit.p_values[term] = finite(student_t_two_sided(t, df));
+        }
+    }
+}
+
+fn likelihood(fit: &mut OlsFit, count: f64, rank: f64, residual: f64, scale: f64) {
+    // The logarithm of a product that could overflow.
+    let log_variance = (residual / count).ln() + 2.0 * scale.ln();
+    let value = -count / 2.0 * ((2.0 * PI).ln() + log_variance + 1.0);
+    fit.log_likelihood = finite(value);
+    fit.aic = finite(-2.0 * value + 2.0 * rank);
+    fit.bic = finite(-2.0 * value + rank * count.ln());
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}

@@ -1,0 +1,13 @@
+//! What the numerics promise, checked from outside the crate.
+#![allow(clippy::unwrap_used)]
+
+#[path = "numerics/fits.rs"]
+mod fits;
+#[path = "numerics/merging.rs"]
+mod merging;
+#[path = "numerics/nist.rs"]
+mod nist;
+#[path = "numerics/support.rs"]
+mod support;
+#[path = "numerics/tails.rs"]
+mod tails;
