@@ -53,10 +53,9 @@ impl fmt::Display for TaskId {
 }
 
 /// One run of a task. Written as `JOB-STAGE-INDEX-NUMBER`, in file names too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId {
     /// The task that is run.
-    #[schemars(with = "String")]
     pub task: TaskId,
     /// Which run it is, from 1.
     pub number: u32,
@@ -100,5 +99,19 @@ impl<'de> Deserialize<'de> for AttemptId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for AttemptId {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AttemptId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string"})
     }
 }

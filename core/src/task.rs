@@ -15,6 +15,9 @@ pub struct StagePlan {
     pub reads: Option<u32>,
     /// Share of the whole job that is done when this stage is, from 0 to 100, as far as the planner can tell.
     pub percent_after: u8,
+    /// What every task's runner needs to know; the kind's own format.
+    #[serde(default)]
+    pub common: Value,
     /// The tasks.
     pub tasks: Vec<TaskPlan>,
 }
@@ -26,7 +29,7 @@ pub struct TaskPlan {
     pub bucket: Option<u32>,
     /// What it is expected to read, for progress; in the unit of the whole stage (bytes or rows).
     pub weight: u64,
-    /// What its runner needs to know; the kind's own format.
+    /// What its runner needs to know beyond that; the kind's own format.
     pub payload: Value,
 }
 
@@ -41,8 +44,8 @@ pub struct Assignment {
     pub kind: String,
     /// Name of the stage.
     pub stage: String,
-    /// What the kind planned for the whole job; the same for every task of it.
-    pub facts: Value,
+    /// What the kind planned for the whole stage.
+    pub common: Value,
     /// What the kind planned for this task.
     pub payload: Value,
     /// The partitions to read, where the stage reads any.

@@ -74,7 +74,7 @@ impl Control {
         let state = stage.tasks.get(task.index as usize)?;
         let worker = place(&candidates, &state.failed_on)?.clone();
         let queued_ms = now_ms.saturating_sub(state.ready_at_ms);
-        let stage_name = stage.plan.name.clone();
+        let (stage_name, common) = (stage.plan.name.clone(), stage.plan.common.clone());
 
         let attempt = self.active_mut(task.job)?.stages.get_mut(task.stage as usize)?.start(task, now_ms)?;
         self.workers.get_mut(&worker)?.running.insert(attempt);
@@ -85,7 +85,7 @@ impl Control {
             job_name: active.job.name.clone(),
             kind: active.job.work.kind().to_owned(),
             stage: stage_name,
-            facts: active.facts.clone(),
+            common,
             payload: plan.payload,
             sources,
         };

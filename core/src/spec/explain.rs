@@ -32,7 +32,9 @@ pub(super) fn unknown_field(root: &Value, schema: &Value, path: &FieldPath, name
     }
     let problem = problem(format!("unknown field {unknown}"));
     if let [home] = homes_of(root, name, &FieldPath::default()).as_slice() {
-        return problem.next(format!("move it to {}", quoted(&home.to_string()))).meant(home.name(name));
+        let place =
+            if home.segments().is_empty() { "the top of the file".to_owned() } else { quoted(&home.to_string()) };
+        return problem.next(format!("move it to {place}")).meant(home.name(name));
     }
     match listed(told_names_of(schema)) {
         known if known.is_empty() => problem.next("remove it: nothing can be set here"),

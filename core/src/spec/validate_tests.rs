@@ -69,6 +69,8 @@ fn a_field_at_the_wrong_place_is_sent_home() {
     let (_, path, message, next) = one(with("/spec/onMissing", json!("fail")));
     assert_eq!((path.as_str(), message.as_str()), ("spec.onMissing", "unknown field `onMissing`"));
     assert_eq!(next, "move it to `spec.groupedTraining`");
+    let (.., next) = one(with("/spec/apiVersion", json!("shoal.dev/v1alpha1")));
+    assert_eq!(next, "move it to the top of the file");
     let (.., next) = one(with("/spec/colour", json!("red")));
     assert_eq!(next, "known here: `failurePolicy`, `groupedTraining`");
 }

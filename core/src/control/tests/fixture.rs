@@ -39,12 +39,14 @@ impl JobKind for TwoStages {
                 name: "map".into(),
                 reads: None,
                 percent_after: 50,
+                common: Value::Null,
                 tasks: (0..MAPS).map(|_| task(None)).collect(),
             }),
             [_] => Step::Run(StagePlan {
                 name: "reduce".into(),
                 reads: Some(0),
                 percent_after: 90,
+                common: Value::Null,
                 tasks: (0..BUCKETS).map(|bucket| task(Some(bucket))).collect(),
             }),
             [.., reduce] => Step::Publish(CommitIntent {

@@ -1,0 +1,46 @@
+# The one door. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Outside the checkout, so that a fresh clone of a project that was built before starts warm.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/shoal/target
+export SHOAL_VENV ?= $(HOME)/.cache/shoal/venv
+SHOAL := $(CARGO_TARGET_DIR)/debug/shoal
+
+.PHONY: help
+help: ## Lists the commands.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.PHONY: demo
+demo: setup ## Trains one regression per firm on two local workers and shows the models.
+	cargo build --quiet --package shoal-cli
+	$(SHOAL) run examples/grunfeld.yaml --workers 2 --state-dir target/demo/state
+
+.PHONY: test
+test: setup ## Runs every test that this machine can run.
+	cargo build --quiet --package shoal-cli
+	cargo test --workspace
+
+.PHONY: setup
+setup: ## Installs what is missing: system packages, Python packages for the oracles.
+	@scripts/setup
+
+.PHONY: generate
+generate: ## Writes crds/ and the API description anew from the code.
+	cargo run --quiet --package shoal-cli -- operator generate --root .
+
+.PHONY: check
+check: setup ## Format, lints, documentation: what CI checks beside the tests.
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+
+.PHONY: bench-grouped
+bench-grouped: setup ## Grouped regression on 10 million rows, Shoal beside DuckDB.
+	cargo build --release --quiet --package shoal-cli --package shoal-benches
+	$(CARGO_TARGET_DIR)/release/bench-grouped
+
+.PHONY: clean
+clean: ## Removes what the demo and the benches wrote; leaves the build cache.
+	rm -rf target

@@ -1,0 +1,131 @@
+//! Reads a split and deals it to buckets by key: rows as they are, or folded into one state per group.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Float64Type;
+use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::Expr;
+use datafusion::common::Column;
+use futures::StreamExt;
+use shoal_core::runner::TaskContext;
+use shoal_core::spec::v1alpha1::OnMissing;
+use shoal_core::task::{Assignment, Counters, TaskOutput};
+use shoal_core::{Failure, Reason};
+use shoal_engine::columns::{ResolvedColumns, select};
+use shoal_engine::error::engine_failure;
+use shoal_engine::keys::{canonical_key, canonical_keys, split_by_bucket};
+use shoal_engine::moments::{MomentsColumn, moments_udaf};
+use shoal_engine::session::task_session;
+use shoal_engine::table::{scan, scan_failure};
+
+use super::tasks::{Exchange, MapStage, MapTask, from_value, to_value};
+
+pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
+    let stage: MapStage = from_value(&assignment.common)?;
+    let split: MapTask = from_value(&assignment.payload)?;
+    let ctx = task_session(context.memory_bytes, &context.scratch)?;
+    let rows = select(&ctx, scan(&ctx, &stage.table, &split).await?, &stage.columns)?;
+    let frame = match stage.exchange {
+        Exchange::Rows => rows,
+        Exchange::States => fold(rows, &stage.columns)?,
+    };
+    let mut counters = Counters::default();
+    match deal(frame, &stage, assignment, context, &mut counters).await {
+        Ok(()) => {}
+        Err(Error::Engine(error)) => return Err(scan_failure(&ctx, error, &stage.table, &split).await),
+        Err(Error::Failure(failure)) => return Err(failure),
+    }
+    let partitions = context.partitions.seal(assignment.attempt).await?;
+    Ok(TaskOutput { partitions, counters, payload: to_value(&stage.exchange)?, ..TaskOutput::default() })
+}
+
+/// What went wrong: in the engine, where the split may be to blame, or beside it.
+enum Error {
+    Engine(DataFusionError),
+    Failure(Failure),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+/// One state per group of the split.
+fn fold(rows: DataFrame, columns: &ResolvedColumns) -> Result<DataFrame, Failure> {
+    let keys = columns.keys.len();
+    let variables: Vec<Expr> = rows.schema().columns().into_iter().skip(keys).map(Expr::Column).collect();
+    let moments = moments_udaf(variables.len()).call(variables).alias("__moments");
+    rows.aggregate(key_exprs(columns), vec![moments]).map_err(|error| engine_failure(&error))
+}
+
+/// The keys as SQL's `GROUP BY` has to see them, so that what hashes alike also groups alike.
+pub(super) fn key_exprs(columns: &ResolvedColumns) -> Vec<Expr> {
+    let key = |name: &String, data_type| {
+        let column = Expr::Column(Column::from_name(name));
+        canonical_key(column.clone(), data_type).map_or(column, |canonical| canonical.alias(name))
+    };
+    columns.keys.iter().map(|column| key(&column.name, &column.data_type)).collect()
+}
+
+async fn deal(
+    frame: DataFrame,
+    stage: &MapStage,
+    assignment: &Assignment,
+    context: &TaskContext,
+    counters: &mut Counters,
+) -> Result<(), Error> {
+    let keys = stage.columns.keys.len();
+    let mut batches = frame.execute_stream().await.map_err(Error::Engine)?;
+    while let Some(batch) = batches.next().await {
+        context.cancelled.check()?;
+        let batch = batch.map_err(Error::Engine)?;
+        counters.rows_in += check_rows(&batch, stage)?;
+        let batch = canonical_keys(&batch, keys)?;
+        for (bucket, part) in split_by_bucket(&batch, keys, stage.buckets)? {
+            counters.rows_out += part.num_rows() as u64;
+            context.partitions.append(assignment.attempt, bucket, part).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts the input rows that a batch stands for, and refuses missing values where the job wants none.
+fn check_rows(batch: &RecordBatch, stage: &MapStage) -> Result<u64, Failure> {
+    let keys = stage.columns.keys.len();
+    match stage.exchange {
+        Exchange::Rows => {
+            if stage.on_missing == OnMissing::Fail {
+                for (column, name) in batch.columns().iter().skip(keys).zip(variable_names(&stage.columns)) {
+                    let values = column.as_primitive::<Float64Type>();
+                    if values.null_count() > 0 || values.values().iter().any(|value| !value.is_finite()) {
+                        return Err(missing(&stage.columns).column(name));
+                    }
+                }
+            }
+            Ok(batch.num_rows() as u64)
+        }
+        Exchange::States => {
+            let states = MomentsColumn::new(batch.column(keys).as_ref(), stage.columns.features.len() + 1)?;
+            let mut rows = 0;
+            for index in 0..states.len() {
+                if stage.on_missing == OnMissing::Fail && states.dropped(index) > 0 {
+                    return Err(missing(&stage.columns));
+                }
+                rows += states.get(index).count + states.dropped(index);
+            }
+            Ok(rows)
+        }
+    }
+}
+
+fn variable_names(columns: &ResolvedColumns) -> impl Iterator<Item = &String> {
+    columns.features.iter().chain([&columns.target]).map(|column| &column.name)
+}
+
+fn missing(columns: &ResolvedColumns) -> Failure {
+    let names: Vec<String> = variable_names(columns).map(|name| format!("`{name}`")).collect();
+    Failure::new(Reason::MissingValue, format!("a row has a null, NaN or infinite value in {}", names.join(", ")))
+        .field("spec.groupedTraining.onMissing")
+        .next("mend the data, keep such rows out with `where`, or set `onMissing: drop`")
+}

@@ -1,0 +1,48 @@
+//! `groupedTraining`: one model per group of a table's rows.
+//!
+//! ```text
+//!   measure (strategy auto only) -> map, one task per split -> reduce, one task per bucket -> commit
+//!
+//!   aggregate: map folds rows into one state per group, reduce merges states and fits
+//!   bucket:    map deals rows to buckets by their key, reduce trains group by group
+//! ```
+
+mod facts;
+mod map;
+mod measure;
+mod plan;
+mod reduce;
+mod runner;
+mod strategy;
+mod tasks;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use shoal_core::job::{GroupedTraining, Work};
+use shoal_core::kind::{Capacity, JobKind, Planned, StageOutcome};
+use shoal_core::{Failure, Job};
+
+pub(crate) use runner::Runner;
+
+/// The head's half of the kind.
+pub(crate) struct Planner;
+
+#[async_trait]
+impl JobKind for Planner {
+    fn name(&self) -> &'static str {
+        "groupedTraining"
+    }
+
+    async fn facts(&self, job: &Job) -> Result<Value, Failure> {
+        tasks::to_value(&facts::gather(training(job)).await?)
+    }
+
+    fn plan(&self, job: &Job, facts: &Value, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure> {
+        plan::plan(job, training(job), &tasks::from_value(facts)?, done, capacity)
+    }
+}
+
+fn training(job: &Job) -> &GroupedTraining {
+    let Work::GroupedTraining(training) = &job.work;
+    training
+}

@@ -1,0 +1,133 @@
+//! What travels between workers: one state per group, or the rows. Pure.
+
+use shoal_core::job::Strategy;
+
+use super::tasks::{Exchange, Sample};
+
+/// The strategy, and why, for the report.
+#[derive(Debug, PartialEq)]
+pub(super) struct Decision {
+    pub(super) exchange: Exchange,
+    /// Buckets, where the job says how many.
+    pub(super) buckets: Option<u32>,
+    pub(super) note: String,
+}
+
+/// Bytes of a float or a count.
+const WORD: u64 = 8;
+
+/// Bytes of one group's state without its key: two counts, the means, and the upper triangle of the comoments.
+fn state_bytes(variables: u64) -> u64 {
+    WORD * (2 + variables + variables * (variables + 1) / 2)
+}
+
+/// Takes what the job asks for; else what moves fewer bytes, as estimated from a sample of the input scaled to a split.
+///
+/// `rows_per_split` is how many rows one map task reads, where that is known.
+pub(super) fn decide(asked: Strategy, sample: Option<Sample>, rows_per_split: Option<u64>, variables: u64) -> Decision {
+    let decided = |exchange, note: String| Decision { exchange, buckets: None, note };
+    let sample = match (asked, sample) {
+        (Strategy::Aggregate, _) => return decided(Exchange::States, "strategy aggregate: the job asks for it".to_owned()),
+        (Strategy::Bucket(buckets), _) => {
+            let note = "strategy bucket: the job asks for it".to_owned();
+            return Decision { exchange: Exchange::Rows, buckets, note };
+        }
+        (Strategy::Auto, None | Some(Sample { rows: 0, .. })) => {
+            return decided(Exchange::States, "strategy aggregate: the sample has no rows".to_owned());
+        }
+        (Strategy::Auto, Some(sample)) => sample,
+    };
+    let rows = rows_per_split.unwrap_or(sample.rows).max(sample.rows);
+    let groups = groups_among(rows, sample);
+    let key_bytes = sample.key_bytes as f64 / sample.groups.max(1) as f64;
+    let as_states = groups * (key_bytes + state_bytes(variables) as f64);
+    let as_rows = rows as f64 * (key_bytes + (variables * WORD) as f64);
+    let (exchange, name) = if as_states <= as_rows { (Exchange::States, "aggregate") } else { (Exchange::Rows, "bucket") };
+    let note = format!(
+        "strategy {name}: a split of {rows} rows in about {groups:.0} groups is {} as states and {} as rows (measured on {} rows with {} groups)",
+        in_words(as_states),
+        in_words(as_rows),
+        sample.rows,
+        sample.groups,
+    );
+    decided(exchange, note)
+}
+
+/// How many different groups so many rows hold, told from a sample.
+///
+/// If all groups are equally likely, r draws from G groups show G·(1 − exp(−r/G)) of them (the occupancy problem, Feller
+/// 1968, II.5). That is solved for G from the sample and evaluated at the whole. Skew and clustering make the result too
+/// small, which errs towards states; it is never below what the sample shows.
+fn groups_among(rows: u64, sample: Sample) -> f64 {
+    let (drawn, seen, rows) = (sample.rows as f64, sample.groups as f64, rows as f64);
+    let shown = |groups: f64, draws: f64| groups * -(-draws / groups).exp_m1();
+    if seen >= drawn {
+        // No key came twice: there may be as many as there are rows.
+        return rows;
+    }
+    let (mut low, mut high) = (seen, drawn * drawn);
+    // Bisection of a rising function: 100 halvings end below the distance of two floats.
+    for _ in 0..100 {
+        let middle = 0.5 * (low + high);
+        if shown(middle, drawn) < seen { low = middle } else { high = middle }
+    }
+    shown(high, rows).max(seen)
+}
+
+fn in_words(bytes: f64) -> String {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    let mut scaled = bytes;
+    let mut unit = 0;
+    while scaled >= 1024.0 && unit + 1 < UNITS.len() {
+        scaled /= 1024.0;
+        unit += 1;
+    }
+    format!("{scaled:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(rows: u64, groups: u64) -> Option<Sample> {
+        Some(Sample { rows, groups, key_bytes: groups * 8 })
+    }
+
+    #[test]
+    fn states_travel_where_groups_are_large_and_rows_where_they_are_small() {
+        // (rows looked at, groups among them, rows of a split, variables, expected)
+        let cases = [
+            (220, 11, None, 3, Exchange::States),
+            (100_000, 100_000, None, 3, Exchange::Rows),
+            (100_000, 50_000, None, 3, Exchange::Rows),
+            (100_000, 30_000, None, 3, Exchange::States),
+            // A shuffled table: the sample shows nearly every group once or twice, the split a hundred times.
+            (100_000, 63_212, Some(5_000_000), 3, Exchange::States),
+            (100_000, 63_212, Some(150_000), 3, Exchange::Rows),
+            // States grow with the square of the variables.
+            (100_000, 30_000, None, 30, Exchange::Rows),
+            (100_000, 5_000, None, 30, Exchange::States),
+            (1, 1, Some(1_000), 3, Exchange::Rows),
+        ];
+        for (rows, groups, split, variables, expected) in cases {
+            let decision = decide(Strategy::Auto, sample(rows, groups), split, variables);
+            assert_eq!(decision.exchange, expected, "{rows} {groups} {split:?} {variables}: {}", decision.note);
+            assert!(decision.note.contains("measured on"), "{}", decision.note);
+        }
+    }
+
+    #[test]
+    fn what_the_job_asks_for_is_taken() {
+        let many_groups = sample(100, 100);
+        assert_eq!(decide(Strategy::Aggregate, many_groups, None, 3).exchange, Exchange::States);
+        let bucket = decide(Strategy::Bucket(Some(64)), sample(100, 1), None, 3);
+        assert_eq!((bucket.exchange, bucket.buckets), (Exchange::Rows, Some(64)));
+    }
+
+    #[test]
+    fn an_occupied_share_tells_the_number_of_groups() {
+        // 100,000 draws from 100,000 groups show 1 − 1/e of them.
+        let groups = groups_among(u64::MAX >> 20, Sample { rows: 100_000, groups: 63_212, key_bytes: 0 });
+        assert!((groups - 100_000.0).abs() < 10.0, "{groups}");
+    }
+}

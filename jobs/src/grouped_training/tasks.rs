@@ -1,0 +1,87 @@
+//! What the planner tells the runner, and what the runner reports back.
+
+use datafusion::arrow::datatypes::SchemaRef;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shoal_core::Failure;
+use shoal_core::spec::v1alpha1::OnMissing;
+use shoal_engine::columns::ResolvedColumns;
+use shoal_engine::table::{InputFile, PinnedTable, Split};
+use shoal_ml::OlsOptions;
+
+/// Names of the stages.
+pub(super) mod stage {
+    pub(crate) const MEASURE: &str = "measure";
+    pub(crate) const MAP: &str = "map";
+    pub(crate) const REDUCE: &str = "reduce";
+}
+
+/// What the head finds out before it plans: the input pinned, everything resolved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Facts {
+    pub(super) table: PinnedTable,
+    pub(super) files: Vec<InputFile>,
+    pub(super) columns: ResolvedColumns,
+    pub(super) output_schema: SchemaRef,
+}
+
+/// How rows of a group meet, decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Exchange {
+    /// Workers exchange one state per group and split.
+    States,
+    /// Workers exchange the rows.
+    Rows,
+}
+
+/// For the task that measures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct MeasureTask {
+    pub(super) table: PinnedTable,
+    pub(super) columns: ResolvedColumns,
+    /// The file to look into.
+    pub(super) file: InputFile,
+}
+
+/// What it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sample {
+    /// Rows looked at.
+    pub(super) rows: u64,
+    /// Different keys among them.
+    pub(super) groups: u64,
+    /// Bytes of those keys, once each, as Arrow holds them.
+    pub(super) key_bytes: u64,
+}
+
+/// For every task of the map stage; a task's own payload is its [`Split`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct MapStage {
+    pub(super) table: PinnedTable,
+    pub(super) columns: ResolvedColumns,
+    pub(super) on_missing: OnMissing,
+    pub(super) exchange: Exchange,
+    pub(super) buckets: u32,
+}
+
+/// For every task of the reduce stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct ReduceStage {
+    pub(super) columns: ResolvedColumns,
+    pub(super) exchange: Exchange,
+    pub(super) ols: OlsOptions,
+    pub(super) output_table: String,
+    pub(super) output_schema: SchemaRef,
+}
+
+/// A payload of the map stage.
+pub(super) type MapTask = Split;
+
+pub(super) fn to_value<T: Serialize>(value: &T) -> Result<Value, Failure> {
+    serde_json::to_value(value).map_err(|error| Failure::internal("a plan cannot be written as JSON").because(&error))
+}
+
+pub(super) fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, Failure> {
+    T::deserialize(value).map_err(|error| Failure::internal("a plan cannot be read").because(&error))
+}

@@ -1,0 +1,49 @@
+//! The kinds of jobs, one module each: how a kind is planned by the head and run by workers.
+//!
+//! A new kind is a module here and a line in [`registered`].
+
+mod grouped_training;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use shoal_core::kind::{JobKind, Kinds};
+use shoal_core::runner::{TaskContext, TaskRunner};
+use shoal_core::task::{Assignment, TaskOutput};
+use shoal_core::{Failure, Reason};
+
+/// A kind as both sides see it: the head plans with one half, workers run the other.
+struct Registered {
+    kind: Arc<dyn JobKind>,
+    runner: Arc<dyn TaskRunner>,
+}
+
+/// Every kind of this build. The one place where a kind is registered.
+fn registered() -> Vec<Registered> {
+    vec![Registered { kind: Arc::new(grouped_training::Planner), runner: Arc::new(grouped_training::Runner) }]
+}
+
+/// What a head plans with.
+pub fn kinds() -> Kinds {
+    Kinds::new(registered().into_iter().map(|registered| registered.kind))
+}
+
+/// What a worker runs tasks with, whatever their kind.
+pub fn runner() -> Arc<dyn TaskRunner> {
+    let runners = registered().into_iter().map(|registered| (registered.kind.name(), registered.runner)).collect();
+    Arc::new(RunnerByKind(runners))
+}
+
+struct RunnerByKind(BTreeMap<&'static str, Arc<dyn TaskRunner>>);
+
+#[async_trait]
+impl TaskRunner for RunnerByKind {
+    async fn run(&self, assignment: Assignment, context: TaskContext) -> Result<TaskOutput, Failure> {
+        match self.0.get(assignment.kind.as_str()) {
+            Some(runner) => runner.run(assignment, context).await,
+            None => Err(Failure::new(Reason::UnknownKind, format!("this worker cannot run tasks of kind `{}`", assignment.kind))
+                .next("run the same version of shoal in the whole cluster")),
+        }
+    }
+}

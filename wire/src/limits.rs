@@ -1,0 +1,26 @@
+//! Limits of what goes over the wire, each with its reason.
+
+use std::time::Duration;
+
+/// Largest gRPC message, in either direction. A result with statistics of thousands of files takes a few MiB, and a
+/// worker cuts batches far below this; what is larger is a mistake that should not take the receiver's memory.
+pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+
+/// Opening a connection takes longer than this only when nobody is there.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often an idle connection is tested, so that a peer whose machine is gone is noticed.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a test of a connection may stay unanswered; a machine that swaps takes seconds.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Largest failure in a gRPC status, as JSON. It travels in a header, base64 makes a third more of it, and peers
+/// refuse headers above 16 KiB.
+pub const FAILURE_BYTES_MAX: usize = 8 << 10;
+
+/// Largest token: it travels in a header with every call.
+pub const TOKEN_BYTES_MAX: usize = 1 << 10;
+
+/// Shortest token: 16 characters of base64 hold 96 random bits, which nobody guesses over a network.
+pub const TOKEN_CHARS_MIN: usize = 16;
