@@ -42,8 +42,11 @@ impl TaskRunner for RunnerByKind {
     async fn run(&self, assignment: Assignment, context: TaskContext) -> Result<TaskOutput, Failure> {
         match self.0.get(assignment.kind.as_str()) {
             Some(runner) => runner.run(assignment, context).await,
-            None => Err(Failure::new(Reason::UnknownKind, format!("this worker cannot run tasks of kind `{}`", assignment.kind))
-                .next("run the same version of shoal in the whole cluster")),
+            None => Err(Failure::new(
+                Reason::UnknownKind,
+                format!("this worker cannot run tasks of kind `{}`", assignment.kind),
+            )
+            .next("run the same version of shoal in the whole cluster")),
         }
     }
 }

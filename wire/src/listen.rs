@@ -19,8 +19,7 @@ pub fn check_listen(address: SocketAddr, token: Option<&Token>) -> Result<(), Fa
         return Ok(());
     }
     let why = format!("listening on {address} lets anyone who reaches this machine run jobs as you");
-    Err(Failure::new(Reason::InvalidValue, why)
-        .next("pass a token with `--token-file FILE`, or listen on 127.0.0.1"))
+    Err(Failure::new(Reason::InvalidValue, why).next("pass a token with `--token-file FILE`, or listen on 127.0.0.1"))
 }
 
 #[cfg(test)]

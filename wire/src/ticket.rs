@@ -38,11 +38,10 @@ pub struct Wanted {
 /// [`Reason::IncompatibleVersion`] where it is no ticket of Shoal's, or one that mixes jobs.
 pub fn decode(ticket: &Ticket) -> Result<Vec<Wanted>, Failure> {
     let refuse = |why: &str| Failure::new(Reason::IncompatibleVersion, format!("the Flight ticket {why}"));
-    let ticket = FlightTicket::decode(ticket.ticket.clone())
-        .map_err(|error| refuse("cannot be read").because(&error))?;
+    let ticket =
+        FlightTicket::decode(ticket.ticket.clone()).map_err(|error| refuse("cannot be read").because(&error))?;
     let wanted = ticket.sources.iter().map(|source| {
-        let attempt: AttemptId =
-            source.attempt.parse().map_err(|error| refuse("names no attempt").because(&error))?;
+        let attempt: AttemptId = source.attempt.parse().map_err(|error| refuse("names no attempt").because(&error))?;
         if attempt.task.job.to_string() != ticket.job_uid {
             return Err(refuse("names an attempt of another job"));
         }

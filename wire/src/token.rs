@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn what_no_header_can_carry_is_refused() {
-        for text in ["0123456789 abcdef", "0123456789\nabcdef0", "0123456789abcdeü", &"x".repeat(TOKEN_BYTES_MAX + 1)] {
+        for text in ["0123456789 abcdef", "0123456789\nabcdef0", "0123456789abcdeü", &"x".repeat(TOKEN_BYTES_MAX + 1)]
+        {
             assert_eq!(Token::new(text).unwrap_err().reason, Reason::InvalidValue, "{text}");
         }
     }

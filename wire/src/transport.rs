@@ -11,9 +11,8 @@ use crate::limits::{CONNECT_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 /// [`Reason::InvalidValue`] where it is no such URL.
 pub fn endpoint(url: &str) -> Result<Endpoint, Failure> {
     let refuse = |failure: Failure| failure.file(url).next("write it as http://HOST:PORT");
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| {
-        refuse(Failure::new(Reason::InvalidValue, format!("`{url}` is no URL")).because(&error))
-    })?;
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .map_err(|error| refuse(Failure::new(Reason::InvalidValue, format!("`{url}` is no URL")).because(&error)))?;
     if endpoint.uri().scheme_str() != Some("http") {
         return Err(refuse(Failure::new(Reason::InvalidValue, format!("`{url}` is no http URL"))));
     }
@@ -30,9 +29,10 @@ pub fn endpoint(url: &str) -> Result<Endpoint, Failure> {
 /// # Errors
 /// As [`endpoint`], and [`Reason::Io`] where nobody answers; the caller knows who that means.
 pub async fn connect(url: &str) -> Result<Channel, Failure> {
-    endpoint(url)?.connect().await.map_err(|error| {
-        Failure::new(Reason::Io, format!("nobody answers at {url}")).because(&error).file(url)
-    })
+    endpoint(url)?
+        .connect()
+        .await
+        .map_err(|error| Failure::new(Reason::Io, format!("nobody answers at {url}")).because(&error).file(url))
 }
 
 /// A gRPC server that notices connections whose other end is gone. `TCP_NODELAY` is set where it listens.

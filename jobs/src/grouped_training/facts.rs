@@ -8,6 +8,7 @@ use shoal_engine::models::{RESERVED_COLUMNS, ols_schema};
 use shoal_engine::session::query_session;
 use shoal_engine::table::pin;
 
+use super::reduce::{feature_names, key_fields};
 use super::tasks::Facts;
 
 const FIELD: &str = "spec.groupedTraining";
@@ -26,7 +27,7 @@ pub(super) async fn gather(training: &GroupedTraining) -> Result<Facts, Failure>
         FIELD,
         RESERVED_COLUMNS,
     )?;
-    let output_schema = ols_schema(&columns.key_fields(), &columns.feature_names(), ols.intercept);
+    let output_schema = ols_schema(&key_fields(&columns), &feature_names(&columns), ols.intercept);
     check_output(&training.output, &output_schema, &format!("{FIELD}.output")).await?;
     Ok(Facts { table, files, columns, output_schema })
 }

@@ -2,10 +2,10 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
+use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
-use datafusion::common::Column;
 use futures::StreamExt;
 use shoal_core::runner::TaskContext;
 use shoal_core::spec::v1alpha1::OnMissing;

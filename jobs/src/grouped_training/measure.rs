@@ -39,7 +39,8 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
         found.rows += counts.and_then(|rows| u64::try_from(rows).ok()).unwrap_or_default();
         let key_columns = batch.columns().iter().take(keys);
         // The slice, not the buffers under it: a batch may be a window into something larger.
-        found.key_bytes += key_columns.filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum::<usize>() as u64;
+        found.key_bytes +=
+            key_columns.filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum::<usize>() as u64;
     }
     let counters = Counters { rows_in: found.rows, ..Counters::default() };
     Ok(TaskOutput { counters, payload: to_value(&found)?, ..TaskOutput::default() })

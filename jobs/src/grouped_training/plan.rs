@@ -14,8 +14,8 @@ use shoal_ml::OlsOptions;
 use super::strategy::{Decision, decide};
 use super::tasks::{Exchange, Facts, MapStage, MeasureTask, ReduceStage, Sample, from_value, stage, to_value};
 
-/// Bytes of input that one map task reads: seconds of work, so that a lost one costs seconds.
-const SPLIT_BYTES: u64 = 128 << 20;
+/// Bytes of input that one map task reads at the most: seconds of work, so that a lost one costs seconds.
+const SPLIT_BYTES_MAX: u64 = 256 << 20;
 
 /// Smallest split worth a task of its own, where there are slots to spare.
 const SPLIT_BYTES_MIN: u64 = 4 << 20;
@@ -51,9 +51,17 @@ fn measure(facts: &Facts) -> Result<Planned, Failure> {
     Ok(run(stage::MEASURE, None, 3, serde_json::Value::Null, vec![task], Vec::new()))
 }
 
-fn map(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure> {
-    let sample: Option<Sample> =
-        done.last().and_then(|outcome| outcome.outputs.first()).map(|output| from_value(&output.payload)).transpose()?;
+fn map(
+    training: &GroupedTraining,
+    facts: &Facts,
+    done: &[StageOutcome],
+    capacity: Capacity,
+) -> Result<Planned, Failure> {
+    let sample: Option<Sample> = done
+        .last()
+        .and_then(|outcome| outcome.outputs.first())
+        .map(|output| from_value(&output.payload))
+        .transpose()?;
     let total_bytes: u64 = facts.files.iter().map(|file| file.bytes).sum();
     let splits = splits(&facts.table, &facts.files, split_bytes(total_bytes, capacity.slots));
     let rows_per_split = known_rows(&facts.files).map(|rows| rows.div_ceil(splits.len().max(1) as u64));
@@ -123,29 +131,37 @@ fn check_failed_groups(job: &Job, ok: u64, failed: u64) -> Result<(), Failure> {
     if failed <= max_failed.of(total) {
         return Ok(());
     }
-    Err(Failure::new(
-        Reason::TooManyFailed,
-        format!("{failed} of {total} groups have no `ok` model; {max_failed} may"),
-    )
-    .field("spec.failurePolicy.maxFailed")
-    .next("raise the limit, and look at `status` and `message` of the groups in the output"))
+    Err(Failure::new(Reason::TooManyFailed, format!("{failed} of {total} groups have no `ok` model; {max_failed} may"))
+        .field("spec.failurePolicy.maxFailed")
+        .next("raise the limit, and look at `status` and `message` of the groups in the output"))
 }
 
 fn no_rows(training: &GroupedTraining) -> Failure {
     let failure = Failure::new(Reason::TableEmpty, "the table has no rows to train on").file(&training.input.table);
     match &training.input.filter {
-        Some(filter) => failure.field("spec.groupedTraining.input.where").next(format!("no row passes `{filter}`: change it")),
+        Some(filter) => {
+            failure.field("spec.groupedTraining.input.where").next(format!("no row passes `{filter}`: change it"))
+        }
         None => failure.field("spec.groupedTraining.input.table"),
     }
 }
 
-fn run(name: &str, reads: Option<u32>, percent_after: u8, common: serde_json::Value, tasks: Vec<TaskPlan>, notes: Vec<String>) -> Planned {
+fn run(
+    name: &str,
+    reads: Option<u32>,
+    percent_after: u8,
+    common: serde_json::Value,
+    tasks: Vec<TaskPlan>,
+    notes: Vec<String>,
+) -> Planned {
     Planned { step: Step::Run(StagePlan { name: name.to_owned(), reads, percent_after, common, tasks }), notes }
 }
 
-/// A split for every slot as long as splits stay worth their task, larger ones where the table is larger.
+/// Splits that fill every slot equally often, as long as each is worth its task.
 fn split_bytes(total_bytes: u64, slots: u32) -> u64 {
-    total_bytes.div_ceil(u64::from(slots.max(1))).clamp(SPLIT_BYTES_MIN, SPLIT_BYTES)
+    let slots = u64::from(slots.max(1));
+    let rounds = total_bytes.div_ceil(SPLIT_BYTES_MAX).div_ceil(slots).max(1);
+    total_bytes.div_ceil(rounds * slots).max(SPLIT_BYTES_MIN)
 }
 
 /// A bucket for every slot, more where rows travel and would not fit.
@@ -179,3 +195,7 @@ fn exchange_of(done: &[StageOutcome]) -> Result<Exchange, Failure> {
         .map(|output| from_value(&output.payload))
         .unwrap_or_else(|| Err(Failure::internal("no map task ran")))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -17,8 +17,11 @@ impl TaskRunner for Runner {
             stage::MEASURE => measure::run(&assignment, &context).await,
             stage::MAP => map::run(&assignment, &context).await,
             stage::REDUCE => reduce::run(&assignment, &context).await,
-            other => Err(Failure::new(Reason::IncompatibleVersion, format!("this worker has no stage `{other}` of grouped training"))
-                .next("run the same version of shoal in the whole cluster")),
+            other => Err(Failure::new(
+                Reason::IncompatibleVersion,
+                format!("this worker has no stage `{other}` of grouped training"),
+            )
+            .next("run the same version of shoal in the whole cluster")),
         }
     }
 }

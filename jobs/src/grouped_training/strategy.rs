@@ -27,7 +27,9 @@ fn state_bytes(variables: u64) -> u64 {
 pub(super) fn decide(asked: Strategy, sample: Option<Sample>, rows_per_split: Option<u64>, variables: u64) -> Decision {
     let decided = |exchange, note: String| Decision { exchange, buckets: None, note };
     let sample = match (asked, sample) {
-        (Strategy::Aggregate, _) => return decided(Exchange::States, "strategy aggregate: the job asks for it".to_owned()),
+        (Strategy::Aggregate, _) => {
+            return decided(Exchange::States, "strategy aggregate: the job asks for it".to_owned());
+        }
         (Strategy::Bucket(buckets), _) => {
             let note = "strategy bucket: the job asks for it".to_owned();
             return Decision { exchange: Exchange::Rows, buckets, note };
@@ -42,7 +44,8 @@ pub(super) fn decide(asked: Strategy, sample: Option<Sample>, rows_per_split: Op
     let key_bytes = sample.key_bytes as f64 / sample.groups.max(1) as f64;
     let as_states = groups * (key_bytes + state_bytes(variables) as f64);
     let as_rows = rows as f64 * (key_bytes + (variables * WORD) as f64);
-    let (exchange, name) = if as_states <= as_rows { (Exchange::States, "aggregate") } else { (Exchange::Rows, "bucket") };
+    let (exchange, name) =
+        if as_states <= as_rows { (Exchange::States, "aggregate") } else { (Exchange::Rows, "bucket") };
     let note = format!(
         "strategy {name}: a split of {rows} rows in about {groups:.0} groups is {} as states and {} as rows (measured on {} rows with {} groups)",
         in_words(as_states),

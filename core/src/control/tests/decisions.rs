@@ -1,7 +1,7 @@
 use super::fixture::*;
 use crate::control::{Control, Effect, Event, ReplyId};
 use crate::failure::{Failure, Reason};
-use crate::id::{AttemptId, TaskId};
+use crate::id::AttemptId;
 use crate::journal::Record;
 use crate::limits;
 use crate::report::Phase;

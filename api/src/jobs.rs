@@ -1,0 +1,131 @@
+//! Jobs: submitted, listed, shown, cancelled.
+
+use actix_web::web::{Bytes, Data, Json, Path, Query};
+use actix_web::{Error, get, post};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shoal_coordinator::Head;
+use shoal_core::control::SubmitOptions;
+use shoal_core::limits::JOB_FILE_BYTES_MAX;
+use shoal_core::report::JobStatus;
+use shoal_core::spec::parse_job;
+use shoal_core::{Failure, Reason};
+use utoipa::IntoParams;
+
+use crate::refusal::Refusal;
+
+/// What a failure calls the text that came in.
+const BODY: &str = "request body";
+
+/// Jobs, oldest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JobList {
+    /// The latest submission of each.
+    pub jobs: Vec<JobStatus>,
+}
+
+/// How a job is submitted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SubmitQuery {
+    /// Runs a finished job of that name again, with the spec given now.
+    #[serde(default)]
+    #[param(default = false)]
+    rerun: bool,
+}
+
+/// Submits a job.
+///
+/// Answers once the job is stored. The same job again is the same job. Local paths must be absolute, since the head does
+/// not know whose folder they would start at.
+#[utoipa::path(
+    tag = "jobs",
+    operation_id = "submitJob",
+    params(SubmitQuery),
+    request_body(content(
+        (ref("#/components/schemas/ShoalJob") = "application/json"),
+        (ref("#/components/schemas/ShoalJob") = "application/yaml"),
+    )),
+    responses(
+        (status = 200, description = "The job", body = ref("#/components/schemas/JobStatus")),
+        (status = 409, description = "Another job has that name", body = ref("#/components/schemas/Failure")),
+        (status = 422, description = "What is wrong with the job, and in which field", body = ref("#/components/schemas/Failure")),
+        (status = 429, description = "The head is at its limit of unfinished jobs", body = ref("#/components/schemas/Failure")),
+        (status = "default", description = "Why not", body = ref("#/components/schemas/Failure")),
+    ),
+)]
+#[post("/api/v1/jobs")]
+pub(crate) async fn submit_job(
+    head: Data<Head>,
+    query: Result<Query<SubmitQuery>, Error>,
+    body: Result<Bytes, Error>,
+) -> Result<Json<JobStatus>, Refusal> {
+    let SubmitQuery { rerun } = query.map_err(|error| wrong_query(&error))?.into_inner();
+    let body = body.map_err(|error| wrong_body(&error))?;
+    let text = std::str::from_utf8(&body).map_err(|error| {
+        Failure::new(Reason::MalformedDocument, "the job is no UTF-8 text").because(&error).file(BODY)
+    })?;
+    let job = parse_job(text, BODY)?;
+    Ok(Json(head.submit(job, SubmitOptions { rerun }).await?))
+}
+
+/// Lists all jobs, oldest first.
+#[utoipa::path(
+    tag = "jobs",
+    operation_id = "listJobs",
+    responses(
+        (status = 200, description = "The latest submission of each", body = ref("#/components/schemas/JobList")),
+        (status = "default", description = "Why not", body = ref("#/components/schemas/Failure")),
+    ),
+)]
+#[get("/api/v1/jobs")]
+pub(crate) async fn list_jobs(head: Data<Head>) -> Result<Json<JobList>, Refusal> {
+    Ok(Json(JobList { jobs: head.list().await? }))
+}
+
+/// Shows a job: where it stands, what it took so far, and why it failed, where it did.
+#[utoipa::path(
+    tag = "jobs",
+    operation_id = "showJob",
+    params(("name" = String, Path, description = "Name of the job")),
+    responses(
+        (status = 200, description = "Its latest submission", body = ref("#/components/schemas/JobStatus")),
+        (status = 404, description = "No job has that name", body = ref("#/components/schemas/Failure")),
+        (status = "default", description = "Why not", body = ref("#/components/schemas/Failure")),
+    ),
+)]
+#[get("/api/v1/jobs/{name}")]
+pub(crate) async fn show_job(head: Data<Head>, name: Path<String>) -> Result<Json<JobStatus>, Refusal> {
+    Ok(Json(head.show(&name).await?))
+}
+
+/// Cancels a job.
+///
+/// Answers once that is stored, while its tasks are still being called back. A job that has ended stays as it is.
+#[utoipa::path(
+    tag = "jobs",
+    operation_id = "cancelJob",
+    params(("name" = String, Path, description = "Name of the job")),
+    responses(
+        (status = 200, description = "The job", body = ref("#/components/schemas/JobStatus")),
+        (status = 404, description = "No job has that name", body = ref("#/components/schemas/Failure")),
+        (status = 409, description = "It is being committed", body = ref("#/components/schemas/Failure")),
+        (status = "default", description = "Why not", body = ref("#/components/schemas/Failure")),
+    ),
+)]
+#[post("/api/v1/jobs/{name}/cancel")]
+pub(crate) async fn cancel_job(head: Data<Head>, name: Path<String>) -> Result<Json<JobStatus>, Refusal> {
+    Ok(Json(head.cancel(&name).await?))
+}
+
+fn wrong_query(error: &Error) -> Failure {
+    Failure::new(Reason::InvalidValue, format!("the address after `?` cannot be read: {error}"))
+        .next("only `rerun=true` and `rerun=false` are known")
+}
+
+fn wrong_body(error: &Error) -> Failure {
+    Failure::new(Reason::MalformedDocument, format!("the job cannot be read: {error}"))
+        .file(BODY)
+        .next(format!("send one job of at most {JOB_FILE_BYTES_MAX} bytes, as YAML or JSON"))
+}

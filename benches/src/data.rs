@@ -1,0 +1,93 @@
+//! Generated tables.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+use crate::BenchResult;
+
+/// Rows that are made and written at a time.
+const BATCH_ROWS: u64 = 1 << 16;
+
+/// A table of `groups` groups with `rows_per_group` rows each, in an order that has nothing to do with the groups:
+/// columns `g` (Int64), `x1`, `x2` and `y = 1 + 2·x1 − 3·x2 + noise` (Float64). Made once and kept.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn shuffled_groups(folder: &Path, groups: u64, rows_per_group: u64) -> BenchResult<PathBuf> {
+    let path = folder.join(format!("groups-{groups}x{rows_per_group}.parquet"));
+    if path.exists() {
+        return Ok(path);
+    }
+    println!("generating {} rows in {groups} groups: {}", groups * rows_per_group, path.display());
+    let unfinished = path.with_extension("unfinished");
+    let rows = groups * rows_per_group;
+    let stride = coprime_stride(rows);
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    let mut writer: Option<ArrowWriter<File>> = None;
+    let mut start = 0;
+    while start < rows {
+        let end = (start + BATCH_ROWS).min(rows);
+        let batch = batch(start..end, rows, stride, rows_per_group)?;
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            None => writer.insert(ArrowWriter::try_new(
+                File::create(&unfinished)?,
+                batch.schema(),
+                Some(properties.clone()),
+            )?),
+        };
+        writer.write(&batch)?;
+        start = end;
+    }
+    if let Some(writer) = writer {
+        writer.close()?;
+    }
+    std::fs::rename(unfinished, &path)?;
+    Ok(path)
+}
+
+fn batch(places: std::ops::Range<u64>, rows: u64, stride: u64, rows_per_group: u64) -> BenchResult<RecordBatch> {
+    // A stride without a common divisor visits every row once: a shuffle without a list of all rows.
+    let row_at = |place: u64| (u128::from(place) * u128::from(stride) % u128::from(rows)) as u64;
+    let (mut g, mut x1, mut x2, mut y) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for place in places {
+        let row = row_at(place);
+        let (a, b, noise) = (uniform(row * 3), uniform(row * 3 + 1), uniform(row * 3 + 2));
+        g.push((row / rows_per_group) as i64);
+        x1.push(a);
+        x2.push(b);
+        y.push(1.0 + 2.0 * a - 3.0 * b + noise);
+    }
+    let columns: [(&str, ArrayRef); 4] = [
+        ("g", Arc::new(Int64Array::from(g))),
+        ("x1", Arc::new(Float64Array::from(x1))),
+        ("x2", Arc::new(Float64Array::from(x2))),
+        ("y", Arc::new(Float64Array::from(y))),
+    ];
+    Ok(RecordBatch::try_from_iter(columns)?)
+}
+
+/// A number near the golden share of `rows` that has no common divisor with it.
+fn coprime_stride(rows: u64) -> u64 {
+    let golden = (rows as f64 * 0.618_033_988_75) as u64;
+    (golden.max(1)..).find(|stride| gcd(*stride, rows) == 1).unwrap_or(1)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// A number from -0.5 to 0.5 that depends on the seed alone (SplitMix64, Steele, Lea and Flood 2014).
+fn uniform(seed: u64) -> f64 {
+    let mut mixed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^= mixed >> 31;
+    (mixed >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+}

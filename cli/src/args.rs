@@ -1,0 +1,335 @@
+//! What was typed. Nothing is looked up or checked here beyond its form.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::sizes;
+
+/// Where a head's REST interface is unless told otherwise.
+pub(crate) const HEAD_URL_DEFAULT: &str = "http://127.0.0.1:7370";
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 succeeded, 1 the job failed, 2 the input is wrong, 3 the platform failed, 130 interrupted";
+
+/// Trains one model per group of a table, on this machine or on a cluster.
+#[derive(Debug, Parser)]
+#[command(
+    name = "shoal",
+    version,
+    arg_required_else_help = true,
+    after_help = format!("Example:\n  shoal run examples/grunfeld.yaml --workers 2\n\n{EXIT_CODES}")
+)]
+pub(crate) struct Cli {
+    /// How logs are written; they go to stderr, and RUST_LOG says which.
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(RunArgs),
+    Head(HeadArgs),
+    Worker(WorkerArgs),
+    Job(JobArgs),
+    Sql(SqlArgs),
+    Completions(CompletionsArgs),
+    #[command(hide = true)]
+    Operator(OperatorArgs),
+}
+
+impl Command {
+    /// How results are to be written, where the command has any.
+    pub(crate) fn output(&self) -> Output {
+        match self {
+            Self::Run(args) => args.output,
+            Self::Sql(args) => args.output,
+            Self::Job(args) => args.output,
+            Self::Head(_) | Self::Worker(_) | Self::Completions(_) | Self::Operator(_) => Output::Table,
+        }
+    }
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// How results are written to stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// One JSON document.
+    Json,
+}
+
+/// Runs one job, with a cluster of its own on this machine.
+///
+/// Starts a head and workers, runs the job, shows what it took and what came of it, and ends them. Paths in the job file
+/// are relative to the file. Ctrl-C cancels the job: nothing half-done is published.
+#[derive(Debug, Args)]
+#[command(after_help = format!("Example:\n  shoal run examples/grunfeld.yaml --workers 2\n\n{EXIT_CODES}"))]
+pub(crate) struct RunArgs {
+    /// The job file, YAML or JSON.
+    #[arg(value_name = "JOB.yaml")]
+    pub(crate) job: PathBuf,
+    /// Worker processes to start; without it one worker runs inside this process.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: Option<u32>,
+    /// Folder of the journal [default: `.shoal` beside the job file].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// How the result is written to stdout.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Output,
+}
+
+/// Runs a head: the front door of a cluster, and its memory.
+///
+/// Runs until Ctrl-C or SIGTERM. Jobs that are unfinished then go on when a head is started with the same state folder.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  shoal head\n  shoal head --listen 0.0.0.0:7370 --token-file token --allow-local /data"
+)]
+pub(crate) struct HeadArgs {
+    /// Where REST listens; port 0 takes one that is free. Beyond this machine it takes a token.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7370")]
+    pub(crate) listen: SocketAddr,
+    /// Where workers connect [default: the same host, port 7371].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) workers_listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) token: TokenArgs,
+    /// Folder of the journal.
+    #[arg(long, value_name = "DIR", default_value = ".shoal")]
+    pub(crate) state_dir: PathBuf,
+    /// Folder of this machine that jobs may read and write; may be repeated [default: all of it where the head listens on
+    /// this machine only, else none].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) allow_local: Vec<PathBuf>,
+}
+
+/// Runs a worker of a head's cluster.
+///
+/// Runs until Ctrl-C or SIGTERM, or until its head tells it to end. Its tasks run again elsewhere.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  shoal worker --head http://127.0.0.1:7370\n  \
+                        shoal worker --head http://10.0.0.1:7370 --listen 10.0.0.2 --token-file token")]
+pub(crate) struct WorkerArgs {
+    /// URL of the head's REST interface.
+    #[arg(long, value_name = "URL", env = "SHOAL_HEAD", default_value = HEAD_URL_DEFAULT)]
+    pub(crate) head: String,
+    /// Name, unique in the cluster [default: host and process id].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Address for other workers and for probes. Beyond this machine it takes a token.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(crate) listen: IpAddr,
+    /// Port for other workers; 0 takes one that is free.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) flight_port: u16,
+    /// Port for probes and metrics; 0 takes one that is free.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) http_port: u16,
+    /// Host under which other workers reach this one [default: the address that it listens on].
+    #[arg(long, value_name = "HOST")]
+    pub(crate) advertise: Option<String>,
+    /// Tasks that run at the same time [default: one per core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) slots: Option<u32>,
+    /// Memory for tasks and partitions, as 512Mi or 2Gi [default: half of the machine's].
+    #[arg(long, value_name = "SIZE", value_parser = sizes::parse)]
+    pub(crate) memory: Option<u64>,
+    /// Folder for what does not fit in memory [default: a private one, deleted at the end].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scratch: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) token: TokenArgs,
+    /// Ends when stdin is closed, and takes the scratch folder with it.
+    #[arg(long, hide = true, requires = "scratch")]
+    pub(crate) exit_with_parent: bool,
+}
+
+/// Submits, shows and cancels jobs of a running head.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  shoal job submit examples/grunfeld.yaml --wait")]
+pub(crate) struct JobArgs {
+    /// URL of the head's REST interface.
+    #[arg(long, global = true, value_name = "URL", env = "SHOAL_HEAD", default_value = HEAD_URL_DEFAULT)]
+    pub(crate) head: String,
+    /// How the result is written to stdout.
+    #[arg(long, global = true, value_enum, default_value = "table")]
+    pub(crate) output: Output,
+    /// File with the cluster's token.
+    #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: JobCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobCommand {
+    /// Submits a job; the same job again is the same job.
+    #[command(after_help = "Example:\n  shoal job submit examples/grunfeld.yaml --rerun --wait")]
+    Submit {
+        /// The job file, YAML or JSON; paths in it are relative to it.
+        #[arg(value_name = "JOB.yaml")]
+        job: PathBuf,
+        /// Runs a finished job of that name again.
+        #[arg(long)]
+        rerun: bool,
+        /// Waits until it has ended.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Lists all jobs, oldest first.
+    #[command(after_help = "Example:\n  shoal job list --head http://127.0.0.1:7370")]
+    List,
+    /// Shows where a job stands and what it took.
+    #[command(after_help = "Example:\n  shoal job show grunfeld --output json")]
+    Show {
+        /// Name of the job.
+        name: String,
+    },
+    /// Waits until a job has ended; exits as `shoal run` would.
+    #[command(after_help = "Example:\n  shoal job wait grunfeld")]
+    Wait {
+        /// Name of the job.
+        name: String,
+    },
+    /// Cancels a job.
+    #[command(after_help = "Example:\n  shoal job cancel grunfeld")]
+    Cancel {
+        /// Name of the job.
+        name: String,
+    },
+}
+
+/// Asks tables that are named by their paths, on this machine.
+///
+/// A table is a path in quotes: a Delta folder, a CSV or Parquet file, a folder of them, or a glob.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  shoal sql \"SELECT firm, avg(invest) FROM 'examples/data/grunfeld.csv' GROUP BY firm\""
+)]
+pub(crate) struct SqlArgs {
+    /// One statement that reads.
+    #[arg(value_name = "SELECT ...")]
+    pub(crate) statement: String,
+    /// How rows are written to stdout.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Output,
+}
+
+/// Writes a completion script for a shell to stdout.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  shoal completions bash > ~/.local/share/bash-completion/completions/shoal")]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// What Shoal is on Kubernetes.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  shoal operator generate --root .")]
+pub(crate) struct OperatorArgs {
+    #[command(subcommand)]
+    pub(crate) command: OperatorCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperatorCommand {
+    /// Writes the files that are made from the code.
+    #[command(after_help = "Example:\n  shoal operator generate --root .")]
+    Generate {
+        /// Root of the repository.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        root: PathBuf,
+    },
+}
+
+/// What shows who is asking.
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// File with the cluster's token; required beyond this machine.
+    #[arg(long, value_name = "FILE", env = "SHOAL_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        Cli::try_parse_from(line.split(' ')).map(|cli| cli.command)
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does_and_shows_an_example() {
+        fn check(command: &clap::Command) {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Example") && help.contains("  shoal "), "{}: {help}", command.get_name());
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn examples_of_the_help_are_accepted() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().unwrap().to_string();
+            let examples = help.lines().filter(|line| line.starts_with("  shoal ") && !line.contains('"'));
+            for example in examples {
+                let words = example.split('>').next().unwrap().split_whitespace();
+                assert!(Cli::try_parse_from(words).is_ok(), "{example}");
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn values_are_read_by_their_own_parsers() {
+        let Ok(Command::Worker(worker)) = parse("shoal worker --head http://h:1 --memory 512Mi --slots 3") else {
+            panic!("a worker is expected");
+        };
+        assert_eq!((worker.memory, worker.slots, worker.head.as_str()), (Some(512 << 20), Some(3), "http://h:1"));
+        let Ok(Command::Job(job)) = parse("shoal job wait grunfeld --head http://h:1 --output json") else {
+            panic!("a job is expected");
+        };
+        assert!(job.head == "http://h:1" && job.output == Output::Json);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_a_usage_error() {
+        for line in [
+            "shoal run",
+            "shoal run job.yaml --workers 0",
+            "shoal run job.yaml --output xml",
+            "shoal worker --memory 512MB",
+            "shoal worker --slots 257",
+            "shoal worker --exit-with-parent",
+            "shoal head --listen here",
+            "shoal completions cmd",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The client of a head's REST interface.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use shoal_api::JobList;
+use shoal_core::report::JobStatus;
+use shoal_core::spec::v1alpha1::ShoalJob;
+use shoal_core::{Failure, Reason};
+use shoal_wire::Token;
+use shoal_wire::limits::CONNECT_TIMEOUT;
+use url::Url;
+
+/// A head answers in milliseconds; one that takes longer has a disk that hangs.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Speaks to one head.
+#[derive(Clone)]
+pub(crate) struct Client {
+    base: Url,
+    token: Option<Token>,
+    http: reqwest::Client,
+}
+
+/// What a worker wants to know of a cluster.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Door {
+    workers_port: u16,
+}
+
+impl Client {
+    /// A client of the head at a URL; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidValue`] where it is no `http` URL.
+    pub(crate) fn new(url: &str, token: Option<Token>) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder()
+            // A head is a neighbour: a proxy that is set for the web would not find it.
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            // A connection that is kept would make the head wait for it when both end.
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|error| Failure::internal("the HTTP client cannot be made").because(&error))?;
+        Ok(Self { base: base(url)?, token, http })
+    }
+
+    /// Submits a job; `rerun` runs a finished one of that name again.
+    pub(crate) async fn submit(&self, job: &ShoalJob, rerun: bool) -> Result<JobStatus, Failure> {
+        let mut request = self.request(Method::POST, &["jobs"]);
+        if rerun {
+            let mut url = self.url(&["jobs"]);
+            url.set_query(Some("rerun=true"));
+            request = self.http.request(Method::POST, url);
+        }
+        self.send(request.json(job)).await
+    }
+
+    /// The latest submission of every job, oldest first.
+    pub(crate) async fn list(&self) -> Result<Vec<JobStatus>, Failure> {
+        Ok(self.send::<JobList>(self.request(Method::GET, &["jobs"])).await?.jobs)
+    }
+
+    /// The latest submission of a job.
+    pub(crate) async fn show(&self, name: &str) -> Result<JobStatus, Failure> {
+        self.send(self.request(Method::GET, &["jobs", name])).await
+    }
+
+    /// Cancels a job.
+    pub(crate) async fn cancel(&self, name: &str) -> Result<JobStatus, Failure> {
+        self.send(self.request(Method::POST, &["jobs", name, "cancel"])).await
+    }
+
+    /// Where workers of the cluster connect, as `http://HOST:PORT`.
+    pub(crate) async fn workers_url(&self) -> Result<String, Failure> {
+        let door: Door = self.send(self.request(Method::GET, &["cluster"])).await?;
+        let mut url = self.base.clone();
+        // An http URL always takes a port.
+        let _ = url.set_port(Some(door.workers_port));
+        Ok(url.as_str().trim_end_matches('/').to_owned())
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            // Each is escaped, so that a name with a slash stays one segment.
+            segments.pop_if_empty().extend(["api", "v1"]).extend(path);
+        }
+        url
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        self.http.request(method, self.url(path))
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
+        let request = match &self.token {
+            Some(token) => request.header("authorization", token.header()),
+            None => request,
+        };
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let accepted = response.status().is_success();
+        let body = self.body(response).await?;
+        if accepted {
+            return serde_json::from_slice(&body).map_err(|error| self.stranger(&error));
+        }
+        Err(serde_json::from_slice::<Failure>(&body).unwrap_or_else(|error| self.stranger(&error)))
+    }
+
+    async fn body(&self, response: Response) -> Result<Vec<u8>, Failure> {
+        Ok(response.bytes().await.map_err(|error| self.unreachable(&error))?.to_vec())
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        Failure::new(Reason::HeadUnreachable, format!("no head answers at {}", self.base))
+            .because(error)
+            .next("start one with `shoal head`, or name the one that runs with `--head URL`")
+    }
+
+    fn stranger(&self, error: &serde_json::Error) -> Failure {
+        Failure::new(Reason::HeadUnreachable, format!("what answers at {} does not speak as a head does", self.base))
+            .because(error)
+            .next("check the URL; where it is a head, run the same version of shoal on both sides")
+    }
+}
+
+fn base(text: &str) -> Result<Url, Failure> {
+    let refuse = |why: String| Failure::new(Reason::InvalidValue, why).next("write it as http://HOST:PORT");
+    let url = Url::parse(text).map_err(|error| refuse(format!("`{text}` is no URL")).because(&error))?;
+    if url.scheme() != "http" || !url.has_host() {
+        return Err(refuse(format!("`{text}` is no http URL")));
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_one_segment_and_a_trailing_slash_changes_nothing() {
+        for base in ["http://h:1", "http://h:1/"] {
+            let client = Client::new(base, None).unwrap();
+            assert_eq!(client.url(&["jobs", "a/../b", "cancel"]).as_str(), "http://h:1/api/v1/jobs/a%2F..%2Fb/cancel");
+        }
+    }
+
+    #[test]
+    fn only_http_urls_are_taken() {
+        for url in ["", "127.0.0.1:7370", "https://h:1", "ftp://h"] {
+            let failure = Client::new(url, None).err().unwrap();
+            assert!(failure.reason == Reason::InvalidValue && failure.next.is_some(), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_an_unreachable_head() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let client = Client::new(&format!("http://127.0.0.1:{port}"), None).unwrap();
+        let failure = client.list().await.unwrap_err();
+        assert!(failure.reason == Reason::HeadUnreachable && !failure.causes.is_empty());
+    }
+}

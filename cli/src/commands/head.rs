@@ -1,0 +1,91 @@
+//! `shoal head`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use shoal_api::ApiConfig;
+use shoal_coordinator::{Head, HeadConfig, LocalPaths};
+use shoal_core::Failure;
+use shoal_wire::Token;
+use shoal_wire::listen::check_listen;
+
+use crate::args::HeadArgs;
+use crate::exit::End;
+use crate::interrupts::{Interrupts, Signal};
+use crate::kinds;
+use crate::terminal::print;
+
+/// Port for workers, beside the default one for REST.
+const WORKERS_PORT: u16 = 7371;
+
+/// Runs a head until a signal ends it.
+pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
+    let HeadArgs { listen, workers_listen, token, state_dir, allow_local } = args;
+    let mut interrupts = Interrupts::listen()?;
+    let token = token.token_file.as_deref().map(Token::read).transpose()?;
+    let workers_listen = workers_listen.unwrap_or_else(|| workers_address(listen));
+    // Both before anything is opened, so that a refusal leaves nothing behind.
+    for address in [listen, workers_listen] {
+        check_listen(address, token.as_ref())?;
+    }
+    let local_paths = local_paths(&[listen, workers_listen], allow_local);
+    let config = HeadConfig {
+        listen: workers_listen,
+        state_dir,
+        kinds: kinds::kinds(),
+        publisher: kinds::publisher(),
+        token: token.clone(),
+        local_paths,
+    };
+    let head = Head::start(config).await?;
+    let api = shoal_api::start(ApiConfig { listen, token, head: head.clone() }).await?;
+    announce(api.address(), head.workers_address())?;
+    let signal = interrupts.next().await;
+    api.shutdown().await;
+    head.shutdown().await;
+    match signal {
+        Signal::Interrupt => Err(End::Interrupted(None)),
+        Signal::Terminate => Ok(()),
+    }
+}
+
+fn announce(rest: SocketAddr, workers: SocketAddr) -> Result<(), Failure> {
+    print(&format!("head: http://{rest}\nworkers connect to: {workers}\nnext: shoal worker --head http://{rest}\n"))
+}
+
+/// Where workers connect unless told otherwise: beside REST, and like it on a port that is free where that was asked for.
+fn workers_address(rest: SocketAddr) -> SocketAddr {
+    let port = if rest.port() == 0 { 0 } else { WORKERS_PORT };
+    SocketAddr::new(rest.ip(), port)
+}
+
+fn local_paths(listen: &[SocketAddr], allowed: Vec<PathBuf>) -> LocalPaths {
+    let is_local = listen.iter().all(|address| address.ip().to_canonical().is_loopback());
+    if allowed.is_empty() && is_local { LocalPaths::Any } else { LocalPaths::Under(allowed) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn workers_connect_beside_rest() {
+        assert_eq!(workers_address(address("10.0.0.1:7370")), address("10.0.0.1:7371"));
+        assert_eq!(workers_address(address("127.0.0.1:0")), address("127.0.0.1:0"));
+    }
+
+    #[test]
+    fn local_paths_are_open_on_this_machine_only() {
+        let (here, open) = (address("127.0.0.1:1"), address("0.0.0.0:1"));
+        assert_eq!(local_paths(&[here, here], Vec::new()), LocalPaths::Any);
+        assert_eq!(local_paths(&[here, open], Vec::new()), LocalPaths::Under(Vec::new()));
+        let data = vec![PathBuf::from("/data")];
+        assert_eq!(local_paths(&[here, here], data.clone()), LocalPaths::Under(data.clone()));
+        assert_eq!(local_paths(&[open, open], data.clone()), LocalPaths::Under(data));
+    }
+}

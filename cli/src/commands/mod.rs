@@ -1,0 +1,25 @@
+//! One module per command.
+
+mod completions;
+mod head;
+mod job;
+mod operator;
+mod run;
+mod sql;
+mod worker;
+
+use crate::args::Command;
+use crate::exit::End;
+
+/// Carries out what was typed.
+pub(crate) async fn run(command: Command) -> Result<(), End> {
+    match command {
+        Command::Run(args) => run::run(args).await,
+        Command::Head(args) => head::run(args).await,
+        Command::Worker(args) => worker::run(args).await,
+        Command::Job(args) => job::run(args).await,
+        Command::Sql(args) => sql::run(args).await,
+        Command::Completions(args) => completions::run(&args),
+        Command::Operator(args) => operator::run(args.command),
+    }
+}

@@ -1,0 +1,173 @@
+//! `shoal run`: one job, with a cluster of its own.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use shoal_core::report::JobStatus;
+use shoal_core::spec::v1alpha1::ShoalJob;
+use shoal_core::{Failure, Reason};
+
+use crate::args::{Output, RunArgs};
+use crate::client::Client;
+use crate::cluster::LocalCluster;
+use crate::exit::End;
+use crate::follow::{Followed, OnInterrupt, follow};
+use crate::interrupts::Interrupts;
+use crate::job_file::JobFile;
+use crate::models::{Models, ROWS_JSON_MAX, ROWS_SHOWN_MAX, next_statement};
+use crate::render::report::{outputs_text, report_text};
+use crate::terminal::{Terminal, print, print_json};
+
+/// Name of the state folder beside a job file.
+const STATE_FOLDER: &str = ".shoal";
+
+/// Runs the job to its end and shows what came of it.
+pub(crate) async fn run(args: RunArgs) -> Result<(), End> {
+    let mut interrupts = Interrupts::listen()?;
+    let file = JobFile::read(&args.job)?;
+    let job = file.job()?;
+    let state_dir = args.state_dir.clone().unwrap_or_else(|| file.folder.join(STATE_FOLDER));
+    let terminal = Terminal::new();
+    let end = match run_on_own_cluster(&job, state_dir, args.workers, &terminal, &mut interrupts).await {
+        Ok(Followed::Ended(status)) => {
+            show(&job, &status, args.output).await.map_err(End::from).and_then(|()| End::of_job(&status, Some(&file)))
+        }
+        Ok(Followed::Interrupted(status)) => Err(End::Interrupted(Some(status))),
+        Err(Stopped::Failed(failure)) => Err(End::of_file(failure, &file)),
+        Err(Stopped::Interrupted) => Err(End::Interrupted(None)),
+    };
+    terminal.clear();
+    end
+}
+
+/// Why there is no status to show.
+enum Stopped {
+    Failed(Failure),
+    Interrupted,
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+async fn run_on_own_cluster(
+    job: &ShoalJob,
+    state_dir: PathBuf,
+    workers: Option<u32>,
+    terminal: &Terminal,
+    interrupts: &mut Interrupts,
+) -> Result<Followed, Stopped> {
+    let mut cluster = LocalCluster::start_head(state_dir).await?;
+    let client = cluster.client()?;
+    let followed = tokio::select! {
+        submitted = start(job, workers, &mut cluster, &client, terminal) => match submitted {
+            Ok(status) => watch(status, &mut cluster, &client, terminal, interrupts).await.map_err(Stopped::from),
+            Err(failure) => Err(failure.into()),
+        },
+        _ = interrupts.next() => Err(Stopped::Interrupted),
+    };
+    terminal.clear();
+    let at_once = matches!(&followed, Ok(Followed::Interrupted(status)) if !status.phase.is_final());
+    if !at_once {
+        cluster.shutdown().await;
+    }
+    followed
+}
+
+async fn start(
+    job: &ShoalJob,
+    workers: Option<u32>,
+    cluster: &mut LocalCluster,
+    client: &Client,
+    terminal: &Terminal,
+) -> Result<JobStatus, Failure> {
+    cancel_leftovers(job, client, terminal).await?;
+    cluster.start_workers(workers, terminal).await?;
+    submit(job, client, terminal).await
+}
+
+/// Cancels unfinished jobs of other names: a run that was killed left them in the journal, and its user asked for this
+/// job now, not for those.
+async fn cancel_leftovers(job: &ShoalJob, client: &Client, terminal: &Terminal) -> Result<(), Failure> {
+    for left in client.list().await? {
+        if left.phase.is_final() || left.name == job.metadata.name {
+            continue;
+        }
+        match client.cancel(&left.name).await {
+            Ok(_) => terminal.line(&format!("job `{}`, which a killed run had left, is cancelled", left.name)),
+            // Its commit was decided and is being made: all of it or nothing.
+            Err(failure) if failure.reason == Reason::NotPossible => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(())
+}
+
+/// Submits the job anew, or goes on with the same one where a killed run has left it unfinished.
+async fn submit(job: &ShoalJob, client: &Client, terminal: &Terminal) -> Result<JobStatus, Failure> {
+    let name = &job.metadata.name;
+    let left = client.list().await?.into_iter().find(|left| left.name == *name && !left.phase.is_final());
+    if left.is_none() {
+        return client.submit(job, true).await;
+    }
+    match client.submit(job, false).await {
+        Ok(status) => {
+            terminal.line(&format!("job `{name}` was left unfinished by a killed run, and goes on"));
+            Ok(status)
+        }
+        Err(failure) if failure.reason == Reason::JobConflict => {
+            terminal.line(&format!("job `{name}`, which a killed run had left with another spec, is cancelled"));
+            client.cancel(name).await?;
+            while !client.show(name).await?.phase.is_final() {
+                tokio::time::sleep(LEFTOVER_PAUSE).await;
+            }
+            client.submit(job, true).await
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Pause between two looks at a job that is being cancelled.
+const LEFTOVER_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+async fn watch(
+    submitted: JobStatus,
+    cluster: &mut LocalCluster,
+    client: &Client,
+    terminal: &Terminal,
+    interrupts: &mut Interrupts,
+) -> Result<Followed, Failure> {
+    tokio::select! {
+        followed = follow(client, submitted, terminal, interrupts, OnInterrupt::Cancel) => followed,
+        // Nobody would start another: what the head would wait for will not come.
+        failure = cluster.all_workers_gone() => Err(failure),
+    }
+}
+
+async fn show(job: &ShoalJob, status: &JobStatus, output: Output) -> Result<(), Failure> {
+    match (output, status.outputs.first()) {
+        (Output::Json, Some(table)) => {
+            let models = Models::read(job, &table.table, ROWS_JSON_MAX).await?;
+            print_json(&json!({"status": status, "models": models.json()?}))
+        }
+        (Output::Table, Some(table)) => {
+            let models = Models::read(job, &table.table, ROWS_SHOWN_MAX).await?;
+            let keys =
+                job.spec.grouped_training.as_ref().map(|training| training.group_by.as_slice()).unwrap_or_default();
+            let more = table.rows.saturating_sub(ROWS_SHOWN_MAX);
+            let more = if more > 0 { format!("... and {more} more\n") } else { String::new() };
+            print(&format!(
+                "{}\n{}{more}\n{}next: shoal sql \"{}\"\n",
+                report_text(status),
+                models.table()?,
+                outputs_text(status),
+                next_statement(&table.table, keys)
+            ))
+        }
+        // What it failed with is shown by whoever maps it to an exit code, in JSON with the whole status.
+        (Output::Json, None) => Ok(()),
+        (Output::Table, None) => print(&report_text(status)),
+    }
+}

@@ -1,0 +1,163 @@
+//! `shoal worker`.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use shoal_core::{Failure, Reason, WorkerId};
+use shoal_wire::Token;
+use shoal_worker::{Worker, WorkerConfig};
+use tokio::sync::oneshot;
+
+use crate::args::WorkerArgs;
+use crate::client::Client;
+use crate::cluster::private_folder;
+use crate::exit::End;
+use crate::interrupts::{Interrupts, Signal};
+use crate::kinds;
+use crate::machine::Share;
+use crate::terminal::print;
+
+/// How long a head may take to be there: both may have been started at the same moment.
+const HEAD_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// Pause between two tries to reach it.
+const HEAD_PAUSE: Duration = Duration::from_millis(200);
+
+/// Runs a worker until its head, its parent or a signal ends it.
+pub(crate) async fn run(args: WorkerArgs) -> Result<(), End> {
+    let mut interrupts = Interrupts::listen()?;
+    let parent = args.exit_with_parent.then(stdin_closed);
+    let leave_nothing = args.exit_with_parent.then(|| args.scratch.clone()).flatten();
+    let end = tokio::select! {
+        worker = start(args) => run_until_end(worker?, &mut interrupts, parent).await,
+        signal = interrupts.next() => of_signal(signal),
+    };
+    if let Some(folder) = leave_nothing {
+        // Its maker does that too, unless it was killed.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    end
+}
+
+/// A worker that runs, and its folder, which goes after it.
+struct Running {
+    worker: Worker,
+    _scratch: Option<tempfile::TempDir>,
+}
+
+async fn start(args: WorkerArgs) -> Result<Running, Failure> {
+    let token = args.token.token_file.as_deref().map(Token::read).transpose()?;
+    let client = Client::new(&args.head, token.clone())?;
+    let name = args.name.unwrap_or_else(|| default_name(&host_name(), std::process::id()));
+    let share = Share::of_this_machine(1);
+    let (scratch, own) = scratch_folder(args.scratch, &name)?;
+    let config = WorkerConfig {
+        name: WorkerId(name.clone()),
+        head_url: workers_url(&client).await?,
+        listen: args.listen,
+        flight_port: args.flight_port,
+        http_port: args.http_port,
+        advertise: args.advertise,
+        slots: args.slots.unwrap_or(share.slots),
+        memory_bytes: args.memory.unwrap_or(share.memory_bytes),
+        scratch,
+        token,
+        runner: kinds::runner(),
+    };
+    let worker = shoal_worker::start(config).await?;
+    print(&format!(
+        "worker {name}: {} for other workers, http://{} for probes and metrics\n",
+        worker.flight_url(),
+        worker.http_addr()
+    ))?;
+    Ok(Running { worker, _scratch: own })
+}
+
+async fn workers_url(client: &Client) -> Result<String, Failure> {
+    let since = Instant::now();
+    loop {
+        match client.workers_url().await {
+            Err(failure) if failure.reason == Reason::HeadUnreachable && since.elapsed() < HEAD_WAIT_MAX => {
+                tokio::time::sleep(HEAD_PAUSE).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+async fn run_until_end(
+    running: Running,
+    interrupts: &mut Interrupts,
+    parent: Option<oneshot::Receiver<()>>,
+) -> Result<(), End> {
+    let parent_gone = async {
+        match parent {
+            Some(closed) => drop(closed.await),
+            None => std::future::pending().await,
+        }
+    };
+    let end = tokio::select! {
+        ended = running.worker.stopped() => ended.map_err(End::from),
+        () = parent_gone => Ok(()),
+        signal = interrupts.next() => of_signal(signal),
+    };
+    running.worker.shutdown().await;
+    end
+}
+
+fn of_signal(signal: Signal) -> Result<(), End> {
+    match signal {
+        Signal::Interrupt => Err(End::Interrupted(None)),
+        Signal::Terminate => Ok(()),
+    }
+}
+
+/// Fires when stdin is closed, which is when the process that holds its other end is gone. A thread, because reading
+/// stdin cannot be given up.
+fn stdin_closed() -> oneshot::Receiver<()> {
+    let (closed, receiver) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 64];
+        let mut stdin = std::io::stdin().lock();
+        while !matches!(stdin.read(&mut buffer), Ok(0) | Err(_)) {}
+        let _ = closed.send(());
+    });
+    receiver
+}
+
+fn scratch_folder(named: Option<PathBuf>, worker: &str) -> Result<(PathBuf, Option<tempfile::TempDir>), Failure> {
+    match named {
+        Some(folder) => Ok((folder, None)),
+        None => {
+            let folder = private_folder(worker)?;
+            Ok((folder.path().to_owned(), Some(folder)))
+        }
+    }
+}
+
+fn host_name() -> String {
+    // Set by most shells' environments and by Kubernetes; the file is there on every Linux.
+    std::env::var("HOSTNAME")
+        .or_else(|_| std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname")))
+        .unwrap_or_else(|_| "worker".to_owned())
+}
+
+/// Host and process, in characters that a worker's name may have.
+fn default_name(host: &str, process: u32) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
+    let host: String = host.trim().chars().map(plain).take(40).collect();
+    format!("{}-{process}", if host.is_empty() { "worker" } else { &host })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_made_of_host_and_process() {
+        assert_eq!(default_name("node-1.example\n", 17), "node-1-example-17");
+        assert_eq!(default_name("", 17), "worker-17");
+        assert!(default_name(&"x".repeat(300), u32::MAX).len() <= 63);
+    }
+}

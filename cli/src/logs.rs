@@ -1,0 +1,32 @@
+//! Logs: on stderr, warnings unless `RUST_LOG` says otherwise; and what a panic prints.
+
+use std::panic::PanicHookInfo;
+
+use shoal_core::Failure;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::LogFormat;
+use crate::render::failure_text;
+
+/// What is logged where `RUST_LOG` says nothing.
+const FILTER_DEFAULT: &str = "warn";
+
+/// Starts logging. Whoever reads stdout gets results only.
+pub(crate) fn init(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER_DEFAULT));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => logs.json().init(),
+    }
+    std::panic::set_hook(Box::new(|panic| eprint!("{}", failure_text(&panic_failure(panic), None))));
+}
+
+fn panic_failure(panic: &PanicHookInfo<'_>) -> Failure {
+    let message = panic.payload_as_str().unwrap_or("a panic without a message");
+    let failure = Failure::internal(message);
+    match panic.location() {
+        Some(place) => failure.file(place.file()).line(u64::from(place.line())),
+        None => failure,
+    }
+}

@@ -1,0 +1,52 @@
+//! The `shoal` binary: a head, a worker, or both for one job; and the client of a head.
+
+mod args;
+mod client;
+mod cluster;
+mod commands;
+mod exit;
+mod follow;
+mod interrupts;
+mod job_file;
+mod kinds;
+mod logs;
+mod machine;
+mod models;
+mod render;
+mod sizes;
+mod terminal;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::Parser;
+use shoal_core::{Failure, Reason};
+
+use crate::args::{Cli, Command};
+use crate::exit::End;
+
+fn main() -> ExitCode {
+    let Cli { log_format, command } = Cli::parse();
+    logs::init(log_format);
+    let output = command.output();
+    match catch_unwind(AssertUnwindSafe(|| run(command))) {
+        Ok(end) => {
+            if let Err(end) = &end {
+                render::show_end(end, output);
+            }
+            ExitCode::from(exit::code(&end))
+        }
+        // The hook has said what happened.
+        Err(_) => ExitCode::from(exit::PLATFORM_FAILED),
+    }
+}
+
+fn run(command: Command) -> Result<(), End> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Failure::new(Reason::ResourcesExhausted, "the process cannot start its threads").because(&error)
+    })?;
+    let end = runtime.block_on(commands::run(command));
+    // What still computes has been told that nobody wants it; waiting for it would only keep the user.
+    runtime.shutdown_background();
+    end
+}

@@ -1,0 +1,53 @@
+//! What a person reads: failures, progress, reports, tables. Texts are made by pure functions.
+
+mod failure;
+pub(crate) mod progress;
+pub(crate) mod report;
+pub(crate) mod table;
+
+use serde_json::{Value, json};
+use shoal_core::report::JobStatus;
+
+pub(crate) use self::failure::failure_text;
+use crate::args::Output;
+use crate::exit::{End, Failed};
+use crate::terminal::{Terminal, print_json};
+
+/// Shows why a command did not succeed: on stderr, and on stdout where JSON was asked for.
+pub(crate) fn show_end(end: &End, output: Output) {
+    let text = match end {
+        End::Failed(failed) => failed_text(failed),
+        End::Interrupted(status) => interrupted_text(status.as_deref()),
+    };
+    Terminal::new().line(text.trim_end());
+    if output == Output::Json {
+        // Nothing is left to be said where even that fails.
+        let _ = print_json(&end_json(end));
+    }
+}
+
+fn failed_text(failed: &Failed) -> String {
+    let attempts = failed.status.as_ref().map(|status| report::failed_attempts(&status.report)).unwrap_or_default();
+    format!("{attempts}{}", failure_text(&failed.failure, failed.source.as_ref()))
+}
+
+fn interrupted_text(status: Option<&JobStatus>) -> String {
+    match status {
+        None => "interrupted".to_owned(),
+        Some(status) if status.phase.is_final() => {
+            format!("interrupted: job `{}` was cancelled and published nothing", status.name)
+        }
+        Some(status) => format!("interrupted: job `{}` had not ended", status.name),
+    }
+}
+
+fn end_json(end: &End) -> Value {
+    match end {
+        End::Failed(failed) => match &failed.status {
+            Some(status) => json!({"status": status}),
+            None => json!({"failure": failed.failure}),
+        },
+        End::Interrupted(Some(status)) => json!({"status": status}),
+        End::Interrupted(None) => json!({}),
+    }
+}

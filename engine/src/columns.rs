@@ -1,0 +1,199 @@
+//! What a training reads of a table: names and expressions of the job file, resolved against the pinned schema.
+
+mod expression;
+mod names;
+mod selection;
+
+use std::collections::BTreeMap;
+
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::Expr;
+use datafusion::prelude::SessionContext;
+use serde::{Deserialize, Serialize};
+use shoal_core::job::INTERCEPT;
+use shoal_core::{Failure, Reason};
+
+use crate::keys::logical_type;
+use expression::Resolved;
+
+pub use selection::select;
+
+/// Everything that a training reads: keys, features in their order, the target, and which rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolvedColumns {
+    /// Columns that make a group, in the order of the job file.
+    pub keys: Vec<KeyColumn>,
+    /// What the model explains by, in the order of the job file.
+    pub features: Vec<NumericColumn>,
+    /// What the model explains.
+    pub target: NumericColumn,
+    /// A SQL expression: rows for which it is not true are left out.
+    pub filter: Option<String>,
+}
+
+/// A column that is part of the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyColumn {
+    /// Exact name in the table, and in the output.
+    pub name: String,
+    /// The logical type that its values are cast to, whatever the type in a file.
+    pub data_type: DataType,
+}
+
+/// A column or expression whose values are numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NumericColumn {
+    /// Name in the output: the column's, or the alias.
+    pub name: String,
+    /// The exact name of a column, or a SQL expression with its alias, as the user wrote it.
+    pub expression: String,
+    /// Which of the two it is.
+    pub is_column: bool,
+}
+
+/// Resolves what a training reads. `field` is the kind's path in the job file, as `spec.groupedTraining`; `reserved` are
+/// the output's own columns.
+///
+/// A string that is the exact name of a column is that column, whatever characters it has; any other is a SQL expression
+/// with an alias. Expressions must give the same number for the same row on any worker at any time, so aggregates,
+/// subqueries and functions such as `random()` and `now()` are refused.
+///
+/// # Errors
+/// With the field's path, the column and how to mend it: an unknown column, no number, no boolean, no alias, a name twice,
+/// or a name that the output cannot have.
+#[allow(clippy::too_many_arguments)]
+pub fn resolve(
+    ctx: &SessionContext,
+    schema: &Schema,
+    group_by: &[String],
+    features: &[String],
+    target: &str,
+    filter: Option<&str>,
+    field: &str,
+    reserved: &[&str],
+) -> Result<ResolvedColumns, Failure> {
+    let table = Table {
+        ctx,
+        schema,
+        df_schema: DFSchema::try_from(schema.clone())
+            .map_err(|error| Failure::new(Reason::TableUnreadable, "the table's columns clash").because(&error))?,
+    };
+    let keys = group_by
+        .iter()
+        .enumerate()
+        .map(|(index, name)| {
+            table.key(name, reserved).map_err(|failure| failure.field(format!("{field}.groupBy[{index}]")))
+        })
+        .collect::<Result<_, _>>()?;
+    let target_path = format!("{field}.model.ols.target");
+    let target = table.numeric(target).map_err(|failure| failure.field(&target_path))?;
+    let feature_path = |index: usize| format!("{field}.model.ols.features[{index}]");
+    let features = features
+        .iter()
+        .enumerate()
+        .map(|(index, feature)| table.feature(feature, &target.1).map_err(|failure| failure.field(feature_path(index))))
+        .collect::<Result<Vec<_>, _>>()?;
+    if let Some((first, second)) = twins(&features) {
+        let name = &features[second].name;
+        return Err(Failure::new(
+            Reason::DuplicateName,
+            format!("features {first} and {second} are both called `{name}`"),
+        )
+        .field(feature_path(second))
+        .next("give one of them another name with `AS`"));
+    }
+    let filter_path = format!("{field}.input.where");
+    let filter =
+        filter.map(|filter| table.filter(filter).map_err(|failure| failure.field(&filter_path))).transpose()?;
+    Ok(ResolvedColumns { keys, features, target: target.0, filter })
+}
+
+/// The first two features with one name, by their indices.
+fn twins(features: &[NumericColumn]) -> Option<(usize, usize)> {
+    let mut seen = BTreeMap::new();
+    features.iter().enumerate().find_map(|(index, feature)| Some((seen.insert(&feature.name, index)?, index)))
+}
+
+/// A schema to resolve against.
+pub(crate) struct Table<'a> {
+    ctx: &'a SessionContext,
+    schema: &'a Schema,
+    df_schema: DFSchema,
+}
+
+impl Table<'_> {
+    fn key(&self, name: &str, reserved: &[&str]) -> Result<KeyColumn, Failure> {
+        let Ok(column) = self.schema.field_with_name(name) else {
+            return Err(self.no_column(name));
+        };
+        names::storable(name, "read a table in which the column has another name")?;
+        if reserved.contains(&name) {
+            return Err(Failure::new(
+                Reason::InvalidName,
+                format!("the key `{name}` has the name of one of the output's own columns"),
+            )
+            .column(name)
+            .next("read a table in which the column has another name"));
+        }
+        let data_type = logical_type(column.data_type()).ok_or_else(|| {
+            Failure::new(Reason::InvalidValue, format!("`{name}` is {}, which cannot be a key", column.data_type()))
+                .column(name)
+                .next("group by columns of numbers, strings, booleans, dates or timestamps")
+        })?;
+        Ok(KeyColumn { name: name.to_owned(), data_type })
+    }
+
+    fn feature(&self, text: &str, target: &Expr) -> Result<NumericColumn, Failure> {
+        let (column, expr) = self.numeric(text)?;
+        names::storable(&column.name, &format!("give it another name with `AS`, as `{}`", names::renamed(&column)))?;
+        if column.name == INTERCEPT {
+            return Err(Failure::new(
+                Reason::InvalidName,
+                "a feature cannot be called `intercept`: the constant term of the output has that name",
+            )
+            .next("give it another name with `AS`"));
+        }
+        if expr == *target {
+            return Err(Failure::new(Reason::DuplicateName, format!("`{text}` is the target and a feature"))
+                .next("remove it from the features: a model that knows the answer learns nothing"));
+        }
+        Ok(column)
+    }
+
+    /// A column or expression of numbers, and what it is without its alias.
+    fn numeric(&self, text: &str) -> Result<(NumericColumn, Expr), Failure> {
+        let Resolved { name, expr, data_type, is_column } = self.resolve(text)?;
+        if !is_number(&data_type) {
+            return Err(names::not_numeric(&name, text, &data_type, is_column));
+        }
+        Ok((NumericColumn { name, expression: text.to_owned(), is_column }, expr))
+    }
+
+    fn filter(&self, text: &str) -> Result<String, Failure> {
+        let data_type = self.resolve_filter(text)?;
+        if data_type != DataType::Boolean {
+            return Err(Failure::new(
+                Reason::InvalidExpression,
+                format!("the condition gives {data_type}, where true or false is expected"),
+            )
+            .next("compare something, as `year > 1935`"));
+        }
+        Ok(text.to_owned())
+    }
+}
+
+/// Whether values of that type can be computed with; booleans count as 0 and 1.
+fn is_number(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, value) => is_number(value),
+        other => other.is_numeric() || *other == DataType::Boolean,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

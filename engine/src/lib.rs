@@ -1,0 +1,15 @@
+//! DataFusion and Delta, put to work for tasks: tables in, group keys, aggregates, models, tables out.
+
+pub mod columns;
+pub mod csv_diagnosis;
+pub mod delta;
+pub mod error;
+pub mod exchange;
+pub mod group_apply;
+pub mod keys;
+pub mod models;
+pub mod moments;
+mod nearest;
+pub mod session;
+pub mod sql;
+pub mod table;

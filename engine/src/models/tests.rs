@@ -1,0 +1,124 @@
+//! From rows to models to a file, on both ways that a training can go.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
+use datafusion::prelude::{SessionContext, col};
+use futures::stream;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use shoal_core::{Failure, Reason};
+
+use super::*;
+use crate::group_apply::{GroupCutter, OlsTrainer};
+use crate::moments::moments_udaf;
+
+/// Rows of three groups, sorted: a line with noise, too few rows, and a group whose key is missing.
+fn rows() -> RecordBatch {
+    let keys =
+        StringArray::from(vec![None, None, None, Some("few"), Some("line"), Some("line"), Some("line"), Some("line")]);
+    let x = [1.0, 2.0, 3.0, 1.0, 1.0, 2.0, 3.0, f64::NAN];
+    let y = [2.0, 4.5, 6.0, 1.0, 1.0, 1.0, 4.0, 1.0];
+    let columns: [(&str, ArrayRef, bool); 3] = [
+        ("firm", Arc::new(keys), true),
+        ("x", Arc::new(Float64Array::from(x.to_vec())), true),
+        ("y", Arc::new(Float64Array::from(y.to_vec())), true),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+}
+
+fn table() -> Arc<OlsTable> {
+    Arc::new(OlsTable::new(&[Field::new("firm", DataType::Utf8, true)], vec!["x".to_owned()], true))
+}
+
+fn trained(batches: &[RecordBatch]) -> (RecordBatch, ModelCounts) {
+    let (mut cutter, mut trainer) = (GroupCutter::new(1), OlsTrainer::new(table()));
+    for batch in batches {
+        cutter.push(batch, &mut trainer).unwrap();
+    }
+    cutter.end(&mut trainer).unwrap();
+    let models = trainer.take_models().unwrap();
+    assert!(trainer.is_empty());
+    (models, trainer.counts())
+}
+
+#[test]
+fn sorted_rows_become_models() {
+    let (models, counts) = trained(&[rows()]);
+    assert_eq!(counts, ModelCounts { ok: 2, failed: 1, rows_used: 7, rows_dropped: 1 });
+    assert_eq!(models.schema(), *table().schema());
+    let firms: Vec<_> = models["firm"].as_string::<i32>().iter().collect();
+    assert_eq!(firms, [None, Some("few"), Some("line")]);
+    let statuses: Vec<_> = models["status"].as_string::<i32>().iter().flatten().collect();
+    assert_eq!(statuses, ["ok", "too_few_rows", "ok"]);
+    assert!(models["message"].is_null(0) && models["message"].is_valid(1));
+    assert_eq!(models["rows_used"].as_primitive::<Int64Type>().values(), &[3, 1, 3]);
+    assert_eq!(models["rows_dropped"].as_primitive::<Int64Type>().values(), &[0, 0, 1]);
+    let slopes = models["coefficients"].as_struct()["x"].as_primitive::<Float64Type>().clone();
+    assert!((slopes.value(0) - 2.0).abs() < 1e-12 && (slopes.value(2) - 1.5).abs() < 1e-12);
+    assert!(slopes.is_null(1) && models["df_residual"].is_null(1));
+}
+
+#[test]
+fn models_do_not_depend_on_where_batches_end() {
+    let whole = rows();
+    for cut in 0..=whole.num_rows() {
+        let pieces = [whole.slice(0, cut), whole.slice(cut, whole.num_rows() - cut)];
+        assert_eq!(trained(&pieces), trained(std::slice::from_ref(&whole)), "{cut}");
+    }
+    let (models, _) = trained(&[]);
+    assert_eq!((models.num_rows(), models.schema()), (0, Arc::clone(table().schema())));
+}
+
+#[tokio::test]
+async fn merged_moments_become_the_same_models() {
+    let moments = moments_udaf(2).call(vec![col("x"), col("y")]).alias("moments");
+    let states = SessionContext::new().read_batch(rows()).unwrap().aggregate(vec![col("firm")], vec![moments]).unwrap();
+    let states = states.sort(vec![col("firm").sort(true, true)]).unwrap().collect().await.unwrap();
+    let states = arrow::compute::concat_batches(&states[0].schema(), &states).unwrap();
+    assert_eq!(fit_moments_batch(&states, &table()).unwrap(), trained(&[rows()]));
+    assert!(fit_moments_batch(&rows(), &table()).is_err());
+}
+
+#[tokio::test]
+async fn a_file_holds_the_models_and_tells_what_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new folder");
+    let (models, _) = trained(&[rows()]);
+    let batches = stream::iter([Ok(models.slice(0, 1)), Ok(models.slice(1, 2))]);
+    let location = path.display().to_string();
+    let file = write_parquet(&location, "part.parquet", models.schema(), 1, batches).await.unwrap();
+
+    let handle = std::fs::File::open(path.join(&file.path)).unwrap();
+    assert_eq!((file.rows, file.bytes), (3, handle.metadata().unwrap().len()));
+    let statistics: serde_json::Value = serde_json::from_str(&file.statistics.unwrap()).unwrap();
+    let expected = serde_json::json!({
+        "numRecords": 3, "minValues": {"firm": "few"}, "maxValues": {"firm": "line"}, "nullCount": {"firm": 1},
+    });
+    assert_eq!(statistics, expected);
+    let read: Vec<_> =
+        ParquetRecordBatchReaderBuilder::try_new(handle).unwrap().build().unwrap().map(Result::unwrap).collect();
+    assert_eq!(arrow::compute::concat_batches(&models.schema(), &read).unwrap(), models);
+}
+
+#[tokio::test]
+async fn a_file_that_fails_or_is_dropped_is_deleted_and_none_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = folder.path().display().to_string();
+    let (models, _) = trained(&[rows()]);
+    let batches = stream::iter([Ok(models.clone()), Err(Failure::new(Reason::PartitionLost, "gone"))]);
+    let failure = write_parquet(&location, "a.parquet", models.schema(), 1, batches).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::PartitionLost);
+    assert!(!folder.path().join("a.parquet").exists());
+
+    let mut file = ParquetFile::create(&location, "a.parquet", models.schema(), 1).unwrap();
+    file.write(&models).unwrap();
+    assert!(folder.path().join("a.parquet").exists());
+    drop(file);
+    assert!(!folder.path().join("a.parquet").exists());
+
+    std::fs::write(folder.path().join("b.parquet"), "another's").unwrap();
+    assert!(ParquetFile::create(&location, "b.parquet", models.schema(), 1).is_err());
+    assert_eq!(std::fs::read(folder.path().join("b.parquet")).unwrap(), b"another's");
+}

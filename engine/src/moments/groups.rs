@@ -1,0 +1,134 @@
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StructArray};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::Float64Type;
+use datafusion::common::{Result, internal_datafusion_err};
+use datafusion::logical_expr::EmitTo;
+use shoal_ml::MomentsMut;
+use shoal_ml::moments::packed_len;
+
+use super::column::{MomentsColumn, moments_array};
+
+/// The moments of many groups in flat arrays.
+///
+/// A group's means and cross-products lie side by side, because rows come in any order of groups: each row touches
+/// one place in memory instead of one per array.
+#[derive(Clone, Debug)]
+pub(super) struct GroupMoments {
+    variables: usize,
+    /// Floats of one group: its means, then its cross-products.
+    stride: usize,
+    count: Vec<u64>,
+    dropped: Vec<u64>,
+    values: Vec<f64>,
+    /// One row, gathered from its columns.
+    row: Vec<f64>,
+}
+
+impl GroupMoments {
+    pub(super) fn new(variables: usize) -> Self {
+        Self {
+            variables,
+            stride: variables + packed_len(variables),
+            count: Vec::new(),
+            dropped: Vec::new(),
+            values: Vec::new(),
+            row: vec![0.0; variables],
+        }
+    }
+
+    pub(super) fn variables(&self) -> usize {
+        self.variables
+    }
+
+    /// Makes room for groups up to `groups`; new ones are of no rows.
+    pub(super) fn resize(&mut self, groups: usize) {
+        self.count.resize(groups, 0);
+        self.dropped.resize(groups, 0);
+        self.values.resize(groups * self.stride, 0.0);
+    }
+
+    /// Folds the rows of some columns, one per variable; row `i` is of group `groups[i]`.
+    pub(super) fn push(
+        &mut self,
+        columns: &[ArrayRef],
+        groups: impl ExactSizeIterator<Item = usize>,
+        filter: Option<&BooleanArray>,
+    ) -> Result<()> {
+        let slices =
+            columns.iter().map(|column| column.as_primitive_opt::<Float64Type>().map(|column| &column.values()[..]));
+        let slices: Vec<&[f64]> = slices
+            .collect::<Option<_>>()
+            .filter(|slices: &Vec<_>| slices.len() == self.variables)
+            .ok_or_else(|| internal_datafusion_err!("{} columns of floats were expected", self.variables))?;
+        let nulls = columns.iter().fold(None, |nulls, column| NullBuffer::union(nulls.as_ref(), column.nulls()));
+        for (row, group) in groups.enumerate() {
+            if !is_kept(filter, row) {
+                continue;
+            }
+            // Null rows hold arbitrary values, so nullness is looked at on its own.
+            let mut usable = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+            for (value, slice) in self.row.iter_mut().zip(&slices) {
+                *value = slice[row];
+                usable &= value.is_finite();
+            }
+            if usable {
+                let window = &mut self.values[group * self.stride..][..self.stride];
+                let (mean, comoment) = window.split_at_mut(self.variables);
+                MomentsMut { count: &mut self.count[group], mean, comoment }.push(&self.row);
+            } else {
+                self.dropped[group] += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges a column of moments; state `i` is of group `groups[i]`. Null states are of no rows.
+    pub(super) fn merge(
+        &mut self,
+        states: &MomentsColumn<'_>,
+        groups: impl ExactSizeIterator<Item = usize>,
+        filter: Option<&BooleanArray>,
+    ) {
+        for (row, group) in groups.enumerate() {
+            if !is_kept(filter, row) || states.is_null(row) {
+                continue;
+            }
+            let window = &mut self.values[group * self.stride..][..self.stride];
+            let (mean, comoment) = window.split_at_mut(self.variables);
+            MomentsMut { count: &mut self.count[group], mean, comoment }.merge(states.get(row));
+            self.dropped[group] += states.dropped(row);
+        }
+    }
+
+    /// Takes groups out, from the first on; those that stay move to the front.
+    pub(super) fn emit(&mut self, emit_to: EmitTo) -> StructArray {
+        let count = emit_to.take_needed(&mut self.count);
+        let dropped = emit_to.take_needed(&mut self.dropped);
+        let values = match emit_to {
+            EmitTo::All => EmitTo::All,
+            EmitTo::First(groups) => EmitTo::First(groups * self.stride),
+        }
+        .take_needed(&mut self.values);
+
+        let mut mean = Vec::with_capacity(count.len() * self.variables);
+        let mut comoment = Vec::with_capacity(values.len() - mean.capacity());
+        for window in values.chunks_exact(self.stride) {
+            let (means, comoments) = window.split_at(self.variables);
+            mean.extend_from_slice(means);
+            comoment.extend_from_slice(comoments);
+        }
+        moments_array(self.variables, count, dropped, mean, comoment)
+    }
+
+    /// Bytes on the heap, room that is not used yet included.
+    pub(super) fn heap_size(&self) -> usize {
+        let floats = self.values.capacity() + self.row.capacity();
+        floats * size_of::<f64>() + (self.count.capacity() + self.dropped.capacity()) * size_of::<u64>()
+    }
+}
+
+/// A row is kept where there is no filter or the filter is true; null is not true.
+#[inline]
+fn is_kept(filter: Option<&BooleanArray>, row: usize) -> bool {
+    filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
+}

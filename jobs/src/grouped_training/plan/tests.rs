@@ -1,0 +1,176 @@
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use serde_json::json;
+use shoal_core::JobUid;
+use shoal_core::spec::v1alpha1::TableFormat;
+use shoal_core::task::{FileMeta, PartitionMeta, TaskOutput};
+use shoal_engine::columns::{KeyColumn, NumericColumn, ResolvedColumns};
+use shoal_engine::models::ols_schema;
+use shoal_engine::table::PinnedTable;
+
+use super::*;
+
+const MIB: u64 = 1 << 20;
+
+fn job(strategy: serde_json::Value, max_failed: Option<serde_json::Value>) -> Job {
+    let mut spec = json!({
+        "apiVersion": "shoal.dev/v1alpha1",
+        "kind": "ShoalJob",
+        "metadata": {"name": "job"},
+        "spec": {"groupedTraining": {
+            "input": {"table": "/in.parquet"},
+            "groupBy": ["g"],
+            "strategy": strategy,
+            "model": {"ols": {"target": "y", "features": ["x"]}},
+            "output": {"table": "/out"},
+        }},
+    });
+    if let Some(max_failed) = max_failed {
+        spec["spec"]["failurePolicy"] = json!({"maxFailed": max_failed});
+    }
+    let uid: JobUid = serde_json::from_value(json!("00000000-0000-0000-0000-000000000001")).unwrap();
+    Job::parse(uid, Arc::new(serde_json::from_value(spec).unwrap())).unwrap()
+}
+
+fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
+    let number = |name: &str| NumericColumn { name: name.into(), expression: name.into(), is_column: true };
+    let columns = ResolvedColumns {
+        keys: vec![KeyColumn { name: "g".into(), data_type: DataType::Int64 }],
+        features: vec![number("x")],
+        target: number("y"),
+        filter: None,
+    };
+    let output_schema = ols_schema(&[Field::new("g", DataType::Int64, true)], &["x".to_owned()], true);
+    let table = PinnedTable {
+        location: "/in.parquet".into(),
+        format: TableFormat::Parquet,
+        version: None,
+        schema: output_schema.clone(),
+    };
+    let file = |(index, bytes): (usize, &u64)| InputFile { path: format!("/in/{index}.parquet"), bytes: *bytes, rows };
+    Facts { table, files: file_bytes.iter().enumerate().map(file).collect(), columns, output_schema }
+}
+
+fn measured(rows: u64, groups: u64) -> StageOutcome {
+    let sample = Sample { rows, groups, key_bytes: groups * 8 };
+    let output = TaskOutput { payload: to_value(&sample).unwrap(), ..TaskOutput::default() };
+    StageOutcome { name: stage::MEASURE.into(), outputs: vec![output] }
+}
+
+fn mapped(exchange: Exchange, buckets: &[u32], rows_in: u64) -> StageOutcome {
+    let partitions =
+        buckets.iter().map(|bucket| PartitionMeta { bucket: *bucket, rows: 5, bytes: 40, checksum: 0 }).collect();
+    let counters = Counters { rows_in, ..Counters::default() };
+    let output = TaskOutput { partitions, counters, payload: to_value(&exchange).unwrap(), ..TaskOutput::default() };
+    StageOutcome { name: stage::MAP.into(), outputs: vec![output.clone(), output] }
+}
+
+fn reduced(ok: u64, failed: u64) -> StageOutcome {
+    let counters = Counters { groups_ok: ok, groups_failed: failed, ..Counters::default() };
+    let files = vec![FileMeta { path: "part-1".into(), bytes: 1, rows: ok + failed, statistics: None }];
+    StageOutcome { name: stage::REDUCE.into(), outputs: vec![TaskOutput { files, counters, ..TaskOutput::default() }] }
+}
+
+fn plan_next(job: &Job, facts: &Facts, done: &[StageOutcome], slots: u32) -> Result<Planned, Failure> {
+    plan(job, super::super::training(job), facts, done, Capacity { slots })
+}
+
+fn stage_of(planned: Planned) -> StagePlan {
+    match planned.step {
+        Step::Run(stage) => stage,
+        Step::Publish(intent) => panic!("published {intent:?}"),
+    }
+}
+
+#[test]
+fn auto_measures_the_largest_file_first_and_says_why() {
+    let (job, facts) = (job(json!({"auto": {}}), None), facts(&[MIB, 9 * MIB, 2 * MIB], None));
+    let measure = stage_of(plan_next(&job, &facts, &[], 2).unwrap());
+    assert_eq!((measure.name.as_str(), measure.tasks.len()), (stage::MEASURE, 1));
+    let task: MeasureTask = from_value(&measure.tasks[0].payload).unwrap();
+    assert_eq!(task.file.path, "/in/1.parquet");
+    for (groups, exchange) in [(10, Exchange::States), (1_000, Exchange::Rows)] {
+        let planned = plan_next(&job, &facts, &[measured(1_000, groups)], 2).unwrap();
+        assert!(planned.notes[0].contains("1000 rows"), "{:?}", planned.notes);
+        let common: MapStage = from_value(&stage_of(planned).common).unwrap();
+        assert_eq!(common.exchange, exchange);
+    }
+}
+
+#[test]
+fn a_strategy_that_is_asked_for_is_not_measured() {
+    let facts = facts(&[MIB], None);
+    let map = stage_of(plan_next(&job(json!({"bucket": {"buckets": 7}}), None), &facts, &[], 2).unwrap());
+    let common: MapStage = from_value(&map.common).unwrap();
+    assert_eq!((map.name.as_str(), common.exchange, common.buckets), (stage::MAP, Exchange::Rows, 7));
+}
+
+#[test]
+fn every_slot_has_work_and_no_split_is_too_large_or_too_small() {
+    // (bytes of the table, slots, splits)
+    for (bytes, slots, splits) in [
+        (1, 8, 1),
+        (8 * MIB, 8, 2),
+        (260 * MIB, 2, 2),
+        (512 * MIB, 2, 2),
+        (600 * MIB, 2, 4),
+        (10_240 * MIB, 3, 42),
+        (100 * MIB, 16, 16),
+    ] {
+        let map =
+            stage_of(plan_next(&job(json!({"aggregate": {}}), None), &facts(&[bytes], None), &[], slots).unwrap());
+        assert_eq!(map.tasks.len(), splits, "{bytes} bytes on {slots} slots");
+        assert_eq!(map.tasks.iter().map(|task| task.weight).sum::<u64>(), bytes);
+    }
+}
+
+#[test]
+fn buckets_fill_the_slots_and_hold_what_fits() {
+    for (exchange, bytes, slots, expected) in [
+        (Exchange::States, 100_000 * MIB, 4, 4),
+        (Exchange::Rows, 100_000 * MIB, 4, 1_562),
+        (Exchange::Rows, 1, 4, 4),
+        (Exchange::Rows, u64::MAX, 4, BUCKETS_MAX),
+    ] {
+        assert_eq!(bucket_count(exchange, bytes, slots), expected, "{exchange:?} {bytes}");
+    }
+}
+
+#[test]
+fn reduce_has_a_task_for_every_bucket_with_rows() {
+    let (job, facts) = (job(json!({"aggregate": {}}), None), facts(&[MIB], None));
+    let reduce = stage_of(plan_next(&job, &facts, &[mapped(Exchange::States, &[0, 3], 10)], 2).unwrap());
+    let tasks: Vec<_> = reduce.tasks.iter().map(|task| (task.bucket, task.weight)).collect();
+    assert_eq!((reduce.reads, tasks), (Some(0), vec![(Some(0), 10), (Some(3), 10)]));
+}
+
+#[test]
+fn a_table_without_rows_to_train_on_fails_and_publishes_nothing() {
+    let (job, facts) = (job(json!({"aggregate": {}}), None), facts(&[MIB], None));
+    let failure = plan_next(&job, &facts, &[mapped(Exchange::States, &[], 0)], 2).unwrap_err();
+    assert_eq!(failure.reason, Reason::TableEmpty);
+}
+
+#[test]
+fn failed_groups_fail_the_job_only_beyond_its_limit() {
+    let facts = facts(&[MIB], None);
+    // (limit, groups that failed of 100, whether it is published)
+    for (limit, failed, published) in [
+        (None, 100, true),
+        (Some(json!("5%")), 5, true),
+        (Some(json!("5%")), 6, false),
+        (Some(json!(0)), 0, true),
+        (Some(json!(0)), 1, false),
+    ] {
+        let job = job(json!({"aggregate": {}}), limit.clone());
+        let done = [mapped(Exchange::States, &[0], 10), reduced(100 - failed, failed)];
+        let planned = plan_next(&job, &facts, &done, 2);
+        assert_eq!(planned.is_ok(), published, "{limit:?} {failed}");
+        match planned {
+            Ok(Planned { step: Step::Publish(intent), .. }) => assert_eq!(intent.files.len(), 1),
+            Ok(other) => panic!("{other:?}"),
+            Err(failure) => assert_eq!(failure.reason, Reason::TooManyFailed),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Pulls a bucket, trains its groups and writes their models into one file.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Field;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::{Expr, SortExpr};
+use datafusion::prelude::DataFrame;
+use futures::StreamExt;
+use shoal_core::Failure;
+use shoal_core::runner::TaskContext;
+use shoal_core::task::{Assignment, Counters, TaskOutput};
+use shoal_engine::columns::ResolvedColumns;
+use shoal_engine::error::engine_failure;
+use shoal_engine::exchange;
+use shoal_engine::group_apply::{GroupCutter, OlsTrainer};
+use shoal_engine::models::{ModelCounts, OlsTable, ParquetFile, fit_moments_batch};
+use shoal_engine::moments::merge_moments_udaf;
+use shoal_engine::session::task_session;
+
+use super::map::key_exprs;
+use super::tasks::{Exchange, ReduceStage, from_value};
+
+/// Models that are written at a time: a batch, so that memory stays flat however many groups a bucket has.
+const MODELS_PER_BATCH: usize = 8192;
+
+pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
+    let stage: ReduceStage = from_value(&assignment.common)?;
+    let table =
+        Arc::new(OlsTable::new(&key_fields(&stage.columns), feature_names(&stage.columns), stage.ols.intercept));
+    let ctx = task_session(context.memory_bytes, &context.scratch)?;
+    let reader = context.partitions.read(assignment.sources.clone()).await?;
+    let rows_in = assignment.sources.iter().map(|source| source.partition.rows).sum();
+    let mut counters = Counters {
+        rows_in,
+        bytes_fetched: reader.bytes_remote,
+        bytes_local: reader.bytes_local,
+        ..Counters::default()
+    };
+    let Some(frame) = exchange::frame(&ctx, reader.batches).await? else {
+        return Ok(TaskOutput { counters, ..TaskOutput::default() });
+    };
+    let file_name = format!("part-{}.parquet", assignment.attempt);
+    let mut file =
+        ParquetFile::create(&stage.output_table, &file_name, Arc::clone(table.schema()), table.key_columns())?;
+    let counts = match stage.exchange {
+        Exchange::States => merge_states(frame, &stage.columns, &table, &mut file, context).await?,
+        Exchange::Rows => train_groups(frame, &table, &mut file, context).await?,
+    };
+    counters.groups_ok = counts.ok;
+    counters.groups_failed = counts.failed;
+    counters.rows_out = counts.ok + counts.failed;
+    Ok(TaskOutput { files: vec![file.finish()?], counters, ..TaskOutput::default() })
+}
+
+/// Merges the states of each group and fits what comes out.
+async fn merge_states(
+    frame: DataFrame,
+    columns: &ResolvedColumns,
+    table: &Arc<OlsTable>,
+    file: &mut ParquetFile,
+    context: &TaskContext,
+) -> Result<ModelCounts, Failure> {
+    let states = frame.schema().columns().into_iter().skip(table.key_columns()).map(Expr::Column).collect();
+    let merged = merge_moments_udaf(table.variables()).call(states).alias("__moments");
+    let frame = frame.aggregate(key_exprs(columns), vec![merged]).map_err(|error| engine_failure(&error))?;
+    let mut batches = stream(frame).await?;
+    let mut counts = ModelCounts::default();
+    while let Some(batch) = next(&mut batches, context).await? {
+        let (models, fitted) = fit_moments_batch(&batch, table)?;
+        counts.add(fitted);
+        file.write(&models)?;
+    }
+    Ok(counts)
+}
+
+/// Sorts the rows by key and trains one group after the other.
+async fn train_groups(
+    frame: DataFrame,
+    table: &Arc<OlsTable>,
+    file: &mut ParquetFile,
+    context: &TaskContext,
+) -> Result<ModelCounts, Failure> {
+    let keys = table.key_columns();
+    let order: Vec<SortExpr> =
+        frame.schema().columns().into_iter().take(keys).map(|key| Expr::Column(key).sort(true, true)).collect();
+    let mut batches = stream(frame.sort(order).map_err(|error| engine_failure(&error))?).await?;
+    let (mut cutter, mut trainer) = (GroupCutter::new(keys), OlsTrainer::new(Arc::clone(table)));
+    while let Some(batch) = next(&mut batches, context).await? {
+        cutter.push(&batch, &mut trainer)?;
+        if trainer.len() >= MODELS_PER_BATCH {
+            file.write(&trainer.take_models()?)?;
+        }
+    }
+    cutter.end(&mut trainer)?;
+    if !trainer.is_empty() {
+        file.write(&trainer.take_models()?)?;
+    }
+    Ok(trainer.counts())
+}
+
+async fn stream(frame: DataFrame) -> Result<SendableRecordBatchStream, Failure> {
+    frame.execute_stream().await.map_err(|error| engine_failure(&error))
+}
+
+async fn next(batches: &mut SendableRecordBatchStream, context: &TaskContext) -> Result<Option<RecordBatch>, Failure> {
+    context.cancelled.check()?;
+    batches.next().await.transpose().map_err(|error| engine_failure(&error))
+}
+
+/// The key columns of the output.
+pub(super) fn key_fields(columns: &ResolvedColumns) -> Vec<Field> {
+    columns.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true)).collect()
+}
+
+/// The names of the features, which are terms of the output.
+pub(super) fn feature_names(columns: &ResolvedColumns) -> Vec<String> {
+    columns.features.iter().map(|feature| feature.name.clone()).collect()
+}

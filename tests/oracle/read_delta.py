@@ -1,0 +1,24 @@
+"""Prints the rows of a Delta table's latest version as JSON, read by the Python package `deltalake`.
+
+usage: read_delta.py TABLE
+"""
+
+import json
+import math
+import sys
+
+from deltalake import DeltaTable
+
+
+def plain(value):
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    return value
+
+
+rows = DeltaTable(sys.argv[1]).to_pyarrow_table().to_pylist()
+json.dump([plain(row) for row in rows], sys.stdout, default=str)

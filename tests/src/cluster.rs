@@ -1,0 +1,226 @@
+//! A cluster put together by hand: `shoal head` and `shoal worker --head URL`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::http::{self, Answer};
+use crate::process::{Finished, Process};
+use crate::shoal;
+use crate::wait::eventually;
+
+/// A running head.
+#[derive(Debug)]
+pub struct Head {
+    process: Process,
+    url: String,
+    token: Option<Token>,
+}
+
+/// A token and the file that it is in.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// What is in the file.
+    pub text: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+impl Token {
+    /// Writes a token into a folder.
+    pub fn write(folder: &Path) -> Self {
+        let token = Self { text: "0123456789abcdef-tests".to_owned(), file: folder.join("token") };
+        std::fs::write(&token.file, &token.text).unwrap();
+        token
+    }
+}
+
+impl Head {
+    /// Starts a head on free ports and waits until it answers.
+    pub fn start(state_dir: &Path, more: &[&Path]) -> Self {
+        let mut command = head_command(state_dir, more);
+        let mut process = Process::start(&mut command);
+        let url = process.wait_for_output("the head says where it listens", |text| url_in(text, "http://127.0.0.1:"));
+        let head = Self { process, url, token: None };
+        eventually("the head is ready", || {
+            http::get(&format!("{}/readyz", head.url), None).filter(|it| it.status == 200)
+        });
+        head
+    }
+
+    /// The same head, which takes requests with a token only.
+    pub fn start_with_token(state_dir: &Path, token: &Token) -> Self {
+        let mut head = Self::start(state_dir, &["--token-file".as_ref(), &token.file]);
+        head.token = Some(token.clone());
+        head
+    }
+
+    /// Where its REST interface is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Asks it, with the token where there is one.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub fn get(&self, path: &str) -> Answer {
+        let token = self.token.as_ref().map(|token| token.text.as_str());
+        http::get(&format!("{}{path}", self.url), token)
+            .unwrap_or_else(|| panic!("no answer to {path}:\n{}", self.process.output()))
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> String {
+        self.get("/metrics").body
+    }
+
+    /// A job, as REST shows it.
+    pub fn job(&self, name: &str) -> Value {
+        self.get(&format!("/api/v1/jobs/{name}")).json()
+    }
+
+    /// All jobs.
+    pub fn jobs(&self) -> Vec<Value> {
+        self.get("/api/v1/jobs").json()["jobs"].as_array().unwrap().clone()
+    }
+
+    /// Its workers.
+    pub fn workers(&self) -> Vec<Value> {
+        self.get("/api/v1/cluster").json()["workers"].as_array().unwrap().clone()
+    }
+
+    /// Waits until so many workers have joined.
+    pub fn wait_for_workers(&self, number: usize) {
+        eventually(&format!("{number} workers have joined"), || (self.workers().len() == number).then_some(()));
+    }
+
+    /// Runs `shoal job ...` against it, with JSON as its output.
+    pub fn ask(&self, arguments: &[&str]) -> Finished {
+        let mut command = shoal::command(["job"]);
+        command.args(arguments).args(["--head", &self.url, "--output", "json"]);
+        if let Some(token) = &self.token {
+            command.arg("--token-file").arg(&token.file);
+        }
+        Process::start(&mut command).finish()
+    }
+
+    /// Submits a job file.
+    pub fn submit(&self, file: &Path, more: &[&str]) -> Finished {
+        self.ask(&[&["submit", file.to_str().unwrap()], more].concat())
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+}
+
+/// The command of a head on free ports.
+pub fn head_command(state_dir: &Path, more: &[&Path]) -> Command {
+    let mut command = shoal::command(["head", "--listen", "127.0.0.1:0", "--workers-listen", "127.0.0.1:0"]);
+    command.arg("--state-dir").arg(state_dir).args(more);
+    command
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Worker {
+    process: Process,
+    name: String,
+    url: String,
+    flight_url: String,
+    token: Option<Token>,
+}
+
+impl Worker {
+    /// Starts a worker with so many slots and a scratch folder, and waits until the head has it.
+    pub fn start(head: &Head, name: &str, slots: u32, scratch: &Path, more: &[&str]) -> Self {
+        let slots = slots.to_string();
+        let mut command = shoal::command(["worker", "--head", &head.url, "--name", name, "--slots", &slots]);
+        command.arg("--scratch").arg(scratch).args(more);
+        if let Some(token) = &head.token {
+            command.arg("--token-file").arg(&token.file);
+        }
+        Self::start_command(head, name, &mut command)
+    }
+
+    fn start_command(head: &Head, name: &str, command: &mut Command) -> Self {
+        let mut process = Process::start(command);
+        let flight_url = eventually(&format!("worker {name} joins"), || {
+            assert!(process.is_running(), "worker {name} ended:\n{}", process.output());
+            let workers = head.workers();
+            let found = workers.iter().find(|worker| worker["name"] == name)?;
+            Some(found["flightUrl"].as_str().unwrap().to_owned())
+        });
+        let url = process.wait_for_output("the worker says where its metrics are", |text| {
+            // Whatever else it names: the address that is not the one for Flight or the head's.
+            text.split_whitespace()
+                .filter_map(|word| url_in(word, "http://127.0.0.1:"))
+                .find(|url| *url != flight_url && *url != head.url)
+        });
+        Self { process, name: name.to_owned(), url, flight_url, token: head.token.clone() }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its probes are.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where its Flight server is.
+    pub fn flight_url(&self) -> &str {
+        &self.flight_url
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Its metrics.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub fn metrics(&self) -> String {
+        let token = self.token.as_ref().map(|token| token.text.as_str());
+        let answer = http::get(&format!("{}/metrics", self.url), token);
+        answer.unwrap_or_else(|| panic!("no metrics of {}:\n{}", self.name, self.process.output())).body
+    }
+
+    /// How many attempts of a stage it has finished well.
+    pub fn succeeded(&self, stage: &str) -> usize {
+        let stage = format!("stage=\"{stage}\"");
+        http::metric(&self.metrics(), "shoal_worker_tasks_finished_total", &[&stage, "state=\"succeeded\""]) as usize
+    }
+
+    /// How many attempts of a stage it runs.
+    pub fn running(&self, stage: &str) -> usize {
+        http::metric(&self.metrics(), "shoal_worker_tasks_running", &[&format!("stage=\"{stage}\"")]) as usize
+    }
+}
+
+/// The first URL in a text that begins like this and has a port.
+fn url_in(text: &str, start: &str) -> Option<String> {
+    text.match_indices(start).find_map(|(at, _)| {
+        let after = &text[at + start.len()..];
+        // A port at the end of what was read may be cut.
+        let end = after.find(|c: char| !c.is_ascii_digit())?;
+        (end > 0).then(|| format!("{start}{}", &after[..end]))
+    })
+}

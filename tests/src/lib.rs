@@ -1,0 +1,17 @@
+//! What the suites share: the tree under test, processes of the built binary, generated data, and the oracles.
+//!
+//! Test code may panic; every panic here says what was expected.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+pub mod cluster;
+pub mod data;
+pub mod delta_log;
+pub mod http;
+pub mod job;
+pub mod oracle;
+pub mod process;
+pub mod shoal;
+pub mod slots;
+pub mod table;
+pub mod wait;
+pub mod workspace;

@@ -1,0 +1,57 @@
+//! Programs that others wrote, asked what is right: statsmodels for fits, the Python package of Delta for tables.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::workspace;
+
+/// Python with the packages that the oracles need.
+fn python() -> PathBuf {
+    let environment = std::env::var_os("SHOAL_VENV").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/shoal/venv"),
+        PathBuf::from,
+    );
+    let python = environment.join("bin/python");
+    assert!(python.exists(), "there is no {}: run `make setup`", python.display());
+    python
+}
+
+fn ask(script: &str, arguments: &[&str]) -> Value {
+    let path = workspace::root().join("tests/oracle").join(script);
+    let answer = Command::new(python()).arg(&path).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&answer.stderr);
+    assert!(answer.status.success(), "{script} failed; if a package is missing, run `make setup`:\n{said}");
+    serde_json::from_slice(&answer.stdout).unwrap()
+}
+
+/// What to fit.
+#[derive(Clone, Copy, Debug)]
+pub struct Fit<'a> {
+    /// A CSV or Parquet file, or a folder of Parquet files.
+    pub table: &'a Path,
+    /// Columns that make a group.
+    pub keys: &'a [&'a str],
+    /// Columns that explain.
+    pub features: &'a [&'a str],
+    /// The column that is explained.
+    pub target: &'a str,
+    /// Fits the first of every so many groups, in the order of their keys.
+    pub every: usize,
+}
+
+/// What statsmodels says of the groups: rows as Shoal's output has them, without those that it cannot fit.
+pub fn statsmodels(fit: &Fit<'_>) -> Vec<Value> {
+    let every = fit.every.to_string();
+    let table = fit.table.to_str().unwrap();
+    let answer =
+        ask("ols_statsmodels.py", &[table, &fit.keys.join(","), &fit.features.join(","), fit.target, every.as_str()]);
+    answer.as_array().unwrap().clone()
+}
+
+/// The rows of a Delta table's latest version, as a reader other than ours sees them. Values that JSON does not have are
+/// the texts `NaN`, `Infinity` and `-Infinity`.
+pub fn read_delta(table: &Path) -> Vec<Value> {
+    ask("read_delta.py", &[table.to_str().unwrap()]).as_array().unwrap().clone()
+}

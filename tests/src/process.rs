@@ -1,0 +1,267 @@
+//! Processes that never outlive their test, whatever happens in it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::wait::{PATIENCE, eventually_within};
+
+/// A running process. Killed with all that it started when it is dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    stdout: Captured,
+    stderr: Captured,
+}
+
+/// How a process ended and what it wrote.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Its exit code; a signal counts as in a shell, 128 above its number.
+    pub code: i32,
+    /// What it wrote to its standard output.
+    pub stdout: String,
+    /// What it wrote to its standard error.
+    pub stderr: String,
+}
+
+/// Text of a pipe as far as it was read.
+#[derive(Debug)]
+struct Captured {
+    text: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Captured {
+    fn start(pipe: impl Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let written = Arc::clone(&text);
+        let reader = std::thread::spawn(move || {
+            let mut pipe = BufReader::new(pipe);
+            let mut line = Vec::new();
+            while pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                written.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        });
+        Self { text, reader: Some(reader) }
+    }
+
+    fn so_far(&self) -> String {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Everything: waits until nobody holds the other end of the pipe any more.
+    fn to_the_end(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.so_far()
+    }
+}
+
+impl Process {
+    /// Starts it with an empty standard input; what it writes is kept.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
+        let stdout = Captured::start(child.stdout.take().unwrap());
+        let stderr = Captured::start(child.stderr.take().unwrap());
+        Self { child, stdout, stderr }
+    }
+
+    /// Its id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written so far, to both outputs.
+    pub fn output(&self) -> String {
+        format!("{}{}", self.stdout.so_far(), self.stderr.so_far())
+    }
+
+    /// Waits until it has written a text that `find` finds something in.
+    ///
+    /// # Panics
+    /// When it ends before that, or after [`PATIENCE`].
+    pub fn wait_for_output<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        eventually_within(PATIENCE, what, || {
+            let ended = self.child.try_wait().unwrap();
+            let found = find(&self.output());
+            if let (None, Some(status)) = (&found, ended) {
+                panic!("{what}: the process ended before, with {status}:\n{}", self.output());
+            }
+            found
+        })
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// After `limit`, with what it wrote.
+    pub fn finish_within(mut self, limit: Duration) -> Finished {
+        let deadline = std::time::Instant::now() + limit;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(std::time::Instant::now() < deadline, "did not end within {limit:?}:\n{}", self.output());
+            std::thread::park_timeout(Duration::from_millis(5));
+        };
+        Finished { code: code_of(status), stdout: self.stdout.to_the_end(), stderr: self.stderr.to_the_end() }
+    }
+
+    /// As [`Process::finish_within`], with [`PATIENCE`].
+    pub fn finish(self) -> Finished {
+        self.finish_within(PATIENCE)
+    }
+
+    /// Processes that it started and that still run.
+    pub fn children(&self) -> Vec<u32> {
+        children_of(self.pid())
+    }
+
+    /// Ends it at once, without a chance to tidy up.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let descendants = descendants_of(self.pid());
+        self.kill();
+        for pid in descendants {
+            if is_alive(pid) {
+                signal(pid, Signal::Kill);
+            }
+        }
+    }
+}
+
+fn code_of(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
+
+/// Signals that tests send.
+#[derive(Clone, Copy, Debug)]
+pub enum Signal {
+    /// As Ctrl-C.
+    Interrupt,
+    /// As an orchestrator that wants the process to end.
+    Terminate,
+    /// Ends it at once.
+    Kill,
+    /// Makes it hang.
+    Stop,
+    /// Lets it go on.
+    Continue,
+}
+
+/// Sends a signal to one process. One that is gone takes none.
+pub fn signal(pid: u32, signal: Signal) {
+    send(&pid.to_string(), signal);
+}
+
+/// Sends a signal to a process and to what it started, as a terminal does for Ctrl-C. The process must lead a group of
+/// its own: see [`std::os::unix::process::CommandExt::process_group`].
+pub fn signal_group(leader: u32, signal: Signal) {
+    send(&format!("-{leader}"), signal);
+}
+
+fn send(to: &str, signal: Signal) {
+    let name = match signal {
+        Signal::Interrupt => "INT",
+        Signal::Terminate => "TERM",
+        Signal::Kill => "KILL",
+        Signal::Stop => "STOP",
+        Signal::Continue => "CONT",
+    };
+    // The shell's own `kill` is on every machine, and no unsafe call is needed.
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} -- {to}")]).stderr(Stdio::null()).status();
+    assert!(sent.is_ok(), "no shell");
+}
+
+/// Whether a process runs; one that ended and was not yet waited for does not.
+pub fn is_alive(pid: u32) -> bool {
+    stat_of(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
+}
+
+/// State and parent of a process, from `/proc/PID/stat`.
+fn stat_of(pid: u32) -> Option<(char, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold anything.
+    let (_, after) = stat.rsplit_once(") ")?;
+    let mut fields = after.split(' ');
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+fn children_of(parent: u32) -> Vec<u32> {
+    let pids = std::fs::read_dir("/proc").unwrap().flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| stat_of(*pid).is_some_and(|(state, of)| of == parent && state != 'Z'))
+        .collect()
+}
+
+fn descendants_of(pid: u32) -> Vec<u32> {
+    let children = children_of(pid);
+    let further: Vec<u32> = children.iter().flat_map(|child| descendants_of(*child)).collect();
+    [children, further].concat()
+}
+
+/// Lets a process run only a fraction of the time, until it is dropped: slow, but not silent for long enough to be
+/// taken for dead.
+#[derive(Debug)]
+pub struct Throttle {
+    pid: u32,
+    ends: Option<std::sync::mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Throttle {
+    /// Starts to slow it down to about a tenth.
+    pub fn new(pid: u32) -> Self {
+        let (ends, ended) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let goes_on = |pause| ended.recv_timeout(Duration::from_millis(pause)) == Err(TIMEOUT);
+            loop {
+                signal(pid, Signal::Stop);
+                let goes_on_stopped = goes_on(270);
+                signal(pid, Signal::Continue);
+                if !goes_on_stopped || !goes_on(30) {
+                    return;
+                }
+            }
+        });
+        Self { pid, ends: Some(ends), thread: Some(thread) }
+    }
+
+    /// The process that it slows down.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+}
+
+const TIMEOUT: std::sync::mpsc::RecvTimeoutError = std::sync::mpsc::RecvTimeoutError::Timeout;
+
+impl Drop for Throttle {
+    fn drop(&mut self) {
+        drop(self.ends.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Tables of models, compared row by row.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// Rows by the JSON text of their keys.
+pub type ByKey = BTreeMap<String, Value>;
+
+/// How far two numbers may be apart, relative to the larger.
+pub const TOLERANCE: f64 = 1e-9;
+
+/// Below this a probability is zero for everybody, and libraries differ in how they get there.
+const NO_PROBABILITY: f64 = 1e-300;
+
+/// Puts rows by their keys.
+///
+/// # Panics
+/// Where a key comes twice.
+pub fn by_key(rows: &[Value], keys: &[&str]) -> ByKey {
+    let mut table = ByKey::new();
+    for row in rows {
+        let key: Vec<&Value> = keys.iter().map(|key| &row[*key]).collect();
+        let key = serde_json::to_string(&key).unwrap();
+        assert!(table.insert(key.clone(), row.clone()).is_none(), "the group {key} is there twice");
+    }
+    table
+}
+
+/// Where `found` differs from what is expected: fields that the expected value does not have are not looked at.
+pub fn differences(path: &str, found: &Value, expected: &Value) -> Vec<String> {
+    match (found, expected) {
+        (_, Value::Object(fields)) => fields
+            .iter()
+            .flat_map(|(name, expected)| {
+                let found = found.get(name).unwrap_or(&Value::Null);
+                differences(&format!("{path}.{name}"), found, expected)
+            })
+            .collect(),
+        (Value::Number(left), Value::Number(right)) => {
+            let (left, right) = (left.as_f64().unwrap(), right.as_f64().unwrap());
+            let is_tiny = path.contains("p_value") && left < NO_PROBABILITY && right < NO_PROBABILITY;
+            let same = is_tiny || (left - right).abs() <= TOLERANCE * left.abs().max(right.abs());
+            if same { Vec::new() } else { vec![format!("{path} is {left}, expected {right}")] }
+        }
+        _ if found == expected => Vec::new(),
+        _ => vec![format!("{path} is {found}, expected {expected}")],
+    }
+}
+
+/// Compares the expected groups with those found; groups that nobody expects are not looked at.
+///
+/// # Panics
+/// With the first differences, where there are some.
+pub fn assert_agrees(found: &ByKey, expected: &ByKey) {
+    let different: Vec<String> = expected
+        .iter()
+        .flat_map(|(key, expected)| match found.get(key) {
+            None => vec![format!("{key} is missing")],
+            Some(found) => differences(key, found, expected),
+        })
+        .collect();
+    let first: Vec<&String> = different.iter().take(20).collect();
+    assert!(different.is_empty(), "{} differences: {first:#?}", different.len());
+}
+
+/// Compares two tables that must hold the same groups.
+///
+/// # Panics
+/// With the first differences, where there are some.
+pub fn assert_same(found: &ByKey, expected: &ByKey) {
+    assert_eq!(found.len(), expected.len(), "numbers of groups");
+    assert_agrees(found, expected);
+    assert_agrees(expected, found);
+}

@@ -1,0 +1,14 @@
+//! The built binary, from a job file to a table that others can read, and through what can happen on the way.
+#![allow(clippy::unwrap_used)]
+
+mod agreement;
+mod command_line;
+mod exchange;
+mod failures;
+mod interrupts;
+mod jobs;
+mod lost_worker;
+mod place;
+mod skewed;
+mod sql;
+mod token;

@@ -1,0 +1,8 @@
+//! What must hold of the tree itself, whatever the code does.
+#![allow(clippy::unwrap_used)]
+
+mod arrows;
+mod documents;
+mod graph;
+mod licences;
+mod style;

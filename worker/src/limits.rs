@@ -1,0 +1,69 @@
+//! Every limit of a worker, each with its reason.
+
+use std::time::Duration;
+
+/// Slots of one worker: more than any machine has cores. Bounds what waits to be sent while there is no head.
+pub(crate) const SLOTS_MAX: u32 = 256;
+
+/// One part in this many of a worker's memory holds partitions; further ones go to disk. The page cache makes reading
+/// them back cheap, so tasks get the larger part.
+pub(crate) const PARTITION_MEMORY_SHARE: u64 = 4;
+
+/// One part in this many of a worker's memory is left to what nobody counts: the allocator, connections, the binary.
+pub(crate) const HEADROOM_SHARE: u64 = 4;
+
+/// Rows that wait in a bucket before they are encoded: the size of batch that engines work with.
+pub(crate) const BUCKET_ROWS_PENDING: usize = 8_192;
+
+/// Bytes that wait in a bucket before they are encoded, and the size that messages are cut to: large enough that
+/// headers and calls cost nothing, small enough to be far from the limit of a gRPC message.
+pub(crate) const MESSAGE_BYTES: usize = 1 << 20;
+
+/// Bytes that wait in all buckets of an attempt. With many buckets each would wait for its own limit in memory that no
+/// budget counts.
+pub(crate) const ATTEMPT_BYTES_PENDING: usize = 16 << 20;
+
+/// Streams of other workers that one task reads at the same time. Each buffers up to a window of HTTP/2, about 1 MiB.
+pub(crate) const FETCHES_MAX: usize = 32;
+
+/// A peer that answers a `DoGet` or sends the next message later than this is lost. Far above what a loaded disk takes;
+/// a peer whose machine is gone is noticed earlier by the connection's own tests.
+pub(crate) const FETCH_SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// How long a head may take to answer `Register`.
+pub(crate) const WELCOME_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// First pause before a worker tries to reach the head again; doubles up to [`RECONNECT_PAUSE_MAX`].
+pub(crate) const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Longest pause before a worker tries again: what a restarted head waits for its workers at most.
+pub(crate) const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// A worker without a head for this long ends: whoever started it starts another when there is work again. Longer than
+/// a head takes to restart or to fail over.
+pub(crate) const HEAD_GONE_MAX: Duration = Duration::from_secs(30);
+
+/// Messages that wait to be sent to the head. More than [`RESULTS_KEPT_MAX`] and some heartbeats; a head that lets the
+/// queue fill up does not read, and is reached anew.
+pub(crate) const OUTGOING_MAX: usize = 1_024;
+
+/// Results that are kept to be sent again after the stream broke. More than [`SLOTS_MAX`]: no result is dropped that was
+/// never sent.
+pub(crate) const RESULTS_KEPT_MAX: usize = 512;
+
+/// Bytes of results already sent that are kept to be sent again. The oldest are dropped first: the head has read them
+/// long ago.
+pub(crate) const RESULT_BYTES_KEPT_MAX: usize = 16 << 20;
+
+/// How long a cancelled attempt may go on before its future is dropped: time to look at its flag and tidy up.
+pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a worker that ends waits for its tasks to let go. They are dropped at their next await; one that computes
+/// longer is left to the end of the process.
+pub(crate) const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Restarts of actors within [`RESTART_WINDOW`] before the worker gives up: a state that fails that often does not heal.
+pub(crate) const RESTARTS_MAX: usize = 5;
+
+/// See [`RESTARTS_MAX`].
+pub(crate) const RESTART_WINDOW: Duration = Duration::from_secs(60);

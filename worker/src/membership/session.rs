@@ -1,0 +1,288 @@
+//! What a worker does about its head, without doing it: events and the time go in, effects come out.
+
+use std::time::{Duration, Instant};
+
+use shoal_core::task::Assignment;
+use shoal_core::{AttemptId, Failure, JobUid, Reason};
+use shoal_wire::json;
+use shoal_wire::proto::head_message::Message;
+use shoal_wire::proto::{Assign, CancelAttempt, HeadMessage, Refused, Release, Shutdown, Welcome};
+
+use crate::limits::{HEAD_GONE_MAX, RECONNECT_PAUSE, RECONNECT_PAUSE_MAX};
+
+/// Fastest heartbeat: a head that asks for more would only be busy with them.
+const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// A worker's relation to its head.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// The highest epoch that was seen.
+    epoch: u64,
+    link: Link,
+    /// From 0 to 1, different for every worker, so that they do not all come back at the same moment.
+    spread: f64,
+}
+
+#[derive(Debug)]
+enum Link {
+    /// No head, or none that has said welcome yet.
+    Down { since: Instant, tries: u32 },
+    /// The worker belongs to the cluster.
+    Joined,
+}
+
+/// What happens to a session.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The head said something.
+    FromHead(HeadMessage),
+    /// The stream broke, or could not be opened.
+    Broken(Failure),
+    /// The time for a heartbeat has come.
+    Beat,
+    /// There is a result to send.
+    ResultReady,
+}
+
+/// What is to be done about it.
+#[derive(Debug, PartialEq)]
+pub(super) enum Effect {
+    /// Close the stream, where there is one, and open another after a pause.
+    Reopen(Duration),
+    /// Send a heartbeat, and again after every such interval.
+    HeartbeatEvery(Duration),
+    /// Send one heartbeat.
+    Heartbeat,
+    /// Send all results again that are kept: this is another stream.
+    SendAllResults,
+    /// Send the results that were not sent yet.
+    SendResults,
+    /// Run an attempt.
+    Assign(Box<Assignment>),
+    /// Cancel an attempt.
+    Cancel(AttemptId),
+    /// Drop what there is of a job.
+    Release(JobUid),
+    /// End the worker.
+    End(Result<(), Failure>),
+}
+
+impl Session {
+    pub(super) fn new(epoch: u64, spread: f64, now: Instant) -> Self {
+        Self { epoch, link: Link::Down { since: now, tries: 0 }, spread }
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(super) fn is_joined(&self) -> bool {
+        matches!(self.link, Link::Joined)
+    }
+
+    pub(super) fn handle(&mut self, event: Event, now: Instant) -> Vec<Effect> {
+        match event {
+            Event::Broken(failure) => vec![self.broken(failure, now)],
+            Event::Beat if self.is_joined() => vec![Effect::Heartbeat],
+            Event::ResultReady if self.is_joined() => vec![Effect::SendResults],
+            // Sent once there is a head again.
+            Event::Beat | Event::ResultReady => Vec::new(),
+            Event::FromHead(HeadMessage { message }) => match message {
+                Some(message) => self.from_head(message, now),
+                // Something that a later head says and that this build does not know.
+                None => Vec::new(),
+            },
+        }
+    }
+
+    fn from_head(&mut self, message: Message, now: Instant) -> Vec<Effect> {
+        match message {
+            Message::Welcome(welcome) => self.welcome(&welcome, now),
+            Message::Refused(Refused { failure_json }) => {
+                let failure = json::decode(&failure_json, "the head's refusal").unwrap_or_else(|failure| failure);
+                vec![Effect::End(Err(failure))]
+            }
+            Message::Shutdown(Shutdown {}) => vec![Effect::End(Ok(()))],
+            Message::Assign(Assign { epoch, .. }) if epoch < self.epoch => Vec::new(),
+            Message::Assign(Assign { epoch, assignment_json }) => {
+                self.epoch = epoch;
+                match json::decode(&assignment_json, "an assignment") {
+                    Ok(assignment) => vec![Effect::Assign(Box::new(assignment))],
+                    // Which attempt it is cannot be known, so the head could never be told.
+                    Err(failure) => vec![Effect::End(Err(failure))],
+                }
+            }
+            Message::CancelAttempt(CancelAttempt { attempt }) => {
+                attempt.parse().map(Effect::Cancel).into_iter().collect()
+            }
+            Message::Release(Release { job_uid }) => {
+                job_uid.parse().map(|uid| Effect::Release(JobUid(uid))).into_iter().collect()
+            }
+        }
+    }
+
+    fn welcome(&mut self, welcome: &Welcome, now: Instant) -> Vec<Effect> {
+        let Welcome { epoch, heartbeat_interval_ms } = *welcome;
+        if epoch < self.epoch {
+            let why = format!("this head's epoch is {epoch}, and one with epoch {} has been seen", self.epoch);
+            return vec![self.broken(Failure::new(Reason::HeadUnreachable, why), now)];
+        }
+        self.epoch = epoch;
+        self.link = Link::Joined;
+        let interval = Duration::from_millis(heartbeat_interval_ms).max(HEARTBEAT_INTERVAL_MIN);
+        vec![Effect::HeartbeatEvery(interval), Effect::SendAllResults]
+    }
+
+    fn broken(&mut self, failure: Failure, now: Instant) -> Effect {
+        // Trying again would not change these.
+        if matches!(failure.reason, Reason::Unauthorized | Reason::IncompatibleVersion) {
+            return Effect::End(Err(failure));
+        }
+        let (since, tries) = match self.link {
+            Link::Joined => (now, 0),
+            Link::Down { since, tries } => (since, tries),
+        };
+        if now.duration_since(since) >= HEAD_GONE_MAX {
+            let seconds = HEAD_GONE_MAX.as_secs();
+            let message = format!("no head has answered for {seconds} seconds: {}", failure.message);
+            let gone = Failure::new(Reason::HeadUnreachable, message)
+                .next("check that the head runs and that this worker can reach it, then start the worker again");
+            return Effect::End(Err(Failure { causes: failure.causes, location: failure.location, ..gone }));
+        }
+        self.link = Link::Down { since, tries: tries.saturating_add(1) };
+        Effect::Reopen(pause(tries, self.spread))
+    }
+}
+
+/// How long to wait before another try, after so many: doubling, and between half of that and all of it by `spread`.
+fn pause(tries: u32, spread: f64) -> Duration {
+    let doubled = RECONNECT_PAUSE.saturating_mul(2_u32.saturating_pow(tries)).min(RECONNECT_PAUSE_MAX);
+    doubled.mul_f64(0.5 + spread / 2.0)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::Value;
+    use shoal_core::TaskId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn from_head(message: Message) -> Event {
+        Event::FromHead(HeadMessage { message: Some(message) })
+    }
+
+    fn welcome(epoch: u64) -> Event {
+        from_head(Message::Welcome(Welcome { epoch, heartbeat_interval_ms: 1000 }))
+    }
+
+    fn broken() -> Event {
+        Event::Broken(Failure::new(Reason::Io, "gone"))
+    }
+
+    fn assignment() -> Assignment {
+        let task = TaskId { job: JobUid(Uuid::from_u128(1)), stage: 0, index: 0 };
+        Assignment {
+            attempt: AttemptId { task, number: 1 },
+            job_name: "j".into(),
+            kind: "k".into(),
+            stage: "map".into(),
+            common: Value::Null,
+            payload: Value::Null,
+            sources: vec![],
+        }
+    }
+
+    fn assign(epoch: u64) -> Event {
+        from_head(Message::Assign(Assign { epoch, assignment_json: json::encode(&assignment()).unwrap() }))
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_welcome() {
+        let now = Instant::now();
+        let mut session = Session::new(0, 0.0, now);
+        assert_eq!(session.handle(Event::Beat, now), []);
+        assert_eq!(session.handle(Event::ResultReady, now), []);
+        let joined = session.handle(welcome(3), now);
+        assert_eq!(joined, [Effect::HeartbeatEvery(Duration::from_secs(1)), Effect::SendAllResults]);
+        assert_eq!(session.handle(Event::ResultReady, now), [Effect::SendResults]);
+    }
+
+    #[test]
+    fn only_the_newest_head_is_obeyed() {
+        let now = Instant::now();
+        let mut session = Session::new(0, 0.0, now);
+        session.handle(welcome(3), now);
+        assert_eq!(session.handle(assign(2), now), []);
+        assert_eq!(session.handle(assign(3), now), [Effect::Assign(Box::new(assignment()))]);
+        assert_eq!(session.handle(assign(4), now), [Effect::Assign(Box::new(assignment()))]);
+        assert_eq!(session.handle(assign(3), now), []);
+        // A paused old head comes back: it is left alone.
+        assert!(matches!(session.handle(welcome(3), now)[..], [Effect::Reopen(_)]));
+        assert!(!session.is_joined());
+        session.handle(welcome(4), now);
+        assert!(session.is_joined());
+    }
+
+    #[test]
+    fn pauses_grow_to_a_limit_and_start_anew_after_a_welcome() {
+        let now = Instant::now();
+        let mut session = Session::new(0, 1.0, now);
+        let mut next = |event| match session.handle(event, now)[..] {
+            [Effect::Reopen(pause)] => pause.as_millis(),
+            ref other => panic!("{other:?}"),
+        };
+        assert_eq!([(); 7].map(|()| next(broken())), [100, 200, 400, 800, 1600, 2000, 2000]);
+        session.handle(welcome(1), now);
+        assert_eq!(session.handle(broken(), now), [Effect::Reopen(RECONNECT_PAUSE)]);
+        assert_eq!(pause(0, 0.0), RECONNECT_PAUSE / 2);
+        assert_eq!(pause(u32::MAX, 1.0), RECONNECT_PAUSE_MAX);
+    }
+
+    #[test]
+    fn a_head_that_stays_away_ends_the_worker() {
+        let start = Instant::now();
+        let mut session = Session::new(0, 0.0, start);
+        session.handle(welcome(1), start);
+        let lost = start + Duration::from_secs(100);
+        assert!(matches!(session.handle(broken(), lost)[..], [Effect::Reopen(_)]));
+        let almost = lost + HEAD_GONE_MAX - Duration::from_millis(1);
+        assert!(matches!(session.handle(broken(), almost)[..], [Effect::Reopen(_)]));
+        match &session.handle(broken(), lost + HEAD_GONE_MAX)[..] {
+            [Effect::End(Err(failure))] => {
+                assert!(failure.reason == Reason::HeadUnreachable && failure.next.is_some());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_trying_again_cannot_change_ends_the_worker() {
+        let now = Instant::now();
+        let mut session = Session::new(0, 0.0, now);
+        let failure = Failure::new(Reason::Unauthorized, "wrong token");
+        let refused = Message::Refused(Refused { failure_json: json::encode(&failure).unwrap() });
+        for event in [Event::Broken(failure.clone()), from_head(refused)] {
+            assert_eq!(session.handle(event, now), [Effect::End(Err(failure.clone()))]);
+        }
+        assert_eq!(session.handle(from_head(Message::Shutdown(Shutdown {})), now), [Effect::End(Ok(()))]);
+        let garbage = Message::Assign(Assign { epoch: 9, assignment_json: b"{".to_vec() });
+        match &session.handle(from_head(garbage), now)[..] {
+            [Effect::End(Err(failure))] => assert_eq!(failure.reason, Reason::IncompatibleVersion),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn names_of_attempts_and_jobs_are_read() {
+        let now = Instant::now();
+        let mut session = Session::new(0, 0.0, now);
+        let attempt = assignment().attempt;
+        let cancel = |attempt: String| from_head(Message::CancelAttempt(CancelAttempt { attempt }));
+        assert_eq!(session.handle(cancel(attempt.to_string()), now), [Effect::Cancel(attempt)]);
+        assert_eq!(session.handle(cancel("x".into()), now), []);
+        let release = from_head(Message::Release(Release { job_uid: attempt.task.job.to_string() }));
+        assert_eq!(session.handle(release, now), [Effect::Release(attempt.task.job)]);
+    }
+}

@@ -1,0 +1,174 @@
+//! One attempt, from its assignment to its report.
+//!
+//! Two futures: the task itself, on the task runtime, and its driver, which waits for it, cancels it and reports. What
+//! has to be undone hangs on the task's future, so that it is undone when that future is gone and not before: a future
+//! that computes cannot be stopped between two awaits. The driver reports once it is.
+
+use std::sync::Arc;
+
+use shoal_core::runner::{Cancelled, TaskContext};
+use shoal_core::task::{Assignment, TaskOutput};
+use shoal_core::{AttemptId, Failure, Reason};
+use tokio::sync::watch;
+use tokio::task::JoinError;
+use tracing::Instrument;
+
+use super::slot::Slot;
+use crate::limits::CANCEL_GRACE;
+use crate::memory::Memory;
+use crate::scratch::AttemptScratch;
+use crate::shared::{AbortOnDrop, Shared};
+
+/// The way to cancel an attempt.
+#[derive(Clone, Default)]
+pub(super) struct Cancel {
+    flag: Cancelled,
+    signal: watch::Sender<bool>,
+}
+
+impl Cancel {
+    pub(super) fn cancel(&self) {
+        self.flag.cancel();
+        self.signal.send_replace(true);
+    }
+
+    /// Completes when the attempt is to be dropped: some time after it was cancelled.
+    async fn overdue(&self) {
+        let mut signal = self.signal.subscribe();
+        if signal.wait_for(|cancelled| *cancelled).await.is_err() {
+            // Nobody is left to cancel it.
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(CANCEL_GRACE).await;
+    }
+}
+
+/// Runs an attempt and reports its end, exactly once; also when this future is dropped before its end.
+pub(super) async fn drive(shared: Arc<Shared>, assignment: Assignment, slot: Slot, cancel: Cancel) {
+    let report = Report::new(shared.clone(), &assignment);
+    let attempt = assignment.attempt;
+    let span = tracing::info_span!(
+        "attempt",
+        job = %attempt.task.job,
+        job_name = %assignment.job_name,
+        task = %attempt.task,
+        attempt = attempt.number,
+        stage = %assignment.stage,
+    );
+    let task = run(shared.clone(), assignment, slot, cancel.flag.clone()).instrument(span.clone());
+    let mut task = AbortOnDrop(shared.task_runtime.spawn(task));
+    let ended = tokio::select! {
+        ended = &mut task.0 => ended,
+        () = cancel.overdue() => {
+            task.0.abort();
+            (&mut task.0).await
+        }
+    };
+    let result = ended.unwrap_or_else(|error| Err(not_ended(error)));
+    span.in_scope(|| match &result {
+        Ok(_) => tracing::debug!("the attempt succeeded"),
+        Err(failure) => tracing::warn!(reason = ?failure.reason, %failure, "the attempt failed"),
+    });
+    report.send(result);
+}
+
+async fn run(
+    shared: Arc<Shared>,
+    assignment: Assignment,
+    slot: Slot,
+    cancelled: Cancelled,
+) -> Result<TaskOutput, Failure> {
+    let attempt = assignment.attempt;
+    // Undone in the opposite order: the slot is free when everything else is gone.
+    let _slot = slot;
+    let partitions = Unfinished::open(shared.clone(), attempt);
+    let scratch = AttemptScratch::make(&shared.attempts_folder, attempt)?;
+    let context = TaskContext {
+        partitions: shared.store.clone(),
+        scratch: scratch.path(),
+        memory_bytes: shared.task_memory_bytes,
+        cancelled,
+    };
+    let output = shared.runner.run(assignment, context).await?;
+    partitions.keep();
+    Ok(TaskOutput { peak_memory_bytes: Memory::now().peak, ..output })
+}
+
+/// Partitions of an attempt that has not succeeded; dropped with it unless they are kept.
+struct Unfinished {
+    shared: Arc<Shared>,
+    attempt: AttemptId,
+    keep: bool,
+}
+
+impl Unfinished {
+    fn open(shared: Arc<Shared>, attempt: AttemptId) -> Self {
+        shared.store.open(attempt);
+        Self { shared, attempt, keep: false }
+    }
+
+    fn keep(mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.keep {
+            self.shared.store.discard(self.attempt);
+        }
+    }
+}
+
+/// Owes the head the end of an attempt, and pays when it is dropped.
+struct Report {
+    shared: Arc<Shared>,
+    attempt: AttemptId,
+    labels: [String; 2],
+    result: Option<Result<TaskOutput, Failure>>,
+}
+
+impl Report {
+    fn new(shared: Arc<Shared>, assignment: &Assignment) -> Self {
+        let labels = [assignment.kind.clone(), assignment.stage.clone()];
+        shared.metrics.running.with_label_values(&labels).inc();
+        Self { shared, attempt: assignment.attempt, labels, result: None }
+    }
+
+    fn send(mut self, result: Result<TaskOutput, Failure>) {
+        self.result = Some(result);
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let dropped = || Err(Failure::new(Reason::WorkerLost, "the worker dropped the attempt before its end"));
+        let result = self.result.take().unwrap_or_else(dropped);
+        let [kind, stage] = &self.labels;
+        let state = if result.is_ok() { "succeeded" } else { "failed" };
+        let metrics = &self.shared.metrics;
+        metrics.running.with_label_values(&[kind, stage]).dec();
+        metrics.finished.with_label_values(&[kind.as_str(), stage, state]).inc();
+        let result = result.map_err(|failure| located(failure, self.attempt, &self.shared.identity.worker_id));
+        self.shared.finish(self.attempt, result);
+    }
+}
+
+/// Says where a failure happened, unless it is about another worker's or attempt's partition.
+fn located(mut failure: Failure, attempt: AttemptId, worker: &str) -> Failure {
+    if failure.location.attempt.is_none() {
+        failure.location.attempt = Some(attempt);
+        failure.location.worker.get_or_insert_with(|| worker.to_owned());
+    }
+    failure
+}
+
+fn not_ended(error: JoinError) -> Failure {
+    if error.is_cancelled() {
+        return Failure::new(Reason::Cancelled, "the attempt was cancelled");
+    }
+    let panic = error.into_panic();
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    let message = format!("the task panicked: {}", text.unwrap_or("no message"));
+    Failure::new(Reason::TaskPanicked, message).next("please report this with the worker's log")
+}

@@ -1,0 +1,100 @@
+//! The actor that runs attempts, `slots` at a time. Attempts compute on threads of their own; this one only starts and
+//! cancels them.
+
+mod attempt;
+mod slot;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use shoal_core::task::Assignment;
+use shoal_core::{AttemptId, Failure, JobUid, Reason};
+
+use crate::shared::{AbortOnDrop, Shared};
+use attempt::Cancel;
+use slot::{NoSlot, Slot};
+
+/// What the actor hears.
+pub(crate) enum PoolMessage {
+    /// Runs an attempt.
+    Run(Box<Assignment>),
+    /// Cancels an attempt, where it runs.
+    Cancel(AttemptId),
+    /// Cancels all attempts of a job.
+    CancelJob(JobUid),
+    /// An attempt has ended and reported.
+    Ended(AttemptId),
+}
+
+/// The actor.
+pub(crate) struct Pool;
+
+/// What it has. Dropping it ends every attempt, and each reports that.
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    attempts: HashMap<AttemptId, Running>,
+}
+
+struct Running {
+    cancel: Cancel,
+    _driver: AbortOnDrop<()>,
+}
+
+impl Actor for Pool {
+    type Msg = PoolMessage;
+    type State = State;
+    type Arguments = Arc<Shared>;
+
+    async fn pre_start(&self, _: ActorRef<Self::Msg>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
+        Ok(State { shared, attempts: HashMap::new() })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            PoolMessage::Run(assignment) => state.run(&myself, *assignment),
+            PoolMessage::Cancel(attempt) => state.cancel(|id| *id == attempt),
+            PoolMessage::CancelJob(job) => state.cancel(|id| id.task.job == job),
+            PoolMessage::Ended(attempt) => drop(state.attempts.remove(&attempt)),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn run(&mut self, myself: &ActorRef<PoolMessage>, assignment: Assignment) {
+        let attempt = assignment.attempt;
+        // A head that was restarted may repeat itself: an attempt runs once.
+        if self.shared.results().repeat(attempt) {
+            self.shared.wake_membership();
+            return;
+        }
+        let slot = match Slot::take(&self.shared, attempt) {
+            Ok(slot) => slot,
+            Err(NoSlot::RunsAlready) => return,
+            Err(NoSlot::AllUsed) => {
+                let why = format!("all {} slots of the worker are used", self.shared.identity.slots);
+                self.shared.finish(attempt, Err(Failure::new(Reason::Busy, why)));
+                return;
+            }
+        };
+        let cancel = Cancel::default();
+        let driver = attempt::drive(self.shared.clone(), assignment, slot, cancel.clone());
+        let pool = myself.clone();
+        let driver = async move {
+            driver.await;
+            // A pool that is gone has nothing to tidy up.
+            let _ = pool.cast(PoolMessage::Ended(attempt));
+        };
+        self.attempts.insert(attempt, Running { cancel, _driver: AbortOnDrop(tokio::spawn(driver)) });
+    }
+
+    fn cancel(&self, is_meant: impl Fn(&AttemptId) -> bool) {
+        self.attempts.iter().filter(|(attempt, _)| is_meant(attempt)).for_each(|(_, running)| running.cancel.cancel());
+    }
+}

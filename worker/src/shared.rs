@@ -1,0 +1,172 @@
+//! What a worker's parts share, and what outlives an actor that is started again.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ractor::ActorRef;
+use shoal_core::runner::TaskRunner;
+use shoal_core::task::TaskOutput;
+use shoal_core::{AttemptId, Failure};
+use shoal_wire::proto::attempt_finished::Result as Ended;
+use shoal_wire::proto::{AttemptFinished, Register};
+use shoal_wire::{Token, json};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::membership::MembershipMessage;
+use crate::metrics::Metrics;
+use crate::pool::PoolMessage;
+use crate::results::Results;
+use crate::store::Store;
+
+/// What a worker's parts share.
+pub(crate) struct Shared {
+    /// Who the worker is, as the head is told.
+    pub(crate) identity: Register,
+    pub(crate) head_url: String,
+    pub(crate) token: Option<Token>,
+    pub(crate) runner: Arc<dyn TaskRunner>,
+    /// The threads that tasks compute on, apart from those that actors and servers run on.
+    pub(crate) task_runtime: Handle,
+    /// Where attempts get a folder each.
+    pub(crate) attempts_folder: PathBuf,
+    /// Memory that each task may use, in bytes.
+    pub(crate) task_memory_bytes: u64,
+    pub(crate) store: Arc<Store>,
+    pub(crate) metrics: Metrics,
+    /// Attempts that occupy a slot.
+    pub(crate) running: watch::Sender<BTreeSet<AttemptId>>,
+    /// The highest epoch of a head that was seen.
+    pub(crate) epoch: AtomicU64,
+    /// Whether a head has welcomed the worker.
+    pub(crate) ready: AtomicBool,
+    results: Mutex<Results>,
+    ended: watch::Sender<Option<Result<(), Failure>>>,
+}
+
+/// What [`Shared`] is made of; the rest of it begins empty.
+pub(crate) struct SharedParts {
+    pub(crate) identity: Register,
+    pub(crate) head_url: String,
+    pub(crate) token: Option<Token>,
+    pub(crate) runner: Arc<dyn TaskRunner>,
+    pub(crate) task_runtime: Handle,
+    pub(crate) attempts_folder: PathBuf,
+    pub(crate) task_memory_bytes: u64,
+    pub(crate) store: Arc<Store>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: SharedParts) -> Arc<Self> {
+        let SharedParts {
+            identity,
+            head_url,
+            token,
+            runner,
+            task_runtime,
+            attempts_folder,
+            task_memory_bytes,
+            store,
+            metrics,
+        } = parts;
+        Arc::new(Self {
+            identity,
+            head_url,
+            token,
+            runner,
+            task_runtime,
+            attempts_folder,
+            task_memory_bytes,
+            store,
+            metrics,
+            running: watch::Sender::default(),
+            epoch: AtomicU64::new(0),
+            ready: AtomicBool::new(false),
+            results: Mutex::default(),
+            ended: watch::Sender::default(),
+        })
+    }
+
+    /// Keeps the end of an attempt for the head and wakes who sends it.
+    pub(crate) fn finish(&self, attempt: AttemptId, result: Result<TaskOutput, Failure>) {
+        let encoded = result.and_then(|output| json::encode(&output));
+        let result = match encoded {
+            Ok(output) => Some(Ended::OutputJson(output)),
+            Err(failure) => json::encode(&failure).ok().map(Ended::FailureJson),
+        };
+        self.results().push(attempt, AttemptFinished { attempt: attempt.to_string(), result });
+        self.wake_membership();
+    }
+
+    /// Lets the membership actor look for results. Where it is just being started again, it looks anyway.
+    pub(crate) fn wake_membership(&self) {
+        if let Some(membership) = ActorRef::<MembershipMessage>::where_is(self.membership_name()) {
+            let _ = membership.cast(MembershipMessage::ResultReady);
+        }
+    }
+
+    /// Sends to the pool.
+    ///
+    /// # Errors
+    /// The message, where the pool is just being started again.
+    pub(crate) fn tell_pool(&self, message: PoolMessage) -> Result<(), PoolMessage> {
+        let Some(pool) = ActorRef::<PoolMessage>::where_is(self.pool_name()) else { return Err(message) };
+        pool.cast(message).map_err(|error| match error {
+            ractor::MessagingErr::SendErr(message) => message,
+            other => unreachable!("a local actor takes messages of its own type: {other}"),
+        })
+    }
+
+    /// Actors are found by name, so that one that was started again is found too. Names are unique in a process by the
+    /// instance, which differs between workers in one process.
+    pub(crate) fn membership_name(&self) -> String {
+        format!("{}/membership", self.identity.instance)
+    }
+
+    pub(crate) fn pool_name(&self) -> String {
+        format!("{}/pool", self.identity.instance)
+    }
+
+    pub(crate) fn results(&self) -> MutexGuard<'_, Results> {
+        // Results are moved in and out whole: a panic elsewhere leaves none behind half done.
+        self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says how the worker ended; the first word counts.
+    pub(crate) fn end(&self, result: Result<(), Failure>) {
+        self.ended.send_if_modified(|ended| {
+            let is_first = ended.is_none();
+            if is_first {
+                *ended = Some(result);
+            }
+            is_first
+        });
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.borrow().is_some()
+    }
+
+    /// How the worker ended, once it has.
+    pub(crate) async fn ended(&self) -> Result<(), Failure> {
+        let mut ended = self.ended.subscribe();
+        let result = ended.wait_for(Option::is_some).await;
+        match result.map(|ended| ended.clone()) {
+            Ok(Some(result)) => result,
+            Ok(None) | Err(_) => Err(Failure::internal("the worker's end was not told")),
+        }
+    }
+}
+
+/// A future that runs on its own and ends with its owner.
+pub(crate) struct AbortOnDrop<T>(pub(crate) JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,104 @@
+//! Reads partitions of another worker over Flight: one `DoGet` for all that a task needs from there.
+
+use arrow::array::RecordBatch;
+use arrow_flight::FlightData;
+use arrow_flight::flight_service_client::FlightServiceClient;
+use futures::stream;
+use prometheus::IntCounter;
+use shoal_core::partition::BatchStream;
+use shoal_core::{Failure, Reason};
+use shoal_wire::failure::from_status;
+use shoal_wire::limits::MESSAGE_BYTES_MAX;
+use shoal_wire::ticket::{self, Mark};
+use shoal_wire::token::SendToken;
+use shoal_wire::{Token, transport};
+use tokio::time::timeout;
+use tonic::{Status, Streaming};
+
+use super::receive::Receiver;
+use crate::limits::FETCH_SILENCE_MAX;
+
+/// What a fetch needs besides its sources.
+pub(super) struct Peer {
+    pub(super) token: Option<Token>,
+    pub(super) fetched: IntCounter,
+}
+
+/// Partitions of one other worker on their way.
+pub(super) struct Fetch {
+    peer: Peer,
+    receiver: Receiver,
+    messages: Option<Streaming<FlightData>>,
+}
+
+impl Fetch {
+    pub(super) fn new(peer: Peer, receiver: Receiver) -> Self {
+        Self { peer, receiver, messages: None }
+    }
+
+    pub(super) fn into_stream(self) -> BatchStream {
+        Box::pin(stream::try_unfold(self, |mut fetch| async { Ok(fetch.next().await?.map(|batch| (batch, fetch))) }))
+    }
+
+    async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+        loop {
+            let Some(data) = self.message().await? else {
+                self.receiver.finish()?;
+                return Ok(None);
+            };
+            let FlightData { flight_descriptor: _, data_header, app_metadata, data_body } = data;
+            let Some(mark) = Mark::from_bytes(&app_metadata) else {
+                self.receiver.schema(&data_header)?;
+                continue;
+            };
+            self.peer.fetched.inc_by((data_header.len() + data_body.len()) as u64);
+            let batch = self.receiver.take(mark.source as usize, &data_header, data_body, mark.checksum)?;
+            if batch.is_some() {
+                return Ok(batch);
+            }
+        }
+    }
+
+    async fn message(&mut self) -> Result<Option<FlightData>, Failure> {
+        let silent = |_| self.receiver.lost("its worker does not answer");
+        let messages = match &mut self.messages {
+            Some(messages) => messages,
+            None => {
+                let opened = timeout(FETCH_SILENCE_MAX, open(&self.peer, &self.receiver)).await.map_err(silent)??;
+                self.messages.insert(opened)
+            }
+        };
+        let message = timeout(FETCH_SILENCE_MAX, messages.message()).await.map_err(silent)?;
+        message.map_err(|status| refused(&self.receiver, &status))
+    }
+}
+
+async fn open(peer: &Peer, receiver: &Receiver) -> Result<Streaming<FlightData>, Failure> {
+    let sources = receiver.sources();
+    let Some(first) = sources.first() else { return Err(Failure::internal("nothing is fetched")) };
+    let channel = transport::connect(&first.flight_url)
+        .await
+        .map_err(|failure| with_cause(receiver.lost("its worker cannot be reached"), failure))?;
+    let mut client = FlightServiceClient::with_interceptor(channel, SendToken(peer.token.clone()))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let ticket = ticket::encode(first.attempt.task.job, sources);
+    let answer = client.do_get(ticket).await.map_err(|status| refused(receiver, &status))?;
+    Ok(answer.into_inner())
+}
+
+/// What a refusal means for the task: most say that the partitions have to be made again; some say that it would not
+/// help.
+fn refused(receiver: &Receiver, status: &Status) -> Failure {
+    let failure = from_status(status);
+    match failure.reason {
+        Reason::PartitionLost | Reason::PartitionCorrupt if failure.location.attempt.is_some() => failure,
+        Reason::Unauthorized | Reason::IncompatibleVersion | Reason::Internal => failure,
+        _ => with_cause(receiver.lost("its worker broke off"), failure),
+    }
+}
+
+fn with_cause(mut failure: Failure, cause: Failure) -> Failure {
+    failure.causes = [vec![cause.message], cause.causes].concat();
+    failure
+}
