@@ -29,7 +29,7 @@ pub fn openapi() -> Value {
     });
     // With a token or without: a head on its own machine may have none.
     document["security"] = json!([{"token": []}, {}]);
-    sorted(document)
+    tidy(document)
 }
 
 /// The files that are made from the code and committed: path from the root of the repository, and content.
@@ -60,17 +60,28 @@ fn generator(settings: SchemaSettings) -> SchemaGenerator {
     settings.with(|settings| settings.definitions_path = SCHEMAS.into()).into_generator()
 }
 
-/// Keys in alphabetical order, whatever map some other crate makes serde_json use: the text is committed.
-fn sorted(value: Value) -> Value {
+/// As the text is committed: keys in alphabetical order, whatever map some other crate makes serde_json use, and
+/// descriptions without the line breaks of the source file.
+fn tidy(value: Value) -> Value {
     match value {
         Value::Object(object) => {
             let mut entries: Vec<(String, Value)> = object.into_iter().collect();
             entries.sort_by(|one, other| one.0.cmp(&other.0));
-            entries.into_iter().map(|(key, value)| (key, sorted(value))).collect::<Map<_, _>>().into()
+            entries.into_iter().map(|(key, value)| tidy_entry(key, value)).collect::<Map<_, _>>().into()
         }
-        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        Value::Array(items) => items.into_iter().map(tidy).collect(),
         other => other,
     }
+}
+
+fn tidy_entry(key: String, value: Value) -> (String, Value) {
+    let value = match value {
+        Value::String(text) if key == "description" => {
+            text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n").into()
+        }
+        value => tidy(value),
+    };
+    (key, value)
 }
 
 #[cfg(test)]

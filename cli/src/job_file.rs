@@ -29,6 +29,7 @@ impl JobFile {
         let unreadable = |error: std::io::Error| {
             Failure::new(Reason::InvalidValue, format!("the job file `{name}` cannot be read"))
                 .because(&error)
+                .file(&name)
                 .next("name a job file that is there; examples/ has some")
         };
         let bytes = std::fs::metadata(path).map_err(unreadable)?.len();

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
 use shoal_core::control::{Control, SubmitOptions, WorkerStatus};
@@ -29,6 +30,9 @@ use crate::local_paths::LocalPaths;
 use crate::membership::MembershipService;
 use crate::metrics::HeadMetrics;
 use crate::redb_journal::RedbJournal;
+
+/// How long workers may take to read that they should end, before their streams are cut.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
 
 /// What a head is started with.
 pub struct HeadConfig {
@@ -59,14 +63,27 @@ pub struct Head {
 /// What ends with the last handle.
 struct Tasks {
     coordinator: ActorRef<Message>,
+    door: Mutex<Option<Door>>,
+    journal_writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The server that workers connect to.
+struct Door {
     server: JoinHandle<()>,
-    journal_writer: std::sync::Mutex<Option<JoinHandle<()>>>,
+    /// Dropped to let the server end once its last stream has.
+    close: oneshot::Sender<()>,
+}
+
+fn take<T>(place: &Mutex<Option<T>>) -> Option<T> {
+    place.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 impl Drop for Tasks {
     fn drop(&mut self) {
         self.coordinator.stop(None);
-        self.server.abort();
+        if let Some(door) = take(&self.door) {
+            door.server.abort();
+        }
     }
 }
 
@@ -100,9 +117,13 @@ impl Head {
             metrics: metrics.clone(),
             epoch,
         };
-        let server = tokio::spawn(serve(listener, service, token));
-        let tasks =
-            Tasks { coordinator: coordinator.clone(), server, journal_writer: std::sync::Mutex::new(Some(writer)) };
+        let (close, closed) = oneshot::channel();
+        let server = tokio::spawn(serve(listener, service, token, closed));
+        let tasks = Tasks {
+            coordinator: coordinator.clone(),
+            door: Mutex::new(Some(Door { server, close })),
+            journal_writer: Mutex::new(Some(writer)),
+        };
         Ok(Self { coordinator, workers_address, local_paths, metrics, tasks: Arc::new(tasks) })
     }
 
@@ -173,11 +194,19 @@ impl Head {
     /// Tells all workers to end and stops, once all that was to be stored is stored.
     pub async fn shutdown(self) {
         let _ = self.coordinator.send_message(Message::EndWorkers);
+        // A stop overtakes messages, so an answer is awaited that comes after them.
+        let _ = look(&self.coordinator, |_, _| ()).await;
         let _ = self.coordinator.stop_and_wait(Some("the head is shut down".to_owned()), None).await;
         // The queue to the journal writer has closed with the coordinator: it ends after its last commit.
-        let writer = self.tasks.journal_writer.lock().ok().and_then(|mut writer| writer.take());
-        if let Some(writer) = writer {
+        if let Some(writer) = take(&self.tasks.journal_writer) {
             let _ = writer.await;
+        }
+        // Streams end when workers have read their last message.
+        if let Some(Door { mut server, close }) = take(&self.tasks.door) {
+            drop(close);
+            if tokio::time::timeout(CLOSE_MAX, &mut server).await.is_err() {
+                server.abort();
+            }
         }
     }
 
@@ -194,7 +223,7 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
         .because(error)
 }
 
-async fn serve(listener: TcpListener, service: MembershipService, token: Option<Token>) {
+async fn serve(listener: TcpListener, service: MembershipService, token: Option<Token>, closed: oneshot::Receiver<()>) {
     let service = MembershipServer::new(service)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
@@ -203,7 +232,11 @@ async fn serve(listener: TcpListener, service: MembershipService, token: Option<
     let incoming = tokio_stream::StreamExt::map(TcpListenerStream::new(listener), |stream| {
         stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream))
     });
-    if let Err(error) = shoal_wire::transport::server().add_service(service).serve_with_incoming(incoming).await {
+    if let Err(error) = shoal_wire::transport::server()
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, async { drop(closed.await) })
+        .await
+    {
         tracing::error!(%error, "the door for workers is closed");
     }
 }

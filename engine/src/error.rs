@@ -72,6 +72,12 @@ fn corrupt_file() -> Failure {
         .next("write the file again, or take it out of the table")
 }
 
+/// A table in which nothing can be computed.
+pub(crate) fn no_rows() -> Failure {
+    Failure::new(Reason::TableEmpty, "the table has no rows")
+        .next("see whether whatever writes the table has run, or name another one")
+}
+
 fn absolute(path: &str) -> String {
     // The local store names its objects without the root.
     if path.starts_with('/') || path.contains("://") { path.to_owned() } else { format!("/{path}") }

@@ -41,7 +41,7 @@ impl Head {
     pub fn start(state_dir: &Path, more: &[&Path]) -> Self {
         let mut command = head_command(state_dir, more);
         let mut process = Process::start(&mut command);
-        let url = process.wait_for_output("the head says where it listens", |text| url_in(text, "http://127.0.0.1:"));
+        let url = process.wait_for_output("the head says where it listens", |text| urls_in(text).next());
         let head = Self { process, url, token: None };
         eventually("the head is ready", || {
             http::get(&format!("{}/readyz", head.url), None).filter(|it| it.status == 200)
@@ -160,10 +160,7 @@ impl Worker {
             Some(found["flightUrl"].as_str().unwrap().to_owned())
         });
         let url = process.wait_for_output("the worker says where its metrics are", |text| {
-            // Whatever else it names: the address that is not the one for Flight or the head's.
-            text.split_whitespace()
-                .filter_map(|word| url_in(word, "http://127.0.0.1:"))
-                .find(|url| *url != flight_url && *url != head.url)
+            urls_in(text).find(|url| *url != flight_url)
         });
         Self { process, name: name.to_owned(), url, flight_url, token: head.token.clone() }
     }
@@ -215,12 +212,13 @@ impl Worker {
     }
 }
 
-/// The first URL in a text that begins like this and has a port.
-fn url_in(text: &str, start: &str) -> Option<String> {
-    text.match_indices(start).find_map(|(at, _)| {
-        let after = &text[at + start.len()..];
+/// The URLs of this machine in a text, in their order.
+fn urls_in(text: &str) -> impl Iterator<Item = String> {
+    const START: &str = "http://127.0.0.1:";
+    text.match_indices(START).filter_map(move |(at, _)| {
+        let after = &text[at + START.len()..];
         // A port at the end of what was read may be cut.
         let end = after.find(|c: char| !c.is_ascii_digit())?;
-        (end > 0).then(|| format!("{start}{}", &after[..end]))
+        (end > 0).then(|| format!("{START}{}", &after[..end]))
     })
 }

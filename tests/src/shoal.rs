@@ -44,28 +44,30 @@ impl Finished {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 
-    /// The same, of a command that succeeded.
+    /// What a command that succeeded says: the status of its job where it is about one.
     ///
     /// # Panics
-    /// Where it did not.
+    /// Where it did not succeed.
     pub fn succeeded(&self) -> Value {
         assert_eq!(self.code, 0, "{self:#?}");
-        self.json()
+        let said = self.json();
+        if said["status"].is_object() { said["status"].clone() } else { said }
     }
 
-    /// The one failure that a command with `--output json` reported.
+    /// The one failure that a command with `--output json` reported: on its own, or in the status of its job.
     ///
     /// # Panics
     /// Where it reported none, or ended with another code.
     pub fn failed(&self, code: i32) -> Value {
         assert_eq!(self.code, code, "{self:#?}");
-        let failure = self.failure();
+        let said = self.json();
+        let failure = if said["status"].is_object() { &said["status"]["failure"] } else { &said["failure"] };
         assert!(failure["reason"].is_string() && failure["message"].is_string(), "{self:#?}");
-        failure
-    }
-
-    fn failure(&self) -> Value {
-        let status: Value = serde_json::from_str(&self.stdout).unwrap_or_default();
-        if status["failure"].is_object() { status["failure"].clone() } else { status }
+        // People see the same one, and no other.
+        let shown = format!("error[{}]: ", failure["reason"].as_str().unwrap_or_default());
+        let errors = self.stderr.lines().filter(|line| line.starts_with("error["));
+        assert_eq!(errors.count(), 1, "{self:#?}");
+        assert!(self.stderr.contains(&shown), "{self:#?}");
+        failure.clone()
     }
 }

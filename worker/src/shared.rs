@@ -109,16 +109,11 @@ impl Shared {
         }
     }
 
-    /// Sends to the pool.
-    ///
-    /// # Errors
-    /// The message, where the pool is just being started again.
-    pub(crate) fn tell_pool(&self, message: PoolMessage) -> Result<(), PoolMessage> {
-        let Some(pool) = ActorRef::<PoolMessage>::where_is(self.pool_name()) else { return Err(message) };
-        pool.cast(message).map_err(|error| match error {
-            ractor::MessagingErr::SendErr(message) => message,
-            other => unreachable!("a local actor takes messages of its own type: {other}"),
-        })
+    /// Sends to the pool. The message is dropped where the pool is just being started again; what it owes is paid then.
+    pub(crate) fn tell_pool(&self, message: PoolMessage) {
+        if let Some(pool) = ActorRef::<PoolMessage>::where_is(self.pool_name()) {
+            let _ = pool.cast(message);
+        }
     }
 
     /// Actors are found by name, so that one that was started again is found too. Names are unique in a process by the

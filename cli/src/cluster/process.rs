@@ -8,7 +8,7 @@ use std::time::Instant;
 use shoal_core::{Failure, Reason};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 use tokio::task::JoinHandle;
 
 use super::private_folder;
@@ -23,6 +23,8 @@ const LINES_KEPT: usize = 20;
 pub(crate) struct WorkerProcess {
     name: String,
     child: Child,
+    /// Held apart from the child, which closes its own before it waits.
+    _stdin: Option<ChildStdin>,
     said: Arc<Mutex<Said>>,
     reader: JoinHandle<()>,
     /// Deleted after the process is gone.
@@ -62,8 +64,9 @@ impl WorkerProcess {
             .map_err(cannot_start)?;
         let said = Arc::new(Mutex::new(Said { lines: VecDeque::new(), to: None, terminal: terminal.clone() }));
         let stderr = child.stderr.take();
+        let stdin = child.stdin.take();
         let reader = tokio::spawn(listen(stderr, Arc::clone(&said)));
-        Ok(Self { name: name.to_owned(), child, said, reader, _scratch: scratch })
+        Ok(Self { name: name.to_owned(), child, said, reader, _stdin: stdin, _scratch: scratch })
     }
 
     /// From now on what it says is shown as it says it.
@@ -81,7 +84,9 @@ impl WorkerProcess {
             Err(error) => format!("`{}` cannot be waited for: {error}", self.name),
         };
         // The pipe is closed with the process: what it said last is there after this.
-        let _ = (&mut self.reader).await;
+        if !self.reader.is_finished() {
+            let _ = (&mut self.reader).await;
+        }
         let mut failure = Failure::new(Reason::WorkerStartFailed, ended);
         failure.causes = lock(&self.said).lines.iter().cloned().collect();
         failure

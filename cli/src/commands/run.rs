@@ -1,6 +1,7 @@
 //! `shoal run`: one job, with a cluster of its own.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::json;
 use shoal_core::report::JobStatus;
@@ -20,6 +21,12 @@ use crate::terminal::{Terminal, print, print_json};
 
 /// Name of the state folder beside a job file.
 const STATE_FOLDER: &str = ".shoal";
+
+/// Pause between two looks at a job that is being cancelled.
+const CANCELLED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a job that has lost all its workers may take to be swept. The head gives up on workers in less.
+const SWEEP_MAX: Duration = Duration::from_secs(15);
 
 /// Runs the job to its end and shows what came of it.
 pub(crate) async fn run(args: RunArgs) -> Result<(), End> {
@@ -119,18 +126,21 @@ async fn submit(job: &ShoalJob, client: &Client, terminal: &Terminal) -> Result<
         }
         Err(failure) if failure.reason == Reason::JobConflict => {
             terminal.line(&format!("job `{name}`, which a killed run had left with another spec, is cancelled"));
-            client.cancel(name).await?;
-            while !client.show(name).await?.phase.is_final() {
-                tokio::time::sleep(LEFTOVER_PAUSE).await;
-            }
+            cancelled(name, client).await?;
             client.submit(job, true).await
         }
         Err(failure) => Err(failure),
     }
 }
 
-/// Pause between two looks at a job that is being cancelled.
-const LEFTOVER_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+/// Cancels a job and waits until its files are swept.
+async fn cancelled(name: &str, client: &Client) -> Result<(), Failure> {
+    client.cancel(name).await?;
+    while !client.show(name).await?.phase.is_final() {
+        tokio::time::sleep(CANCELLED_PAUSE).await;
+    }
+    Ok(())
+}
 
 async fn watch(
     submitted: JobStatus,
@@ -139,10 +149,16 @@ async fn watch(
     terminal: &Terminal,
     interrupts: &mut Interrupts,
 ) -> Result<Followed, Failure> {
+    let name = submitted.name.clone();
     tokio::select! {
         followed = follow(client, submitted, terminal, interrupts, OnInterrupt::Cancel) => followed,
         // Nobody would start another: what the head would wait for will not come.
-        failure = cluster.all_workers_gone() => Err(failure),
+        failure = cluster.all_workers_gone() => {
+            if tokio::time::timeout(SWEEP_MAX, cancelled(&name, client)).await.is_err() {
+                tracing::warn!(job = name, "files of failed attempts may be left");
+            }
+            Err(failure)
+        }
     }
 }
 

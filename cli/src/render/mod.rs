@@ -10,13 +10,13 @@ use shoal_core::report::JobStatus;
 
 pub(crate) use self::failure::failure_text;
 use crate::args::Output;
-use crate::exit::{End, Failed};
+use crate::exit::End;
 use crate::terminal::{Terminal, print_json};
 
 /// Shows why a command did not succeed: on stderr, and on stdout where JSON was asked for.
 pub(crate) fn show_end(end: &End, output: Output) {
     let text = match end {
-        End::Failed(failed) => failed_text(failed),
+        End::Failed(failed) => failure_text(&failed.failure, failed.source.as_ref()),
         End::Interrupted(status) => interrupted_text(status.as_deref()),
     };
     Terminal::new().line(text.trim_end());
@@ -24,11 +24,6 @@ pub(crate) fn show_end(end: &End, output: Output) {
         // Nothing is left to be said where even that fails.
         let _ = print_json(&end_json(end));
     }
-}
-
-fn failed_text(failed: &Failed) -> String {
-    let attempts = failed.status.as_ref().map(|status| report::failed_attempts(&status.report)).unwrap_or_default();
-    format!("{attempts}{}", failure_text(&failed.failure, failed.source.as_ref()))
 }
 
 fn interrupted_text(status: Option<&JobStatus>) -> String {

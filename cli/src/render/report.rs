@@ -52,7 +52,7 @@ fn stages(report: &Report) -> Table {
 }
 
 /// The last attempts that did not count; nothing where there are none.
-pub(crate) fn failed_attempts(report: &Report) -> String {
+fn failed_attempts(report: &Report) -> String {
     let attempts = &report.failed_attempts;
     let mut text = String::new();
     if attempts.is_empty() {

@@ -44,7 +44,7 @@ pub(crate) fn write_failure(path: &Path, error: &(dyn Error + 'static)) -> Failu
 }
 
 /// The first error of the operating system in a chain.
-fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+pub(super) fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
     let mut current = Some(error);
     while let Some(error) = current {
         if let Some(io) = error.downcast_ref() {

@@ -13,7 +13,7 @@ use shoal_core::{Failure, JobUid, Reason};
 
 use super::actions::{change, create, refuse_missing_files};
 use super::leftovers::delete_files_of;
-use super::location::{local_folder, open, table_at, write_failure};
+use super::location::{io_error, local_folder, open, table_at, write_failure};
 use super::log::version_of;
 use super::schema::parse_schema;
 use crate::error::delta_failure;
@@ -77,7 +77,7 @@ async fn commit_once(folder: &Path, intent: &CommitIntent) -> Result<u64, Failur
     for round in 1..=COMMIT_ROUNDS {
         match try_commit(folder, intent, &schema).await {
             Ok(version) => return Ok(version),
-            Err(Attempt::Refused(failure)) => return Err(failure),
+            Err(Attempt::Refused(failure)) => return Err(*failure),
             Err(Attempt::Conflict) => {
                 tracing::info!(job = %intent.job, round, "another writer changed the table; reading it again");
             }
@@ -98,7 +98,7 @@ async fn commit_once(folder: &Path, intent: &CommitIntent) -> Result<u64, Failur
 /// How one try to commit ended, where it did not succeed.
 enum Attempt {
     /// Decided before anything was written.
-    Refused(Failure),
+    Refused(Box<Failure>),
     /// Another commit came first; ours was not made.
     Conflict,
     /// An error while writing: ours may have been made or not.
@@ -107,7 +107,7 @@ enum Attempt {
 
 impl From<Failure> for Attempt {
     fn from(failure: Failure) -> Self {
-        Self::Refused(failure)
+        Self::Refused(Box::new(failure))
     }
 }
 
@@ -148,7 +148,7 @@ async fn try_commit(folder: &Path, intent: &CommitIntent, schema: &StructType) -
     match commit.await {
         Ok(commit) => Ok(commit.version()),
         Err(error) if is_conflict(&error) => Err(Attempt::Conflict),
-        Err(error) => Err(commit_failure(&error)),
+        Err(error) => Err(commit_failure(folder, &error)),
     }
 }
 
@@ -165,15 +165,16 @@ fn is_conflict(error: &DeltaTableError) -> bool {
     }
 }
 
-fn commit_failure(error: &DeltaTableError) -> Attempt {
+fn commit_failure(folder: &Path, error: &DeltaTableError) -> Attempt {
     match error {
         DeltaTableError::Transaction {
             source: TransactionError::UnsupportedTableFeatures(_) | TransactionError::TableFeaturesRequired(_),
-        } => Attempt::Refused(
+        } => Attempt::from(
             Failure::new(Reason::NotPossible, "the table uses features that this build does not write")
                 .next("name another table")
                 .because(error),
         ),
+        _ if io_error(error).is_some() => Attempt::Unknown(Box::new(write_failure(folder, error))),
         _ => Attempt::Unknown(Box::new(delta_failure(error))),
     }
 }

@@ -273,6 +273,17 @@ async fn a_commit_whose_file_is_gone_is_not_made() {
 }
 
 #[tokio::test]
+async fn a_log_that_cannot_be_written_is_an_error_of_the_platform() {
+    let folder = tempfile::tempdir().unwrap();
+    let intent = TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1]));
+    std::fs::write(folder.path().join("_delta_log"), "a file where a folder has to be").unwrap();
+    let failure = publish(&intent).await.unwrap_err();
+    assert_eq!((failure.reason, failure.is_transient()), (Reason::Io, true), "{failure:?}");
+    assert!(failure.location.file.is_some());
+    assert!(folder.path().join(&intent.files[0].path).exists(), "the intent can be driven again");
+}
+
+#[tokio::test]
 async fn the_output_is_looked_at_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();
     let check = async |path: &Path, mode: OutputMode, batch: &RecordBatch| {

@@ -12,7 +12,7 @@ use shoal_core::{Failure, Reason};
 use super::widen::widen;
 use super::{InputFile, dialect, storage};
 use crate::csv_diagnosis::{blank_lines, record_failure};
-use crate::error::store_failure;
+use crate::error::{no_rows, store_failure};
 
 /// Records that types are guessed from, over all files of a table: seconds even in a slow build, and enough that a
 /// column of mostly whole numbers shows a broken one.
@@ -38,7 +38,7 @@ pub(super) async fn pin(files: &[InputFile]) -> Result<(SchemaRef, Vec<InputFile
             .try_collect()
             .await?;
     if heads.iter().all(|head| head.records == 0) {
-        return Err(Failure::new(Reason::TableEmpty, "the table has no rows"));
+        return Err(no_rows());
     }
     Ok((Arc::new(merge(&heads)?), files))
 }

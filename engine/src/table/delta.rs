@@ -18,7 +18,7 @@ use shoal_core::{Failure, Reason};
 use url::Url;
 
 use super::{InputFile, PinnedTable, Split};
-use crate::error::{delta_failure, engine_failure, read_failure};
+use crate::error::{delta_failure, engine_failure, no_rows, read_failure};
 use crate::session::query_session;
 
 /// Pins a version, the latest where none is asked for.
@@ -53,7 +53,7 @@ pub(super) async fn pin(
     // As the reader shows them, which may differ from the log in how strings are held.
     table.schema = whole.schema();
     if files.is_empty() || !has_rows(&ctx, whole, &table).await.map_err(at_table)? {
-        return Err(at_table(Failure::new(Reason::TableEmpty, "the table has no rows")));
+        return Err(at_table(no_rows()));
     }
     Ok((table, files))
 }

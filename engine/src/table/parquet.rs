@@ -18,7 +18,7 @@ use shoal_core::{Failure, Reason};
 
 use super::widen::widen;
 use super::{InputFile, storage};
-use crate::error::parquet_failure;
+use crate::error::{no_rows, parquet_failure};
 
 /// Footers that are read at the same time: latency, not bandwidth, is what a footer costs.
 const CONCURRENCY: usize = 16;
@@ -34,7 +34,7 @@ pub(super) async fn pin(files: &[InputFile]) -> Result<(SchemaRef, Vec<InputFile
     let with_rows: Vec<InputFile> =
         footers.into_iter().filter(|footer| footer.file.rows != Some(0)).map(|footer| footer.file).collect();
     if with_rows.is_empty() {
-        return Err(Failure::new(Reason::TableEmpty, "the table has no rows"));
+        return Err(no_rows());
     }
     Ok((Arc::new(schema), with_rows))
 }

@@ -142,7 +142,9 @@ fn no_rows(training: &GroupedTraining) -> Failure {
         Some(filter) => {
             failure.field("spec.groupedTraining.input.where").next(format!("no row passes `{filter}`: change it"))
         }
-        None => failure.field("spec.groupedTraining.input.table"),
+        None => failure
+            .field("spec.groupedTraining.input.table")
+            .next("see whether whatever writes the table has run, or name another one"),
     }
 }
 

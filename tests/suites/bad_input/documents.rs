@@ -68,7 +68,7 @@ fn a_missing_job_file_is_named() {
 #[test]
 fn a_feature_that_is_the_target_is_refused() {
     let field = format!("{PATH}.model.ols.features");
-    let expected = Expected { field: Some(&field), next: "remove", ..Expected::new("InvalidValue") };
+    let expected = Expected { field: Some(&field), next: "also a feature", ..Expected::new("InvalidValue") };
     Place::new().refuses_with("/groupedTraining/model/ols/features", json!(["value", "invest"]), &expected);
 }
 
@@ -89,7 +89,7 @@ fn a_feature_or_key_that_comes_twice_is_refused() {
 #[test]
 fn a_value_out_of_its_range_is_named() {
     let field = format!("{PATH}.strategy.bucket.buckets");
-    let expected = Expected { field: Some(&field), ..Expected::new("InvalidValue") };
+    let expected = Expected { field: Some(&field), next: "at least 1 is expected", ..Expected::new("InvalidValue") };
     Place::new().refuses_with("/groupedTraining/strategy", json!({"bucket": {"buckets": 0}}), &expected);
 }
 

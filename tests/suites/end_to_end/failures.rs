@@ -55,15 +55,27 @@ fn an_output_that_cannot_be_written_fails_the_job() {
     assert_eq!(std::fs::read_to_string(place.join("file")).unwrap(), "no folder");
 }
 
+/// Linux takes 4,095 bytes; the name of a worker's folder takes 22 of them, and what is below it at least 9 more.
+const PATH_BYTES: usize = 4_070;
+
 #[test]
 fn a_worker_that_cannot_start_fails_the_platform() {
     let _slots = slots::take(3);
     let place = Place::new();
-    std::fs::write(place.join("no-folder"), "").unwrap();
+    // The parent can still make a folder in there, but its worker finds no room for names below that one.
+    let mut deep = place.path().as_os_str().len();
+    let mut folder = place.path().to_owned();
+    while deep < PATH_BYTES {
+        let part = (PATH_BYTES - deep - 1).clamp(1, 200);
+        folder.push("d".repeat(part));
+        deep += part + 1;
+    }
+    std::fs::create_dir_all(&folder).unwrap();
     let mut command = place.run_command(&place.job(&job::grunfeld("startless", &place.join("models"))));
-    let finished = Process::start(command.env("TMPDIR", place.join("no-folder"))).finish();
+    let finished = Process::start(command.env("TMPDIR", folder)).finish();
     let failure = finished.failed(3);
     assert_eq!(failure["reason"], "WorkerStartFailed", "{failure:#}");
+    assert!(failure["causes"].to_string().contains("scratch folder"), "the worker's own words: {failure:#}");
     assert!(!place.join("models").exists(), "nothing is published");
 }
 

@@ -38,11 +38,6 @@ impl Place {
     pub(crate) fn run(&self, job: &Value) -> Finished {
         Process::start(&mut self.run_command(&self.job(job))).finish()
     }
-
-    /// Rows of a query, as `shoal sql` gives them.
-    pub(crate) fn query(&self, sql: &str) -> Vec<Value> {
-        query(sql)
-    }
 }
 
 /// Rows of a query, as `shoal sql` gives them.

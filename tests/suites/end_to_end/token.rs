@@ -101,12 +101,13 @@ fn commands_without_the_token_say_so() {
 
 #[test]
 fn nothing_listens_for_others_without_a_token() {
-    let _slots = slots::take(1);
+    let _slots = slots::take(2);
     let place = Place::new();
+    let head = Head::start(&place.join("state"), &[]);
     for arguments in [
-        ["head", "--listen", "0.0.0.0:0", "--workers-listen", "127.0.0.1:0"],
-        ["head", "--listen", "127.0.0.1:0", "--workers-listen", "0.0.0.0:0"],
-        ["worker", "--listen", "0.0.0.0", "--advertise", "127.0.0.1"],
+        &["head", "--listen", "0.0.0.0:0", "--workers-listen", "127.0.0.1:0"][..],
+        &["head", "--listen", "127.0.0.1:0", "--workers-listen", "0.0.0.0:0"],
+        &["worker", "--head", head.url(), "--listen", "0.0.0.0", "--advertise", "127.0.0.1"],
     ] {
         let mut command = shoal::command(arguments);
         let refused = Process::start(command.current_dir(place.path())).finish();
@@ -114,4 +115,6 @@ fn nothing_listens_for_others_without_a_token() {
         assert!(refused.stderr.contains("--token-file"), "{arguments:?}: {refused:#?}");
         assert_eq!(refused.stdout, "", "it says that it listens");
     }
+    assert_eq!(head.workers().len(), 0);
+    assert!(!place.join(".shoal").exists(), "not even a state folder is made");
 }

@@ -9,14 +9,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use shoal_core::{AttemptId, Failure, JobUid, Reason};
+use shoal_core::{AttemptId, Failure, Reason};
 use shoal_wire::proto::worker_message::Message;
 use shoal_wire::proto::{HeadMessage, Heartbeat, WorkerMessage};
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::memory::Memory;
-use crate::pool::PoolMessage;
+use crate::pool::{Owed, PoolMessage};
 use crate::shared::{AbortOnDrop, Shared};
 use session::{Effect, Event, Session};
 
@@ -28,7 +28,7 @@ pub(crate) enum MembershipMessage {
     /// fill the mailbox.
     FromHead(u64, HeadMessage, RpcReplyPort<()>),
     /// The stream of that number ended.
-    Broken(u64, Failure),
+    Broken(u64, Box<Failure>),
     /// The time for a heartbeat has come.
     Beat,
     /// There is a result to send.
@@ -106,7 +106,7 @@ impl State {
             self.shared.epoch.store(self.session.epoch(), Ordering::Relaxed);
             for effect in effects {
                 if let Err(failure) = self.carry_out(myself, effect) {
-                    events.push_back(Event::Broken(failure));
+                    events.push_back(Event::Broken(Box::new(failure)));
                 }
             }
         }
@@ -130,19 +130,21 @@ impl State {
             }
             Effect::SendResults => self.send_results()?,
             Effect::Assign(assignment) => {
-                let attempt = assignment.attempt;
-                if self.shared.tell_pool(PoolMessage::Run(assignment)).is_err() {
-                    let busy = Failure::new(Reason::Busy, "the worker's pool is being started again");
-                    self.shared.finish(attempt, Err(busy));
-                }
+                let owed = Owed::new(self.shared.clone(), assignment.attempt);
+                self.shared.tell_pool(PoolMessage::Run(assignment, owed));
             }
-            Effect::Cancel(attempt) => self.cancel(attempt),
-            Effect::Release(job) => self.release(job),
+            // A pool that is just being started again has dropped every attempt.
+            Effect::Cancel(attempt) => self.shared.tell_pool(PoolMessage::Cancel(attempt)),
+            Effect::Release(job) => {
+                self.shared.tell_pool(PoolMessage::CancelJob(job));
+                self.shared.store.release(job);
+                self.shared.results().forget(job);
+            }
             Effect::End(result) => {
                 if let Err(failure) = &result {
                     tracing::error!(%failure, causes = ?failure.causes, "the worker ends");
                 }
-                self.shared.end(result);
+                self.shared.end(result.map_err(|failure| *failure));
                 myself.stop(None);
             }
         }
@@ -162,7 +164,7 @@ impl State {
             };
             let failure = stream::run(shared, receiver, hand_over).await;
             // Without an actor nobody needs to know.
-            let _ = actor.cast(MembershipMessage::Broken(number, failure));
+            let _ = actor.cast(MembershipMessage::Broken(number, Box::new(failure)));
         };
         self.connection = Some(Connection { outgoing, _task: AbortOnDrop(tokio::spawn(task)) });
     }
@@ -195,17 +197,6 @@ impl State {
         let running = self.shared.running.borrow().iter().map(AttemptId::to_string).collect();
         let (peak_memory_bytes, held_bytes) = (Memory::now().peak, self.shared.store.held_bytes());
         Heartbeat { running, peak_memory_bytes, held_bytes }
-    }
-
-    fn cancel(&self, attempt: AttemptId) {
-        // A pool that is being started again has dropped every attempt.
-        let _ = self.shared.tell_pool(PoolMessage::Cancel(attempt));
-    }
-
-    fn release(&self, job: JobUid) {
-        let _ = self.shared.tell_pool(PoolMessage::CancelJob(job));
-        self.shared.store.release(job);
-        self.shared.results().forget(job);
     }
 }
 

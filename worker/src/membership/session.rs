@@ -37,7 +37,7 @@ pub(super) enum Event {
     /// The head said something.
     FromHead(HeadMessage),
     /// The stream broke, or could not be opened.
-    Broken(Failure),
+    Broken(Box<Failure>),
     /// The time for a heartbeat has come.
     Beat,
     /// There is a result to send.
@@ -64,7 +64,7 @@ pub(super) enum Effect {
     /// Drop what there is of a job.
     Release(JobUid),
     /// End the worker.
-    End(Result<(), Failure>),
+    End(Result<(), Box<Failure>>),
 }
 
 impl Session {
@@ -82,25 +82,25 @@ impl Session {
 
     pub(super) fn handle(&mut self, event: Event, now: Instant) -> Vec<Effect> {
         match event {
-            Event::Broken(failure) => vec![self.broken(failure, now)],
+            Event::Broken(failure) => vec![self.broken(*failure, now)],
             Event::Beat if self.is_joined() => vec![Effect::Heartbeat],
             Event::ResultReady if self.is_joined() => vec![Effect::SendResults],
             // Sent once there is a head again.
             Event::Beat | Event::ResultReady => Vec::new(),
             Event::FromHead(HeadMessage { message }) => match message {
-                Some(message) => self.from_head(message, now),
+                Some(message) => self.hear(message, now),
                 // Something that a later head says and that this build does not know.
                 None => Vec::new(),
             },
         }
     }
 
-    fn from_head(&mut self, message: Message, now: Instant) -> Vec<Effect> {
+    fn hear(&mut self, message: Message, now: Instant) -> Vec<Effect> {
         match message {
             Message::Welcome(welcome) => self.welcome(&welcome, now),
             Message::Refused(Refused { failure_json }) => {
                 let failure = json::decode(&failure_json, "the head's refusal").unwrap_or_else(|failure| failure);
-                vec![Effect::End(Err(failure))]
+                vec![Effect::End(Err(Box::new(failure)))]
             }
             Message::Shutdown(Shutdown {}) => vec![Effect::End(Ok(()))],
             Message::Assign(Assign { epoch, .. }) if epoch < self.epoch => Vec::new(),
@@ -109,7 +109,7 @@ impl Session {
                 match json::decode(&assignment_json, "an assignment") {
                     Ok(assignment) => vec![Effect::Assign(Box::new(assignment))],
                     // Which attempt it is cannot be known, so the head could never be told.
-                    Err(failure) => vec![Effect::End(Err(failure))],
+                    Err(failure) => vec![Effect::End(Err(Box::new(failure)))],
                 }
             }
             Message::CancelAttempt(CancelAttempt { attempt }) => {
@@ -136,7 +136,7 @@ impl Session {
     fn broken(&mut self, failure: Failure, now: Instant) -> Effect {
         // Trying again would not change these.
         if matches!(failure.reason, Reason::Unauthorized | Reason::IncompatibleVersion) {
-            return Effect::End(Err(failure));
+            return Effect::End(Err(Box::new(failure)));
         }
         let (since, tries) = match self.link {
             Link::Joined => (now, 0),
@@ -147,7 +147,8 @@ impl Session {
             let message = format!("no head has answered for {seconds} seconds: {}", failure.message);
             let gone = Failure::new(Reason::HeadUnreachable, message)
                 .next("check that the head runs and that this worker can reach it, then start the worker again");
-            return Effect::End(Err(Failure { causes: failure.causes, location: failure.location, ..gone }));
+            let gone = Failure { causes: failure.causes, location: failure.location, ..gone };
+            return Effect::End(Err(Box::new(gone)));
         }
         self.link = Link::Down { since, tries: tries.saturating_add(1) };
         Effect::Reopen(pause(tries, self.spread))
@@ -178,7 +179,7 @@ mod tests {
     }
 
     fn broken() -> Event {
-        Event::Broken(Failure::new(Reason::Io, "gone"))
+        Event::Broken(Box::new(Failure::new(Reason::Io, "gone")))
     }
 
     fn assignment() -> Assignment {
@@ -263,6 +264,7 @@ mod tests {
         let mut session = Session::new(0, 0.0, now);
         let failure = Failure::new(Reason::Unauthorized, "wrong token");
         let refused = Message::Refused(Refused { failure_json: json::encode(&failure).unwrap() });
+        let failure = Box::new(failure);
         for event in [Event::Broken(failure.clone()), from_head(refused)] {
             assert_eq!(session.handle(event, now), [Effect::End(Err(failure.clone()))]);
         }

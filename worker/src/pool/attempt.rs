@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinError;
 use tracing::Instrument;
 
+use super::owed::Owed;
 use super::slot::Slot;
 use crate::limits::CANCEL_GRACE;
 use crate::memory::Memory;
@@ -44,8 +45,8 @@ impl Cancel {
 }
 
 /// Runs an attempt and reports its end, exactly once; also when this future is dropped before its end.
-pub(super) async fn drive(shared: Arc<Shared>, assignment: Assignment, slot: Slot, cancel: Cancel) {
-    let report = Report::new(shared.clone(), &assignment);
+pub(super) async fn drive(shared: Arc<Shared>, assignment: Assignment, owed: Owed, slot: Slot, cancel: Cancel) {
+    let mut counted = Counted::start(shared.clone(), &assignment);
     let attempt = assignment.attempt;
     let span = tracing::info_span!(
         "attempt",
@@ -69,7 +70,9 @@ pub(super) async fn drive(shared: Arc<Shared>, assignment: Assignment, slot: Slo
         Ok(_) => tracing::debug!("the attempt succeeded"),
         Err(failure) => tracing::warn!(reason = ?failure.reason, %failure, "the attempt failed"),
     });
-    report.send(result);
+    counted.succeeded = result.is_ok();
+    drop(counted);
+    owed.pay(result);
 }
 
 async fn run(
@@ -120,47 +123,28 @@ impl Drop for Unfinished {
     }
 }
 
-/// Owes the head the end of an attempt, and pays when it is dropped.
-struct Report {
+/// Counts an attempt while it runs, and its end when it is dropped.
+struct Counted {
     shared: Arc<Shared>,
-    attempt: AttemptId,
     labels: [String; 2],
-    result: Option<Result<TaskOutput, Failure>>,
+    succeeded: bool,
 }
 
-impl Report {
-    fn new(shared: Arc<Shared>, assignment: &Assignment) -> Self {
+impl Counted {
+    fn start(shared: Arc<Shared>, assignment: &Assignment) -> Self {
         let labels = [assignment.kind.clone(), assignment.stage.clone()];
         shared.metrics.running.with_label_values(&labels).inc();
-        Self { shared, attempt: assignment.attempt, labels, result: None }
-    }
-
-    fn send(mut self, result: Result<TaskOutput, Failure>) {
-        self.result = Some(result);
+        Self { shared, labels, succeeded: false }
     }
 }
 
-impl Drop for Report {
+impl Drop for Counted {
     fn drop(&mut self) {
-        let dropped = || Err(Failure::new(Reason::WorkerLost, "the worker dropped the attempt before its end"));
-        let result = self.result.take().unwrap_or_else(dropped);
         let [kind, stage] = &self.labels;
-        let state = if result.is_ok() { "succeeded" } else { "failed" };
-        let metrics = &self.shared.metrics;
-        metrics.running.with_label_values(&[kind, stage]).dec();
-        metrics.finished.with_label_values(&[kind.as_str(), stage, state]).inc();
-        let result = result.map_err(|failure| located(failure, self.attempt, &self.shared.identity.worker_id));
-        self.shared.finish(self.attempt, result);
+        let state = if self.succeeded { "succeeded" } else { "failed" };
+        self.shared.metrics.running.with_label_values(&[kind, stage]).dec();
+        self.shared.metrics.finished.with_label_values(&[kind.as_str(), stage, state]).inc();
     }
-}
-
-/// Says where a failure happened, unless it is about another worker's or attempt's partition.
-fn located(mut failure: Failure, attempt: AttemptId, worker: &str) -> Failure {
-    if failure.location.attempt.is_none() {
-        failure.location.attempt = Some(attempt);
-        failure.location.worker.get_or_insert_with(|| worker.to_owned());
-    }
-    failure
 }
 
 fn not_ended(error: JoinError) -> Failure {

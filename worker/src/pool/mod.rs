@@ -2,6 +2,7 @@
 //! cancels them.
 
 mod attempt;
+mod owed;
 mod slot;
 
 use std::collections::HashMap;
@@ -13,12 +14,13 @@ use shoal_core::{AttemptId, Failure, JobUid, Reason};
 
 use crate::shared::{AbortOnDrop, Shared};
 use attempt::Cancel;
+pub(crate) use owed::Owed;
 use slot::{NoSlot, Slot};
 
 /// What the actor hears.
 pub(crate) enum PoolMessage {
-    /// Runs an attempt.
-    Run(Box<Assignment>),
+    /// Runs an attempt, and pays what the head is owed for it.
+    Run(Box<Assignment>, Owed),
     /// Cancels an attempt, where it runs.
     Cancel(AttemptId),
     /// Cancels all attempts of a job.
@@ -57,7 +59,7 @@ impl Actor for Pool {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            PoolMessage::Run(assignment) => state.run(&myself, *assignment),
+            PoolMessage::Run(assignment, owed) => state.run(&myself, *assignment, owed),
             PoolMessage::Cancel(attempt) => state.cancel(|id| *id == attempt),
             PoolMessage::CancelJob(job) => state.cancel(|id| id.task.job == job),
             PoolMessage::Ended(attempt) => drop(state.attempts.remove(&attempt)),
@@ -67,24 +69,24 @@ impl Actor for Pool {
 }
 
 impl State {
-    fn run(&mut self, myself: &ActorRef<PoolMessage>, assignment: Assignment) {
+    fn run(&mut self, myself: &ActorRef<PoolMessage>, assignment: Assignment, owed: Owed) {
         let attempt = assignment.attempt;
         // A head that was restarted may repeat itself: an attempt runs once.
         if self.shared.results().repeat(attempt) {
+            owed.hand_over();
             self.shared.wake_membership();
             return;
         }
         let slot = match Slot::take(&self.shared, attempt) {
             Ok(slot) => slot,
-            Err(NoSlot::RunsAlready) => return,
+            Err(NoSlot::RunsAlready) => return owed.hand_over(),
             Err(NoSlot::AllUsed) => {
                 let why = format!("all {} slots of the worker are used", self.shared.identity.slots);
-                self.shared.finish(attempt, Err(Failure::new(Reason::Busy, why)));
-                return;
+                return owed.pay(Err(Failure::new(Reason::Busy, why)));
             }
         };
         let cancel = Cancel::default();
-        let driver = attempt::drive(self.shared.clone(), assignment, slot, cancel.clone());
+        let driver = attempt::drive(self.shared.clone(), assignment, owed, slot, cancel.clone());
         let pool = myself.clone();
         let driver = async move {
             driver.await;
