@@ -12,6 +12,7 @@ use shoal_wire::proto::{Assign, CancelAttempt, HeadMessage, Release, head_messag
 use tokio::sync::mpsc;
 
 use crate::coordinator::{Message, State};
+use crate::event_log;
 use crate::journal_writer::Append;
 use crate::metrics::HeadMetrics;
 
@@ -36,6 +37,7 @@ impl State {
     fn interpret_one(&mut self, myself: &ActorRef<Message>, effect: Effect) {
         match effect {
             Effect::Persist { records, then } => {
+                event_log::log(&records);
                 self.interpreter.metrics.observe(&records, &self.control);
                 if self.interpreter.journal.send(Append { records, then }).is_err() {
                     myself.stop(Some("the journal writer has ended".to_owned()));

@@ -10,6 +10,7 @@
 
 mod coordinator;
 mod effects;
+mod event_log;
 mod head;
 mod journal_writer;
 mod links;

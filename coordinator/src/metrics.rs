@@ -6,9 +6,10 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVe
 use shoal_core::control::Control;
 use shoal_core::journal::Record;
 use shoal_core::{AttemptId, Failure};
+use shoal_wire::memory::Memory;
 
 /// Bounds of the buckets for waiting times, in seconds.
-const QUEUE_SECONDS: [f64; 9] = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1_800.0];
+const QUEUE_SECONDS: [f64; 10] = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1_800.0];
 
 /// The head's metrics. Counters follow the journal's records; gauges are set when somebody looks.
 #[derive(Clone)]
@@ -23,6 +24,7 @@ pub(crate) struct HeadMetrics {
     tasks: IntGaugeVec,
     slots: IntGaugeVec,
     workers: IntGaugeVec,
+    memory_bytes: IntGaugeVec,
 }
 
 impl HeadMetrics {
@@ -57,8 +59,12 @@ impl HeadMetrics {
             )?,
             slots: IntGaugeVec::new(Opts::new("shoal_slots", "Slots of all workers, in all and in use."), &["state"])?,
             workers: IntGaugeVec::new(Opts::new("shoal_workers", "Workers by state."), &["state"])?,
+            memory_bytes: IntGaugeVec::new(
+                Opts::new("shoal_head_memory_bytes", "Memory of the head\'s process: now, and the most so far."),
+                &["state"],
+            )?,
         };
-        let collectors: [Box<dyn prometheus::core::Collector>; 9] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 10] = [
             Box::new(metrics.attempts.clone()),
             Box::new(metrics.rows.clone()),
             Box::new(metrics.exchanged_bytes.clone()),
@@ -68,6 +74,7 @@ impl HeadMetrics {
             Box::new(metrics.tasks.clone()),
             Box::new(metrics.slots.clone()),
             Box::new(metrics.workers.clone()),
+            Box::new(metrics.memory_bytes.clone()),
         ];
         for collector in collectors {
             metrics.registry.register(collector)?;
@@ -122,6 +129,9 @@ impl HeadMetrics {
                 self.tasks.with_label_values(&[kind, stage, state]).add(gauge(number));
             }
         }
+        let memory = Memory::now();
+        self.memory_bytes.with_label_values(&["resident"]).set(gauge(memory.resident));
+        self.memory_bytes.with_label_values(&["peak"]).set(gauge(memory.peak));
         let workers = control.workers();
         self.workers.with_label_values(&["ready"]).set(gauge(workers.len() as u64));
         self.slots.with_label_values(&["total"]).set(workers.iter().map(|worker| i64::from(worker.slots)).sum());

@@ -1,5 +1,6 @@
 //! A cluster put together by hand: `shoal head` and `shoal worker --head URL`.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -151,6 +152,23 @@ impl Worker {
         Self::start_command(head, name, &mut command)
     }
 
+    /// As [`Worker::start`], with a scratch folder that no other process can look into: a file system of its own, which
+    /// only this worker has mounted. Where this user may not mount, it is a folder that only this user can read.
+    pub fn start_private(head: &Head, name: &str, slots: u32, scratch: &Path, more: &[&str]) -> Self {
+        std::fs::create_dir(scratch).unwrap();
+        std::fs::set_permissions(scratch, std::fs::Permissions::from_mode(0o700)).unwrap();
+        if !may_mount() {
+            return Self::start(head, name, slots, scratch, more);
+        }
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", "mount -t tmpfs none \"$0\" && exec \"$@\""]).arg(scratch);
+        command.arg(shoal::binary()).args(["worker", "--head", &head.url, "--name", name]);
+        command.args(["--slots", &slots.to_string(), "--scratch"]).arg(scratch).args(more);
+        let worker = Self::start_command(head, name, &mut command);
+        assert_eq!(std::fs::read_dir(scratch).unwrap().count(), 0, "this process sees the worker's scratch folder");
+        worker
+    }
+
     fn start_command(head: &Head, name: &str, command: &mut Command) -> Self {
         let mut process = Process::start(command);
         let flight_url = eventually(&format!("worker {name} joins"), || {
@@ -210,6 +228,12 @@ impl Worker {
     pub fn running(&self, stage: &str) -> usize {
         http::metric(&self.metrics(), "shoal_worker_tasks_running", &[&format!("stage=\"{stage}\"")]) as usize
     }
+}
+
+/// Whether this user may give a process file systems of its own.
+fn may_mount() -> bool {
+    let mount = ["--mount", "sh", "-c", "mount -t tmpfs none /mnt"];
+    Command::new("unshare").args(mount).output().is_ok_and(|tried| tried.status.success())
 }
 
 /// The URLs of this machine in a text, in their order.

@@ -190,9 +190,10 @@ fn send(to: &str, signal: Signal) {
         Signal::Stop => "STOP",
         Signal::Continue => "CONT",
     };
-    // The shell's own `kill` is on every machine, and no unsafe call is needed.
-    let sent = Command::new("sh").args(["-c", &format!("kill -{name} -- {to}")]).stderr(Stdio::null()).status();
-    assert!(sent.is_ok(), "no shell");
+    // The shell's own `kill` is on every machine, and no unsafe call is needed. Status 1 is a process that is gone.
+    let sent = Command::new("sh").args(["-c", &format!("kill -s {name} -- {to}")]).stderr(Stdio::null()).status();
+    let status = sent.unwrap().code();
+    assert!(matches!(status, Some(0 | 1)), "`kill -s {name} -- {to}` ended with {status:?}");
 }
 
 /// Whether a process runs; one that ended and was not yet waited for does not.

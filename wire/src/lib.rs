@@ -5,6 +5,7 @@ pub mod failure;
 pub mod json;
 pub mod limits;
 pub mod listen;
+pub mod memory;
 pub mod probes;
 pub mod proto;
 pub mod ticket;

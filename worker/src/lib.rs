@@ -19,7 +19,6 @@ mod config;
 mod flight;
 mod limits;
 mod membership;
-mod memory;
 mod metrics;
 mod pool;
 mod results;

@@ -4,8 +4,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use shoal_core::Failure;
-
-use crate::memory::Memory;
+use shoal_wire::memory::Memory;
 
 /// What partitions and their exchange count.
 #[derive(Clone)]

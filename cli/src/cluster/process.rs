@@ -24,7 +24,7 @@ pub(crate) struct WorkerProcess {
     name: String,
     child: Child,
     /// Held apart from the child, which closes its own before it waits.
-    _stdin: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     said: Arc<Mutex<Said>>,
     reader: JoinHandle<()>,
     /// Deleted after the process is gone.
@@ -66,7 +66,7 @@ impl WorkerProcess {
         let stderr = child.stderr.take();
         let stdin = child.stdin.take();
         let reader = tokio::spawn(listen(stderr, Arc::clone(&said)));
-        Ok(Self { name: name.to_owned(), child, said, reader, _stdin: stdin, _scratch: scratch })
+        Ok(Self { name: name.to_owned(), child, said, reader, stdin, _scratch: scratch })
     }
 
     /// From now on what it says is shown as it says it.
@@ -92,8 +92,9 @@ impl WorkerProcess {
         failure
     }
 
-    /// Waits until it has ended, which it was told to, and kills it if it has not in time.
+    /// Ends it, where its head has not told it to already, and kills it if that takes too long.
     pub(crate) async fn end(mut self, deadline: Instant) {
+        drop(self.stdin.take());
         let in_time = tokio::time::timeout_at(deadline.into(), self.child.wait()).await;
         if in_time.is_err() {
             tracing::warn!(worker = self.name, "the process did not end in time and is killed");

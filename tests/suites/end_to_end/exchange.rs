@@ -1,89 +1,149 @@
 //! What moves between workers, counted on both ends; and what the head must never hold.
 
-use serde_json::Value;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
 use shoal_tests::cluster::{Head, Worker};
+use shoal_tests::data::{SKEWED_FEATURES, SKEWED_GROUPS, Skewed, skewed};
 use shoal_tests::http::{metric, metric_names};
+use shoal_tests::oracle::{Fit, read_delta, statsmodels};
+use shoal_tests::table::{ByKey, assert_agrees, assert_same, by_key};
 use shoal_tests::wait::eventually;
-use shoal_tests::{data, job, slots};
+use shoal_tests::{job, slots};
 
 use crate::place::Place;
 
 const SERVED: &str = "shoal_flight_bytes_served_total";
 const FETCHED: &str = "shoal_flight_bytes_fetched_total";
 
-#[test]
-fn workers_exchange_rows_and_the_head_holds_none() {
-    let _slots = slots::take(4);
-    let place = Place::new();
-    data::padded_csv(&place.join("data"), &[4_500_000, 4_500_000], 50);
-    let head = Head::start(&place.join("state"), &[]);
-    let workers = ["one", "two"].map(|name| Worker::start(&head, name, 1, &place.join(name), &[]));
-    head.wait_for_workers(2);
-    let mut exchanged_before = 0.0;
-    for strategy in ["aggregate", "bucket"] {
-        let job = job::training(strategy, &place.join("data"), "shop", &["a", "b"], "y", &place.join(strategy));
-        let file = place.job(&job::with_strategy(job, strategy));
-        let status = head.submit(&file, &["--wait"]).succeeded();
+/// So little that rows of 20,000 groups do not fit into the part of it that is for partitions.
+const MEMORY: &str = "16Mi";
+
+/// A head and two workers that have nothing in common but the network, the input and the output.
+struct Cluster {
+    place: Place,
+    head: Head,
+    workers: [Worker; 2],
+}
+
+/// What came of a job.
+struct Trained {
+    status: Value,
+    models: ByKey,
+    /// Bytes of partitions that were seen in the scratch folders.
+    most_on_disk: f64,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let place = Place::new();
+        let head = Head::start(&place.join("state"), &[]);
+        let start = |name: &str| Worker::start_private(&head, name, 1, &place.join(name), &["--memory", MEMORY]);
+        let workers = ["one", "two"].map(start);
+        head.wait_for_workers(2);
+        Self { place, head, workers }
+    }
+
+    fn counted(&self, name: &str) -> f64 {
+        self.workers.iter().map(|worker| metric(&worker.metrics(), name, &[])).sum()
+    }
+
+    /// Runs a job by a strategy, compares what the workers count, and gives its status and table.
+    fn train(&self, job: &Value, strategy: &str, key: &str) -> Trained {
+        let before = self.counted(FETCHED);
+        let file = self.place.job(&job::with_strategy(job.clone(), strategy));
+        self.head.submit(&file, &[]).succeeded();
+        let mut most_on_disk = 0.0_f64;
+        let status = eventually("the job ends", || {
+            most_on_disk = most_on_disk.max(self.on_disk());
+            let status = self.head.job(strategy);
+            ["Succeeded", "Failed"].contains(&status["phase"].as_str()?).then_some(status)
+        });
         assert_eq!(status["phase"], "Succeeded", "{status:#}");
 
-        let sum = |name: &str| -> f64 { workers.iter().map(|worker| metric(&worker.metrics(), name, &[])).sum() };
-        let (served, fetched) = (sum(SERVED), sum(FETCHED));
-        assert!(fetched > exchanged_before, "{strategy}: nothing was exchanged");
-        assert_eq!(served, fetched, "{strategy}: what was handed out is what arrived");
-        let reported = status["report"]["counters"]["bytesFetched"].as_f64().unwrap();
-        assert_eq!(fetched - exchanged_before, reported, "{strategy}: the report counts what the workers count");
-        let metrics = head.metrics();
-        assert_eq!(metric(&metrics, "shoal_exchanged_bytes_total", &[]), fetched);
-        exchanged_before = fetched;
+        let fetched = self.counted(FETCHED);
+        assert!(fetched > before, "{strategy}: nothing was exchanged: {status:#}");
+        assert_eq!(self.counted(SERVED), fetched, "{strategy}: what was handed out is what arrived");
+        assert_eq!(status["report"]["counters"]["bytesFetched"], fetched - before, "{strategy}: the report agrees");
+        let table = job["spec"]["groupedTraining"]["output"]["table"].as_str().unwrap();
+        Trained { status, models: by_key(&read_delta(table.as_ref()), &[key]), most_on_disk }
     }
-    assert_head_holds_nothing(&head, exchanged_before);
-    assert_partitions_are_freed(&workers);
-}
 
-/// The head hears of partitions, but not their content.
-fn assert_head_holds_nothing(head: &Head, exchanged: f64) {
-    let metrics = head.metrics();
-    let received = metric(&metrics, "shoal_head_received_bytes_total", &[]);
-    assert!(received > 0.0 && received < exchanged / 4.0, "the head received {received} of {exchanged} bytes");
-    let suspicious: Vec<&str> = metric_names(&metrics)
-        .into_iter()
-        .filter(|name| name.contains("partition") || name.contains("flight"))
-        .collect();
-    assert_eq!(suspicious, [""; 0], "a head has no such thing");
-}
+    fn on_disk(&self) -> f64 {
+        let of = |worker: &Worker| metric(&worker.metrics(), "shoal_worker_partition_bytes", &["place=\"disk\""]);
+        self.workers.iter().map(of).sum()
+    }
 
-fn assert_partitions_are_freed(workers: &[Worker]) {
-    for worker in workers {
-        eventually("partitions are freed after the commit", || {
-            (metric(&worker.metrics(), "shoal_worker_partition_bytes", &[]) == 0.0).then_some(())
-        });
+    /// The head hears of partitions, but never has their content; and workers let go of it.
+    fn assert_nothing_is_kept(&self) {
+        let (metrics, exchanged) = (self.head.metrics(), self.counted(FETCHED));
+        assert_eq!(metric(&metrics, "shoal_exchanged_bytes_total", &[]), exchanged);
+        let received = metric(&metrics, "shoal_head_received_bytes_total", &[]);
+        assert!(received > 0.0 && received < exchanged / 20.0, "the head received {received} of {exchanged} bytes");
+        let known: BTreeSet<&str> = metric_names(&metrics).into_iter().collect();
+        let suspicious: Vec<&&str> =
+            known.iter().filter(|name| name.contains("partition") || name.contains("flight")).collect();
+        assert!(suspicious.is_empty(), "a head has no {suspicious:?}");
+        for worker in &self.workers {
+            eventually("partitions are freed after the commit", || {
+                (metric(&worker.metrics(), "shoal_worker_partition_bytes", &[]) == 0.0).then_some(())
+            });
+        }
     }
 }
 
 #[test]
-fn probes_and_metrics_tell_what_runs() {
-    let _slots = slots::take(2);
-    let place = Place::new();
-    let head = Head::start(&place.join("state"), &[]);
-    let worker = Worker::start(&head, "only", 3, &place.join("scratch"), &[]);
-    let file = place.job(&job::grunfeld("grunfeld", &place.join("models")));
-    head.submit(&file, &["--wait"]).succeeded();
-    for url in [head.url(), worker.url()] {
-        for path in ["/healthz", "/readyz"] {
-            assert_eq!(shoal_tests::http::get(&format!("{url}{path}"), None).unwrap().status, 200, "{url}{path}");
-        }
-    }
-    let metrics = head.metrics();
-    assert_eq!(metric(&metrics, "shoal_slots", &["state=\"total\""]), 3.0);
-    assert_eq!(metric(&metrics, "shoal_jobs", &["phase=\"Succeeded\""]), 1.0);
-    assert_eq!(metric(&metrics, "shoal_rows_total", &["stage=\"map\"", "direction=\"in\""]), 220.0);
-    assert!(metric(&metrics, "shoal_attempts_total", &["outcome=\"succeeded\""]) >= 2.0, "{metrics}");
-    assert!(metrics.contains("shoal_task_queue_seconds_bucket"), "{metrics}");
-    let metrics = worker.metrics();
-    assert_eq!(metric(&metrics, "shoal_worker_slots", &[]), 3.0);
-    assert!(metric(&metrics, "shoal_worker_memory_peak_bytes", &[]) > 0.0, "{metrics}");
-    assert!(metrics.contains("shoal_worker_slots_used"), "{metrics}");
+fn grunfeld_is_exchanged_by_both_strategies() {
+    let _slots = slots::take(4);
+    let cluster = Cluster::start();
+    let trained = ["aggregate", "bucket"].map(|strategy| {
+        let job = job::grunfeld(strategy, &cluster.place.join(strategy));
+        cluster.train(&job, strategy, "firm").models
+    });
+    assert_same(&trained[0], &trained[1]);
+    assert_eq!(trained[0].len(), 11);
+}
 
-    let described: Value = head.get("/api/v1/openapi.json").json();
-    assert!(described["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{described}");
+#[test]
+fn twenty_thousand_skewed_groups_are_exchanged_by_both_strategies() {
+    let _slots = slots::take(4);
+    let cluster = Cluster::start();
+    let data = cluster.place.join("data");
+    let made = skewed(&data);
+    let [by_state, by_row] = ["aggregate", "bucket"].map(|strategy| {
+        let job = job::training(strategy, &data, "store", &SKEWED_FEATURES, "sales", &cluster.place.join(strategy));
+        let trained = cluster.train(&job, strategy, "store");
+        assert_counted(&trained.status, &made);
+        trained
+    });
+    assert!(by_row.most_on_disk > 0.0, "rows lie in the scratch folders, which the other worker cannot read");
+    let [by_state, by_row] = [by_state.models, by_row.models];
+    assert_complete(&by_state, &made);
+    assert_same(&by_state, &by_row);
+    cluster.assert_nothing_is_kept();
+
+    let sample = Fit { table: &data, keys: &["store"], features: &SKEWED_FEATURES, target: "sales", every: 97 };
+    let sample = by_key(&statsmodels(&sample), &["store"]);
+    assert!(sample.len() > 150, "{} groups were fitted", sample.len());
+    assert_agrees(&by_state, &sample);
+}
+
+/// What the report says of the groups is what was generated.
+fn assert_counted(status: &Value, made: &Skewed) {
+    let counters = &status["report"]["counters"];
+    let failed = made.single + made.no_target + made.deficient;
+    assert_eq!(counters["groupsFailed"], failed, "{status:#}");
+    assert_eq!(counters["groupsOk"], SKEWED_GROUPS - failed, "{status:#}");
+    assert!(status["report"]["peakMemoryBytes"].as_u64().unwrap() > 0, "{status:#}");
+}
+
+/// Every group is there, with every one of its rows.
+fn assert_complete(models: &ByKey, made: &Skewed) {
+    let count = |status: &str| models.values().filter(|model| model["status"] == status).count();
+    let sum = |column: &str| models.values().map(|model| model[column].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(models.len(), SKEWED_GROUPS);
+    assert_eq!(sum("rows_used") + sum("rows_dropped"), made.rows, "no row is lost or counted twice");
+    assert_eq!(count("too_few_rows"), made.single + made.no_target);
+    assert_eq!(count("rank_deficient"), made.deficient);
+    assert!(models.contains_key(&json!([null]).to_string()), "a null key is a group of its own");
 }

@@ -9,6 +9,6 @@ mod interrupts;
 mod jobs;
 mod lost_worker;
 mod place;
-mod skewed;
+mod probes;
 mod sql;
 mod token;

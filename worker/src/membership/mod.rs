@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use shoal_core::{AttemptId, Failure, Reason};
+use shoal_wire::memory::Memory;
 use shoal_wire::proto::worker_message::Message;
 use shoal_wire::proto::{HeadMessage, Heartbeat, WorkerMessage};
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::memory::Memory;
 use crate::pool::{Owed, PoolMessage};
 use crate::shared::{AbortOnDrop, Shared};
 use session::{Effect, Event, Session};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use shoal_core::runner::{Cancelled, TaskContext};
 use shoal_core::task::{Assignment, TaskOutput};
 use shoal_core::{AttemptId, Failure, Reason};
+use shoal_wire::memory::Memory;
 use tokio::sync::watch;
 use tokio::task::JoinError;
 use tracing::Instrument;
@@ -16,7 +17,6 @@ use tracing::Instrument;
 use super::owed::Owed;
 use super::slot::Slot;
 use crate::limits::CANCEL_GRACE;
-use crate::memory::Memory;
 use crate::scratch::AttemptScratch;
 use crate::shared::{AbortOnDrop, Shared};
 

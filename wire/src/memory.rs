@@ -2,16 +2,16 @@
 
 /// Memory of a process, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Memory {
+pub struct Memory {
     /// What it takes now.
-    pub(crate) resident: u64,
+    pub resident: u64,
     /// The most that it ever took.
-    pub(crate) peak: u64,
+    pub peak: u64,
 }
 
 impl Memory {
     /// This process's; zeros where the kernel does not say.
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         std::fs::read_to_string("/proc/self/status").map(|text| parse(&text)).unwrap_or_default()
     }
 }
