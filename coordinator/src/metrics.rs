@@ -9,7 +9,7 @@ use shoal_core::{AttemptId, Failure};
 use shoal_wire::memory::Memory;
 
 /// Bounds of the buckets for waiting times, in seconds.
-const QUEUE_SECONDS: [f64; 10] = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1_800.0];
+const QUEUE_SECONDS: [f64; 9] = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1_800.0];
 
 /// The head's metrics. Counters follow the journal's records; gauges are set when somebody looks.
 #[derive(Clone)]
