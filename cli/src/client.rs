@@ -11,7 +11,7 @@ use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
 use shoal_wire::Token;
 use shoal_wire::limits::CONNECT_TIMEOUT;
-use url::Url;
+use url::{Host, Url};
 
 /// A head answers in milliseconds; one that takes longer has a disk that hangs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -84,6 +84,16 @@ impl Client {
         Ok(url.as_str().trim_end_matches('/').to_owned())
     }
 
+    /// Whether the head's host is by its name this machine.
+    pub(crate) fn is_on_this_machine(&self) -> bool {
+        match self.base.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+            None => false,
+        }
+    }
+
     fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -147,6 +157,19 @@ mod tests {
         for base in ["http://h:1", "http://h:1/"] {
             let client = Client::new(base, None).unwrap();
             assert_eq!(client.url(&["jobs", "a/../b", "cancel"]).as_str(), "http://h:1/api/v1/jobs/a%2F..%2Fb/cancel");
+        }
+    }
+
+    #[test]
+    fn this_machine_has_several_names() {
+        for (url, here) in [
+            ("http://localhost:1", true),
+            ("http://127.0.0.2:1", true),
+            ("http://[::1]:1", true),
+            ("http://10.0.0.1:1", false),
+            ("http://head.example:1", false),
+        ] {
+            assert_eq!(Client::new(url, None).unwrap().is_on_this_machine(), here, "{url}");
         }
     }
 

@@ -37,9 +37,12 @@ pub(crate) struct Failed {
 }
 
 impl End {
-    /// A failure about a job file.
-    pub(crate) fn of_file(failure: Failure, source: &JobFile) -> Self {
-        Self::Failed(Box::new(Failed { failure, status: None, source: Some(source.clone()) }))
+    /// The same, told with the job file whose fields a failure may name.
+    pub(crate) fn about(self, source: &JobFile) -> Self {
+        match self {
+            Self::Failed(failed) => Self::Failed(Box::new(Failed { source: Some(source.clone()), ..*failed })),
+            Self::Interrupted(status) => Self::Interrupted(status),
+        }
     }
 
     /// The end that a finished job means, where it is none to be glad of.

@@ -1,4 +1,4 @@
-//! Signals that ask a process to end.
+//! Signals that ask a process to end. SIGHUP is left alone: to hear it would undo `nohup`.
 
 use shoal_core::{Failure, Reason};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 /// A signal that asks this process to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
-    /// Ctrl-C, or the terminal is gone.
+    /// Ctrl-C.
     Interrupt,
     /// SIGTERM: whoever manages this process is done with it.
     Terminate,
@@ -15,7 +15,6 @@ pub(crate) enum Signal {
 /// Hears signals from when it is made; they no longer end the process by themselves.
 pub(crate) struct Interrupts {
     interrupt: Stream,
-    hangup: Stream,
     terminate: Stream,
 }
 
@@ -28,18 +27,13 @@ impl Interrupts {
         let listen = |kind| {
             signal(kind).map_err(|error| Failure::new(Reason::Io, "signals cannot be listened to").because(&error))
         };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            hangup: listen(SignalKind::hangup())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
     /// Waits for the next signal. Cancel safe.
     pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.hangup.recv() => Signal::Interrupt,
             _ = self.terminate.recv() => Signal::Terminate,
         }
     }

@@ -22,14 +22,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use shoal_core::{Failure, Reason};
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, LogFormat};
 use crate::exit::End;
 
 fn main() -> ExitCode {
     let Cli { log_format, command } = Cli::parse();
     logs::init(log_format);
     let output = command.output();
-    match catch_unwind(AssertUnwindSafe(|| run(command))) {
+    match catch_unwind(AssertUnwindSafe(|| run(command, log_format))) {
         Ok(end) => {
             if let Err(end) = &end {
                 render::show_end(end, output);
@@ -41,11 +41,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), End> {
+fn run(command: Command, log_format: LogFormat) -> Result<(), End> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::new(Reason::ResourcesExhausted, "the process cannot start its threads").because(&error)
     })?;
-    let end = runtime.block_on(commands::run(command));
+    let end = runtime.block_on(commands::run(command, log_format));
     // What still computes has been told that nobody wants it; waiting for it would only keep the user.
     runtime.shutdown_background();
     end

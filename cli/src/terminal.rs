@@ -30,7 +30,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Writes one JSON document to stdout.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_json<T: Serialize>(document: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|error| Failure::internal("the result cannot be written as JSON").because(&error))?;

@@ -21,10 +21,13 @@ const TICK: Duration = Duration::from_millis(100);
 /// What callers wait for.
 pub(crate) type Answer = oneshot::Sender<Result<JobStatus, Failure>>;
 
+/// A look at the machine, at a time in milliseconds since 1970-01-01 UTC.
+pub(crate) type View = Box<dyn FnOnce(&Control, u64) + Send>;
+
 /// What the coordinator is told.
 pub(crate) enum Message {
     /// Something has happened. The permit keeps the number of waiting events bounded.
-    Event(Event, Option<OwnedSemaphorePermit>),
+    Event(Box<Event>, Option<OwnedSemaphorePermit>),
     /// A job is submitted.
     Submit { spec: Arc<ShoalJob>, options: SubmitOptions, answer: Answer },
     /// A job is cancelled.
@@ -32,7 +35,7 @@ pub(crate) enum Message {
     /// A worker opened a stream.
     Join { worker: WorkerInfo, link: Link, answer: oneshot::Sender<Result<(), Failure>> },
     /// Somebody wants to look at the machine.
-    Look(Box<dyn FnOnce(&Control, u64) + Send>),
+    Look(View),
     /// Records are stored; this waited for them.
     Stored(Vec<Effect>),
     /// Tell all workers to end.
@@ -67,7 +70,7 @@ impl Actor for Coordinator {
         let Start { control, effects, interpreter } = start;
         let mut state = State { control, links: Links::default(), interpreter, replies: HashMap::new(), next_reply: 0 };
         state.interpret(&myself, effects);
-        myself.send_interval(TICK, || Message::Event(Event::Tick, None));
+        myself.send_interval(TICK, || Message::Event(Box::new(Event::Tick), None));
         Ok(state)
     }
 
@@ -79,7 +82,7 @@ impl Actor for Coordinator {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Event(event, permit) => {
-                state.handle(&myself, event);
+                state.handle(&myself, *event);
                 drop(permit);
             }
             Message::Submit { spec, options, answer } => {

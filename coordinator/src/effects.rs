@@ -109,6 +109,6 @@ fn beside<T: Send + 'static>(
             Ok(result) => result,
             Err(error) => Err(Failure::internal("the head panicked over this job").because(&error)),
         };
-        let _ = myself.send_message(Message::Event(event(result), None));
+        let _ = myself.send_message(Message::Event(Box::new(event(result)), None));
     });
 }

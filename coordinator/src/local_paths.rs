@@ -20,7 +20,7 @@ impl LocalPaths {
     /// [`Reason::LocalPathRefused`] with the field's path: the table is a relative path, which only its client could
     /// resolve, or lies outside of what is allowed.
     pub fn check(&self, job: &Job) -> Result<(), Failure> {
-        job.work.tables().into_iter().try_for_each(|(field, table)| {
+        job.work.tables().into_iter().filter(|(_, table)| !is_elsewhere(table)).try_for_each(|(field, table)| {
             self.check_path(Path::new(table)).map_err(|failure| failure.field(field).file(table))
         })
     }
@@ -44,6 +44,15 @@ impl LocalPaths {
         )
         .next("put the table where the head may reach it, or start the head with `--allow-local DIR`"))
     }
+}
+
+/// Whether a table is a URL that leads to no file of this machine. Whatever is not written plainly is taken for a path.
+fn is_elsewhere(table: &str) -> bool {
+    table.split_once("://").is_some_and(|(scheme, _)| {
+        scheme != "file"
+            && scheme.starts_with(|first: char| first.is_ascii_lowercase())
+            && scheme.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c))
+    })
 }
 
 /// The path without `..` and, as far as it exists, without links: what is compared is where it leads.
@@ -90,6 +99,17 @@ mod tests {
         ];
         for (path, allowed) in cases {
             assert_eq!(under.check_path(&path).is_ok(), allowed, "{}", path.display());
+        }
+        for (table, expected) in [
+            ("s3://bucket/rows", true),
+            ("file:///etc/passwd", false),
+            ("FILE:///etc/passwd", false),
+            (" file:///etc/passwd", false),
+            ("fi\tle:///etc/passwd", false),
+            ("://x", false),
+            ("/etc/s3://x", false),
+        ] {
+            assert_eq!(is_elsewhere(table), expected, "{table}");
         }
         assert!(LocalPaths::Any.check_path(Path::new("/etc/passwd")).is_ok());
         assert!(LocalPaths::Any.check_path(Path::new("a.csv")).is_err());

@@ -151,7 +151,7 @@ impl Incoming {
 
     async fn send(&self, event: Event) -> Result<(), Failure> {
         let permit = self.admission.clone().acquire_owned().await.map_err(|_| stopped())?;
-        self.coordinator.send_message(Message::Event(event, Some(permit))).map_err(|_| stopped())
+        self.coordinator.send_message(Message::Event(Box::new(event), Some(permit))).map_err(|_| stopped())
     }
 
     fn event(&self, message: WorkerMessage) -> Option<Event> {

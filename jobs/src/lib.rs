@@ -1,6 +1,6 @@
 //! The kinds of jobs, one module each: how a kind is planned by the head and run by workers.
 //!
-//! A new kind is a module here and a line in [`registered`].
+//! A new kind is a module here and a line in `registered`.
 
 mod grouped_training;
 

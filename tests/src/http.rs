@@ -60,3 +60,20 @@ pub fn metric(text: &str, name: &str, labels: &[&str]) -> f64 {
 pub fn metric_names(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "# HELP a_total A.\n# TYPE a_total counter\na_total{stage=\"map\",state=\"ok\"} 2\n\
+                        a_total{stage=\"reduce\",state=\"ok\"} 3\na_total_more 7\n# TYPE b gauge\nb 0.5\n";
+
+    #[test]
+    fn samples_are_summed_by_name_and_labels() {
+        assert_eq!(metric(TEXT, "a_total", &[]), 5.0);
+        assert_eq!(metric(TEXT, "a_total", &["stage=\"map\""]), 2.0);
+        assert_eq!(metric(TEXT, "a_total", &["stage=\"map\"", "state=\"bad\""]), 0.0);
+        assert_eq!(metric(TEXT, "b", &[]), 0.5);
+        assert_eq!(metric_names(TEXT), ["a_total", "b"]);
+    }
+}

@@ -55,3 +55,9 @@ pub fn statsmodels(fit: &Fit<'_>) -> Vec<Value> {
 pub fn read_delta(table: &Path) -> Vec<Value> {
     ask("read_delta.py", &[table.to_str().unwrap()]).as_array().unwrap().clone()
 }
+
+/// Has another writer than ours make a Delta table: version 0 has the rows of a CSV file, partitioned by a column, and
+/// version 1 has all of them once more with every number doubled.
+pub fn write_delta(csv: &Path, table: &Path, partition: &str) {
+    ask("write_delta.py", &[csv.to_str().unwrap(), table.to_str().unwrap(), partition]);
+}

@@ -54,8 +54,8 @@ impl Captured {
         self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Everything: waits until nobody holds the other end of the pipe any more.
-    fn to_the_end(&mut self) -> String {
+    /// Waits until nobody holds the other end of the pipe any more.
+    fn everything(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
@@ -120,7 +120,7 @@ impl Process {
             assert!(std::time::Instant::now() < deadline, "did not end within {limit:?}:\n{}", self.output());
             std::thread::park_timeout(Duration::from_millis(5));
         };
-        Finished { code: code_of(status), stdout: self.stdout.to_the_end(), stderr: self.stderr.to_the_end() }
+        Finished { code: code_of(status), stdout: self.stdout.everything(), stderr: self.stderr.everything() }
     }
 
     /// As [`Process::finish_within`], with [`PATIENCE`].

@@ -73,3 +73,34 @@ pub fn assert_same(found: &ByKey, expected: &ByKey) {
     assert_agrees(found, expected);
     assert_agrees(expected, found);
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_differs_is_named() {
+        let found = json!({"key": 1, "p_values": {"x": 0.0}, "r2": 0.5, "status": "ok", "more": 1});
+        let same = json!({"key": 1, "p_values": {"x": 1e-310}, "r2": 0.500_000_000_000_1, "status": "ok"});
+        assert!(differences("", &found, &same).is_empty());
+        for (expected, field) in [
+            (json!({"r2": 0.500_001}), ".r2"),
+            (json!({"status": "rank_deficient"}), ".status"),
+            (json!({"p_values": {"x": 1e-200}}), ".p_values.x"),
+            (json!({"p_values": {"y": 0.0}}), ".p_values.y"),
+            (json!({"aic": 1.0}), ".aic"),
+            (json!({"r2": null}), ".r2"),
+        ] {
+            let different = differences("", &found, &expected);
+            assert!(different.len() == 1 && different[0].starts_with(field), "{field}: {different:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "is there twice")]
+    fn a_group_that_comes_twice_is_found() {
+        by_key(&[json!({"k": null, "v": 1}), json!({"k": null, "v": 2})], &["k"]);
+    }
+}

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! What must outlive a restarted actor (results not yet sent, the highest epoch, the attempts that occupy slots) lies in
-//! [`shared`]; everything that must be undone is undone in `Drop`, because an actor that panicked runs no code of its own.
+//! `shared`; everything that must be undone is undone in `Drop`, because an actor that panicked runs no code of its own.
 
 mod config;
 mod flight;

@@ -55,13 +55,13 @@ fn run_shoal(folder: &Path, table: &Path, groups: u64, runs: usize, cores: usize
         Command::new(&program)
             .args(["head", "--listen", "127.0.0.1:0", "--workers-listen", "127.0.0.1:0", "--state-dir"])
             .arg(&state),
-        "head listens on ",
+        "head: ",
     )?;
     let (worker, _) = Process::start(
         Command::new(&program)
             .args(["worker", "--head", &url, "--slots", &cores.to_string(), "--name", "bench", "--scratch"])
             .arg(folder.join("grouped-scratch")),
-        "joined ",
+        "worker bench: ",
     )?;
     let mut result = Runs::default();
     for run in 0..=runs {
@@ -72,7 +72,8 @@ fn run_shoal(folder: &Path, table: &Path, groups: u64, runs: usize, cores: usize
         if !submitted.status.success() {
             return Err(format!("the job failed: {}", String::from_utf8_lossy(&submitted.stderr)).into());
         }
-        let status: Value = serde_json::from_slice(&submitted.stdout)?;
+        let printed: Value = serde_json::from_slice(&submitted.stdout)?;
+        let status = &printed["status"];
         let report = &status["report"];
         if status["progress"]["succeeded"].as_u64() != Some(groups) {
             return Err(format!("not every group has a model: {}", status["progress"]).into());

@@ -12,7 +12,8 @@ use shoal_wire::listen::LISTEN_DEFAULT;
 use shoal_worker::{Worker, WorkerConfig};
 use tempfile::TempDir;
 
-use self::process::WorkerProcess;
+use self::process::{Start, WorkerProcess};
+use crate::args::LogFormat;
 use crate::client::Client;
 use crate::kinds;
 use crate::machine::Share;
@@ -33,6 +34,7 @@ pub(crate) struct LocalCluster {
     workers: Workers,
     api: Api,
     head: Head,
+    log_format: LogFormat,
 }
 
 enum Workers {
@@ -47,7 +49,7 @@ impl LocalCluster {
     ///
     /// # Errors
     /// As [`Head::start`].
-    pub(crate) async fn start_head(state_dir: PathBuf) -> Result<Self, Failure> {
+    pub(crate) async fn start_head(state_dir: PathBuf, log_format: LogFormat) -> Result<Self, Failure> {
         let head = Head::start(HeadConfig {
             listen: LISTEN_DEFAULT,
             state_dir,
@@ -59,7 +61,7 @@ impl LocalCluster {
         })
         .await?;
         let api = shoal_api::start(ApiConfig { listen: LISTEN_DEFAULT, token: None, head: head.clone() }).await?;
-        Ok(Self { workers: Workers::None, api, head })
+        Ok(Self { workers: Workers::None, api, head, log_format })
     }
 
     /// A client of its REST interface.
@@ -87,10 +89,9 @@ impl LocalCluster {
                 self.workers = Workers::Here(worker, scratch);
             }
             Some(number) => {
-                let url = self.url();
-                let started: Result<Vec<_>, _> = (1..=number)
-                    .map(|number| WorkerProcess::start(&format!("worker-{number}"), &url, share, terminal))
-                    .collect();
+                let start = Start { head: &self.url(), share, log_format: self.log_format, terminal };
+                let started: Result<Vec<_>, _> =
+                    (1..=number).map(|number| WorkerProcess::start(&format!("worker-{number}"), &start)).collect();
                 self.workers = Workers::Processes(started?);
             }
         }
@@ -146,7 +147,7 @@ impl LocalCluster {
 
     /// Ends workers, then REST, then the head. Processes that do not end in time are killed.
     pub(crate) async fn shutdown(self) {
-        let Self { workers, api, head } = self;
+        let Self { workers, api, head, log_format: _ } = self;
         api.shutdown().await;
         head.shutdown().await;
         match workers {

@@ -12,6 +12,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 use tokio::task::JoinHandle;
 
 use super::private_folder;
+use crate::args::LogFormat;
 use crate::machine::Share;
 use crate::terminal::Terminal;
 
@@ -39,15 +40,29 @@ struct Said {
     terminal: Terminal,
 }
 
+/// What all workers of a cluster are started with.
+#[derive(Clone, Copy)]
+pub(crate) struct Start<'a> {
+    /// URL of the head's REST interface.
+    pub(crate) head: &'a str,
+    /// What each may take.
+    pub(crate) share: Share,
+    /// How each writes its logs.
+    pub(crate) log_format: LogFormat,
+    /// Where their logs are shown.
+    pub(crate) terminal: &'a Terminal,
+}
+
 impl WorkerProcess {
-    /// Starts one that joins the head at a URL.
-    pub(crate) fn start(name: &str, head: &str, share: Share, terminal: &Terminal) -> Result<Self, Failure> {
+    /// Starts one of that name.
+    pub(crate) fn start(name: &str, start: &Start<'_>) -> Result<Self, Failure> {
+        let Start { head, share, log_format, terminal } = *start;
         let cannot_start = |error: std::io::Error| {
             Failure::new(Reason::WorkerStartFailed, format!("`{name}` cannot be started")).because(&error)
         };
         let scratch = private_folder(name)?;
         let mut child = Command::new(std::env::current_exe().map_err(cannot_start)?)
-            .args(["worker", "--exit-with-parent", "--head", head, "--name", name])
+            .args(["--log-format", log_format.name(), "worker", "--exit-with-parent", "--head", head, "--name", name])
             .args(["--slots", &share.slots.to_string(), "--memory", &share.memory_bytes.to_string()])
             .arg("--scratch")
             .arg(scratch.path())

@@ -44,7 +44,7 @@ pub(crate) async fn run(args: JobArgs) -> Result<(), End> {
 async fn submit(client: &Client, job: &Path, rerun: bool, waits: bool, output: Output) -> Result<(), End> {
     let file = JobFile::read(job)?;
     let job = file.job()?;
-    let status = client.submit(&job, rerun).await.map_err(|failure| End::of_file(failure, &file))?;
+    let status = client.submit(&job, rerun).await.map_err(|failure| End::from(failure).about(&file))?;
     if waits {
         return wait(client, status, Some(&file), output).await;
     }

@@ -8,13 +8,13 @@ mod run;
 mod sql;
 mod worker;
 
-use crate::args::Command;
+use crate::args::{Command, LogFormat};
 use crate::exit::End;
 
-/// Carries out what was typed.
-pub(crate) async fn run(command: Command) -> Result<(), End> {
+/// Carries out what was typed. Processes that are started for it write logs in the same format.
+pub(crate) async fn run(command: Command, log_format: LogFormat) -> Result<(), End> {
     match command {
-        Command::Run(args) => run::run(args).await,
+        Command::Run(args) => run::run(args, log_format).await,
         Command::Head(args) => head::run(args).await,
         Command::Worker(args) => worker::run(args).await,
         Command::Job(args) => job::run(args).await,

@@ -8,7 +8,7 @@ use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
 
-use crate::args::{Output, RunArgs};
+use crate::args::{LogFormat, Output, RunArgs};
 use crate::client::Client;
 use crate::cluster::LocalCluster;
 use crate::exit::End;
@@ -29,33 +29,20 @@ const CANCELLED_PAUSE: Duration = Duration::from_millis(100);
 const SWEEP_MAX: Duration = Duration::from_secs(15);
 
 /// Runs the job to its end and shows what came of it.
-pub(crate) async fn run(args: RunArgs) -> Result<(), End> {
+pub(crate) async fn run(args: RunArgs, log_format: LogFormat) -> Result<(), End> {
     let mut interrupts = Interrupts::listen()?;
     let file = JobFile::read(&args.job)?;
     let job = file.job()?;
     let state_dir = args.state_dir.clone().unwrap_or_else(|| file.folder.join(STATE_FOLDER));
     let terminal = Terminal::new();
-    let end = match run_on_own_cluster(&job, state_dir, args.workers, &terminal, &mut interrupts).await {
-        Ok(Followed::Ended(status)) => {
-            show(&job, &status, args.output).await.map_err(End::from).and_then(|()| End::of_job(&status, Some(&file)))
-        }
-        Ok(Followed::Interrupted(status)) => Err(End::Interrupted(Some(status))),
-        Err(Stopped::Failed(failure)) => Err(End::of_file(failure, &file)),
-        Err(Stopped::Interrupted) => Err(End::Interrupted(None)),
-    };
+    let followed = run_on_own_cluster(&job, state_dir, args.workers, log_format, &terminal, &mut interrupts).await;
     terminal.clear();
-    end
-}
-
-/// Why there is no status to show.
-enum Stopped {
-    Failed(Failure),
-    Interrupted,
-}
-
-impl From<Failure> for Stopped {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
+    match followed.map_err(|end| end.about(&file))? {
+        Followed::Interrupted(status) => Err(End::Interrupted(Some(status))),
+        Followed::Ended(status) => {
+            show(&job, &status, args.output).await?;
+            End::of_job(&status, Some(&file))
+        }
     }
 }
 
@@ -63,17 +50,18 @@ async fn run_on_own_cluster(
     job: &ShoalJob,
     state_dir: PathBuf,
     workers: Option<u32>,
+    log_format: LogFormat,
     terminal: &Terminal,
     interrupts: &mut Interrupts,
-) -> Result<Followed, Stopped> {
-    let mut cluster = LocalCluster::start_head(state_dir).await?;
+) -> Result<Followed, End> {
+    let mut cluster = LocalCluster::start_head(state_dir, log_format).await?;
     let client = cluster.client()?;
     let followed = tokio::select! {
         submitted = start(job, workers, &mut cluster, &client, terminal) => match submitted {
-            Ok(status) => watch(status, &mut cluster, &client, terminal, interrupts).await.map_err(Stopped::from),
+            Ok(status) => watch(status, &mut cluster, &client, terminal, interrupts).await.map_err(End::from),
             Err(failure) => Err(failure.into()),
         },
-        _ = interrupts.next() => Err(Stopped::Interrupted),
+        _ = interrupts.next() => Err(End::Interrupted(None)),
     };
     terminal.clear();
     let at_once = matches!(&followed, Ok(Followed::Interrupted(status)) if !status.phase.is_final());

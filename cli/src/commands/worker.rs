@@ -49,6 +49,9 @@ struct Running {
 async fn start(args: WorkerArgs) -> Result<Running, Failure> {
     let token = args.token.token_file.as_deref().map(Token::read).transpose()?;
     let client = Client::new(&args.head, token.clone())?;
+    if args.listen.is_loopback() && args.advertise.is_none() && !client.is_on_this_machine() {
+        tracing::warn!("workers on other machines cannot read from this one: name an address with --listen");
+    }
     let name = args.name.unwrap_or_else(|| default_name(&host_name(), std::process::id()));
     let share = Share::of_this_machine(1);
     let (scratch, own) = scratch_folder(args.scratch, &name)?;

@@ -46,3 +46,33 @@ fn end_json(end: &End) -> Value {
         End::Interrupted(None) => json!({}),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_core::report::Phase;
+    use shoal_core::{Failure, Reason};
+
+    use super::*;
+
+    #[test]
+    fn an_end_is_a_document_with_the_job_or_without_one() {
+        let bare = End::from(Failure::new(Reason::HeadUnreachable, "nobody"));
+        assert_eq!(end_json(&bare)["failure"]["reason"], "HeadUnreachable");
+
+        let mut status = report::testing::status(Phase::Failed);
+        status.failure = Some(Failure::new(Reason::TooManyFailed, "2 of 3"));
+        let failed = End::of_job(&status, None).err();
+        assert_eq!(
+            failed.map(|end| end_json(&end)["status"]["failure"]["reason"].clone()),
+            Some("TooManyFailed".into())
+        );
+        assert_eq!(end_json(&End::Interrupted(None)), json!({}));
+    }
+
+    #[test]
+    fn an_interrupted_job_is_cancelled_or_left() {
+        let text = |phase| interrupted_text(Some(&report::testing::status(phase)));
+        assert!(text(Phase::Failed).contains("published nothing"));
+        assert!(text(Phase::Running).contains("had not ended"));
+    }
+}

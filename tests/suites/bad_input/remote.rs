@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use shoal_tests::cluster::Head;
-use shoal_tests::{job, shoal, slots};
+use shoal_tests::{http, job, shoal, slots};
 
 use crate::case::{Expected, Place, assert_says, good_job};
 
@@ -30,6 +30,10 @@ fn a_local_path_that_the_head_may_not_read_is_refused() {
     ];
     let finished = shoal::run(arguments);
     assert_says(&finished.failed(2), &expected, "a job whose table lies beside it");
+    // Whose folder a relative path starts at, only the client knows; and this one did not say.
+    let posted = http::post(&format!("{}/api/v1/jobs", head.url()), None, good_job().to_string()).unwrap();
+    assert_eq!(posted.status, 403, "{posted:?}");
+    assert_says(&posted.json(), &Expected { next: "absolute", file: None, ..expected }, "a job with relative paths");
     assert_eq!(head.jobs().len(), 0, "a refused job is not there");
     assert!(!place.path().join("out").exists());
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use arrow::array::{Float64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 
-use crate::case::{Expected, GOOD_CSV, Place};
+use crate::case::{Expected, GOOD_CSV, Place, good_job};
 
 const INPUT: &str = "/groupedTraining/input";
 const TABLE: &str = "spec.groupedTraining.input.table";
@@ -59,6 +59,33 @@ fn what_is_no_table_is_refused() {
 }
 
 #[test]
+fn what_could_be_two_tables_or_none_is_refused() {
+    let place = Place::new();
+    place.write("mixed/a.csv", GOOD_CSV);
+    place.write("mixed/b.parquet", parquet_bytes(10));
+    let unreadable = Expected { field: Some(TABLE), ..Expected::new("TableUnreadable") };
+    let mixed = Expected { file: Some("mixed"), next: "format", ..unreadable };
+    place.refuses_with(INPUT, json!({"table": "mixed"}), &mixed);
+    place.write("twins.csv", GOOD_CSV.replace("capital", "value"));
+    let twins = Expected { file: Some("twins.csv"), column: Some("value"), ..unreadable };
+    place.refuses_with(INPUT, json!({"table": "twins.csv"}), &twins);
+    let elsewhere = Expected { field: Some(TABLE), next: "local", ..Expected::new("InvalidValue") };
+    place.refuses_with(INPUT, json!({"table": "s3://bucket/rows.csv"}), &elsewhere);
+}
+
+#[test]
+fn a_version_that_a_table_does_not_have_is_named() {
+    let place = Place::new();
+    let mut models = good_job();
+    models["metadata"]["name"] = json!("models");
+    models["spec"]["groupedTraining"]["output"]["table"] = json!("models");
+    place.accepts(&models);
+    let field = "spec.groupedTraining.input.version";
+    let expected = Expected { field: Some(field), file: Some("/models"), ..Expected::new("TableNotFound") };
+    place.refuses_with(INPUT, json!({"table": "models", "version": 9}), &expected);
+}
+
+#[test]
 fn an_empty_table_is_refused() {
     let place = Place::new();
     let empty = Expected { field: Some(TABLE), ..Expected::new("TableEmpty") };
@@ -81,6 +108,9 @@ fn a_malformed_csv_line_is_named() {
     place.write("data.csv", format!("{GOOD_CSV}b,6,1.0,2.0\n"));
     let expected = Expected { file: Some("data.csv"), line: Some(12), next: "mend the line", ..malformed };
     place.refuses_with(INPUT, json!({"table": "data.csv"}), &expected);
+    place.write("latin.csv", [GOOD_CSV.as_bytes(), b"\xe9,6,1.0,2.0,3.0\n"].concat());
+    let expected = Expected { file: Some("latin.csv"), line: Some(12), next: "UTF-8", ..malformed };
+    place.refuses_with(INPUT, json!({"table": "latin.csv"}), &expected);
     // Types are guessed from the first lines: this one comes long after them.
     let rows: String = (0..20_000).map(|row| format!("a,{row},{}.5,{}.25,{}\n", row % 7, row % 11, row % 13)).collect();
     place.write("long.csv", format!("firm,year,value,capital,invest\n{rows}a,1,n/a,2.0,3.0\n"));

@@ -1,10 +1,11 @@
 //! Grunfeld's firms: the numbers are those of statsmodels, and readers other than ours see the table that ours sees.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use shoal_tests::delta_log::{commits, times_committed};
-use shoal_tests::oracle::{Fit, read_delta, statsmodels};
+use shoal_tests::oracle::{Fit, read_delta, statsmodels, write_delta};
+use shoal_tests::process::Process;
 use shoal_tests::table::{assert_agrees, assert_same, by_key};
 use shoal_tests::{job, slots, workspace};
 
@@ -64,23 +65,71 @@ fn grunfeld_agrees_with_statsmodels_by_buckets() {
     agrees_with("bucket");
 }
 
-#[test]
-fn the_first_example_runs_as_it_stands() {
-    let _slots = slots::take(3);
-    // A copy, since its output lies outside of its folder.
-    let place = Place::new();
-    let examples = place.join("examples");
-    std::fs::create_dir_all(examples.join("data")).unwrap();
-    for file in ["grunfeld.yaml", "data/grunfeld.csv"] {
-        std::fs::copy(workspace::root().join("examples").join(file), examples.join(file)).unwrap();
+/// A copy of the examples, since their outputs lie outside of their folder.
+fn copy_examples(place: &Place) -> PathBuf {
+    for file in workspace::files().iter().filter(|file| file.starts_with("examples")) {
+        let copy = place.join(file.to_str().unwrap());
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        std::fs::copy(workspace::root().join(file), copy).unwrap();
     }
-    let mut command = place.run_command(&examples.join("grunfeld.yaml"));
-    let status = shoal_tests::process::Process::start(&mut command).finish().succeeded();
+    place.join("examples")
+}
+
+fn run_example(place: &Place, name: &str) -> Value {
+    let file = place.join("examples").join(name);
+    Process::start(&mut place.run_command(&file)).finish().succeeded()
+}
+
+#[test]
+fn the_first_example_runs_as_it_stands_and_again() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    copy_examples(&place);
+    let status = run_example(&place, "grunfeld.yaml");
     assert_good(&status, &place.join("target/demo/models"));
-    // The same job again is the same job, and says so with the same answer.
-    let mut command = place.run_command(&examples.join("grunfeld.yaml"));
-    let again = shoal_tests::process::Process::start(&mut command).finish().succeeded();
-    assert_eq!(again["phase"], "Succeeded");
+    let again = run_example(&place, "grunfeld.yaml");
+    assert_ne!(again["uid"], status["uid"], "a run is a submission of its own");
+    assert_eq!(read_delta(&place.join("target/demo/models")).len(), 11, "it overwrites");
+}
+
+#[test]
+fn the_second_example_agrees_with_statsmodels_on_logarithms() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    copy_examples(&place);
+    // What the job says in SQL, said in Rust.
+    let text = std::fs::read_to_string(job::grunfeld_csv()).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let mut logarithms = "firm,log_value,log_capital,log_invest\n".to_owned();
+    for line in lines {
+        let at = |name: &str| line[header.iter().position(|column| *column == name).unwrap()];
+        let ln = |name: &str| at(name).parse::<f64>().unwrap().ln();
+        if at("year").parse::<f64>().unwrap() >= 1945.0 {
+            logarithms += &format!("{},{},{},{}\n", at("firm"), ln("value"), ln("capital"), ln("invest"));
+        }
+    }
+    let table = place.join("logarithms.csv");
+    std::fs::write(&table, logarithms).unwrap();
+    let features = ["log_value", "log_capital"];
+    let fits =
+        statsmodels(&Fit { table: &table, keys: &["firm"], features: &features, target: "log_invest", every: 1 });
+    assert_eq!(fits.len(), 11);
+
+    run_example(&place, "grunfeld-postwar.yaml");
+    let output = place.join("target/demo/postwar");
+    assert_agrees(&by_key(&read_delta(&output), &["firm"]), &by_key(&fits, &["firm"]));
+    run_example(&place, "grunfeld-postwar.yaml");
+    assert_eq!(read_delta(&output).len(), 22, "it appends");
+}
+
+#[test]
+fn every_example_is_tested() {
+    let examples = workspace::files_with_extension("yaml");
+    let known = ["examples/grunfeld.yaml", "examples/grunfeld-postwar.yaml"].map(PathBuf::from);
+    let unknown: Vec<&PathBuf> =
+        examples.iter().filter(|file| file.starts_with("examples") && !known.contains(file)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }
 
 #[test]
@@ -101,4 +150,16 @@ fn a_rank_deficient_group_keeps_what_can_be_estimated() {
     // What is left is the model without the feature that adds nothing.
     let kept: Vec<Value> = grunfeld_by_statsmodels();
     assert_agrees(&models, &by_key(&kept, &["firm"]));
+}
+
+#[test]
+fn a_version_of_a_partitioned_delta_table_is_read_as_it_was() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    let (table, output) = (place.join("table"), place.join("models"));
+    // Version 0 is Grunfeld's data; version 1 adds what would change every number.
+    write_delta(&job::grunfeld_csv(), &table, "firm");
+    let job = job::training("partitioned", &table, "firm", &["value", "capital"], "invest", &output);
+    let job = job::with(job, "/groupedTraining/input/version", serde_json::json!(0));
+    assert_good(&place.run(&job).succeeded(), &output);
 }

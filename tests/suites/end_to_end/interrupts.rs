@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use shoal_tests::delta_log::content;
+use shoal_tests::oracle::read_delta;
 use shoal_tests::process::{Process, Signal, is_alive, signal, signal_group};
 use shoal_tests::wait::eventually_within;
 use shoal_tests::{data, job, slots};
@@ -42,7 +43,7 @@ fn ends_with(interrupt: fn(u32)) {
     assert!(left.is_empty(), "workers {left:?} are left");
     assert_eq!(content(&output.join("_delta_log")), before, "the table was changed");
     let files = content(&output).into_iter().filter(|(path, _)| path.extension().is_some_and(|it| it == "parquet"));
-    let rows = shoal_tests::oracle::read_delta(&output);
+    let rows = read_delta(&output);
     assert_eq!(rows.len(), 11, "the table of before is whole");
     let committed = committed_files(&output);
     assert_eq!(files.count(), committed, "files of the interrupted job are left");
@@ -76,4 +77,18 @@ fn workers_end_with_a_parent_that_is_killed() {
     });
     let again = job::grunfeld("after", &place.join("other"));
     assert_eq!(place.run(&again).succeeded()["phase"], "Succeeded");
+}
+
+#[test]
+fn a_run_goes_on_without_one_of_its_workers() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    let output = place.join("models");
+    let (process, workers) = in_the_middle(&place, &output);
+    signal(workers[0], Signal::Kill);
+    let status = process.finish().succeeded();
+    assert_eq!(status["outputs"][0]["rows"], 40, "{status:#}");
+    let lost = &status["report"]["failedAttempts"][0]["failure"];
+    assert_eq!(lost["reason"], "WorkerLost", "{status:#}");
+    assert_eq!(read_delta(&output).len(), 40);
 }
