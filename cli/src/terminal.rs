@@ -27,6 +27,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// This program as it was called: a command that is printed for the user to go on with can be pasted as it stands.
+pub(crate) fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "shoal".to_owned())
+}
+
 /// Writes one JSON document to stdout.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use crate::args::HeadArgs;
 use crate::exit::End;
 use crate::interrupts::{Interrupts, Signal};
 use crate::kinds;
-use crate::terminal::print;
+use crate::terminal::{print, program};
 
 /// Port for workers, beside the default one for REST.
 const WORKERS_PORT: u16 = 7371;
@@ -50,7 +50,10 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
 }
 
 fn announce(rest: SocketAddr, workers: SocketAddr) -> Result<(), Failure> {
-    print(&format!("head: http://{rest}\nworkers connect to: {workers}\nnext: shoal worker --head http://{rest}\n"))
+    print(&format!(
+        "head: http://{rest}\nworkers connect to: {workers}\nnext: {} worker --head http://{rest}\n",
+        program()
+    ))
 }
 
 /// Where workers connect unless told otherwise: beside REST, and like it on a port that is free where that was asked for.

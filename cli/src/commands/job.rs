@@ -15,7 +15,7 @@ use crate::interrupts::Interrupts;
 use crate::job_file::JobFile;
 use crate::render::failure_text;
 use crate::render::report::{jobs_text, outputs_text, report_text};
-use crate::terminal::{Terminal, print, print_json};
+use crate::terminal::{Terminal, print, print_json, program};
 
 /// Carries out one of its commands.
 pub(crate) async fn run(args: JobArgs) -> Result<(), End> {
@@ -51,7 +51,7 @@ async fn submit(client: &Client, job: &Path, rerun: bool, waits: bool, output: O
     match output {
         Output::Json => print_json(&json!({"status": status}))?,
         Output::Table => {
-            print(&format!("job {}: {:?}\nnext: shoal job wait {}\n", status.name, status.phase, status.name))?
+            print(&format!("job {}: {:?}\nnext: {} job wait {}\n", status.name, status.phase, program(), status.name))?
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ use crate::interrupts::Interrupts;
 use crate::job_file::JobFile;
 use crate::models::{Models, ROWS_JSON_MAX, ROWS_SHOWN_MAX, next_statement};
 use crate::render::report::{outputs_text, report_text};
-use crate::terminal::{Terminal, print, print_json};
+use crate::terminal::{Terminal, print, print_json, program};
 
 /// Name of the state folder beside a job file.
 const STATE_FOLDER: &str = ".shoal";
@@ -163,10 +163,11 @@ async fn show(job: &ShoalJob, status: &JobStatus, output: Output) -> Result<(), 
             let more = table.rows.saturating_sub(ROWS_SHOWN_MAX);
             let more = if more > 0 { format!("... and {more} more\n") } else { String::new() };
             print(&format!(
-                "{}\n{}{more}\n{}next: shoal sql \"{}\"\n",
+                "{}\n{}{more}\n{}next: {} sql \"{}\"\n",
                 report_text(status),
                 models.table()?,
                 outputs_text(status),
+                program(),
                 next_statement(&table.table, keys)
             ))
         }
