@@ -33,12 +33,22 @@ pub fn task_session(memory_bytes: u64, scratch: &Path) -> Result<SessionContext,
         .build_arc()
         .map_err(|error| engine_failure(&error))?;
     let state = SessionStateBuilder::new()
-        .with_config(config().with_target_partitions(1))
+        .with_config(config().with_target_partitions(1).with_sort_spill_reservation_bytes(merge_reservation(memory)))
         .with_runtime_env(runtime)
         .with_default_features()
         .build();
     Ok(SessionContext::new_with_state(state))
 }
+
+/// Memory that a sort sets aside to merge what it spilled, before it takes any row.
+///
+/// DataFusion's default is what it is for large tasks; set aside from less than that, no sort would ever start.
+fn merge_reservation(memory: usize) -> usize {
+    (memory / MERGE_SHARE).min(SessionConfig::new().options().execution.sort_spill_reservation_bytes)
+}
+
+/// One part in this many of a task's memory is set aside for merging: a few batches of each spilled run fit.
+const MERGE_SHARE: usize = 4;
 
 /// A session for a query of a person: all cores.
 pub fn query_session() -> SessionContext {
@@ -83,6 +93,15 @@ mod tests {
         assert_eq!(ctx.state().config().target_partitions(), 1);
         let parents = ctx.runtime_env().disk_manager.temp_dir_paths();
         assert!(parents.iter().all(|path| path.starts_with(scratch.path())), "{parents:?}");
+    }
+
+    #[tokio::test]
+    async fn a_task_with_less_memory_than_rows_sorts_all_the_same() {
+        let scratch = tempfile::tempdir().unwrap();
+        let ctx = task_session(3 << 20, scratch.path()).unwrap();
+        let rows = ctx.sql("SELECT value FROM generate_series(1, 600000) ORDER BY value DESC").await.unwrap();
+        let sorted = rows.collect().await.unwrap();
+        assert_eq!(sorted.iter().map(|batch| batch.num_rows()).sum::<usize>(), 600_000);
     }
 
     #[tokio::test]
