@@ -30,7 +30,8 @@ pub(crate) fn log(records: &[Record]) {
             Record::Ended { job, status } => match &status.failure {
                 None => tracing::info!(%job, name = %status.name, phase = ?status.phase, "job ended"),
                 Some(failure) => {
-                    tracing::warn!(%job, name = %status.name, reason = ?failure.reason, %failure, "job failed");
+                    // Not a warning: whoever waits for the job is told, and `shoal run` would say it twice.
+                    tracing::info!(%job, name = %status.name, reason = ?failure.reason, %failure, "job failed");
                 }
             },
             Record::Forgotten { job } => tracing::debug!(%job, "job forgotten"),

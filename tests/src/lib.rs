@@ -11,6 +11,7 @@ pub mod job;
 pub mod oracle;
 pub mod process;
 pub mod shoal;
+pub mod signals;
 pub mod slots;
 pub mod table;
 pub mod wait;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use shoal_tests::cluster::{Head, Worker};
 use shoal_tests::oracle::{Fit, read_delta, statsmodels};
-use shoal_tests::process::{Signal, Throttle, signal};
+use shoal_tests::signals::{Signal, Throttle, signal};
 use shoal_tests::table::{assert_agrees, by_key};
 use shoal_tests::wait::eventually;
 use shoal_tests::{data, job, slots};
