@@ -12,6 +12,7 @@ use shoal_core::Failure;
 use shoal_core::runner::TaskContext;
 use shoal_core::task::{Assignment, Counters, TaskOutput};
 use shoal_engine::columns::ResolvedColumns;
+use shoal_engine::delta::attempt_file_name;
 use shoal_engine::error::engine_failure;
 use shoal_engine::exchange;
 use shoal_engine::group_apply::{GroupCutter, OlsTrainer};
@@ -41,7 +42,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     let Some(frame) = exchange::frame(&ctx, reader.batches).await? else {
         return Ok(TaskOutput { counters, ..TaskOutput::default() });
     };
-    let file_name = format!("part-{}.parquet", assignment.attempt);
+    let file_name = attempt_file_name(&assignment.attempt);
     let mut file =
         ParquetFile::create(&stage.output_table, &file_name, Arc::clone(table.schema()), table.key_columns())?;
     let counts = match stage.exchange {
