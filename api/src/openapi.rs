@@ -88,13 +88,13 @@ fn tidy_entry(key: String, value: Value) -> (String, Value) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::path::Path;
+    use std::path::PathBuf;
 
     use super::*;
 
     #[test]
     fn committed_files_are_the_generated_ones() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("..");
         for (path, generated) in generated_files() {
             let committed = std::fs::read_to_string(root.join(path)).unwrap_or_default();
             assert!(committed == generated, "{path} is not what the code says: run `make generate`");

@@ -7,7 +7,7 @@ use cargo_metadata::{Metadata, MetadataCommand};
 
 /// The root of the checkout.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap()).parent().unwrap().to_owned()
 }
 
 /// The files that git has or would take in, relative to the root, in the order of their paths. Without a repository:
