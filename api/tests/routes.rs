@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use shoal_api::{Api, ApiConfig};
 use shoal_coordinator::{Head, HeadConfig, LocalPaths};
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
-use shoal_core::publish::{CommitIntent, PublishedTable, Publisher};
+use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Withdrawal};
 use shoal_core::task::{StagePlan, TaskPlan};
 use shoal_core::{Failure, Job, JobUid, Reason};
 use shoal_wire::Token;
@@ -44,6 +44,10 @@ struct NoPublisher;
 impl Publisher for NoPublisher {
     async fn publish(&self, _: &CommitIntent) -> Result<PublishedTable, Failure> {
         Err(Failure::internal("nothing is published here"))
+    }
+
+    async fn withdraw(&self, _: &CommitIntent) -> Result<Withdrawal, Failure> {
+        Ok(Withdrawal::Withdrawn)
     }
 
     async fn discard(&self, _: JobUid, _: &str) -> Result<(), Failure> {

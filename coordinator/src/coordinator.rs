@@ -1,19 +1,18 @@
 //! The coordinator actor: core's state machine behind one mailbox.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use shoal_core::control::{Control, Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
+use shoal_core::control::{Control, Effect, EffectLoop, Event, SubmitOptions, WorkerInfo};
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{AttemptId, Failure, JobUid, Reason, WorkerId};
 use shoal_wire::proto::{HeadMessage, Shutdown, head_message};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::effects::Interpreter;
-use crate::links::{Link, Links};
+use crate::effects::{Interpreter, Outside};
+use crate::links::Link;
 
 /// How often time passes for the machine: a fraction of the shortest pause that it waits for.
 const TICK: Duration = Duration::from_millis(100);
@@ -36,8 +35,10 @@ pub(crate) enum Message {
     Join { worker: WorkerInfo, link: Link, answer: oneshot::Sender<Result<(), Failure>> },
     /// Somebody wants to look at the machine.
     Look(View),
-    /// Records are stored; this waited for them.
-    Stored(Vec<Effect>),
+    /// The append in flight has ended.
+    Stored(Result<(), Failure>),
+    /// Answer once all that is to be stored is stored.
+    Flush(oneshot::Sender<()>),
     /// Tell all workers to end.
     EndWorkers,
 }
@@ -45,13 +46,12 @@ pub(crate) enum Message {
 /// The actor; its state is made before it starts.
 pub(crate) struct Coordinator;
 
-/// The machine and what its effects reach.
+/// The machine in its loop, and what its effects reach.
 pub(crate) struct State {
-    pub(crate) control: Control,
-    pub(crate) links: Links,
-    pub(crate) interpreter: Interpreter,
-    pub(crate) replies: HashMap<ReplyId, Answer>,
-    pub(crate) next_reply: u64,
+    effect_loop: EffectLoop,
+    outside: Outside,
+    /// Who waits until nothing waits for the journal.
+    flushing: Vec<oneshot::Sender<()>>,
 }
 
 /// What the actor starts from.
@@ -68,10 +68,10 @@ impl Actor for Coordinator {
 
     async fn pre_start(&self, myself: ActorRef<Message>, start: Start) -> Result<State, ActorProcessingErr> {
         let Start { control, effects, interpreter } = start;
-        let mut state = State { control, links: Links::default(), interpreter, replies: HashMap::new(), next_reply: 0 };
-        state.interpret(&myself, effects);
+        let mut outside = Outside::new(myself.clone(), interpreter);
+        let effect_loop = EffectLoop::start(control, effects, &mut outside);
         myself.send_interval(TICK, || Message::Event(Box::new(Event::Tick), None));
-        Ok(state)
+        Ok(State { effect_loop, outside, flushing: Vec::new() })
     }
 
     async fn handle(
@@ -82,55 +82,66 @@ impl Actor for Coordinator {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Event(event, permit) => {
-                state.handle(&myself, *event);
+                state.handle(*event);
                 drop(permit);
             }
             Message::Submit { spec, options, answer } => {
-                let reply = state.expect_reply(answer);
+                let reply = state.outside.expect_reply(answer);
                 let uid = JobUid(uuid::Uuid::now_v7());
-                state.handle(&myself, Event::Submit { uid, spec, options, reply });
+                state.handle(Event::Submit { uid, spec, options, reply });
             }
             Message::Cancel { name, answer } => {
-                let reply = state.expect_reply(answer);
-                state.handle(&myself, Event::Cancel { name, reply });
+                let reply = state.outside.expect_reply(answer);
+                state.handle(Event::Cancel { name, reply });
             }
             Message::Join { worker, link, answer } => {
-                let joined = state.join(&myself, worker, link);
+                let joined = state.join(worker, link);
                 let _ = answer.send(joined);
             }
-            Message::Look(look) => look(&state.control, now_ms()),
-            Message::Stored(effects) => state.interpret(&myself, effects),
-            Message::EndWorkers => {
-                state.links.send_all(&HeadMessage { message: Some(head_message::Message::Shutdown(Shutdown {})) })
+            Message::Look(look) => look(state.effect_loop.control(), now_ms()),
+            Message::Stored(result) => {
+                if let Err(failure) = state.effect_loop.stored(result, &mut state.outside) {
+                    tracing::error!(%failure, causes = ?failure.causes, "the journal cannot be written: the head stops");
+                    myself.stop(Some(failure.to_string()));
+                }
+                state.answer_flushes();
             }
+            Message::Flush(done) => {
+                state.flushing.push(done);
+                state.answer_flushes();
+            }
+            Message::EndWorkers => state
+                .outside
+                .links
+                .send_all(&HeadMessage { message: Some(head_message::Message::Shutdown(Shutdown {})) }),
         }
         Ok(())
     }
 }
 
 impl State {
-    fn handle(&mut self, myself: &ActorRef<Message>, event: Event) {
-        let effects = self.control.handle(event, now_ms());
-        self.interpret(myself, effects);
+    fn handle(&mut self, event: Event) {
+        self.effect_loop.handle(event, now_ms(), &mut self.outside);
     }
 
-    fn expect_reply(&mut self, answer: Answer) -> ReplyId {
-        self.next_reply += 1;
-        let reply = ReplyId(self.next_reply);
-        self.replies.insert(reply, answer);
-        reply
+    fn answer_flushes(&mut self) {
+        if self.effect_loop.backlog() == 0 {
+            for done in self.flushing.drain(..) {
+                let _ = done.send(());
+            }
+        }
     }
 
-    fn join(&mut self, myself: &ActorRef<Message>, worker: WorkerInfo, link: Link) -> Result<(), Failure> {
-        if self.links.is_held_by_another(&worker.id, &worker.instance) {
+    fn join(&mut self, worker: WorkerInfo, link: Link) -> Result<(), Failure> {
+        if self.outside.links.is_held_by_another(&worker.id, &worker.instance) {
             return Err(Failure::new(
                 Reason::NotPossible,
                 format!("a worker called `{}` is connected already", worker.id),
             )
             .next("give each worker a name of its own with `--name`"));
         }
-        self.links.open(worker.id.clone(), link);
-        self.handle(myself, Event::WorkerJoined { worker });
+        self.outside.links.open(worker.id.clone(), link);
+        self.handle(Event::WorkerJoined { worker });
         Ok(())
     }
 }

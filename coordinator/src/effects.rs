@@ -1,48 +1,83 @@
 //! Carries effects out.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use shoal_core::control::{Effect, Event};
+use shoal_core::control::{Control, Effect, Event, ReplyId};
+use shoal_core::journal::Record;
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
 use shoal_core::{Failure, WorkerId};
 use shoal_wire::proto::{Assign, CancelAttempt, HeadMessage, Release, head_message::Message as ToWorker};
 use tokio::sync::mpsc;
 
-use crate::coordinator::{Message, State};
+use crate::coordinator::{Answer, Message};
 use crate::event_log;
-use crate::journal_writer::Append;
+use crate::links::Links;
 use crate::metrics::HeadMetrics;
 
-/// What effects reach, apart from the workers' streams.
+/// What effects reach, apart from the workers' streams and waiting callers.
 pub(crate) struct Interpreter {
     pub(crate) epoch: u64,
     pub(crate) kinds: Kinds,
     pub(crate) publisher: Arc<dyn Publisher>,
-    /// Unbounded on purpose: what is in it was caused by events, and those are bounded at the door.
-    pub(crate) journal: mpsc::UnboundedSender<Append>,
+    /// One append at a time: the effect loop waits for its end.
+    pub(crate) journal: mpsc::Sender<Vec<Record>>,
     pub(crate) metrics: HeadMetrics,
 }
 
-impl State {
-    /// Carries effects out in order. What takes time runs beside the actor and comes back as an event.
-    pub(crate) fn interpret(&mut self, myself: &ActorRef<Message>, effects: Vec<Effect>) {
-        for effect in effects {
-            self.interpret_one(myself, effect);
+/// All that effects reach. What takes time runs beside the actor and comes back as an event.
+pub(crate) struct Outside {
+    coordinator: ActorRef<Message>,
+    interpreter: Interpreter,
+    pub(crate) links: Links,
+    replies: HashMap<ReplyId, Answer>,
+    next_reply: u64,
+}
+
+impl Outside {
+    pub(crate) fn new(coordinator: ActorRef<Message>, interpreter: Interpreter) -> Self {
+        Self { coordinator, interpreter, links: Links::default(), replies: HashMap::new(), next_reply: 0 }
+    }
+
+    /// Notes down who waits for an answer.
+    pub(crate) fn expect_reply(&mut self, answer: Answer) -> ReplyId {
+        self.next_reply += 1;
+        let reply = ReplyId(self.next_reply);
+        self.replies.insert(reply, answer);
+        reply
+    }
+
+    fn send(&mut self, worker: &WorkerId, message: ToWorker) {
+        self.links.send(worker, HeadMessage { message: Some(message) });
+    }
+
+    fn beside<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+        event: impl FnOnce(Result<T, Failure>) -> Event + Send + 'static,
+    ) {
+        beside(&self.coordinator, work, event);
+    }
+}
+
+impl shoal_core::control::Outside for Outside {
+    fn append(&mut self, records: Vec<Record>) {
+        if self.interpreter.journal.try_send(records).is_err() {
+            self.coordinator.stop(Some("the journal writer has ended".to_owned()));
         }
     }
 
-    fn interpret_one(&mut self, myself: &ActorRef<Message>, effect: Effect) {
+    fn observe(&mut self, records: &[Record], control: &Control) {
+        event_log::log(records);
+        self.interpreter.metrics.observe(records, control);
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Persist { records, then } => {
-                event_log::log(&records);
-                self.interpreter.metrics.observe(&records, &self.control);
-                if self.interpreter.journal.send(Append { records, then }).is_err() {
-                    myself.stop(Some("the journal writer has ended".to_owned()));
-                }
-            }
+            Effect::Persist { .. } => unreachable!("the effect loop keeps these to itself"),
             Effect::Reply { to, answer } => {
                 if let Some(waiting) = self.replies.remove(&to) {
                     let _ = waiting.send(*answer);
@@ -51,12 +86,17 @@ impl State {
             Effect::GatherFacts { job } => {
                 let (kinds, uid) = (self.interpreter.kinds.clone(), job.uid);
                 let facts = async move { kinds.get(job.work.kind())?.facts(&job).await };
-                beside(myself, facts, move |result| Event::FactsGathered { job: uid, result });
+                self.beside(facts, move |result| Event::FactsGathered { job: uid, result });
             }
             Effect::Publish { intent } => {
                 let (publisher, uid) = (self.interpreter.publisher.clone(), intent.job);
                 let publish = async move { publisher.publish(&intent).await };
-                beside(myself, publish, move |result| Event::Published { job: uid, result });
+                self.beside(publish, move |result| Event::Published { job: uid, result });
+            }
+            Effect::Withdraw { intent } => {
+                let (publisher, uid) = (self.interpreter.publisher.clone(), intent.job);
+                let withdraw = async move { publisher.withdraw(&intent).await };
+                self.beside(withdraw, move |result| Event::Withdrawn { job: uid, result });
             }
             Effect::Discard { job, tables } => {
                 let publisher = self.interpreter.publisher.clone();
@@ -68,7 +108,7 @@ impl State {
                     }
                     Ok(())
                 };
-                beside(myself, discard, move |_: Result<(), Failure>| Event::Discarded { job });
+                self.beside(discard, move |_: Result<(), Failure>| Event::Discarded { job });
             }
             Effect::Assign { worker, assignment } => match serde_json::to_vec(&assignment) {
                 Ok(assignment_json) => {
@@ -90,10 +130,6 @@ impl State {
                 self.links.close(&worker, &instance);
             }
         }
-    }
-
-    fn send(&mut self, worker: &WorkerId, message: ToWorker) {
-        self.links.send(worker, HeadMessage { message: Some(message) });
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) fn log(records: &[Record]) {
             Record::StagePlanned { job, stage, plan } => {
                 tracing::info!(%job, stage, name = %plan.name, tasks = plan.tasks.len(), "stage planned");
             }
-            Record::AttemptStarted { attempt, worker, queued_ms } => {
+            Record::AttemptStarted { attempt, worker, queued_ms, .. } => {
                 tracing::debug!(job = %attempt.task.job, %attempt, %worker, queued_ms, "attempt started");
             }
             Record::AttemptFinished { attempt, worker, output } => {
@@ -27,7 +27,13 @@ pub(crate) fn log(records: &[Record]) {
             Record::Published { job, table } => {
                 tracing::info!(%job, table = %table.table, version = table.version, rows = table.rows, "committed");
             }
-            Record::Ended { job, status } => match &status.failure {
+            Record::PartitionsMoved { attempt, worker, .. } => {
+                tracing::debug!(job = %attempt.task.job, %attempt, %worker, "partitions moved");
+            }
+            Record::Updated { job, change } => tracing::info!(%job, ?change, "job updated"),
+            Record::Ending { job, failure } => tracing::info!(%job, reason = ?failure.reason, %failure, "job is ended"),
+            Record::Resumed { job, .. } => tracing::info!(%job, "job goes on"),
+            Record::Ended { job, status, .. } => match &status.failure {
                 None => tracing::info!(%job, name = %status.name, phase = ?status.phase, "job ended"),
                 Some(failure) => {
                     // Not a warning: whoever waits for the job is told, and `shoal run` would say it twice.

@@ -102,12 +102,12 @@ impl Head {
         let (control, effects) = Control::recover(kinds.clone(), journal.load().await?)
             .map_err(|failure| failure.file(crate::redb_journal::journal_path(&state_dir).display().to_string()))?;
         let metrics = HeadMetrics::new()?;
-        let (appends, queue) = mpsc::unbounded_channel();
+        let (appends, queue) = mpsc::channel(1);
         let interpreter = Interpreter { epoch, kinds, publisher, journal: appends, metrics: metrics.clone() };
         let (coordinator, _) = Actor::spawn(None, Coordinator, Start { control, effects, interpreter })
             .await
             .map_err(|error| Failure::internal("the coordinator cannot be started").because(&error))?;
-        let writer = tokio::spawn(journal_writer::run(Arc::new(journal), queue, coordinator.clone()));
+        let writer = tokio::spawn(journal_writer::run(Arc::new(journal), epoch, queue, coordinator.clone()));
 
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
         let workers_address = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
@@ -195,9 +195,12 @@ impl Head {
     pub async fn shutdown(self) {
         let _ = self.coordinator.send_message(Message::EndWorkers);
         // A stop overtakes messages, so an answer is awaited that comes after them.
-        let _ = look(&self.coordinator, |_, _| ()).await;
+        let (done, flushed) = oneshot::channel();
+        if self.coordinator.send_message(Message::Flush(done)).is_ok() {
+            let _ = flushed.await;
+        }
         let _ = self.coordinator.stop_and_wait(Some("the head is shut down".to_owned()), None).await;
-        // The queue to the journal writer has closed with the coordinator: it ends after its last commit.
+        // The queue to the journal writer has closed with the coordinator.
         if let Some(writer) = take(&self.tasks.journal_writer) {
             let _ = writer.await;
         }

@@ -1,46 +1,23 @@
-//! Group commit: whatever waits when a commit ends goes into the next one.
+//! Takes appends from the effect loop to the journal, beside the actor.
 
 use std::sync::Arc;
 
 use ractor::ActorRef;
-use shoal_core::control::Effect;
 use shoal_core::journal::{Journal, Record};
 use tokio::sync::mpsc;
 
 use crate::coordinator::Message;
 
-/// Records to store, and what waits for them.
-pub(crate) struct Append {
-    pub(crate) records: Vec<Record>,
-    pub(crate) then: Vec<Effect>,
-}
-
-/// Appends that one commit takes at the most: bounds its size, not its rate.
-const APPENDS_PER_COMMIT_MAX: usize = 4_096;
-
-/// Stores appends in order and hands back what waited for them. Ends when the journal fails: a head that cannot
-/// remember must not go on.
+/// Appends what comes in, one after the other, and tells the coordinator how each ended. Ends with the coordinator.
 pub(crate) async fn run(
     journal: Arc<dyn Journal>,
-    mut queue: mpsc::UnboundedReceiver<Append>,
+    epoch: u64,
+    mut appends: mpsc::Receiver<Vec<Record>>,
     coordinator: ActorRef<Message>,
 ) {
-    let mut batch = Vec::new();
-    while queue.recv_many(&mut batch, APPENDS_PER_COMMIT_MAX).await > 0 {
-        let mut records = Vec::new();
-        let mut then = Vec::new();
-        for append in batch.drain(..) {
-            records.extend(append.records);
-            then.extend(append.then);
-        }
-        if !records.is_empty()
-            && let Err(failure) = journal.append(records).await
-        {
-            tracing::error!(%failure, causes = ?failure.causes, "the journal cannot be written: the head stops");
-            coordinator.stop(Some(failure.to_string()));
-            return;
-        }
-        if !then.is_empty() && coordinator.send_message(Message::Stored(then)).is_err() {
+    while let Some(records) = appends.recv().await {
+        let result = journal.append(epoch, records).await;
+        if coordinator.send_message(Message::Stored(result)).is_err() {
             return;
         }
     }

@@ -107,6 +107,10 @@ impl HeadMetrics {
                 Record::Accepted { .. }
                 | Record::Facts { .. }
                 | Record::StagePlanned { .. }
+                | Record::PartitionsMoved { .. }
+                | Record::Updated { .. }
+                | Record::Ending { .. }
+                | Record::Resumed { .. }
                 | Record::Intent { .. }
                 | Record::Published { .. }
                 | Record::Ended { .. }

@@ -1,12 +1,13 @@
 //! The journal in one file: redb, which is locked by one process and syncs every commit to disk.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
-use shoal_core::journal::{Journal, Record};
-use shoal_core::{Failure, Reason};
+use shoal_core::journal::{self, Journal, Record, Retention};
+use shoal_core::{Failure, JobUid, Reason};
 
 /// Records of a job in the order of their numbers; the number counts all appends of this file.
 const RECORDS: TableDefinition<'_, (u128, u64), &[u8]> = TableDefinition::new("records");
@@ -88,10 +89,16 @@ fn take_epoch(database: &Database, path: &Path) -> Result<u64, Failure> {
 impl Journal for RedbJournal {
     async fn load(&self) -> Result<Vec<Record>, Failure> {
         let database = self.database.clone();
-        blocking(move || load(&database)).await
+        blocking(move || load(&database, (u128::MIN, u64::MIN)..=(u128::MAX, u64::MAX))).await
     }
 
-    async fn append(&self, records: Vec<Record>) -> Result<(), Failure> {
+    async fn load_job(&self, job: JobUid) -> Result<Vec<Record>, Failure> {
+        let database = self.database.clone();
+        let job = job.0.as_u128();
+        blocking(move || load(&database, (job, u64::MIN)..=(job, u64::MAX))).await
+    }
+
+    async fn append(&self, _epoch: u64, records: Vec<Record>) -> Result<(), Failure> {
         let database = self.database.clone();
         blocking(move || {
             append(&database, &records)
@@ -101,17 +108,14 @@ impl Journal for RedbJournal {
     }
 }
 
-fn load(database: &Database) -> Result<Vec<Record>, Failure> {
+fn load(database: &Database, keys: RangeInclusive<(u128, u64)>) -> Result<Vec<Record>, Failure> {
     let unreadable = |error: redb::Error| Failure::new(Reason::Io, "the journal cannot be read").because(&error);
     let transaction = database.begin_read().map_err(|error| unreadable(error.into()))?;
     let table = transaction.open_table(RECORDS).map_err(|error| unreadable(error.into()))?;
     let mut records = Vec::new();
-    for entry in table.iter().map_err(|error| unreadable(error.into()))? {
+    for entry in table.range(keys).map_err(|error| unreadable(error.into()))? {
         let (_, value) = entry.map_err(|error| unreadable(error.into()))?;
-        let record = serde_json::from_slice(value.value()).map_err(|error| {
-            Failure::new(Reason::Io, "the journal holds a record that cannot be read").because(&error)
-        })?;
-        records.push(record);
+        records.push(journal::decode(value.value())?);
     }
     Ok(records)
 }
@@ -124,19 +128,18 @@ fn append(database: &Database, records: &[Record]) -> Result<(), redb::Error> {
         let mut table = transaction.open_table(RECORDS)?;
         for record in records {
             let job = record.job().0.as_u128();
-            let bytes = serde_json::to_vec(record).map_err(std::io::Error::other)?;
-            match record {
-                Record::Forgotten { .. } => {
+            let bytes = journal::encode(record).map_err(std::io::Error::other)?;
+            match record.retention() {
+                Retention::None => {
                     table.retain_in((job, 0)..=(job, u64::MAX), |_, _| false)?;
                     continue;
                 }
-                // What a job did on its way is of no use once it has ended: its spec and its last status stay.
-                Record::Ended { .. } => {
+                Retention::First => {
                     let first =
                         table.range((job, 0)..=(job, u64::MAX))?.next().transpose()?.map(|(key, _)| key.value());
                     table.retain_in((job, 0)..=(job, u64::MAX), |key, _| Some(key) == first)?;
                 }
-                _ => {}
+                Retention::All => {}
             }
             table.insert((job, next), bytes.as_slice())?;
             next += 1;
@@ -174,7 +177,12 @@ mod tests {
 
     fn started(job: u128, number: u32) -> Record {
         let task = TaskId { job: JobUid(uuid::Uuid::from_u128(job)), stage: 0, index: 0 };
-        Record::AttemptStarted { attempt: AttemptId { task, number }, worker: WorkerId("w".into()), queued_ms: 0 }
+        Record::AttemptStarted {
+            attempt: AttemptId { task, number },
+            worker: WorkerId("w".into()),
+            instance: "1".into(),
+            queued_ms: 0,
+        }
     }
 
     #[tokio::test]
@@ -182,8 +190,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journal = RedbJournal::open(folder.path()).await.unwrap();
         assert_eq!(journal.epoch(), 1);
-        journal.append(vec![started(1, 1), started(1, 2)]).await.unwrap();
-        journal.append(vec![started(1, 3)]).await.unwrap();
+        journal.append(1, vec![started(1, 1), started(1, 2)]).await.unwrap();
+        journal.append(1, vec![started(1, 3)]).await.unwrap();
         drop(journal);
         let journal = RedbJournal::open(folder.path()).await.unwrap();
         assert_eq!(journal.epoch(), 2);
@@ -215,8 +223,8 @@ mod tests {
     async fn a_forgotten_job_leaves_nothing_and_others_stay() {
         let folder = tempfile::tempdir().unwrap();
         let journal = RedbJournal::open(folder.path()).await.unwrap();
-        journal.append(vec![started(1, 1), started(2, 1)]).await.unwrap();
-        journal.append(vec![Record::Forgotten { job: JobUid(uuid::Uuid::from_u128(1)) }]).await.unwrap();
+        journal.append(1, vec![started(1, 1), started(2, 1)]).await.unwrap();
+        journal.append(1, vec![Record::Forgotten { job: JobUid(uuid::Uuid::from_u128(1)) }]).await.unwrap();
         assert_eq!(journal.load().await.unwrap(), vec![started(2, 1)]);
     }
 }

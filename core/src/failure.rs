@@ -95,6 +95,12 @@ pub enum Reason {
     Io,
     /// The state folder is in use by another process.
     StateLocked,
+    /// Another head leads: this one can store and decide nothing.
+    NotLeading,
+    /// A task ended every worker process that ran it.
+    TaskKillsWorkers,
+    /// A worker gave a task back before its end, because it is being drained or its job was suspended.
+    HandedBack,
     /// Another writer changed the table in a way that does not go with this commit.
     CommitConflict,
     /// A peer speaks a version of the protocol that this build does not.
@@ -105,6 +111,8 @@ pub enum Reason {
     // Neither.
     /// The user asked for the job to be cancelled.
     Cancelled,
+    /// The job ran for longer than `activeDeadlineSeconds`.
+    DeadlineExceeded,
     /// A task ended in a panic.
     TaskPanicked,
     /// A state that the code holds impossible.
@@ -248,10 +256,11 @@ impl Reason {
             MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName
             | InvalidName | InvalidExpression | LocalPathRefused | JobConflict | JobNotFound | Unauthorized
             | NotPossible | TableNotFound | ColumnNotFound | ColumnNotNumeric | OutputExists | SchemaMismatch
-            | Cancelled => Actor::User,
+            | TaskKillsWorkers | DeadlineExceeded | Cancelled => Actor::User,
             TableUnreadable | TableEmpty | MalformedRow | CorruptFile | MissingValue | TooManyFailed => Actor::Data,
             HeadUnreachable | WorkerStartFailed | NoWorkers | WorkerLost | PartitionLost | PartitionCorrupt
-            | ResourcesExhausted | Io | StateLocked | CommitConflict | IncompatibleVersion | Busy => Actor::Platform,
+            | ResourcesExhausted | Io | StateLocked | NotLeading | HandedBack | CommitConflict
+            | IncompatibleVersion | Busy => Actor::Platform,
             TaskPanicked | Internal => Actor::Shoal,
         }
     }

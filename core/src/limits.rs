@@ -44,3 +44,7 @@ pub const CANCEL_GRACE: Duration = Duration::from_secs(10);
 
 /// Tries to commit one intent before the job fails: other writers get ahead of a commit now and then, not always.
 pub const PUBLISH_ATTEMPTS_MAX: u32 = 5;
+
+/// Tries to withdraw one intent before its job is closed all the same: an hour with the longest pauses. Whether the
+/// commit is made is not known then, and the failure says so.
+pub const WITHDRAW_ATTEMPTS_MAX: u32 = 120;

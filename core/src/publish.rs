@@ -41,6 +41,56 @@ pub struct PublishedTable {
     pub rows: u64,
 }
 
+/// What became of an intent that was to be withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// It will never be committed.
+    Withdrawn,
+    /// It came too late: the commit is in the table's log.
+    Published(PublishedTable),
+}
+
+/// What a table's log says under a job's application id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogEntry {
+    /// Nothing.
+    Absent,
+    /// The commit itself.
+    Published(PublishedTable),
+    /// An empty commit in its place.
+    Withdrawn,
+}
+
+/// What a publisher has to do about an intent, given what the log says. Looked up anew before each write: a write that
+/// conflicts with a commit under the same application id has lost to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitStep {
+    /// Write the commit.
+    Write,
+    /// It is there already.
+    Done(PublishedTable),
+    /// It was withdrawn, by another head or by a cancel that came first.
+    Refuse,
+}
+
+/// Whether to write a commit. The one place that decides it: see [`LogEntry`] for what `found` is.
+pub fn commit_step(found: LogEntry) -> CommitStep {
+    match found {
+        LogEntry::Absent => CommitStep::Write,
+        LogEntry::Published(table) => CommitStep::Done(table),
+        LogEntry::Withdrawn => CommitStep::Refuse,
+    }
+}
+
+/// Whether an intent still has to be withdrawn by an empty commit: `None`, or what became of it already.
+pub fn withdrawal_step(found: LogEntry) -> Option<Withdrawal> {
+    match found {
+        LogEntry::Absent => None,
+        LogEntry::Published(table) => Some(Withdrawal::Published(table)),
+        LogEntry::Withdrawn => Some(Withdrawal::Withdrawn),
+    }
+}
+
 /// Writes commits.
 #[async_trait]
 pub trait Publisher: Send + Sync {
@@ -48,11 +98,20 @@ pub trait Publisher: Send + Sync {
     /// what other attempts of the job left in the table's folder.
     ///
     /// # Errors
-    /// What keeps the commit from being made; nothing of it is visible then.
+    /// What keeps the commit from being made; nothing of it is visible then. [`crate::Reason::Cancelled`] where the
+    /// intent was withdrawn.
     async fn publish(&self, intent: &CommitIntent) -> Result<PublishedTable, Failure>;
 
+    /// Makes sure that an intent will never be committed, also not by a head that was paused over it: puts an empty commit
+    /// with the same application id into the table's log, unless the id is there already. A table that holds only such
+    /// commits counts as absent. Deletes no file: that is [`Publisher::discard`].
+    ///
+    /// # Errors
+    /// What keeps the log from being read or written; the intent may still be committed then.
+    async fn withdraw(&self, intent: &CommitIntent) -> Result<Withdrawal, Failure>;
+
     /// Deletes every file that attempts of the job wrote into the table's folder, and the folder where that leaves it
-    /// empty. Called only for a job that has no intent and never will.
+    /// empty. Called only for a job whose intent was withdrawn or that has none and never will.
     ///
     /// # Errors
     /// What keeps a file from being deleted; files that stay are no part of the table.

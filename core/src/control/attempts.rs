@@ -27,8 +27,13 @@ impl Control {
                     break 'jobs;
                 }
                 if let Some((worker, assignment, queued_ms)) = self.start(task, now_ms) {
-                    let (attempt, worker_id) = (assignment.attempt, worker.clone());
-                    records.push(Record::AttemptStarted { attempt, worker: worker_id, queued_ms });
+                    let instance = self.workers.get(&worker).map(|state| state.info.instance.clone());
+                    records.push(Record::AttemptStarted {
+                        attempt: assignment.attempt,
+                        worker: worker.clone(),
+                        instance: instance.unwrap_or_default(),
+                        queued_ms,
+                    });
                     assign.push(Effect::Assign { worker, assignment: Box::new(assignment) });
                 }
             }

@@ -7,7 +7,7 @@ use crate::failure::{Failure, Reason};
 use crate::id::JobUid;
 use crate::journal::Record;
 use crate::limits;
-use crate::publish::PublishedTable;
+use crate::publish::{PublishedTable, Withdrawal};
 use crate::report::Phase;
 
 impl Control {
@@ -15,16 +15,6 @@ impl Control {
         let Some(uid) = self.names.get(name).copied() else {
             return vec![reply_with(reply, Err(job_not_found(name)))];
         };
-        if let Some(Entry::Active(active)) = self.jobs.get(&uid)
-            && matches!(active.phase, JobPhase::Publishing { .. })
-        {
-            let failure = Failure::new(
-                Reason::NotPossible,
-                format!("job `{name}` is being committed and can no longer be cancelled"),
-            )
-            .next("wait for it; it takes seconds");
-            return vec![reply_with(reply, Err(failure))];
-        }
         let mut effects = self.end(uid, Failure::new(Reason::Cancelled, "the job was cancelled"), now_ms);
         effects.push(self.reply_when_stored(reply, uid, now_ms));
         effects
@@ -41,27 +31,41 @@ impl Control {
     /// ending, or has ended, stays as it is.
     pub(super) fn end(&mut self, uid: JobUid, failure: Failure, now_ms: u64) -> Vec<Effect> {
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
-        match active.phase {
-            JobPhase::Ending { .. } => return Vec::new(),
-            // An intent stands in the journal. Its end has to stand there too before a file of it may go: another head
-            // would otherwise commit files that are no more.
-            JobPhase::Publishing { .. } => {
-                let mut effects = self.close(uid, Phase::Failed, Some(failure), now_ms);
-                if let (Some(Effect::Persist { then, .. }), Some(tables)) = (effects.first_mut(), self.tables_of(uid)) {
-                    then.push(Effect::Discard { job: uid, tables });
-                }
-                return effects;
+        let record = Record::Ending { job: uid, failure: failure.clone() };
+        match &active.phase {
+            JobPhase::Ending { .. } | JobPhase::Withdrawing { .. } => Vec::new(),
+            // An intent stands in the journal, and some head may be about to commit it: only the table's log can tell
+            // how that ends.
+            JobPhase::Publishing { intent, .. } => {
+                let intent = intent.clone();
+                active.phase = JobPhase::Withdrawing { intent: intent.clone(), failure, tries: 1, retry_at_ms: None };
+                vec![Effect::Persist { records: vec![record], then: vec![Effect::Withdraw { intent }] }]
             }
-            JobPhase::GatheringFacts | JobPhase::Running => {}
+            JobPhase::GatheringFacts | JobPhase::Running => {
+                let deadline_ms = now_ms + limits::CANCEL_GRACE.as_millis() as u64;
+                active.phase = JobPhase::Ending { failure, deadline_ms, sweeping: false };
+                let call_back = active
+                    .running
+                    .iter()
+                    .map(|(attempt, worker)| Effect::CancelAttempt { worker: worker.clone(), attempt: *attempt })
+                    .collect();
+                // Behind the journal, so that no call back overtakes the assignment that it is about.
+                let mut effects = vec![Effect::Persist { records: vec![record], then: call_back }];
+                effects.extend(self.sweep_when_quiet(uid, now_ms));
+                effects
+            }
         }
-        let deadline_ms = now_ms + limits::CANCEL_GRACE.as_millis() as u64;
-        active.phase = JobPhase::Ending { failure, deadline_ms, sweeping: false };
-        let mut effects: Vec<Effect> = active
-            .running
-            .iter()
-            .map(|(attempt, worker)| Effect::CancelAttempt { worker: worker.clone(), attempt: *attempt })
-            .collect();
-        effects.extend(self.sweep_when_quiet(uid, now_ms));
+    }
+
+    /// A commit was refused before anything of it was written, and nobody tried it before: there is nothing to withdraw,
+    /// and no reason to write into somebody else's table.
+    fn end_refused(&mut self, uid: JobUid, failure: Failure, now_ms: u64) -> Vec<Effect> {
+        let tables = self.tables_of(uid);
+        let mut effects = self.close(uid, Phase::Failed, Some(failure), now_ms);
+        // The end has to stand in the journal before a file goes: another head would commit files that are no more.
+        if let Some(Effect::Persist { then, .. }) = effects.first_mut() {
+            then.push(Effect::Discard { job: uid, tables });
+        }
         effects
     }
 
@@ -79,7 +83,7 @@ impl Control {
             // Nothing ever ran, so nothing was written.
             return self.discarded(uid, now_ms);
         }
-        vec![Effect::Discard { job: uid, tables: tables.unwrap_or_default() }]
+        vec![Effect::Persist { records: Vec::new(), then: vec![Effect::Discard { job: uid, tables }] }]
     }
 
     pub(super) fn give_up_cancelled_attempts(&mut self, now_ms: u64) -> Vec<Effect> {
@@ -92,9 +96,9 @@ impl Control {
         ending.into_iter().flat_map(|uid| self.sweep_when_quiet(uid, now_ms)).collect()
     }
 
-    fn tables_of(&self, uid: JobUid) -> Option<Vec<String>> {
-        let job = crate::job::Job::parse(uid, std::sync::Arc::new(self.jobs.get(&uid)?.spec().clone())).ok()?;
-        Some(job.work.outputs().into_iter().map(|output| output.table.clone()).collect())
+    fn tables_of(&self, uid: JobUid) -> Vec<String> {
+        let outputs = self.jobs.get(&uid).and_then(Entry::active).map(|active| active.job.work.outputs());
+        outputs.into_iter().flatten().map(|output| output.table.clone()).collect()
     }
 
     pub(super) fn discarded(&mut self, uid: JobUid, now_ms: u64) -> Vec<Effect> {
@@ -111,33 +115,75 @@ impl Control {
         now_ms: u64,
     ) -> Vec<Effect> {
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
-        let JobPhase::Publishing { tries, retry_at_ms, .. } = &mut active.phase else { return Vec::new() };
+        let JobPhase::Publishing { tries, retry_at_ms, driven_before, .. } = &mut active.phase else {
+            return Vec::new();
+        };
         match result {
-            Ok(table) => {
-                active.outputs.push(table.clone());
-                let mut effects = vec![Effect::persist(Record::Published { job: uid, table })];
-                effects.extend(self.close(uid, Phase::Succeeded, None, now_ms));
-                effects
-            }
+            Ok(table) => self.succeed(uid, table, now_ms),
             Err(failure) if failure.is_transient() && *tries < limits::PUBLISH_ATTEMPTS_MAX => {
+                *driven_before = true;
                 *retry_at_ms = Some(now_ms + retry_pause(*tries).as_millis() as u64);
                 Vec::new()
             }
-            Err(failure) => self.end(uid, failure, now_ms),
+            Err(failure) if failure.is_transient() || *driven_before => self.end(uid, failure, now_ms),
+            Err(failure) => self.end_refused(uid, failure, now_ms),
         }
     }
 
-    /// Drives stored intents again whose last try failed for a reason that passes.
+    fn succeed(&mut self, uid: JobUid, table: PublishedTable, now_ms: u64) -> Vec<Effect> {
+        if let Some(active) = self.active_mut(uid) {
+            active.outputs.push(table.clone());
+        }
+        let mut effects = vec![Effect::persist(Record::Published { job: uid, table })];
+        effects.extend(self.close(uid, Phase::Succeeded, None, now_ms));
+        effects
+    }
+
+    pub(super) fn withdrawn(&mut self, uid: JobUid, result: Result<Withdrawal, Failure>, now_ms: u64) -> Vec<Effect> {
+        let tables = self.tables_of(uid);
+        let Some(active) = self.active_mut(uid) else { return Vec::new() };
+        let JobPhase::Withdrawing { failure, tries, retry_at_ms, .. } = &mut active.phase else { return Vec::new() };
+        let failure = failure.clone();
+        match result {
+            Ok(Withdrawal::Withdrawn) => {
+                active.phase = JobPhase::Ending { failure, deadline_ms: now_ms, sweeping: true };
+                vec![Effect::Discard { job: uid, tables }]
+            }
+            Ok(Withdrawal::Published(table)) => {
+                active.notes.push(format!("its commit was already made when it was to end: {failure}"));
+                self.succeed(uid, table, now_ms)
+            }
+            Err(error) if error.is_transient() && *tries < limits::WITHDRAW_ATTEMPTS_MAX => {
+                *retry_at_ms = Some(now_ms + retry_pause(*tries).as_millis() as u64);
+                Vec::new()
+            }
+            Err(error) => {
+                let mut failure = failure;
+                failure.causes.push(format!("its commit could not be withdrawn either: {error}"));
+                self.close(uid, Phase::Failed, Some(failure), now_ms)
+            }
+        }
+    }
+
+    /// Drives stored intents again, or their withdrawals, whose last try failed for a reason that passes.
     pub(super) fn retry_publishing(&mut self, now_ms: u64) -> Vec<Effect> {
         let mut effects = Vec::new();
         for active in self.jobs.values_mut().filter_map(Entry::active_mut) {
-            if let JobPhase::Publishing { intent, tries, retry_at_ms } = &mut active.phase
-                && retry_at_ms.is_some_and(|at| at <= now_ms)
-            {
-                *retry_at_ms = None;
-                *tries += 1;
-                effects.push(Effect::Publish { intent: intent.clone() });
+            let (JobPhase::Publishing { intent, tries, retry_at_ms, .. }
+            | JobPhase::Withdrawing { intent, tries, retry_at_ms, .. }) = &mut active.phase
+            else {
+                continue;
+            };
+            if retry_at_ms.is_none_or(|at| at > now_ms) {
+                continue;
             }
+            *retry_at_ms = None;
+            *tries += 1;
+            let intent = intent.clone();
+            effects.push(match active.phase {
+                JobPhase::Publishing { .. } => Effect::Publish { intent },
+                _ => Effect::Withdraw { intent },
+            });
         }
         effects
     }
@@ -173,7 +219,7 @@ impl Control {
             status.progress.total = Some(status.progress.done);
         }
         status.progress.running = 0;
-        let mut records = vec![Record::Ended { job: uid, status: Box::new(status.clone()) }];
+        let mut records = vec![Record::Ended { job: uid, status: Box::new(status.clone()), resumable: false }];
         self.jobs.insert(uid, Entry::Ended { spec, status: Box::new(status) });
         records.extend(self.forget_oldest());
         let release = self.workers.keys().map(|worker| Effect::Release { worker: worker.clone(), job: uid }).collect();

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::id::{AttemptId, JobUid, WorkerId};
 use crate::job::Job;
 use crate::journal::Record;
-use crate::publish::{CommitIntent, PublishedTable};
+use crate::publish::{CommitIntent, PublishedTable, Withdrawal};
 use crate::report::JobStatus;
 use crate::spec::v1alpha1::ShoalJob;
 use crate::task::{Assignment, TaskOutput};
@@ -109,6 +109,13 @@ pub enum Event {
         /// The commit, or what kept it from being made.
         result: Result<PublishedTable, Failure>,
     },
+    /// An intent was to be withdrawn.
+    Withdrawn {
+        /// The job.
+        job: JobUid,
+        /// What became of it.
+        result: Result<Withdrawal, Failure>,
+    },
     /// A failed job's files are swept.
     Discarded {
         /// The job.
@@ -172,6 +179,11 @@ pub enum Effect {
     },
     /// Commit.
     Publish {
+        /// The exact commit.
+        intent: CommitIntent,
+    },
+    /// Make sure that a commit is never made.
+    Withdraw {
         /// The exact commit.
         intent: CommitIntent,
     },

@@ -33,13 +33,6 @@ impl Entry {
             Self::Ended { .. } => None,
         }
     }
-
-    pub(super) fn spec(&self) -> &ShoalJob {
-        match self {
-            Self::Active(active) => &active.job.spec,
-            Self::Ended { spec, .. } => spec,
-        }
-    }
 }
 
 /// Where an unfinished job stands.
@@ -51,6 +44,15 @@ pub(super) enum JobPhase {
         intent: CommitIntent,
         tries: u32,
         retry_at_ms: Option<u64>,
+        /// Whether a try may have written the commit without our knowing.
+        driven_before: bool,
+    },
+    /// It is to end although its intent is stored: an empty commit takes the intent's place, unless it comes too late.
+    Withdrawing {
+        intent: CommitIntent,
+        failure: Failure,
+        tries: u32,
+        retry_at_ms: Option<u64>,
     },
     /// It has failed; its attempts are being called back, then its files are swept.
     Ending {
@@ -58,6 +60,13 @@ pub(super) enum JobPhase {
         deadline_ms: u64,
         sweeping: bool,
     },
+}
+
+impl JobPhase {
+    /// A commit that nobody has tried yet.
+    pub(super) fn publishing(intent: CommitIntent) -> Self {
+        Self::Publishing { intent, tries: 1, retry_at_ms: None, driven_before: false }
+    }
 }
 
 /// A job that has not ended.

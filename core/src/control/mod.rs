@@ -10,6 +10,7 @@
 //! "acknowledged before stored" cannot be written by accident.
 
 mod attempts;
+mod effect_loop;
 mod ending;
 mod event;
 mod job_state;
@@ -24,6 +25,7 @@ mod workers;
 
 use std::collections::BTreeMap;
 
+pub use effect_loop::{EffectLoop, Outside};
 pub use event::{Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
 pub use status::TaskCounts;
 pub use workers::WorkerStatus;
@@ -65,6 +67,7 @@ impl Control {
                 self.attempt_finished(&worker, &instance, attempt, result, now_ms)
             }
             Event::Published { job, result } => self.published(job, result, now_ms),
+            Event::Withdrawn { job, result } => self.withdrawn(job, result, now_ms),
             Event::Discarded { job } => self.discarded(job, now_ms),
             Event::Tick => self.tick(now_ms),
         };
@@ -140,7 +143,7 @@ impl Control {
                         effects
                     }
                     Step::Publish(intent) => {
-                        active.phase = JobPhase::Publishing { intent: intent.clone(), tries: 1, retry_at_ms: None };
+                        active.phase = JobPhase::publishing(intent.clone());
                         vec![Effect::Persist {
                             records: vec![crate::journal::Record::Intent { intent: intent.clone() }],
                             then: vec![Effect::Publish { intent }],

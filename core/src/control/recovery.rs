@@ -44,7 +44,7 @@ impl Control {
             match recorded.intent {
                 Some(intent) => {
                     effects.push(Effect::Publish { intent: intent.clone() });
-                    active.phase = JobPhase::Publishing { intent, tries: 1, retry_at_ms: None };
+                    active.phase = JobPhase::Publishing { intent, tries: 1, retry_at_ms: None, driven_before: true };
                 }
                 None => effects.push(Effect::GatherFacts { job: active.job.clone() }),
             }
@@ -75,6 +75,10 @@ fn replay(records: Vec<Record>) -> Result<BTreeMap<JobUid, Recorded>, Failure> {
             | Record::AttemptFailed { attempt, .. } => job.highest_attempt = job.highest_attempt.max(attempt.number),
             Record::Intent { intent } => job.intent = Some(intent),
             Record::Ended { status, .. } => job.ended = Some(status),
+            Record::Updated { .. }
+            | Record::Ending { .. }
+            | Record::Resumed { .. }
+            | Record::PartitionsMoved { .. } => {}
             // What a restarted job finds out again.
             Record::Facts { .. } | Record::StagePlanned { .. } | Record::Published { .. } => {}
             Record::Accepted { .. } | Record::Forgotten { .. } => {}

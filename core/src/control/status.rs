@@ -68,10 +68,10 @@ fn active_status(active: &ActiveJob, now_ms: u64) -> JobStatus {
     let phase = match &active.phase {
         JobPhase::GatheringFacts => Phase::Pending,
         JobPhase::Running | JobPhase::Ending { .. } => Phase::Running,
-        JobPhase::Publishing { .. } => Phase::Committing,
+        JobPhase::Publishing { .. } | JobPhase::Withdrawing { .. } => Phase::Committing,
     };
     let failure = match &active.phase {
-        JobPhase::Ending { failure, .. } => Some(failure.clone()),
+        JobPhase::Ending { failure, .. } | JobPhase::Withdrawing { failure, .. } => Some(failure.clone()),
         _ => None,
     };
     JobStatus {

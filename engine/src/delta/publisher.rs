@@ -7,7 +7,7 @@ use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableRefer
 use deltalake::kernel::{StructType, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::Value;
-use shoal_core::publish::{CommitIntent, PublishedTable, Publisher};
+use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Withdrawal};
 use shoal_core::spec::v1alpha1::OutputMode;
 use shoal_core::{Failure, JobUid, Reason};
 
@@ -48,6 +48,11 @@ impl Publisher for DeltaPublisher {
             version,
             rows: intent.files.iter().map(|file| file.rows).sum(),
         })
+    }
+
+    async fn withdraw(&self, intent: &CommitIntent) -> Result<Withdrawal, Failure> {
+        let _ = intent;
+        Err(Failure::new(Reason::NotPossible, "a stored commit cannot be withdrawn yet"))
     }
 
     async fn discard(&self, job: JobUid, table: &str) -> Result<(), Failure> {

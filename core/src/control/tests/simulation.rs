@@ -79,6 +79,7 @@ impl World {
                         process.holds.clear();
                     }
                 }
+                Effect::Withdraw { .. } => unreachable!("nothing is cancelled while it is committed"),
                 Effect::CancelAttempt { .. }
                 | Effect::Disconnect { .. }
                 | Effect::Reply { .. }

@@ -1,6 +1,3 @@
-//! What must survive the head: bounded per task, never per group.
-
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +8,7 @@ use crate::report::JobStatus;
 use crate::spec::v1alpha1::ShoalJob;
 use crate::task::{StagePlan, TaskOutput};
 
-/// A line of the journal.
+/// A line of the journal. Stored as JSON behind a version: see [`super::encode`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Record {
@@ -46,6 +43,8 @@ pub enum Record {
         attempt: AttemptId,
         /// The worker.
         worker: WorkerId,
+        /// Which start of it: only that process can still run the attempt and hold what it wrote.
+        instance: String,
         /// How long its task had waited for a slot, in milliseconds.
         queued_ms: u64,
     },
@@ -65,6 +64,36 @@ pub enum Record {
         /// Why.
         failure: Failure,
     },
+    /// Partitions of a finished attempt moved to another worker.
+    PartitionsMoved {
+        /// The attempt that wrote them.
+        attempt: AttemptId,
+        /// The worker that holds them now.
+        worker: WorkerId,
+        /// Which start of it.
+        instance: String,
+    },
+    /// What a user may change of a job after its submission was changed.
+    Updated {
+        /// The job.
+        job: JobUid,
+        /// The change.
+        change: JobChange,
+    },
+    /// A job is being ended early: it will fail for that reason and nothing else, whatever its tasks still report.
+    Ending {
+        /// The job.
+        job: JobUid,
+        /// Why.
+        failure: Failure,
+    },
+    /// A failed job goes on: what it had finished stays finished.
+    Resumed {
+        /// The job.
+        job: JobUid,
+        /// When, in milliseconds since 1970-01-01 UTC.
+        at_ms: u64,
+    },
     /// The exact commit, before it is written.
     Intent {
         /// The commit.
@@ -83,6 +112,9 @@ pub enum Record {
         job: JobUid,
         /// Its last status.
         status: Box<JobStatus>,
+        /// Whether it failed in a way that it can go on from: then what it did stays in the journal.
+        #[serde(default)]
+        resumable: bool,
     },
     /// A job is forgotten: nothing of it is loaded again.
     Forgotten {
@@ -91,36 +123,64 @@ pub enum Record {
     },
 }
 
+/// What a record means for the records of its job that were stored before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// They stay.
+    All,
+    /// Only the first of them stays, which is the job's acceptance: what a job did on its way is of no use once it has
+    /// ended for good.
+    First,
+    /// None stays, and the record itself need not be stored.
+    None,
+}
+
 impl Record {
+    /// What a journal may delete when it stores the record.
+    pub fn retention(&self) -> Retention {
+        match self {
+            Self::Forgotten { .. } => Retention::None,
+            Self::Ended { resumable: false, .. } => Retention::First,
+            _ => Retention::All,
+        }
+    }
+
     /// The job that the record is about.
     pub fn job(&self) -> JobUid {
         match self {
             Self::Accepted { job, .. }
             | Self::Facts { job, .. }
             | Self::StagePlanned { job, .. }
+            | Self::Updated { job, .. }
+            | Self::Ending { job, .. }
+            | Self::Resumed { job, .. }
             | Self::Published { job, .. }
             | Self::Ended { job, .. }
             | Self::Forgotten { job } => *job,
             Self::AttemptStarted { attempt, .. }
             | Self::AttemptFinished { attempt, .. }
+            | Self::PartitionsMoved { attempt, .. }
             | Self::AttemptFailed { attempt, .. } => attempt.task.job,
             Self::Intent { intent } => intent.job,
         }
     }
 }
 
-/// Where records are kept.
-#[async_trait]
-pub trait Journal: Send + Sync {
-    /// All records, in the order in which they were appended.
-    ///
-    /// # Errors
-    /// What keeps them from being read, a newer format included.
-    async fn load(&self) -> Result<Vec<Record>, Failure>;
+/// What a user may change of a job after its submission; what is absent stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct JobChange {
+    /// Jobs with a higher priority get free slots first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// Whether the job hands its running tasks back and starts no others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
 
-    /// Appends records, all or none; they survive once this returns.
-    ///
-    /// # Errors
-    /// What keeps them from being written; none is then.
-    async fn append(&self, records: Vec<Record>) -> Result<(), Failure>;
+impl JobChange {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
