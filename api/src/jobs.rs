@@ -33,6 +33,9 @@ pub(crate) struct SubmitQuery {
     #[serde(default)]
     #[param(default = false)]
     rerun: bool,
+    /// Starts a job of that name over that has failed: what it had done does not count.
+    #[serde(default)]
+    fresh: bool,
 }
 
 /// Submits a job.
@@ -61,13 +64,13 @@ pub(crate) async fn submit_job(
     query: Result<Query<SubmitQuery>, Error>,
     body: Result<Bytes, Error>,
 ) -> Result<Json<JobStatus>, Refusal> {
-    let SubmitQuery { rerun } = query.map_err(|error| wrong_query(&error))?.into_inner();
+    let SubmitQuery { rerun, fresh } = query.map_err(|error| wrong_query(&error))?.into_inner();
     let body = body.map_err(|error| wrong_body(&error))?;
     let text = std::str::from_utf8(&body).map_err(|error| {
         Failure::new(Reason::MalformedDocument, "the job is no UTF-8 text").because(&error).file(BODY)
     })?;
     let job = parse_job(text, BODY)?;
-    Ok(Json(head.submit(job, SubmitOptions { rerun }).await?))
+    Ok(Json(head.submit(job, SubmitOptions { rerun, fresh }).await?))
 }
 
 /// Lists all jobs, oldest first.

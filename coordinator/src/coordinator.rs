@@ -1,10 +1,11 @@
 //! The coordinator actor: core's state machine behind one mailbox.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use shoal_core::control::{Control, Effect, EffectLoop, Event, SubmitOptions, WorkerInfo};
+use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{AttemptId, Failure, JobUid, Reason, WorkerId};
@@ -31,6 +32,8 @@ pub(crate) enum Message {
     Submit { spec: Arc<ShoalJob>, options: SubmitOptions, answer: Answer },
     /// A job is cancelled.
     Cancel { name: String, answer: Answer },
+    /// What may be changed of a job is changed.
+    Change { name: String, change: JobChange, answer: Answer },
     /// A worker opened a stream.
     Join { worker: WorkerInfo, link: Link, answer: oneshot::Sender<Result<(), Failure>> },
     /// Somebody wants to look at the machine.
@@ -94,6 +97,10 @@ impl Actor for Coordinator {
                 let reply = state.outside.expect_reply(answer);
                 state.handle(Event::Cancel { name, reply });
             }
+            Message::Change { name, change, answer } => {
+                let reply = state.outside.expect_reply(answer);
+                state.handle(Event::Change { name, change, reply });
+            }
             Message::Join { worker, link, answer } => {
                 let joined = state.join(worker, link);
                 let _ = answer.send(joined);
@@ -146,10 +153,13 @@ impl State {
     }
 }
 
-/// The one place where the head reads the clock.
+/// The one place where the head reads the clock, in milliseconds since 1970-01-01 UTC. The wall clock says when the
+/// process began, and the monotonic one how long ago that is: a wall clock that is set later changes nothing.
 pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    static START: OnceLock<(Instant, Duration)> = OnceLock::new();
+    let (instant, wall) =
+        START.get_or_init(|| (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
+    u64::try_from((*wall + instant.elapsed()).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Looks at the machine from outside.

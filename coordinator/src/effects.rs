@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ractor::ActorRef;
 use shoal_core::control::{Control, Effect, Event, ReplyId};
-use shoal_core::journal::Record;
+use shoal_core::journal::{Journal, Record};
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
 use shoal_core::{Failure, WorkerId};
@@ -23,6 +23,8 @@ pub(crate) struct Interpreter {
     pub(crate) epoch: u64,
     pub(crate) kinds: Kinds,
     pub(crate) publisher: Arc<dyn Publisher>,
+    /// Where what is stored of a job can be read.
+    pub(crate) records: Arc<dyn Journal>,
     /// One append at a time: the effect loop waits for its end.
     pub(crate) journal: mpsc::Sender<Vec<Record>>,
     pub(crate) metrics: HeadMetrics,
@@ -82,6 +84,11 @@ impl shoal_core::control::Outside for Outside {
                 if let Some(waiting) = self.replies.remove(&to) {
                     let _ = waiting.send(*answer);
                 }
+            }
+            Effect::Recall { job } => {
+                let journal = self.interpreter.records.clone();
+                let recall = async move { journal.load_job(job).await };
+                self.beside(recall, move |result| Event::Recalled { job, result });
             }
             Effect::GatherFacts { job } => {
                 let (kinds, uid) = (self.interpreter.kinds.clone(), job.uid);

@@ -14,11 +14,11 @@ pub(crate) fn log(records: &[Record]) {
             Record::AttemptStarted { attempt, worker, queued_ms, .. } => {
                 tracing::debug!(job = %attempt.task.job, %attempt, %worker, queued_ms, "attempt started");
             }
-            Record::AttemptFinished { attempt, worker, output } => {
+            Record::AttemptFinished { attempt, worker, output, .. } => {
                 let rows = output.counters.rows_in;
                 tracing::debug!(job = %attempt.task.job, %attempt, %worker, rows, "attempt finished");
             }
-            Record::AttemptFailed { attempt, failure } => {
+            Record::AttemptFailed { attempt, failure, .. } => {
                 tracing::warn!(job = %attempt.task.job, %attempt, reason = ?failure.reason, %failure, "attempt failed");
             }
             Record::Intent { intent } => {
@@ -30,7 +30,7 @@ pub(crate) fn log(records: &[Record]) {
             Record::PartitionsMoved { attempt, worker, .. } => {
                 tracing::debug!(job = %attempt.task.job, %attempt, %worker, "partitions moved");
             }
-            Record::Updated { job, change } => tracing::info!(%job, ?change, "job updated"),
+            Record::Updated { job, change, .. } => tracing::info!(%job, ?change, "job updated"),
             Record::Ending { job, failure } => tracing::info!(%job, reason = ?failure.reason, %failure, "job is ended"),
             Record::Resumed { job, .. } => tracing::info!(%job, "job goes on"),
             Record::Ended { job, status, .. } => match &status.failure {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
 use shoal_core::control::{Control, SubmitOptions, WorkerStatus};
-use shoal_core::journal::Journal;
+use shoal_core::journal::{JobChange, Journal};
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
 use shoal_core::report::JobStatus;
@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::interceptor::InterceptedService;
 
-use crate::coordinator::{Answer, Coordinator, Message, Start, look, stopped};
+use crate::coordinator::{Answer, Coordinator, Message, Start, look, now_ms, stopped};
 use crate::effects::Interpreter;
 use crate::journal_writer;
 use crate::local_paths::LocalPaths;
@@ -99,15 +99,23 @@ impl Head {
         check_listen(listen, token.as_ref())?;
         let journal = RedbJournal::open(&state_dir).await?;
         let epoch = journal.epoch();
-        let (control, effects) = Control::recover(kinds.clone(), journal.load().await?)
+        let (control, effects) = Control::recover(kinds.clone(), journal.load().await?, now_ms())
             .map_err(|failure| failure.file(crate::redb_journal::journal_path(&state_dir).display().to_string()))?;
         let metrics = HeadMetrics::new()?;
         let (appends, queue) = mpsc::channel(1);
-        let interpreter = Interpreter { epoch, kinds, publisher, journal: appends, metrics: metrics.clone() };
+        let journal: Arc<dyn Journal> = Arc::new(journal);
+        let interpreter = Interpreter {
+            epoch,
+            kinds,
+            publisher,
+            records: journal.clone(),
+            journal: appends,
+            metrics: metrics.clone(),
+        };
         let (coordinator, _) = Actor::spawn(None, Coordinator, Start { control, effects, interpreter })
             .await
             .map_err(|error| Failure::internal("the coordinator cannot be started").because(&error))?;
-        let writer = tokio::spawn(journal_writer::run(Arc::new(journal), epoch, queue, coordinator.clone()));
+        let writer = tokio::spawn(journal_writer::run(journal, epoch, queue, coordinator.clone()));
 
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
         let workers_address = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
@@ -145,10 +153,19 @@ impl Head {
     /// Cancels a job; answers once that is stored, while its attempts are still being called back.
     ///
     /// # Errors
-    /// [`Reason::JobNotFound`]; [`Reason::NotPossible`] while it is being committed.
+    /// [`Reason::JobNotFound`].
     pub async fn cancel(&self, name: &str) -> Result<JobStatus, Failure> {
         let name = name.to_owned();
         self.ask(|answer| Message::Cancel { name, answer }).await
+    }
+
+    /// Changes what may be changed of an unfinished job; answers once that is stored.
+    ///
+    /// # Errors
+    /// [`Reason::JobNotFound`]; [`Reason::NotPossible`] once it has ended.
+    pub async fn change(&self, name: &str, change: JobChange) -> Result<JobStatus, Failure> {
+        let name = name.to_owned();
+        self.ask(|answer| Message::Change { name, change, answer }).await
     }
 
     /// The latest submission of every job, oldest first.

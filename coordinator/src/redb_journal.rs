@@ -182,6 +182,7 @@ mod tests {
             worker: WorkerId("w".into()),
             instance: "1".into(),
             queued_ms: 0,
+            at_ms: 0,
         }
     }
 

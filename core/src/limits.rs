@@ -48,3 +48,30 @@ pub const PUBLISH_ATTEMPTS_MAX: u32 = 5;
 /// Tries to withdraw one intent before its job is closed all the same: an hour with the longest pauses. Whether the
 /// commit is made is not known then, and the failure says so.
 pub const WITHDRAW_ATTEMPTS_MAX: u32 = 120;
+
+/// Runs of one task that ended with their worker before the task runs alone on its worker: only then is it known whose
+/// fault the next end is.
+pub const TASK_DEATHS_SUSPECT: u32 = 2;
+
+/// Runs of one task that ended with their worker, the last one alone there, before its job fails: a task that ends
+/// workers would otherwise take the whole cluster down, worker after worker.
+pub const TASK_DEATHS_MAX: u32 = 3;
+
+/// Ready tasks of one job that are looked at for one that a free worker takes, before the next job has its turn: tasks
+/// that wait for another worker than the free one are few.
+pub const PLACEMENTS_TRIED_MAX: usize = 64;
+
+/// How long a head that starts waits for the workers that its journal tells of: they notice within seconds that the head
+/// before it is gone, and come back at most [`WORKER_SILENCE_MAX`] apart.
+pub const ADOPTION_GRACE: Duration = Duration::from_secs(10);
+
+/// How long workers keep the partitions of a failed job that may go on: long enough for a person to see why it failed
+/// and to submit it again.
+pub const RESUME_PARTITIONS_KEEP: Duration = Duration::from_secs(300);
+
+/// How long a finished job is listed where its spec does not say.
+pub const HISTORY_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// A tick that comes so much later than the last one means that the head itself stood still or that its clock jumped:
+/// nobody's silence during that time counts.
+pub const STANDSTILL: Duration = Duration::from_secs(2);

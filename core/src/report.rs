@@ -15,6 +15,8 @@ pub enum Phase {
     Pending,
     /// Its tasks run.
     Running,
+    /// It holds no slot until somebody lets it go on.
+    Suspended,
     /// Its results are being committed.
     Committing,
     /// Its results are in the output table.

@@ -121,6 +121,17 @@ impl Counters {
         self.groups_ok += groups_ok;
         self.groups_failed += groups_failed;
     }
+
+    /// Takes counts back that were added before.
+    pub fn subtract(&mut self, other: &Counters) {
+        let Counters { rows_in, rows_out, bytes_fetched, bytes_local, groups_ok, groups_failed } = other;
+        self.rows_in -= rows_in;
+        self.rows_out -= rows_out;
+        self.bytes_fetched -= bytes_fetched;
+        self.bytes_local -= bytes_local;
+        self.groups_ok -= groups_ok;
+        self.groups_failed -= groups_failed;
+    }
 }
 
 /// What a finished attempt reports.

@@ -137,12 +137,22 @@ proptest! {
         name in "[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?",
         failure_policy in failure_policy(),
         training in training(),
+        (priority, suspend) in (-1_000..=1_000, any::<bool>()),
+        active_deadline_seconds in proptest::option::of(1..=31_536_000_u64),
+        ttl_seconds_after_finished in proptest::option::of(0..=31_536_000_u64),
     ) {
         let job = ShoalJob {
             api_version: API_VERSION.to_owned(),
             kind: JOB_KIND.to_owned(),
             metadata: Metadata { name },
-            spec: JobSpec { failure_policy, grouped_training: Some(training) },
+            spec: JobSpec {
+                priority,
+                suspend,
+                active_deadline_seconds,
+                ttl_seconds_after_finished,
+                failure_policy,
+                grouped_training: Some(training),
+            },
         };
         let written = serde_json::to_string(&job).unwrap();
         match parse_job(&written, "job.json") {

@@ -45,7 +45,9 @@ fn doing(status: &JobStatus) -> String {
             Some(stage) => format!("stage {}", stage.name),
             None => "planning".to_owned(),
         },
-        (Phase::Committing, _) => "committing".to_owned(),
+        (Phase::Suspended, _) => "suspended".to_owned(),
+        (Phase::Committing, None) => "committing".to_owned(),
+        (Phase::Committing, Some(_)) => "withdrawing its commit".to_owned(),
         (Phase::Succeeded, _) => "succeeded".to_owned(),
         (Phase::Failed, _) => "failed".to_owned(),
     }

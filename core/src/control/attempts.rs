@@ -1,122 +1,15 @@
-//! Attempts: handed out, finished, failed, lost.
+//! Attempts that end: finished, failed, lost.
 
 use super::job_state::Entry;
-use super::placement::{Candidate, place};
-use super::stage::{StageState, TaskStatus, retry_pause};
+use super::roster::WorkerState;
+use super::stage::Holder;
 use super::{Control, Effect};
 use crate::failure::{Failure, Reason};
-use crate::id::{AttemptId, JobUid, TaskId, WorkerId};
+use crate::id::{AttemptId, WorkerId};
 use crate::journal::Record;
-use crate::task::{Assignment, PartitionSource, TaskOutput};
+use crate::task::TaskOutput;
 
 impl Control {
-    /// Hands pending tasks to free slots: jobs in the order of their submission, a job's stages and tasks in the order
-    /// of its plan.
-    pub(super) fn schedule(&mut self, now_ms: u64) -> Vec<Effect> {
-        let mut records = Vec::new();
-        let mut assign = Vec::new();
-        let uids: Vec<JobUid> = self
-            .jobs
-            .iter()
-            .filter(|(_, entry)| entry.active().is_some_and(|active| active.is_running()))
-            .map(|(uid, _)| *uid)
-            .collect();
-        'jobs: for uid in uids {
-            for task in self.ready_tasks(uid, now_ms) {
-                if self.workers.values().all(|worker| worker.free_slots() == 0) {
-                    break 'jobs;
-                }
-                if let Some((worker, assignment, queued_ms)) = self.start(task, now_ms) {
-                    let instance = self.workers.get(&worker).map(|state| state.info.instance.clone());
-                    records.push(Record::AttemptStarted {
-                        attempt: assignment.attempt,
-                        worker: worker.clone(),
-                        instance: instance.unwrap_or_default(),
-                        queued_ms,
-                    });
-                    assign.push(Effect::Assign { worker, assignment: Box::new(assignment) });
-                }
-            }
-        }
-        if assign.is_empty() { Vec::new() } else { vec![Effect::Persist { records, then: assign }] }
-    }
-
-    /// Tasks of a job that could run now, at most as many as there are slots.
-    fn ready_tasks(&self, uid: JobUid, now_ms: u64) -> Vec<TaskId> {
-        let Some(active) = self.jobs.get(&uid).and_then(Entry::active) else { return Vec::new() };
-        let inputs_are_there = |stage: &StageState| {
-            stage.plan.reads.is_none_or(|index| active.stages.get(index as usize).is_some_and(StageState::is_done))
-        };
-        active
-            .stages
-            .iter()
-            .zip(0..)
-            .filter(|(stage, _)| inputs_are_there(stage))
-            .flat_map(|(stage, stage_index)| {
-                stage
-                    .pending
-                    .iter()
-                    .filter(|index| stage.tasks[**index as usize].ready_at_ms <= now_ms)
-                    .map(move |index| TaskId { job: uid, stage: stage_index, index: *index })
-            })
-            .take(self.capacity().slots as usize)
-            .collect()
-    }
-
-    /// Takes a slot for a task; with it comes how long the task had waited, in milliseconds.
-    fn start(&mut self, task: TaskId, now_ms: u64) -> Option<(WorkerId, Assignment, u64)> {
-        let stage = self.jobs.get(&task.job)?.active()?.stages.get(task.stage as usize)?;
-        let plan = stage.plan.tasks.get(task.index as usize)?.clone();
-        let sources = match (stage.plan.reads, plan.bucket) {
-            (Some(read), Some(bucket)) => self.sources(task.job, read, bucket)?,
-            _ => Vec::new(),
-        };
-        let candidates: Vec<Candidate<'_>> = self
-            .workers
-            .values()
-            .map(|worker| Candidate { id: &worker.info.id, free_slots: worker.free_slots() })
-            .collect();
-        let state = stage.tasks.get(task.index as usize)?;
-        let worker = place(&candidates, &state.failed_on)?.clone();
-        let queued_ms = now_ms.saturating_sub(state.ready_at_ms);
-        let (stage_name, common) = (stage.plan.name.clone(), stage.plan.common.clone());
-
-        let attempt = self.active_mut(task.job)?.stages.get_mut(task.stage as usize)?.start(task, now_ms)?;
-        self.workers.get_mut(&worker)?.running.insert(attempt);
-        let active = self.active_mut(task.job)?;
-        active.running.insert(attempt, worker.clone());
-        let assignment = Assignment {
-            attempt,
-            job_name: active.job.name.clone(),
-            kind: active.job.work.kind().to_owned(),
-            stage: stage_name,
-            common,
-            payload: plan.payload,
-            sources,
-        };
-        Some((worker, assignment, queued_ms))
-    }
-
-    /// Where the partitions of one bucket lie: pinned by attempt, worker and checksum. None unless every task of the stage
-    /// is done and its worker is there: a bucket is read whole or not at all.
-    fn sources(&self, uid: JobUid, stage: u32, bucket: u32) -> Option<Vec<PartitionSource>> {
-        let stage = self.jobs.get(&uid)?.active()?.stages.get(stage as usize)?;
-        let mut sources = Vec::new();
-        for task in &stage.tasks {
-            let TaskStatus::Done { attempt, worker, output } = &task.status else { return None };
-            // A split without rows for the bucket has no partition in it.
-            if let Some(partition) = output.partitions.iter().find(|partition| partition.bucket == bucket) {
-                sources.push(PartitionSource {
-                    attempt: *attempt,
-                    worker: worker.clone(),
-                    flight_url: self.workers.get(worker)?.info.flight_url.clone(),
-                    partition: partition.clone(),
-                });
-            }
-        }
-        Some(sources)
-    }
-
     pub(super) fn attempt_finished(
         &mut self,
         worker: &WorkerId,
@@ -125,46 +18,77 @@ impl Control {
         result: Result<TaskOutput, Failure>,
         now_ms: u64,
     ) -> Vec<Effect> {
-        let Some(state) = self.workers.get_mut(worker).filter(|state| state.info.instance == instance) else {
+        if self.roster.instance(worker, instance).is_none_or(WorkerState::is_expected) {
             return Vec::new();
-        };
-        state.running.remove(&attempt);
+        }
+        self.free_slot(worker, attempt);
         let uid = attempt.task.job;
-        let expected = self.active_mut(uid).is_some_and(|active| {
-            let expected = active.running.remove(&attempt).is_some();
-            expected && active.is_running()
-        });
-        if !expected {
-            // Its lease was revoked, or its job has ended: what it holds is of no use to anybody.
-            let mut effects = Vec::new();
-            if self.jobs.get(&uid).is_none_or(|entry| entry.active().is_none()) {
-                effects.push(Effect::Release { worker: worker.clone(), job: uid });
-            }
-            effects.extend(self.sweep_when_quiet(uid, now_ms));
-            return effects;
+        // Its lease: whoever does not hold it any more is not heard, whatever it brings.
+        let holds_lease = self
+            .active_mut(uid)
+            .is_some_and(|active| active.running.get(&attempt).is_some_and(|holder| holder == worker));
+        if !holds_lease {
+            return self.not_wanted(worker, attempt, now_ms);
         }
+        let is_running = self.active_mut(uid).is_some_and(|active| active.is_running());
         match result {
-            Ok(output) => self.attempt_succeeded(worker, attempt, output, now_ms),
-            Err(failure) => self.attempt_failed(worker, attempt, failure, now_ms),
+            _ if !is_running => {
+                if let Some(active) = self.active_mut(uid) {
+                    active.running.remove(&attempt);
+                }
+                self.sweep_when_quiet(uid, now_ms)
+            }
+            Ok(output) => {
+                let holder = Holder { worker: worker.clone(), instance: instance.to_owned() };
+                self.attempt_succeeded(attempt, holder, output, now_ms)
+            }
+            Err(failure) => {
+                let was_called_back = self.active_mut(uid).is_some_and(|active| active.called_back.contains(&attempt));
+                let failure = if was_called_back && failure.reason == Reason::Cancelled {
+                    Failure::new(Reason::HandedBack, "the task was handed back before its end")
+                } else {
+                    failure
+                };
+                self.attempt_failed(worker, attempt, failure, now_ms)
+            }
         }
+    }
+
+    fn free_slot(&mut self, worker: &WorkerId, attempt: AttemptId) {
+        self.roster.change(worker, |state| {
+            state.running.remove(&attempt);
+            state.foreign.remove(&attempt);
+            state.unconfirmed.remove(&attempt);
+            if state.reserved == Some(attempt.task) {
+                state.reserved = None;
+            }
+        });
+    }
+
+    /// The lease was revoked, or the job has ended: what the attempt holds is of no use to anybody.
+    fn not_wanted(&mut self, worker: &WorkerId, attempt: AttemptId, now_ms: u64) -> Vec<Effect> {
+        let uid = attempt.task.job;
+        let mut effects = Vec::new();
+        if self.jobs.get(&uid).is_none_or(|entry| !entry.keeps_partitions()) {
+            effects.push(Effect::Release { worker: worker.clone(), job: uid });
+        }
+        effects.extend(self.sweep_when_quiet(uid, now_ms));
+        effects
     }
 
     fn attempt_succeeded(
         &mut self,
-        worker: &WorkerId,
         attempt: AttemptId,
+        holder: Holder,
         output: TaskOutput,
         now_ms: u64,
     ) -> Vec<Effect> {
         let uid = attempt.task.job;
+        let worker = holder.worker.clone();
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
-        active.peak_memory_bytes = active.peak_memory_bytes.max(output.peak_memory_bytes);
-        let record = Record::AttemptFinished { attempt, worker: worker.clone(), output: output.clone() };
-        if let Some(stage) = active.stages.get_mut(attempt.task.stage as usize) {
-            stage.finish(attempt, worker.clone(), output, now_ms);
-        }
-        let all_done = active.stages.iter().all(StageState::is_done);
-        let mut effects = vec![Effect::persist(record)];
+        active.attempt_succeeded(attempt, holder, output.clone(), now_ms);
+        let all_done = active.all_stages_done();
+        let mut effects = vec![Effect::persist(Record::AttemptFinished { attempt, worker, output, at_ms: now_ms })];
         if all_done {
             effects.extend(self.advance(uid, now_ms));
         }
@@ -174,17 +98,9 @@ impl Control {
     fn attempt_failed(&mut self, worker: &WorkerId, attempt: AttemptId, failure: Failure, now_ms: u64) -> Vec<Effect> {
         let uid = attempt.task.job;
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
-        active.note_failed_attempt(attempt, worker, failure.clone());
-        let mut effects = vec![Effect::persist(Record::AttemptFailed { attempt, failure: failure.clone() })];
-        let failed = match (failure.reason, failure.location.attempt) {
-            // The task did nothing wrong: it waits until the partition has been made again.
-            (Reason::PartitionLost | Reason::PartitionCorrupt, Some(lost)) => {
-                self.requeue(attempt.task, now_ms);
-                self.partition_lost(lost, &failure, now_ms)
-            }
-            _ => self.count_failure(attempt.task, worker, failure, now_ms),
-        };
-        if let Some(failure) = failed {
+        let fails_job = active.attempt_failed(attempt, worker, failure.clone(), now_ms);
+        let mut effects = vec![Effect::persist(Record::AttemptFailed { attempt, failure, at_ms: now_ms })];
+        if let Some(failure) = fails_job {
             effects.extend(self.end(uid, failure, now_ms));
         }
         effects
@@ -200,57 +116,24 @@ impl Control {
     ) -> Vec<Effect> {
         let uid = attempt.task.job;
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
-        let expected = active.running.remove(&attempt).is_some() && active.is_running();
-        if expected {
+        if active.running.get(&attempt).is_none_or(|holder| holder != worker) {
+            return Vec::new();
+        }
+        if active.is_running() {
             self.attempt_failed(worker, attempt, failure.clone(), now_ms)
         } else {
+            active.running.remove(&attempt);
             self.sweep_when_quiet(uid, now_ms)
         }
     }
-
-    /// Somebody could not read what an attempt had written: its task runs again, once for all who miss it.
-    fn partition_lost(&mut self, lost: AttemptId, failure: &Failure, now_ms: u64) -> Option<Failure> {
-        let active = self.active_mut(lost.task.job)?;
-        let stage = active.stages.get_mut(lost.task.stage as usize)?;
-        if stage.finished_attempt(lost.task.index) != Some(lost) {
-            return None;
-        }
-        let TaskStatus::Done { worker, .. } = &stage.tasks.get(lost.task.index as usize)?.status else { return None };
-        let worker = worker.clone();
-        self.count_failure(lost.task, &worker, failure.clone(), now_ms)
-    }
-
-    fn requeue(&mut self, task: TaskId, now_ms: u64) {
-        if let Some(stage) = self.active_mut(task.job).and_then(|active| active.stages.get_mut(task.stage as usize)) {
-            stage.requeue(task.index, now_ms);
-        }
-    }
-
-    /// Counts a failed run and puts the task back in the queue; or says why the job cannot go on.
-    fn count_failure(&mut self, task: TaskId, worker: &WorkerId, failure: Failure, now_ms: u64) -> Option<Failure> {
-        let active = self.active_mut(task.job)?;
-        let attempts_max = active.job.failure_policy.max_task_attempts;
-        let stage = active.stages.get_mut(task.stage as usize)?;
-        let name = stage.plan.name.clone();
-        let state = stage.tasks.get_mut(task.index as usize)?;
-        state.failures += 1;
-        state.failed_on.insert(worker.clone());
-        let failures = state.failures;
-        if !failure.is_transient() {
-            return Some(failure);
-        }
-        if failures >= attempts_max {
-            return Some(exhausted(failure, &name, task.index, failures));
-        }
-        stage.requeue(task.index, now_ms + retry_pause(failures).as_millis() as u64);
-        None
-    }
 }
 
-/// The last failure of a task that has failed too often, saying so.
-fn exhausted(mut failure: Failure, stage: &str, index: u32, failures: u32) -> Failure {
-    failure.causes.insert(0, failure.message.clone());
-    failure.message =
-        format!("task {index} of stage `{stage}` failed {failures} times, the last time because {}", failure.message);
-    failure
+impl Entry {
+    /// Whether workers are to keep what they hold of the job.
+    fn keeps_partitions(&self) -> bool {
+        match self {
+            Self::Active(_) => true,
+            Self::Ended(ended) => ended.keeps_partitions_until_ms.is_some(),
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! How jobs end: published, failed, cancelled.
 
-use super::job_state::{Entry, JobPhase};
-use super::stage::retry_pause;
+use super::job_state::{EndedJob, Entry, JobPhase};
+use super::pause::{Waiting, retry_pause};
+use super::resume::is_resumable;
 use super::{Control, Effect, ReplyId};
 use crate::failure::{Failure, Reason};
 use crate::id::JobUid;
@@ -24,7 +25,7 @@ impl Control {
     pub(super) fn reply_when_stored(&self, reply: ReplyId, uid: JobUid, now_ms: u64) -> Effect {
         let answer =
             self.status_of(uid, now_ms).ok_or_else(|| Failure::internal("a job vanished while it was answered for"));
-        Effect::Persist { records: Vec::new(), then: vec![reply_with(reply, answer)] }
+        Effect::in_order(vec![reply_with(reply, answer)])
     }
 
     /// Starts to end a job that failed: calls its attempts back, then sweeps their files, then closes it. A job that is
@@ -61,7 +62,7 @@ impl Control {
     /// and no reason to write into somebody else's table.
     fn end_refused(&mut self, uid: JobUid, failure: Failure, now_ms: u64) -> Vec<Effect> {
         let tables = self.tables_of(uid);
-        let mut effects = self.close(uid, Phase::Failed, Some(failure), now_ms);
+        let mut effects = self.close(uid, Ended::Failed(failure), now_ms);
         // The end has to stand in the journal before a file goes: another head would commit files that are no more.
         if let Some(Effect::Persist { then, .. }) = effects.first_mut() {
             then.push(Effect::Discard { job: uid, tables });
@@ -74,26 +75,25 @@ impl Control {
         let tables = self.tables_of(uid);
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
         let quiet = active.running.is_empty();
-        let JobPhase::Ending { deadline_ms, sweeping, .. } = &mut active.phase else { return Vec::new() };
+        let JobPhase::Ending { deadline_ms, sweeping, failure } = &mut active.phase else { return Vec::new() };
         if *sweeping || !(quiet || now_ms >= *deadline_ms) {
             return Vec::new();
         }
         *sweeping = true;
+        let failure = failure.clone();
         if active.stages.is_empty() {
             // Nothing ever ran, so nothing was written.
             return self.discarded(uid, now_ms);
         }
-        vec![Effect::Persist { records: Vec::new(), then: vec![Effect::Discard { job: uid, tables }] }]
+        if is_resumable(&failure) {
+            // What it wrote is what it can go on from.
+            return self.close(uid, Ended::Resumable(failure), now_ms);
+        }
+        vec![Effect::in_order(vec![Effect::Discard { job: uid, tables }])]
     }
 
     pub(super) fn give_up_cancelled_attempts(&mut self, now_ms: u64) -> Vec<Effect> {
-        let ending: Vec<JobUid> = self
-            .jobs
-            .iter()
-            .filter(|(_, entry)| entry.active().is_some_and(|active| matches!(active.phase, JobPhase::Ending { .. })))
-            .map(|(uid, _)| *uid)
-            .collect();
-        ending.into_iter().flat_map(|uid| self.sweep_when_quiet(uid, now_ms)).collect()
+        self.active_uids().into_iter().flat_map(|uid| self.sweep_when_quiet(uid, now_ms)).collect()
     }
 
     fn tables_of(&self, uid: JobUid) -> Vec<String> {
@@ -105,7 +105,7 @@ impl Control {
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
         let JobPhase::Ending { failure, .. } = &active.phase else { return Vec::new() };
         let failure = failure.clone();
-        self.close(uid, Phase::Failed, Some(failure), now_ms)
+        self.close(uid, Ended::Failed(failure), now_ms)
     }
 
     pub(super) fn published(
@@ -122,7 +122,7 @@ impl Control {
             Ok(table) => self.succeed(uid, table, now_ms),
             Err(failure) if failure.is_transient() && *tries < limits::PUBLISH_ATTEMPTS_MAX => {
                 *driven_before = true;
-                *retry_at_ms = Some(now_ms + retry_pause(*tries).as_millis() as u64);
+                *retry_at_ms = Some(now_ms + retry_pause(Waiting::Commit(uid), *tries).as_millis() as u64);
                 Vec::new()
             }
             Err(failure) if failure.is_transient() || *driven_before => self.end(uid, failure, now_ms),
@@ -135,7 +135,7 @@ impl Control {
             active.outputs.push(table.clone());
         }
         let mut effects = vec![Effect::persist(Record::Published { job: uid, table })];
-        effects.extend(self.close(uid, Phase::Succeeded, None, now_ms));
+        effects.extend(self.close(uid, Ended::Succeeded, now_ms));
         effects
     }
 
@@ -154,13 +154,13 @@ impl Control {
                 self.succeed(uid, table, now_ms)
             }
             Err(error) if error.is_transient() && *tries < limits::WITHDRAW_ATTEMPTS_MAX => {
-                *retry_at_ms = Some(now_ms + retry_pause(*tries).as_millis() as u64);
+                *retry_at_ms = Some(now_ms + retry_pause(Waiting::Commit(uid), *tries).as_millis() as u64);
                 Vec::new()
             }
             Err(error) => {
                 let mut failure = failure;
                 failure.causes.push(format!("its commit could not be withdrawn either: {error}"));
-                self.close(uid, Phase::Failed, Some(failure), now_ms)
+                self.close(uid, Ended::Failed(failure), now_ms)
             }
         }
     }
@@ -190,12 +190,12 @@ impl Control {
 
     /// Ends jobs that have had no worker at all for too long.
     pub(super) fn end_stranded_jobs(&mut self, now_ms: u64) -> Vec<Effect> {
-        let has_workers = !self.workers.is_empty();
+        let has_workers = !self.roster.is_empty();
         let grace_ms = limits::NO_WORKER_MAX.as_millis() as u64;
         let mut stranded = Vec::new();
         for (uid, entry) in &mut self.jobs {
             let Some(active) = entry.active_mut() else { continue };
-            if has_workers || !active.is_running() {
+            if has_workers || !active.takes_slots() {
                 active.stranded_since_ms = None;
             } else if now_ms.saturating_sub(*active.stranded_since_ms.get_or_insert(now_ms)) > grace_ms {
                 stranded.push(*uid);
@@ -207,38 +207,39 @@ impl Control {
     }
 
     /// Writes a job's last status down and lets go of all that it held; the oldest finished jobs give way.
-    fn close(&mut self, uid: JobUid, phase: Phase, failure: Option<Failure>, now_ms: u64) -> Vec<Effect> {
+    fn close(&mut self, uid: JobUid, ended: Ended, now_ms: u64) -> Vec<Effect> {
         let Some(mut status) = self.status_of(uid, now_ms) else { return Vec::new() };
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
         let spec = active.job.spec.clone();
-        status.phase = phase;
-        status.failure = failure;
+        let resumable = matches!(ended, Ended::Resumable(_));
+        (status.phase, status.failure) = match ended {
+            Ended::Succeeded => (Phase::Succeeded, None),
+            Ended::Failed(failure) | Ended::Resumable(failure) => (Phase::Failed, Some(failure)),
+        };
         status.report.finished_ms = Some(now_ms);
-        if phase == Phase::Succeeded {
+        if status.phase == Phase::Succeeded {
             status.progress.percent = 100;
             status.progress.total = Some(status.progress.done);
         }
         status.progress.running = 0;
-        let mut records = vec![Record::Ended { job: uid, status: Box::new(status.clone()), resumable: false }];
-        self.jobs.insert(uid, Entry::Ended { spec, status: Box::new(status) });
-        records.extend(self.forget_oldest());
-        let release = self.workers.keys().map(|worker| Effect::Release { worker: worker.clone(), job: uid }).collect();
-        vec![Effect::Persist { records, then: release }]
+        let status = Box::new(status);
+        let record = Record::Ended { job: uid, status: status.clone(), resumable };
+        let keeps_partitions_until_ms = resumable.then(|| now_ms + limits::RESUME_PARTITIONS_KEEP.as_millis() as u64);
+        let ended = EndedJob { spec, status, resumable, keeps_partitions_until_ms };
+        self.jobs.insert(uid, Entry::Ended(ended));
+        let then = if resumable { Vec::new() } else { self.release(uid) };
+        let mut effects = vec![Effect::Persist { records: vec![record], then }];
+        effects.extend(self.forget_oldest());
+        effects
     }
+}
 
-    fn forget_oldest(&mut self) -> Vec<Record> {
-        let finished: Vec<JobUid> =
-            self.jobs.iter().filter(|(_, entry)| entry.active().is_none()).map(|(uid, _)| *uid).collect();
-        let surplus = finished.len().saturating_sub(limits::JOBS_FINISHED_MAX);
-        let mut records = Vec::new();
-        // Uids are made of the time of submission first, so the first are the oldest.
-        for uid in finished.into_iter().take(surplus) {
-            self.jobs.remove(&uid);
-            self.names.retain(|_, latest| *latest != uid);
-            records.push(Record::Forgotten { job: uid });
-        }
-        records
-    }
+/// How a job ends.
+enum Ended {
+    Succeeded,
+    Failed(Failure),
+    /// The same job again goes on from what it had done.
+    Resumable(Failure),
 }
 
 pub(super) fn reply_with(to: ReplyId, answer: Result<crate::report::JobStatus, Failure>) -> Effect {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::id::{AttemptId, JobUid, WorkerId};
 use crate::job::Job;
-use crate::journal::Record;
+use crate::journal::{JobChange, Record};
 use crate::publish::{CommitIntent, PublishedTable, Withdrawal};
 use crate::report::JobStatus;
 use crate::spec::v1alpha1::ShoalJob;
@@ -21,8 +21,11 @@ pub struct ReplyId(pub u64);
 /// How a submission treats a job of the same name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubmitOptions {
-    /// Whether a finished job of that name is run again, with the spec given now.
+    /// Whether a job of that name that succeeded is run again, with the spec given now. One that failed always is.
     pub rerun: bool,
+    /// Whether a job of that name that failed starts over: what it had done does not count.
+    #[serde(default)]
+    pub fresh: bool,
 }
 
 /// A worker as it introduces itself.
@@ -58,6 +61,22 @@ pub enum Event {
         name: String,
         /// Who waits for the answer.
         reply: ReplyId,
+    },
+    /// Somebody changes what may be changed of a job.
+    Change {
+        /// Name of the job.
+        name: String,
+        /// The change.
+        change: JobChange,
+        /// Who waits for the answer.
+        reply: ReplyId,
+    },
+    /// What the journal knows of a failed job is there.
+    Recalled {
+        /// The job.
+        job: JobUid,
+        /// Its records, in their order.
+        result: Result<Vec<Record>, Failure>,
     },
     /// A job's facts are there.
     FactsGathered {
@@ -142,6 +161,11 @@ pub enum Effect {
         /// The job's status, or why not.
         answer: Box<Result<JobStatus, Failure>>,
     },
+    /// Load what the journal knows of a job.
+    Recall {
+        /// The job.
+        job: JobUid,
+    },
     /// Find out a job's facts.
     GatherFacts {
         /// The job.
@@ -200,5 +224,10 @@ impl Effect {
     /// Stores one record, with nothing waiting for it.
     pub(super) fn persist(record: Record) -> Self {
         Self::Persist { records: vec![record], then: Vec::new() }
+    }
+
+    /// Carries effects out behind all records so far, and behind what waits for those.
+    pub(super) fn in_order(then: Vec<Effect>) -> Self {
+        Self::Persist { records: Vec::new(), then }
     }
 }

@@ -1,14 +1,15 @@
 //! One job as the head keeps it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::stage::StageState;
 use crate::failure::Failure;
-use crate::id::{AttemptId, WorkerId};
+use crate::id::{AttemptId, TaskId, WorkerId};
 use crate::job::Job;
+use crate::journal::JobChange;
 use crate::publish::{CommitIntent, PublishedTable};
 use crate::report::{FAILED_ATTEMPTS_SHOWN, FailedAttempt, JobStatus};
 use crate::spec::v1alpha1::ShoalJob;
@@ -16,21 +17,31 @@ use crate::spec::v1alpha1::ShoalJob;
 /// A job that runs, or what is left of one that does not.
 pub(super) enum Entry {
     Active(Box<ActiveJob>),
-    Ended { spec: Arc<ShoalJob>, status: Box<JobStatus> },
+    Ended(EndedJob),
+}
+
+/// What is left of a job that has ended.
+pub(super) struct EndedJob {
+    pub(super) spec: Arc<ShoalJob>,
+    pub(super) status: Box<JobStatus>,
+    /// Whether the same job again goes on from what it had done.
+    pub(super) resumable: bool,
+    /// Until when workers keep its partitions, where they do.
+    pub(super) keeps_partitions_until_ms: Option<u64>,
 }
 
 impl Entry {
     pub(super) fn active_mut(&mut self) -> Option<&mut ActiveJob> {
         match self {
             Self::Active(active) => Some(active),
-            Self::Ended { .. } => None,
+            Self::Ended(_) => None,
         }
     }
 
     pub(super) fn active(&self) -> Option<&ActiveJob> {
         match self {
             Self::Active(active) => Some(active),
-            Self::Ended { .. } => None,
+            Self::Ended(_) => None,
         }
     }
 }
@@ -73,16 +84,24 @@ impl JobPhase {
 pub(super) struct ActiveJob {
     pub(super) job: Arc<Job>,
     pub(super) submitted_ms: u64,
+    /// Since when its deadline runs: submitted, or the last time that it went on.
+    pub(super) active_since_ms: u64,
+    pub(super) priority: i32,
+    pub(super) suspended: bool,
     pub(super) phase: JobPhase,
     pub(super) facts: Value,
     pub(super) stages: Vec<StageState>,
     /// Attempts that run, by worker: what has to be called back when the job ends early.
     pub(super) running: BTreeMap<AttemptId, WorkerId>,
+    /// Those of them that were called back and are to run again: their end is nobody's fault.
+    pub(super) called_back: BTreeSet<AttemptId>,
+    /// Tasks that ended several workers: each runs alone, so that it is known whose fault the next end is.
+    pub(super) suspects: BTreeSet<TaskId>,
     pub(super) notes: Vec<String>,
     pub(super) failed_attempts: VecDeque<FailedAttempt>,
     pub(super) outputs: Vec<PublishedTable>,
     pub(super) peak_memory_bytes: u64,
-    /// Attempt numbers start above this: an earlier head may have left files of lower ones.
+    /// Attempt numbers start above this: files of lower ones may lie about.
     pub(super) attempt_base: u32,
     /// Since when there has been no worker at all for it.
     pub(super) stranded_since_ms: Option<u64>,
@@ -90,24 +109,86 @@ pub(super) struct ActiveJob {
 
 impl ActiveJob {
     pub(super) fn new(job: Job, submitted_ms: u64) -> Self {
+        let spec = &job.spec.spec;
         Self {
-            job: Arc::new(job),
             submitted_ms,
+            active_since_ms: submitted_ms,
+            priority: spec.priority,
+            suspended: spec.suspend,
             phase: JobPhase::GatheringFacts,
             facts: Value::Null,
             stages: Vec::new(),
             running: BTreeMap::new(),
+            called_back: BTreeSet::new(),
+            suspects: BTreeSet::new(),
             notes: Vec::new(),
             failed_attempts: VecDeque::new(),
             outputs: Vec::new(),
             peak_memory_bytes: 0,
             attempt_base: 0,
             stranded_since_ms: None,
+            job: Arc::new(job),
         }
     }
 
     pub(super) fn is_running(&self) -> bool {
         matches!(self.phase, JobPhase::Running)
+    }
+
+    /// Whether its tasks may take slots.
+    pub(super) fn takes_slots(&self) -> bool {
+        self.is_running() && !self.suspended
+    }
+
+    pub(super) fn all_stages_done(&self) -> bool {
+        self.stages.iter().all(StageState::is_done)
+    }
+
+    /// Tasks that only wait for a slot, in the order of the plan; those that must run alone left out.
+    pub(super) fn ready_tasks(&self) -> impl Iterator<Item = TaskId> + '_ {
+        let stages = self.stages.iter().zip(0..).filter(move |(stage, _)| self.takes_slots() && self.has_inputs(stage));
+        let tasks = stages.flat_map(|(stage, number)| stage.ready().map(move |index| (number, index)));
+        tasks
+            .map(|(stage, index)| TaskId { job: self.job.uid, stage, index })
+            .filter(|task| !self.suspects.contains(task))
+    }
+
+    /// Tasks that only wait for a worker of their own.
+    pub(super) fn ready_suspects(&self) -> impl Iterator<Item = TaskId> + '_ {
+        self.suspects.iter().copied().filter(|task| {
+            let stage = self.stages.get(task.stage as usize);
+            self.takes_slots() && stage.is_some_and(|stage| self.has_inputs(stage) && stage.is_ready(task.index))
+        })
+    }
+
+    fn has_inputs(&self, stage: &StageState) -> bool {
+        stage.plan.reads.is_none_or(|index| self.stages.get(index as usize).is_some_and(StageState::is_done))
+    }
+
+    /// Lets tasks run whose pause has passed.
+    pub(super) fn wake(&mut self, now_ms: u64) {
+        self.stages.iter_mut().for_each(|stage| stage.wake(now_ms));
+    }
+
+    /// Makes a change that a user asked for.
+    pub(super) fn change(&mut self, change: JobChange, now_ms: u64) {
+        let JobChange { priority, suspend } = change;
+        self.priority = priority.unwrap_or(self.priority);
+        if self.suspended && suspend == Some(false) {
+            self.active_since_ms = now_ms;
+        }
+        if suspend == Some(true) {
+            self.called_back.extend(self.running.keys());
+        }
+        self.suspended = suspend.unwrap_or(self.suspended);
+    }
+
+    /// Starts over with other facts than its stages were planned from. What they wrote is swept with the commit.
+    pub(super) fn plan_anew(&mut self) {
+        let numbers = self.stages.iter().flat_map(|stage| stage.tasks.iter().map(|task| task.attempts));
+        self.attempt_base = numbers.max().unwrap_or(0).max(self.attempt_base);
+        self.stages.clear();
+        self.suspects.clear();
     }
 
     /// Keeps a failed attempt for the report, the oldest giving way.

@@ -13,29 +13,38 @@ mod attempts;
 mod effect_loop;
 mod ending;
 mod event;
+mod history;
 mod job_state;
-mod placement;
+mod pause;
+mod queue;
 mod recovery;
+mod restore;
+mod resume;
+mod roster;
+mod schedule;
 mod stage;
 mod status;
 mod submission;
 #[cfg(test)]
 mod tests;
+mod transitions;
+mod update;
 mod workers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use effect_loop::{EffectLoop, Outside};
 pub use event::{Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
 pub use status::TaskCounts;
-pub use workers::WorkerStatus;
+pub use workers::{WorkerPhase, WorkerStatus};
 
-use crate::id::{JobUid, WorkerId};
+use crate::id::JobUid;
 use crate::kind::{Capacity, Kinds, StageOutcome, Step};
 use crate::limits;
 use job_state::{ActiveJob, Entry, JobPhase};
+use queue::Queue;
+use roster::Roster;
 use stage::StageState;
-use workers::WorkerState;
 
 /// The state of a head: jobs, their tasks, and the workers that run them.
 pub struct Control {
@@ -43,13 +52,35 @@ pub struct Control {
     jobs: BTreeMap<JobUid, Entry>,
     /// The latest submission under each name.
     names: BTreeMap<String, JobUid>,
-    workers: BTreeMap<WorkerId, WorkerState>,
+    roster: Roster,
+    /// Jobs with a task for a free slot.
+    queue: Queue,
+    /// Jobs with a task that has to run alone.
+    suspicious: BTreeSet<JobUid>,
+    /// Jobs that an event changed: their place in the queue may be another now.
+    touched: BTreeSet<JobUid>,
+    /// Who waits for a failed job to go on, while the journal is asked what it had done.
+    recalling: BTreeMap<JobUid, Vec<ReplyId>>,
+    /// Whether workers that the journal tells of may still come back.
+    recovering: bool,
+    last_tick_ms: Option<u64>,
 }
 
 impl Control {
     /// A head that knows these kinds and nothing else yet.
     pub fn new(kinds: Kinds) -> Self {
-        Self { kinds, jobs: BTreeMap::new(), names: BTreeMap::new(), workers: BTreeMap::new() }
+        Self {
+            kinds,
+            jobs: BTreeMap::new(),
+            names: BTreeMap::new(),
+            roster: Roster::default(),
+            queue: Queue::default(),
+            suspicious: BTreeSet::new(),
+            touched: BTreeSet::new(),
+            recalling: BTreeMap::new(),
+            recovering: false,
+            last_tick_ms: None,
+        }
     }
 
     /// Takes one event at the time `now_ms` (milliseconds since 1970-01-01 UTC) and says what has to be done.
@@ -57,6 +88,8 @@ impl Control {
         let mut effects = match event {
             Event::Submit { uid, spec, options, reply } => self.submit(uid, spec, options, reply, now_ms),
             Event::Cancel { name, reply } => self.cancel(&name, reply, now_ms),
+            Event::Change { name, change, reply } => self.change(&name, change, reply, now_ms),
+            Event::Recalled { job, result } => self.recalled(job, result, now_ms),
             Event::FactsGathered { job, result } => self.facts_gathered(job, result, now_ms),
             Event::WorkerJoined { worker } => self.worker_joined(worker, now_ms),
             Event::WorkerLeft { worker, instance, failure } => self.worker_left(&worker, &instance, &failure, now_ms),
@@ -71,18 +104,28 @@ impl Control {
             Event::Discarded { job } => self.discarded(job, now_ms),
             Event::Tick => self.tick(now_ms),
         };
+        effects.extend(self.finish_recovery(now_ms));
+        for uid in std::mem::take(&mut self.touched) {
+            self.settle(uid, now_ms);
+        }
         effects.extend(self.schedule(now_ms));
         effects
     }
 
     /// What the cluster offers now.
     pub fn capacity(&self) -> Capacity {
-        let slots: u32 = self.workers.values().map(|worker| worker.info.slots).sum();
-        Capacity { slots: slots.max(1) }
+        Capacity { slots: self.roster.ready_slots().max(1) }
     }
 
+    /// An unfinished job, to be changed: its place in the queue is looked at anew after the event.
     fn active_mut(&mut self, uid: JobUid) -> Option<&mut ActiveJob> {
-        self.jobs.get_mut(&uid).and_then(Entry::active_mut)
+        let active = self.jobs.get_mut(&uid).and_then(Entry::active_mut)?;
+        self.touched.insert(uid);
+        Some(active)
+    }
+
+    fn active_uids(&self) -> Vec<JobUid> {
+        self.jobs.iter().filter(|(_, entry)| entry.active().is_some()).map(|(uid, _)| *uid).collect()
     }
 
     fn facts_gathered(
@@ -96,6 +139,7 @@ impl Control {
             return Vec::new();
         }
         match result {
+            Ok(facts) if !active.stages.is_empty() => self.go_on(uid, facts, now_ms),
             Ok(facts) => {
                 active.facts = facts.clone();
                 active.phase = JobPhase::Running;
@@ -111,6 +155,7 @@ impl Control {
     fn advance(&mut self, uid: JobUid, now_ms: u64) -> Vec<Effect> {
         let capacity = self.capacity();
         let Some(active) = self.jobs.get_mut(&uid).and_then(Entry::active_mut) else { return Vec::new() };
+        self.touched.insert(uid);
         let done: Vec<StageOutcome> = active.stages.iter().map(StageState::outcome).collect();
         let planned = self
             .kinds

@@ -1,88 +1,151 @@
-//! A head that starts finds what the one before it stored.
+//! A head that starts finds what the one before it stored, and waits for the workers that it tells of: what they run
+//! goes on, what they hold stays good.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::job_state::{ActiveJob, Entry, JobPhase};
-use super::{Control, Effect};
-use crate::failure::Failure;
-use crate::id::JobUid;
-use crate::job::Job;
+use super::job_state::{EndedJob, Entry, JobPhase};
+use super::restore::{Restored, restore};
+use super::roster::{Presence, WorkerState};
+use super::{Control, Effect, WorkerInfo};
+use crate::failure::{Failure, Reason};
+use crate::id::{AttemptId, JobUid, WorkerId};
 use crate::journal::Record;
 use crate::kind::Kinds;
-use crate::publish::CommitIntent;
-use crate::report::JobStatus;
-use crate::spec::v1alpha1::ShoalJob;
-
-/// A job as its records tell it.
-struct Recorded {
-    at_ms: u64,
-    spec: Arc<ShoalJob>,
-    intent: Option<CommitIntent>,
-    highest_attempt: u32,
-    ended: Option<Box<JobStatus>>,
-}
+use crate::limits;
 
 impl Control {
-    /// The state that the records describe, and what has to be done to go on: stored intents are driven again, never
-    /// others; unfinished jobs without one start again from their facts, with attempt numbers that were never used.
+    /// The state that the records describe at the time `now_ms`, and what has to be done to go on: stored intents are
+    /// driven again, never others; running attempts and partitions wait for their workers to come back, for
+    /// [`limits::ADOPTION_GRACE`] at the most.
     ///
     /// # Errors
     /// A record of a job that was never accepted, or a spec that this build refuses.
-    pub fn recover(kinds: Kinds, records: Vec<Record>) -> Result<(Self, Vec<Effect>), Failure> {
+    pub fn recover(kinds: Kinds, records: Vec<Record>, now_ms: u64) -> Result<(Self, Vec<Effect>), Failure> {
         let mut control = Self::new(kinds);
         let mut effects = Vec::new();
-        for (uid, recorded) in replay(records)? {
-            control.names.insert(recorded.spec.metadata.name.clone(), uid);
-            if let Some(status) = recorded.ended {
-                control.jobs.insert(uid, Entry::Ended { spec: recorded.spec, status });
-                continue;
-            }
-            let mut active = ActiveJob::new(Job::parse(uid, recorded.spec)?, recorded.at_ms);
-            active.attempt_base = recorded.highest_attempt;
-            active.notes.push("the head was restarted while the job ran".to_owned());
-            match recorded.intent {
-                Some(intent) => {
-                    effects.push(Effect::Publish { intent: intent.clone() });
-                    active.phase = JobPhase::Publishing { intent, tries: 1, retry_at_ms: None, driven_before: true };
+        let mut instances = BTreeMap::new();
+        for (uid, records) in by_job(records) {
+            let restored = restore(uid, records)?;
+            control.names.insert(restored.spec.metadata.name.clone(), uid);
+            let entry = match restored.ended {
+                Some((status, resumable)) => Entry::Ended(EndedJob {
+                    spec: restored.spec,
+                    status,
+                    resumable,
+                    keeps_partitions_until_ms: resumable
+                        .then(|| now_ms + limits::RESUME_PARTITIONS_KEEP.as_millis() as u64),
+                }),
+                None => {
+                    instances.extend(restored.instances.clone());
+                    Entry::Active(Box::new(control.take_up(restored, &mut effects, now_ms)))
                 }
-                None => effects.push(Effect::GatherFacts { job: active.job.clone() }),
-            }
-            control.jobs.insert(uid, Entry::Active(Box::new(active)));
+            };
+            control.jobs.insert(uid, entry);
+        }
+        control.expect_workers(&instances, now_ms);
+        effects.extend(control.hand_back_unexpected(&instances, now_ms));
+        control.recovering = true;
+        for uid in control.active_uids() {
+            control.recompute_missing(uid, now_ms);
+            control.settle(uid, now_ms);
         }
         Ok((control, effects))
     }
-}
 
-fn replay(records: Vec<Record>) -> Result<BTreeMap<JobUid, Recorded>, Failure> {
-    let mut jobs: BTreeMap<JobUid, Recorded> = BTreeMap::new();
-    for record in records {
-        let uid = record.job();
-        if let Record::Accepted { at_ms, spec, .. } = record {
-            jobs.insert(uid, Recorded { at_ms, spec: spec.into(), intent: None, highest_attempt: 0, ended: None });
-            continue;
+    fn take_up(&self, restored: Restored, effects: &mut Vec<Effect>, now_ms: u64) -> super::job_state::ActiveJob {
+        let mut active = restored.active;
+        active.notes.push("the head was restarted while the job ran".to_owned());
+        match &mut active.phase {
+            JobPhase::GatheringFacts => effects.push(Effect::GatherFacts { job: active.job.clone() }),
+            JobPhase::Publishing { intent, .. } => effects.push(Effect::Publish { intent: intent.clone() }),
+            JobPhase::Withdrawing { intent, .. } => effects.push(Effect::Withdraw { intent: intent.clone() }),
+            JobPhase::Ending { deadline_ms, .. } => {
+                *deadline_ms = now_ms + (limits::ADOPTION_GRACE + limits::CANCEL_GRACE).as_millis() as u64;
+            }
+            JobPhase::Running => {}
         }
-        if let Record::Forgotten { .. } = record {
-            jobs.remove(&uid);
-            continue;
+        active
+    }
+
+    /// Notes down the workers that the journal tells of. Of two starts of one worker the later counts: an instance is a
+    /// uuid that begins with its time.
+    fn expect_workers(&mut self, instances: &BTreeMap<AttemptId, String>, now_ms: u64) {
+        let mut latest: BTreeMap<WorkerId, String> = BTreeMap::new();
+        let mut see = |worker: &WorkerId, instance: &String| {
+            let known = latest.entry(worker.clone()).or_default();
+            if *instance > *known {
+                instance.clone_into(known);
+            }
+        };
+        for active in self.jobs.values().filter_map(Entry::active) {
+            active.holders().for_each(|(worker, instance)| see(worker, instance));
+            for (attempt, worker) in &active.running {
+                if let Some(instance) = instances.get(attempt) {
+                    see(worker, instance);
+                }
+            }
         }
-        let job = jobs
-            .get_mut(&uid)
-            .ok_or_else(|| Failure::internal(format!("the journal tells of job {uid}, which it never accepted")))?;
-        match record {
-            Record::AttemptStarted { attempt, .. }
-            | Record::AttemptFinished { attempt, .. }
-            | Record::AttemptFailed { attempt, .. } => job.highest_attempt = job.highest_attempt.max(attempt.number),
-            Record::Intent { intent } => job.intent = Some(intent),
-            Record::Ended { status, .. } => job.ended = Some(status),
-            Record::Updated { .. }
-            | Record::Ending { .. }
-            | Record::Resumed { .. }
-            | Record::PartitionsMoved { .. } => {}
-            // What a restarted job finds out again.
-            Record::Facts { .. } | Record::StagePlanned { .. } | Record::Published { .. } => {}
-            Record::Accepted { .. } | Record::Forgotten { .. } => {}
+        for (id, instance) in latest {
+            let info = WorkerInfo { id, instance, flight_url: String::new(), slots: 0 };
+            self.roster.insert(WorkerState::new(info, Presence::Expected, now_ms));
+        }
+        for active in self.jobs.values().filter_map(Entry::active) {
+            for (attempt, worker) in &active.running {
+                self.roster.change(worker, |state| {
+                    if instances.get(attempt) == Some(&state.info.instance) {
+                        state.running.insert(*attempt);
+                    }
+                });
+            }
         }
     }
-    Ok(jobs)
+
+    /// Attempts on a start of a worker that is not its latest have ended with it.
+    fn hand_back_unexpected(&mut self, instances: &BTreeMap<AttemptId, String>, now_ms: u64) -> Vec<Effect> {
+        let running: Vec<(AttemptId, WorkerId)> = self
+            .jobs
+            .values()
+            .filter_map(Entry::active)
+            .flat_map(|active| active.running.iter().map(|(attempt, worker)| (*attempt, worker.clone())))
+            .filter(|(attempt, worker)| {
+                let instance = instances.get(attempt).map_or("", String::as_str);
+                instance.is_empty() || self.roster.instance(worker, instance).is_none()
+            })
+            .collect();
+        let tell = |worker: &WorkerId| Failure::new(Reason::HandedBack, format!("worker `{worker}` was started again"));
+        running
+            .into_iter()
+            .flat_map(|(attempt, worker)| self.attempt_lost(&worker, attempt, &tell(&worker), now_ms))
+            .collect()
+    }
+
+    /// Plans what comes next for jobs whose stages were all done when the head ended: once it is clear which workers are
+    /// there, since plans depend on that.
+    pub(super) fn finish_recovery(&mut self, now_ms: u64) -> Vec<Effect> {
+        let still_expects = self.roster.iter().any(WorkerState::is_expected);
+        if !self.recovering || still_expects {
+            return Vec::new();
+        }
+        self.recovering = false;
+        let done: Vec<JobUid> = self
+            .jobs
+            .values()
+            .filter_map(Entry::active)
+            .filter(|active| active.is_running() && active.all_stages_done())
+            .map(|active| active.job.uid)
+            .collect();
+        done.into_iter().flat_map(|uid| self.advance(uid, now_ms)).collect()
+    }
+}
+
+/// Records by job, each job's in their order.
+fn by_job(records: Vec<Record>) -> BTreeMap<JobUid, Vec<Record>> {
+    let mut jobs: BTreeMap<JobUid, Vec<Record>> = BTreeMap::new();
+    for record in records {
+        match record {
+            Record::Forgotten { job } => drop(jobs.remove(&job)),
+            record => jobs.entry(record.job()).or_default().push(record),
+        }
+    }
+    jobs
 }

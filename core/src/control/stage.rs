@@ -1,17 +1,17 @@
 //! One stage and the life of its tasks.
 //!
 //! ```text
-//!   Pending -> Running -> Done
-//!      ^          |         |
-//!      +-- failed, lost ----+  (the worker that holds a finished task's partitions is gone)
+//!   Ready -> Running -> Done
+//!    ^  ^       |         |
+//!    |  +-- handed back --+  (the worker that holds a finished task's partitions is gone)
+//!    |          |
+//!   Paused <- failed
 //! ```
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use crate::id::{AttemptId, TaskId, WorkerId};
 use crate::kind::StageOutcome;
-use crate::limits;
 use crate::task::{Counters, StagePlan, TaskOutput};
 
 pub(super) struct StageState {
@@ -25,8 +25,10 @@ pub(super) struct StageState {
     done_weight: u64,
     /// Sums over finished tasks, kept as they come and go for the same reason.
     pub(super) counters: Counters,
-    /// Tasks that wait for a slot, in order.
-    pub(super) pending: BTreeSet<u32>,
+    /// Tasks that only wait for a slot, in order.
+    ready: BTreeSet<u32>,
+    /// Tasks that failed and wait for their pause to pass, by its end.
+    paused: BTreeSet<(u64, u32)>,
 }
 
 pub(super) struct TaskState {
@@ -35,6 +37,8 @@ pub(super) struct TaskState {
     pub(super) attempts: u32,
     /// Runs that failed or were lost, and finished ones whose partitions nobody could fetch.
     pub(super) failures: u32,
+    /// Runs that ended with their worker's process.
+    pub(super) deaths: u32,
     /// Workers on which it failed: it runs elsewhere while there is another.
     pub(super) failed_on: BTreeSet<WorkerId>,
     /// When it may run: planned, or failed and waited for a while.
@@ -44,24 +48,29 @@ pub(super) struct TaskState {
 #[derive(Debug)]
 pub(super) enum TaskStatus {
     Pending,
-    Running,
-    Done { attempt: AttemptId, worker: WorkerId, output: Box<TaskOutput> },
+    Running(AttemptId),
+    Done { attempt: AttemptId, holder: Holder, output: Box<TaskOutput> },
+}
+
+/// The process that holds what an attempt wrote for the next stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) worker: WorkerId,
+    pub(super) instance: String,
 }
 
 impl StageState {
     pub(super) fn new(plan: StagePlan, attempt_base: u32, now_ms: u64) -> Self {
-        let tasks: Vec<TaskState> = plan
-            .tasks
-            .iter()
-            .map(|_| TaskState {
-                status: TaskStatus::Pending,
-                attempts: attempt_base,
-                failures: 0,
-                failed_on: BTreeSet::new(),
-                ready_at_ms: now_ms,
-            })
-            .collect();
-        let pending = (0..u32::try_from(tasks.len()).unwrap_or(u32::MAX)).collect();
+        let task = || TaskState {
+            status: TaskStatus::Pending,
+            attempts: attempt_base,
+            failures: 0,
+            deaths: 0,
+            failed_on: BTreeSet::new(),
+            ready_at_ms: now_ms,
+        };
+        let tasks: Vec<TaskState> = plan.tasks.iter().map(|_| task()).collect();
+        let ready = (0..u32::try_from(tasks.len()).unwrap_or(u32::MAX)).collect();
         Self {
             plan,
             unfinished: tasks.len(),
@@ -71,7 +80,8 @@ impl StageState {
             last_finished_ms: None,
             done_weight: 0,
             counters: Counters::default(),
-            pending,
+            ready,
+            paused: BTreeSet::new(),
         }
     }
 
@@ -81,6 +91,113 @@ impl StageState {
 
     pub(super) fn done_count(&self) -> usize {
         self.tasks.len() - self.unfinished
+    }
+
+    /// Tasks that wait, for a slot or for a pause to pass.
+    pub(super) fn pending_count(&self) -> usize {
+        self.ready.len() + self.paused.len()
+    }
+
+    /// Tasks that only wait for a slot, in order.
+    pub(super) fn ready(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ready.iter().copied()
+    }
+
+    pub(super) fn is_ready(&self, index: u32) -> bool {
+        self.ready.contains(&index)
+    }
+
+    /// Lets tasks run whose pause has passed.
+    pub(super) fn wake(&mut self, now_ms: u64) {
+        while let Some(&(at, index)) = self.paused.first().filter(|(at, _)| *at <= now_ms) {
+            self.paused.remove(&(at, index));
+            self.ready.insert(index);
+        }
+    }
+
+    /// The attempt that would run next.
+    pub(super) fn next_attempt(&self, task: TaskId) -> Option<AttemptId> {
+        let state = self.tasks.get(task.index as usize)?;
+        Some(AttemptId { task, number: state.attempts + 1 })
+    }
+
+    pub(super) fn start(&mut self, attempt: AttemptId, now_ms: u64) {
+        let index = attempt.task.index;
+        // Only a journal can say that a finished task runs: it did not say why it had to run again.
+        self.requeue(index, now_ms);
+        let Some(state) = self.tasks.get_mut(index as usize) else { return };
+        state.attempts = attempt.number;
+        state.status = TaskStatus::Running(attempt);
+        self.ready.remove(&index);
+        self.paused.remove(&(state.ready_at_ms, index));
+        self.attempts += 1;
+        self.first_assigned_ms.get_or_insert(now_ms);
+    }
+
+    pub(super) fn finish(&mut self, attempt: AttemptId, holder: Holder, mut output: TaskOutput, now_ms: u64) {
+        let index = attempt.task.index as usize;
+        // Its partitions are looked up once per bucket.
+        output.partitions.sort_by_key(|partition| partition.bucket);
+        let Some(state) = self.tasks.get_mut(index) else { return };
+        self.counters.add(&output.counters);
+        self.done_weight += self.plan.tasks.get(index).map_or(0, |task| task.weight);
+        state.status = TaskStatus::Done { attempt, holder, output: Box::new(output) };
+        self.unfinished -= 1;
+        self.last_finished_ms = Some(now_ms);
+    }
+
+    /// Puts a running or finished task back in the queue.
+    pub(super) fn requeue(&mut self, index: u32, ready_at_ms: u64) {
+        let Some(state) = self.tasks.get_mut(index as usize) else { return };
+        let before = std::mem::replace(&mut state.status, TaskStatus::Pending);
+        if let TaskStatus::Done { output, .. } = before {
+            self.unfinished += 1;
+            self.done_weight -= self.plan.tasks.get(index as usize).map_or(0, |task| task.weight);
+            self.counters.subtract(&output.counters);
+        }
+        self.ready.remove(&index);
+        self.paused.remove(&(state.ready_at_ms, index));
+        state.ready_at_ms = ready_at_ms;
+        self.paused.insert((ready_at_ms, index));
+    }
+
+    /// The attempt that runs, where one does.
+    pub(super) fn running_attempt(&self, index: u32) -> Option<AttemptId> {
+        match self.tasks.get(index as usize)?.status {
+            TaskStatus::Running(attempt) => Some(attempt),
+            _ => None,
+        }
+    }
+
+    /// Finished tasks with partitions whose holder is such a one.
+    pub(super) fn held_by(&self, is_meant: impl Fn(&Holder) -> bool) -> Vec<u32> {
+        let is_held = |task: &TaskState| {
+            matches!(&task.status, TaskStatus::Done { holder, output, .. }
+                if !output.partitions.is_empty() && is_meant(holder))
+        };
+        self.tasks.iter().zip(0..).filter(|(task, _)| is_held(task)).map(|(_, index)| index).collect()
+    }
+
+    /// Forgets earlier failures: somebody who knows of them wants the tasks to run again.
+    pub(super) fn forgive(&mut self, now_ms: u64) {
+        for task in &mut self.tasks {
+            (task.failures, task.deaths) = (0, 0);
+            task.failed_on.clear();
+        }
+        let paused = std::mem::take(&mut self.paused);
+        for (_, index) in paused {
+            self.tasks[index as usize].ready_at_ms = now_ms;
+            self.ready.insert(index);
+        }
+    }
+
+    /// What its tasks reported, in the order of the plan; tasks that are not done report nothing.
+    pub(super) fn outcome(&self) -> StageOutcome {
+        let output = |task: &TaskState| match &task.status {
+            TaskStatus::Done { output, .. } => output.as_ref().clone(),
+            _ => TaskOutput::default(),
+        };
+        StageOutcome { name: self.plan.name.clone(), outputs: self.tasks.iter().map(output).collect() }
     }
 
     /// Share of the stage that is done, from 0 to 1, by the weight of its tasks.
@@ -94,81 +211,4 @@ impl StageState {
             self.done_weight as f64 / total as f64
         }
     }
-
-    pub(super) fn start(&mut self, task: TaskId, now_ms: u64) -> Option<AttemptId> {
-        let state = self.tasks.get_mut(task.index as usize)?;
-        state.attempts += 1;
-        let attempt = AttemptId { task, number: state.attempts };
-        state.status = TaskStatus::Running;
-        self.pending.remove(&task.index);
-        self.attempts += 1;
-        self.first_assigned_ms.get_or_insert(now_ms);
-        Some(attempt)
-    }
-
-    pub(super) fn finish(&mut self, attempt: AttemptId, worker: WorkerId, output: TaskOutput, now_ms: u64) {
-        let index = attempt.task.index as usize;
-        let Some(state) = self.tasks.get_mut(index) else { return };
-        self.counters.add(&output.counters);
-        self.done_weight += self.plan.tasks.get(index).map_or(0, |task| task.weight);
-        state.status = TaskStatus::Done { attempt, worker, output: Box::new(output) };
-        self.unfinished -= 1;
-        self.last_finished_ms = Some(now_ms);
-    }
-
-    /// Puts a running or finished task back in the queue.
-    pub(super) fn requeue(&mut self, index: u32, ready_at_ms: u64) {
-        let Some(state) = self.tasks.get_mut(index as usize) else { return };
-        if matches!(state.status, TaskStatus::Done { .. }) {
-            self.unfinished += 1;
-            self.done_weight -= self.plan.tasks.get(index as usize).map_or(0, |task| task.weight);
-        }
-        state.status = TaskStatus::Pending;
-        state.ready_at_ms = ready_at_ms;
-        self.pending.insert(index);
-        // Counters are sums, and a sum cannot forget: count again what is still done.
-        let mut counters = Counters::default();
-        for task in &self.tasks {
-            if let TaskStatus::Done { output, .. } = &task.status {
-                counters.add(&output.counters);
-            }
-        }
-        self.counters = counters;
-    }
-
-    /// The attempt whose result counts, where the task is done.
-    pub(super) fn finished_attempt(&self, index: u32) -> Option<AttemptId> {
-        match self.tasks.get(index as usize)?.status {
-            TaskStatus::Done { attempt, .. } => Some(attempt),
-            _ => None,
-        }
-    }
-
-    /// Finished tasks whose partitions lie on that worker.
-    pub(super) fn held_by(&self, worker: &WorkerId) -> Vec<u32> {
-        self.tasks
-            .iter()
-            .zip(0..)
-            .filter(|(task, _)| {
-                matches!(&task.status, TaskStatus::Done { worker: holder, output, .. } if holder == worker && !output.partitions.is_empty())
-            })
-            .map(|(_, index)| index)
-            .collect()
-    }
-
-    /// What its tasks reported, in the order of the plan; tasks that are not done report nothing.
-    pub(super) fn outcome(&self) -> StageOutcome {
-        let output = |task: &TaskState| match &task.status {
-            TaskStatus::Done { output, .. } => output.as_ref().clone(),
-            _ => TaskOutput::default(),
-        };
-        StageOutcome { name: self.plan.name.clone(), outputs: self.tasks.iter().map(output).collect() }
-    }
-}
-
-/// How long a task waits after so many failures: doubling, bounded. No jitter: one head schedules all tasks, so there is
-/// no herd to spread.
-pub(super) fn retry_pause(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    (limits::RETRY_PAUSE * 2u32.pow(doublings)).min(limits::RETRY_PAUSE_MAX)
 }

@@ -48,7 +48,7 @@ impl Control {
         active
             .flat_map(|active| {
                 active.stages.iter().map(|stage| {
-                    let (pending, done) = (stage.pending.len() as u64, stage.done_count() as u64);
+                    let (pending, done) = (stage.pending_count() as u64, stage.done_count() as u64);
                     let running = stage.tasks.len() as u64 - pending - done;
                     (active.job.work.kind(), stage.plan.name.as_str(), TaskCounts { pending, running, done })
                 })
@@ -58,7 +58,7 @@ impl Control {
 
     pub(super) fn status_of(&self, uid: JobUid, now_ms: u64) -> Option<JobStatus> {
         Some(match self.jobs.get(&uid)? {
-            Entry::Ended { status, .. } => status.as_ref().clone(),
+            Entry::Ended(ended) => ended.status.as_ref().clone(),
             Entry::Active(active) => active_status(active, now_ms),
         })
     }
@@ -66,6 +66,7 @@ impl Control {
 
 fn active_status(active: &ActiveJob, now_ms: u64) -> JobStatus {
     let phase = match &active.phase {
+        JobPhase::GatheringFacts | JobPhase::Running if active.suspended => Phase::Suspended,
         JobPhase::GatheringFacts => Phase::Pending,
         JobPhase::Running | JobPhase::Ending { .. } => Phase::Running,
         JobPhase::Publishing { .. } | JobPhase::Withdrawing { .. } => Phase::Committing,

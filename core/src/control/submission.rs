@@ -8,7 +8,7 @@ use super::{Control, Effect, ReplyId, SubmitOptions};
 use crate::failure::{Failure, Reason};
 use crate::id::JobUid;
 use crate::job::Job;
-use crate::journal::Record;
+use crate::journal::{JobChange, Record};
 use crate::limits;
 use crate::report::Phase;
 use crate::spec::v1alpha1::ShoalJob;
@@ -20,6 +20,8 @@ enum Admission {
     New,
     /// It is that job, submitted again.
     Same(JobUid),
+    /// It is that job, which has failed and goes on.
+    Resume(JobUid),
 }
 
 impl Control {
@@ -33,9 +35,15 @@ impl Control {
     ) -> Vec<Effect> {
         match self.admit(uid, &spec, options) {
             Err(failure) => vec![reply_with(reply, Err(failure))],
-            Ok((Admission::Same(uid), _)) => vec![self.reply_when_stored(reply, uid, now_ms)],
+            Ok((Admission::Same(uid), job)) => {
+                let mut effects = self.change_active(uid, wanted(&job), now_ms);
+                effects.push(self.reply_when_stored(reply, uid, now_ms));
+                effects
+            }
+            Ok((Admission::Resume(uid), _)) => self.recall(uid, reply),
             Ok((Admission::New, job)) => {
-                self.names.insert(job.name.clone(), uid);
+                let before = self.names.insert(job.name.clone(), uid);
+                let mut effects = before.map_or_else(Vec::new, |before| self.give_up_resuming(before));
                 let active = ActiveJob::new(job, now_ms);
                 let job = active.job.clone();
                 self.jobs.insert(uid, Entry::Active(Box::new(active)));
@@ -43,10 +51,11 @@ impl Control {
                 let answer = self
                     .status_of(uid, now_ms)
                     .ok_or_else(|| Failure::internal("a job vanished while it was accepted"));
-                vec![Effect::Persist {
+                effects.push(Effect::Persist {
                     records: vec![record],
                     then: vec![reply_with(reply, answer), Effect::GatherFacts { job }],
-                }]
+                });
+                effects
             }
         }
     }
@@ -57,7 +66,7 @@ impl Control {
         let known = self.names.get(&job.name).and_then(|uid| Some((*uid, self.jobs.get(uid)?)));
         let admission = match known {
             None => Admission::New,
-            Some((uid, Entry::Active(active))) => match (options.rerun, active.job.spec == *spec) {
+            Some((uid, Entry::Active(active))) => match (options.rerun, is_same_work(&active.job.spec, spec)) {
                 (false, true) => Admission::Same(uid),
                 (false, false) => {
                     return Err(conflict(&job.name, "runs with another spec")
@@ -69,22 +78,42 @@ impl Control {
                     );
                 }
             },
-            Some((uid, Entry::Ended { spec: known, status })) => match (options.rerun, known == spec, status.phase) {
-                (true, _, _) | (false, true, Phase::Failed) => Admission::New,
-                (false, true, _) => Admission::Same(uid),
-                (false, false, _) => {
-                    return Err(conflict(&job.name, "has run with another spec")
-                        .next("use another name, or `--rerun` to run it again with this spec"));
+            Some((uid, Entry::Ended(ended))) => {
+                let is_same = is_same_work(&ended.spec, spec);
+                match (ended.status.phase, is_same) {
+                    (Phase::Failed, true) if ended.resumable && !options.fresh => Admission::Resume(uid),
+                    (Phase::Failed, true) => Admission::New,
+                    (_, _) if options.rerun => Admission::New,
+                    (_, true) => Admission::Same(uid),
+                    (_, false) => {
+                        return Err(conflict(&job.name, "has run with another spec")
+                            .next("use another name, or `--rerun` to run it again with this spec"));
+                    }
                 }
-            },
+            }
         };
         let active = self.jobs.values().filter(|entry| entry.active().is_some()).count();
-        if admission == Admission::New && active >= limits::JOBS_ACTIVE_MAX {
+        if matches!(admission, Admission::New | Admission::Resume(_)) && active >= limits::JOBS_ACTIVE_MAX {
             return Err(Failure::new(Reason::Busy, format!("the head has {active} unfinished jobs and takes no more"))
                 .next("submit it again later"));
         }
         Ok((admission, job))
     }
+}
+
+/// Whether two specs ask for the same work: what may be changed after the submission does not count.
+fn is_same_work(one: &ShoalJob, other: &ShoalJob) -> bool {
+    let work = |job: &ShoalJob| {
+        let mut job = job.clone();
+        (job.spec.priority, job.spec.suspend, job.spec.ttl_seconds_after_finished) = (0, false, None);
+        job
+    };
+    work(one) == work(other)
+}
+
+/// What a spec says of all that may be changed.
+fn wanted(job: &Job) -> JobChange {
+    JobChange { priority: Some(job.spec.spec.priority), suspend: Some(job.spec.spec.suspend) }
 }
 
 fn conflict(name: &str, what: &str) -> Failure {

@@ -1,7 +1,8 @@
-//! The machine on its own: decisions one by one, and whole jobs under seeded faults.
-
 #![allow(clippy::unwrap_used)]
 
 mod decisions;
+mod ending;
 mod fixture;
+mod recovery;
+mod sharing;
 mod simulation;

@@ -47,6 +47,9 @@ pub enum Record {
         instance: String,
         /// How long its task had waited for a slot, in milliseconds.
         queued_ms: u64,
+        /// When, in milliseconds since 1970-01-01 UTC.
+        #[serde(default)]
+        at_ms: u64,
     },
     /// An attempt's result was taken.
     AttemptFinished {
@@ -56,6 +59,9 @@ pub enum Record {
         worker: WorkerId,
         /// What it reported.
         output: TaskOutput,
+        /// When, in milliseconds since 1970-01-01 UTC.
+        #[serde(default)]
+        at_ms: u64,
     },
     /// An attempt failed or was lost.
     AttemptFailed {
@@ -63,6 +69,9 @@ pub enum Record {
         attempt: AttemptId,
         /// Why.
         failure: Failure,
+        /// When, in milliseconds since 1970-01-01 UTC.
+        #[serde(default)]
+        at_ms: u64,
     },
     /// Partitions of a finished attempt moved to another worker.
     PartitionsMoved {
@@ -79,6 +88,9 @@ pub enum Record {
         job: JobUid,
         /// The change.
         change: JobChange,
+        /// When, in milliseconds since 1970-01-01 UTC.
+        #[serde(default)]
+        at_ms: u64,
     },
     /// A job is being ended early: it will fail for that reason and nothing else, whatever its tasks still report.
     Ending {

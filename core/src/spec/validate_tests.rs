@@ -72,7 +72,10 @@ fn a_field_at_the_wrong_place_is_sent_home() {
     let (.., next) = one(with("/spec/apiVersion", json!("shoal.dev/v1alpha1")));
     assert_eq!(next, "move it to the top of the file");
     let (.., next) = one(with("/spec/colour", json!("red")));
-    assert_eq!(next, "known here: `failurePolicy`, `groupedTraining`");
+    assert_eq!(
+        next,
+        "known here: `activeDeadlineSeconds`, `failurePolicy`, `groupedTraining`, `priority`, `suspend`, `ttlSecondsAfterFinished`"
+    );
 }
 
 #[test]

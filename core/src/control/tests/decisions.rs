@@ -199,38 +199,3 @@ fn a_job_without_workers_waits_and_then_says_so() {
     control.handle(Event::Tick, grace + 1);
     assert_eq!(control.show("job", grace + 1).unwrap().failure.unwrap().reason, Reason::NoWorkers);
 }
-
-#[test]
-fn a_stored_intent_is_driven_again_and_no_other() {
-    let (mut control, first) = running_job(&[("a", 4)]);
-    let mut records = first.records.clone();
-    let mut waiting = first.assignments();
-    while let Some((worker, assignment)) = waiting.pop() {
-        let output = if assignment.stage == "map" { map_output() } else { reduce_output(assignment.attempt) };
-        let done = Done::of(control.handle(finished(&worker.0, "1", assignment.attempt, Ok(output)), 1));
-        waiting.extend(done.assignments());
-        records.extend(done.records);
-    }
-    let accepted = Record::Accepted { job: uid(1), at_ms: 0, spec: Box::new(spec("job", 4).as_ref().clone()) };
-    records.insert(0, accepted);
-    let intent = records.iter().find_map(|record| match record {
-        Record::Intent { intent } => Some(intent.clone()),
-        _ => None,
-    });
-    let (recovered, effects) = Control::recover(kinds(), records).unwrap();
-    let [Effect::Publish { intent: driven }] = effects.as_slice() else { panic!("{effects:?}") };
-    assert_eq!(Some(driven), intent.as_ref());
-    assert_eq!(recovered.show("job", 1).unwrap().phase, Phase::Committing);
-}
-
-#[test]
-fn a_restarted_job_never_uses_an_attempt_number_twice() {
-    let (_, done) = running_job(&[("a", 4)]);
-    let mut records = done.records.clone();
-    records.insert(0, Record::Accepted { job: uid(1), at_ms: 0, spec: Box::new(spec("job", 4).as_ref().clone()) });
-    let (mut control, effects) = Control::recover(kinds(), records).unwrap();
-    assert!(matches!(effects.as_slice(), [Effect::GatherFacts { .. }]));
-    control.handle(joined("b", "1", 4), 10);
-    let done = Done::of(control.handle(Event::FactsGathered { job: uid(1), result: Ok(serde_json::Value::Null) }, 10));
-    assert!(done.assignments().iter().all(|(_, assignment)| assignment.attempt.number == 2));
-}

@@ -12,7 +12,7 @@ use crate::job::Job;
 use crate::journal::Record;
 use crate::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
 use crate::publish::{CommitIntent, PublishedTable};
-use crate::report::JobStatus;
+use crate::report::{JobStatus, Phase};
 use crate::spec::v1alpha1::{OutputMode, ShoalJob};
 use crate::task::{Assignment, Counters, FileMeta, PartitionMeta, StagePlan, TaskOutput, TaskPlan};
 
@@ -99,7 +99,12 @@ pub(super) fn joined(name: &str, instance: &str, slots: u32) -> Event {
 }
 
 pub(super) fn submit(uid: JobUid, spec: &Arc<ShoalJob>, rerun: bool) -> Event {
-    Event::Submit { uid, spec: spec.clone(), options: SubmitOptions { rerun }, reply: ReplyId(uid.0.as_u128() as u64) }
+    Event::Submit {
+        uid,
+        spec: spec.clone(),
+        options: SubmitOptions { rerun, fresh: false },
+        reply: ReplyId(uid.0.as_u128() as u64),
+    }
 }
 
 pub(super) fn finished(name: &str, instance: &str, attempt: AttemptId, result: Result<TaskOutput, Failure>) -> Event {
@@ -182,11 +187,75 @@ impl Done {
 
 /// A machine with one submitted job whose facts are known.
 pub(super) fn running_job(workers: &[(&str, u32)]) -> (Control, Done) {
-    let mut control = Control::new(kinds());
+    let mut head = Head::new();
     for (name, slots) in workers {
-        control.handle(joined(name, "1", *slots), 0);
+        head.handle(joined(name, "1", *slots), 0);
     }
-    control.handle(submit(uid(1), &spec("job", 4), false), 0);
-    let done = Done::of(control.handle(Event::FactsGathered { job: uid(1), result: Ok(Value::Null) }, 0));
-    (control, done)
+    head.submit("job", 1, 0);
+    let done = head.gather(1, 0);
+    (head.control, done)
+}
+
+/// A machine and all that it has stored.
+pub(super) struct Head {
+    pub(super) control: Control,
+    pub(super) records: Vec<Record>,
+}
+
+impl Head {
+    pub(super) fn new() -> Self {
+        Self { control: Control::new(kinds()), records: Vec::new() }
+    }
+
+    pub(super) fn handle(&mut self, event: Event, now_ms: u64) -> Done {
+        let done = Done::of(self.control.handle(event, now_ms));
+        self.records.extend(done.records.iter().cloned());
+        done
+    }
+
+    pub(super) fn submit(&mut self, name: &str, number: u128, now_ms: u64) -> Done {
+        self.handle(submit(uid(number), &spec(name, 4), false), now_ms)
+    }
+
+    /// Lets a job know its facts.
+    pub(super) fn gather(&mut self, number: u128, now_ms: u64) -> Done {
+        self.handle(Event::FactsGathered { job: uid(number), result: Ok(Value::Null) }, now_ms)
+    }
+
+    /// Finishes an assignment as its stage would.
+    pub(super) fn finish(&mut self, worker: &WorkerId, assignment: &Assignment, now_ms: u64) -> Done {
+        let output = if assignment.stage == "map" { map_output() } else { reduce_output(assignment.attempt) };
+        self.handle(finished(&worker.0, "1", assignment.attempt, Ok(output)), now_ms)
+    }
+
+    /// Finishes assignments and all that follow, while they are meant; gives those that are not, unfinished.
+    pub(super) fn drive(
+        &mut self,
+        mut waiting: Vec<(WorkerId, Assignment)>,
+        now_ms: u64,
+        is_meant: impl Fn(&Assignment) -> bool,
+    ) -> Vec<(WorkerId, Assignment)> {
+        let mut left = Vec::new();
+        while let Some((worker, assignment)) = waiting.pop() {
+            if is_meant(&assignment) {
+                waiting.extend(self.finish(&worker, &assignment, now_ms).assignments());
+            } else {
+                left.push((worker, assignment));
+            }
+        }
+        left
+    }
+
+    /// Another head starts from what this one has stored.
+    pub(super) fn restart(self, now_ms: u64) -> (Self, Done) {
+        let (control, effects) = Control::recover(kinds(), self.records.clone(), now_ms).unwrap();
+        let mut next = Self { control, records: self.records };
+        let done = Done::of(effects);
+        next.records.extend(done.records.iter().cloned());
+        (next, done)
+    }
+
+    pub(super) fn phase(&self, name: &str) -> Phase {
+        self.control.show(name, 0).unwrap().phase
+    }
 }

@@ -8,7 +8,6 @@ use crate::failure::{Failure, Reason};
 use crate::id::{AttemptId, WorkerId};
 use crate::limits;
 use crate::publish::CommitIntent;
-use crate::report::Phase;
 use crate::task::Assignment;
 
 const WORKERS: [&str; 3] = ["a", "b", "c"];
@@ -79,7 +78,9 @@ impl World {
                         process.holds.clear();
                     }
                 }
-                Effect::Withdraw { .. } => unreachable!("nothing is cancelled while it is committed"),
+                Effect::Recall { .. } | Effect::Withdraw { .. } => {
+                    unreachable!("nothing is cancelled while it is committed")
+                }
                 Effect::CancelAttempt { .. }
                 | Effect::Disconnect { .. }
                 | Effect::Reply { .. }
@@ -213,11 +214,16 @@ fn jobs_end_right_under_any_seeded_faults() {
             steps += 1;
             assert!(steps < STEPS_MAX, "seed {seed}: a job does not end");
         }
+        let mut succeeded = 0;
         for job in world.control.list(world.now_ms) {
-            assert_eq!((job.phase, &job.failure), (Phase::Succeeded, &None), "seed {seed}");
+            match &job.failure {
+                None => succeeded += 1,
+                // So many workers are killed that one task now and then meets it three times.
+                Some(failure) => assert_eq!(failure.reason, Reason::TaskKillsWorkers, "seed {seed}"),
+            }
             retried += usize::from(!job.report.failed_attempts.is_empty());
         }
-        world.invariant_one_commit_with_one_file_per_bucket(jobs.len());
+        world.invariant_one_commit_with_one_file_per_bucket(succeeded);
     }
     assert!(retried > 400, "the faults missed the jobs: only {retried} met one");
     assert!(limits::WORKER_SILENCE_MAX < limits::NO_WORKER_MAX);

@@ -41,6 +41,25 @@ pub struct Metadata {
     {"rule": "[has(self.groupedTraining)].filter(kind, kind).size() == 1", "message": "exactly one kind of job is expected: groupedTraining"}
 ]))]
 pub struct JobSpec {
+    /// Jobs with a higher priority get free slots first; those of one priority share them equally. What runs already is
+    /// not interrupted.
+    #[serde(default)]
+    #[schemars(range(min = -1000, max = 1000))]
+    pub priority: i32,
+    /// Whether the job holds no slot: suspended while it runs, it hands its running tasks back and keeps what is
+    /// finished. A commit that has begun is not stopped.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Seconds after which the job fails, counted from its submission or from the last time that it went on after it was
+    /// suspended or had failed. Unlimited where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 31_536_000))]
+    pub active_deadline_seconds: Option<u64>,
+    /// Seconds for which the job is listed after its end; 7 days where absent. The oldest of more than a thousand
+    /// finished jobs are forgotten earlier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 31_536_000))]
+    pub ttl_seconds_after_finished: Option<u64>,
     /// When a job gives up.
     #[serde(default)]
     pub failure_policy: FailurePolicy,

@@ -1,0 +1,81 @@
+//! Jobs that have ended: how long they are kept, and what is kept of them.
+
+use super::job_state::{EndedJob, Entry};
+use super::{Control, Effect};
+use crate::id::JobUid;
+use crate::job::Job;
+use crate::journal::Record;
+use crate::limits;
+
+impl EndedJob {
+    /// When it may be forgotten, in milliseconds since 1970-01-01 UTC.
+    fn expires_ms(&self) -> u64 {
+        let ttl = self.spec.spec.ttl_seconds_after_finished.unwrap_or(limits::HISTORY_AGE_MAX.as_secs());
+        self.status.report.finished_ms.unwrap_or(0).saturating_add(ttl.saturating_mul(1_000))
+    }
+}
+
+impl Control {
+    /// Lets go of what has been kept long enough.
+    pub(super) fn expire_history(&mut self, now_ms: u64) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut expired = Vec::new();
+        let mut released = Vec::new();
+        for (uid, entry) in &mut self.jobs {
+            let Entry::Ended(ended) = entry else { continue };
+            if ended.keeps_partitions_until_ms.is_some_and(|until| until <= now_ms) {
+                ended.keeps_partitions_until_ms = None;
+                released.push(*uid);
+            }
+            if ended.expires_ms() <= now_ms {
+                expired.push(*uid);
+            }
+        }
+        effects.extend(released.into_iter().flat_map(|uid| self.release(uid)));
+        effects.extend(self.forget(expired));
+        effects
+    }
+
+    /// Tells all workers to drop what they hold of a job.
+    pub(super) fn release(&self, uid: JobUid) -> Vec<Effect> {
+        self.roster.iter().map(|state| Effect::Release { worker: state.info.id.clone(), job: uid }).collect()
+    }
+
+    /// The oldest finished jobs give way to newer ones.
+    pub(super) fn forget_oldest(&mut self) -> Vec<Effect> {
+        let finished: Vec<JobUid> =
+            self.jobs.iter().filter(|(_, entry)| entry.active().is_none()).map(|(uid, _)| *uid).collect();
+        let surplus = finished.len().saturating_sub(limits::JOBS_FINISHED_MAX);
+        // Uids are made of the time of submission first, so the first are the oldest.
+        self.forget(finished.into_iter().take(surplus).collect())
+    }
+
+    fn forget(&mut self, uids: Vec<JobUid>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for uid in uids {
+            effects.extend(self.give_up_resuming(uid));
+            self.jobs.remove(&uid);
+            self.names.retain(|_, latest| *latest != uid);
+            effects.push(Effect::persist(Record::Forgotten { job: uid }));
+        }
+        effects
+    }
+
+    /// A failed job will not go on: what it kept for that is of no use any more.
+    pub(super) fn give_up_resuming(&mut self, uid: JobUid) -> Vec<Effect> {
+        let Some(Entry::Ended(ended)) = self.jobs.get_mut(&uid) else { return Vec::new() };
+        let kept_partitions = ended.keeps_partitions_until_ms.take().is_some();
+        if !std::mem::take(&mut ended.resumable) {
+            return Vec::new();
+        }
+        let record = Record::Ended { job: uid, status: ended.status.clone(), resumable: false };
+        let tables = Job::parse(uid, ended.spec.clone())
+            .map(|job| job.work.outputs().into_iter().map(|output| output.table.clone()).collect())
+            .unwrap_or_default();
+        let mut then = vec![Effect::Discard { job: uid, tables }];
+        if kept_partitions {
+            then.extend(self.release(uid));
+        }
+        vec![Effect::Persist { records: vec![record], then }]
+    }
+}

@@ -1,0 +1,68 @@
+//! A failed job that is submitted again goes on from what it had done.
+
+use super::ending::reply_with;
+use super::job_state::{Entry, JobPhase};
+use super::restore::restore;
+use super::stage::StageState;
+use super::{Control, Effect, ReplyId};
+use crate::failure::{Actor, Failure, Reason};
+use crate::id::JobUid;
+use crate::journal::Record;
+
+/// Whether what a job had done before it failed like that is worth keeping: where the spec or the data is at fault, they
+/// have to change, and it would be another job.
+pub(super) fn is_resumable(failure: &Failure) -> bool {
+    matches!(failure.actor, Actor::Platform)
+        || matches!(failure.reason, Reason::DeadlineExceeded | Reason::TaskKillsWorkers | Reason::TaskPanicked)
+}
+
+impl Control {
+    /// Asks for what the journal knows of a failed job.
+    pub(super) fn recall(&mut self, uid: JobUid, reply: ReplyId) -> Vec<Effect> {
+        let waiting = self.recalling.entry(uid).or_default();
+        waiting.push(reply);
+        if waiting.len() > 1 { Vec::new() } else { vec![Effect::in_order(vec![Effect::Recall { job: uid }])] }
+    }
+
+    pub(super) fn recalled(&mut self, uid: JobUid, records: Result<Vec<Record>, Failure>, now_ms: u64) -> Vec<Effect> {
+        let waiting = self.recalling.remove(&uid).unwrap_or_default();
+        if !matches!(self.jobs.get(&uid), Some(Entry::Ended(ended)) if ended.resumable) {
+            return waiting.into_iter().map(|reply| self.reply_when_stored(reply, uid, now_ms)).collect();
+        }
+        let records = records.map(|mut records| {
+            records.push(Record::Resumed { job: uid, at_ms: now_ms });
+            records
+        });
+        let active = match records.and_then(|records| restore(uid, records)) {
+            Ok(restored) => restored.active,
+            Err(failure) => return waiting.into_iter().map(|reply| reply_with(reply, Err(failure.clone()))).collect(),
+        };
+        let job = active.job.clone();
+        self.jobs.insert(uid, Entry::Active(Box::new(active)));
+        self.touched.insert(uid);
+        let answers = waiting.into_iter().map(|reply| self.reply_when_stored(reply, uid, now_ms));
+        let mut then: Vec<Effect> = answers.collect();
+        then.push(Effect::GatherFacts { job });
+        vec![Effect::Persist { records: vec![Record::Resumed { job: uid, at_ms: now_ms }], then }]
+    }
+
+    /// The facts of a job that goes on are known again: what it had done counts where they are the same.
+    pub(super) fn go_on(&mut self, uid: JobUid, facts: serde_json::Value, now_ms: u64) -> Vec<Effect> {
+        let Some(active) = self.active_mut(uid) else { return Vec::new() };
+        active.phase = JobPhase::Running;
+        if active.facts != facts {
+            active.notes.push("its input has changed since it failed: it starts over".to_owned());
+            active.facts = facts.clone();
+            active.plan_anew();
+            let mut effects = vec![Effect::persist(Record::Facts { job: uid, facts })];
+            effects.extend(self.advance(uid, now_ms));
+            return effects;
+        }
+        self.recompute_missing(uid, now_ms);
+        let Some(active) = self.active_mut(uid) else { return Vec::new() };
+        let done: usize = active.stages.iter().map(StageState::done_count).sum();
+        let tasks: usize = active.stages.iter().map(|stage| stage.tasks.len()).sum();
+        active.notes.push(format!("it goes on: {done} of {tasks} tasks were done when it failed"));
+        if active.all_stages_done() { self.advance(uid, now_ms) } else { Vec::new() }
+    }
+}

@@ -1,0 +1,175 @@
+//! Which task runs next, and where.
+
+use std::collections::BTreeSet;
+
+use super::job_state::Entry;
+use super::stage::TaskStatus;
+use super::{Control, Effect};
+use crate::id::{JobUid, TaskId, WorkerId};
+use crate::journal::Record;
+use crate::limits;
+use crate::task::{Assignment, PartitionSource};
+
+/// A task that got a slot.
+struct Placed {
+    worker: WorkerId,
+    instance: String,
+    assignment: Assignment,
+    /// How long it had waited, in milliseconds.
+    queued_ms: u64,
+}
+
+impl Control {
+    /// Hands tasks to free slots: see [`super::queue`] for whose turn it is.
+    pub(super) fn schedule(&mut self, now_ms: u64) -> Vec<Effect> {
+        let mut placed = self.start_suspects(now_ms);
+        let mut passed = BTreeSet::new();
+        while self.roster.has_free() {
+            let Some(uid) = self.queue.next(&passed) else { break };
+            match self.start_next(uid, now_ms) {
+                Some(next) => placed.push(next),
+                None => drop(passed.insert(uid)),
+            }
+            self.settle(uid, now_ms);
+        }
+        if placed.is_empty() {
+            return Vec::new();
+        }
+        let record = |placed: &Placed| Record::AttemptStarted {
+            attempt: placed.assignment.attempt,
+            worker: placed.worker.clone(),
+            instance: placed.instance.clone(),
+            queued_ms: placed.queued_ms,
+            at_ms: now_ms,
+        };
+        let records = placed.iter().map(record).collect();
+        let assign = |placed: Placed| Effect::Assign { worker: placed.worker, assignment: Box::new(placed.assignment) };
+        vec![Effect::Persist { records, then: placed.into_iter().map(assign).collect() }]
+    }
+
+    /// Puts a job at its place in the queue, or takes it out where it has no task for a slot now.
+    pub(super) fn settle(&mut self, uid: JobUid, now_ms: u64) {
+        let active = self.jobs.get_mut(&uid).and_then(Entry::active_mut);
+        let Some(active) = active else {
+            self.queue.take_out(uid);
+            self.suspicious.remove(&uid);
+            return;
+        };
+        active.wake(now_ms);
+        if active.takes_slots() && !active.suspects.is_empty() {
+            self.suspicious.insert(uid);
+        } else {
+            self.suspicious.remove(&uid);
+        }
+        if active.ready_tasks().next().is_some() {
+            self.queue.put(uid, active.priority, active.running.len());
+        } else {
+            self.queue.take_out(uid);
+        }
+    }
+
+    /// The first of a job's ready tasks that a worker takes.
+    fn start_next(&mut self, uid: JobUid, now_ms: u64) -> Option<Placed> {
+        let active = self.jobs.get(&uid)?.active()?;
+        let tasks: Vec<TaskId> = active.ready_tasks().take(limits::PLACEMENTS_TRIED_MAX).collect();
+        tasks.into_iter().find_map(|task| {
+            let state =
+                self.jobs.get(&uid)?.active()?.stages.get(task.stage as usize)?.tasks.get(task.index as usize)?;
+            let worker = self.roster.place(&state.failed_on)?.clone();
+            self.start(task, worker, now_ms)
+        })
+    }
+
+    /// Starts tasks that have to run alone, each on a worker that is cleared for it.
+    fn start_suspects(&mut self, now_ms: u64) -> Vec<Placed> {
+        let mut placed = Vec::new();
+        let jobs: Vec<JobUid> = self.suspicious.iter().copied().collect();
+        for uid in jobs {
+            let Some(active) = self.jobs.get(&uid).and_then(Entry::active) else { continue };
+            let tasks: Vec<TaskId> = active.ready_suspects().collect();
+            for task in tasks {
+                let Some(worker) = self.roster.place_alone(task).cloned() else { continue };
+                let is_idle = self.roster.change(&worker, |state| {
+                    state.reserved = Some(task);
+                    state.idle_slots() == state.info.slots
+                });
+                if is_idle == Some(true) {
+                    placed.extend(self.start(task, worker, now_ms));
+                }
+            }
+            self.settle(uid, now_ms);
+        }
+        placed
+    }
+
+    /// Lets workers take other tasks whose task alone has ended, or cannot run now: it may wait for just those others.
+    pub(super) fn lift_reservations(&mut self) {
+        let is_over = |task: &TaskId| {
+            let Some(active) = self.jobs.get(&task.job).and_then(Entry::active) else { return true };
+            let runs = active.running.keys().any(|attempt| attempt.task == *task);
+            !runs && !active.ready_suspects().any(|suspect| suspect == *task)
+        };
+        let over: Vec<WorkerId> = self
+            .roster
+            .iter()
+            .filter(|state| state.reserved.as_ref().is_some_and(is_over))
+            .map(|state| state.info.id.clone())
+            .collect();
+        for worker in over {
+            self.roster.change(&worker, |state| state.reserved = None);
+        }
+    }
+
+    /// Takes a slot of that worker for a task; not where a partition that it reads is not there.
+    fn start(&mut self, task: TaskId, worker: WorkerId, now_ms: u64) -> Option<Placed> {
+        let active = self.jobs.get(&task.job)?.active()?;
+        let stage = active.stages.get(task.stage as usize)?;
+        let plan = stage.plan.tasks.get(task.index as usize)?;
+        let sources = match (stage.plan.reads, plan.bucket) {
+            (Some(read), Some(bucket)) => self.sources(task.job, read, bucket)?,
+            _ => Vec::new(),
+        };
+        let attempt = stage.next_attempt(task)?;
+        let queued_ms = now_ms.saturating_sub(stage.tasks.get(task.index as usize)?.ready_at_ms);
+        let assignment = Assignment {
+            attempt,
+            job_name: active.job.name.clone(),
+            kind: active.job.work.kind().to_owned(),
+            stage: stage.plan.name.clone(),
+            common: stage.plan.common.clone(),
+            payload: plan.payload.clone(),
+            sources,
+        };
+        self.active_mut(task.job)?.attempt_started(attempt, &worker, now_ms);
+        let instance = self.roster.change(&worker, |state| {
+            state.running.insert(attempt);
+            state.info.instance.clone()
+        })?;
+        Some(Placed { worker, instance, assignment, queued_ms })
+    }
+
+    /// Where the partitions of one bucket lie: pinned by attempt, worker and checksum. None unless every task of the stage
+    /// is done and its worker is there: a bucket is read whole or not at all.
+    fn sources(&self, uid: JobUid, stage: u32, bucket: u32) -> Option<Vec<PartitionSource>> {
+        let stage = self.jobs.get(&uid)?.active()?.stages.get(stage as usize)?;
+        let mut sources = Vec::new();
+        for task in &stage.tasks {
+            let TaskStatus::Done { attempt, holder, output } = &task.status else { return None };
+            // A split without rows for the bucket has no partition in it.
+            let Ok(place) = output.partitions.binary_search_by_key(&bucket, |partition| partition.bucket) else {
+                continue;
+            };
+            let state = self.roster.instance(&holder.worker, &holder.instance)?;
+            if state.is_expected() {
+                return None;
+            }
+            sources.push(PartitionSource {
+                attempt: *attempt,
+                worker: holder.worker.clone(),
+                flight_url: state.info.flight_url.clone(),
+                partition: output.partitions[place].clone(),
+            });
+        }
+        Some(sources)
+    }
+}

@@ -1,0 +1,165 @@
+//! How jobs end while their commit is under way, and how failed ones go on.
+
+use super::fixture::*;
+use crate::control::{Effect, Event, ReplyId, SubmitOptions};
+use crate::failure::{Failure, Reason};
+use crate::id::AttemptId;
+use crate::journal::Record;
+use crate::limits;
+use crate::publish::{PublishedTable, Withdrawal};
+use crate::report::Phase;
+
+/// A head whose one job is being committed.
+fn committing() -> Head {
+    let mut head = Head::new();
+    head.handle(joined("a", "1", 4), 0);
+    head.submit("job", 1, 0);
+    let maps = head.gather(1, 0).assignments();
+    head.drive(maps, 1, |_| true);
+    assert_eq!(head.phase("job"), Phase::Committing);
+    head
+}
+
+fn table() -> PublishedTable {
+    PublishedTable { name: "models".into(), table: "/out".into(), version: 0, rows: 1 }
+}
+
+#[test]
+fn a_cancel_that_meets_a_commit_asks_the_tables_log_who_came_first() {
+    for (result, expected) in
+        [(Withdrawal::Withdrawn, Phase::Failed), (Withdrawal::Published(table()), Phase::Succeeded)]
+    {
+        let mut head = committing();
+        let cancelled = head.handle(Event::Cancel { name: "job".into(), reply: ReplyId(9) }, 2);
+        assert!(cancelled.records.iter().any(|record| matches!(record, Record::Ending { .. })));
+        assert!(cancelled.effects.iter().any(|effect| matches!(effect, Effect::Withdraw { .. })));
+        // What the commit under way says is only half the truth now.
+        head.handle(published(uid(1)), 3);
+        assert_eq!(head.phase("job"), Phase::Committing);
+        let withdrawn = head.handle(Event::Withdrawn { job: uid(1), result: Ok(result) }, 4);
+        if expected == Phase::Failed {
+            assert!(withdrawn.effects.iter().any(|effect| matches!(effect, Effect::Discard { .. })));
+            head.handle(Event::Discarded { job: uid(1) }, 5);
+        }
+        assert_eq!(head.phase("job"), expected);
+    }
+}
+
+#[test]
+fn a_head_that_dies_over_a_withdrawal_leaves_it_to_the_next() {
+    let mut head = committing();
+    head.handle(Event::Cancel { name: "job".into(), reply: ReplyId(9) }, 2);
+    let (_, done) = head.restart(3);
+    assert!(matches!(done.effects.as_slice(), [Effect::Withdraw { .. }]), "{:?}", done.effects);
+}
+
+#[test]
+fn a_commit_that_may_have_been_made_is_withdrawn_before_its_job_fails() {
+    let mut head = committing();
+    let io = || Failure::new(Reason::Io, "no answer");
+    let mut now = 0;
+    for _ in 0..limits::PUBLISH_ATTEMPTS_MAX {
+        let failed = head.handle(Event::Published { job: uid(1), result: Err(io()) }, now);
+        assert!(!failed.effects.iter().any(|effect| matches!(effect, Effect::Discard { .. })));
+        now += limits::RETRY_PAUSE_MAX.as_millis() as u64;
+        head.handle(heartbeat("a", Vec::new()), now);
+        head.handle(Event::Tick, now);
+    }
+    assert!(head.records.iter().any(|record| matches!(record, Record::Ending { .. })));
+    assert_eq!(head.phase("job"), Phase::Committing);
+}
+
+#[test]
+fn a_commit_that_was_refused_touches_no_table() {
+    let mut head = committing();
+    let refused = Failure::new(Reason::OutputExists, "there is one");
+    let ended = head.handle(Event::Published { job: uid(1), result: Err(refused) }, 2);
+    assert!(!ended.effects.iter().any(|effect| matches!(effect, Effect::Withdraw { .. })));
+    assert_eq!(head.phase("job"), Phase::Failed);
+}
+
+/// A head whose one job has failed for want of workers, with all of map and some of reduce done.
+fn failed_half_way() -> (Head, Vec<AttemptId>) {
+    let mut head = Head::new();
+    head.handle(joined("a", "1", 2), 0);
+    head.submit("job", 1, 0);
+    let maps = head.gather(1, 0).assignments();
+    let reduces = head.drive(maps, 1, |assignment| assignment.stage == "map");
+    let done = reduces[0].1.attempt;
+    head.finish(&reduces[0].0, &reduces[0].1, 2);
+    let failure = Failure::new(Reason::WorkerLost, "killed");
+    head.handle(Event::WorkerLeft { worker: worker("a"), instance: "1".into(), failure }, 3);
+    head.handle(Event::Tick, 4);
+    for now in (4..limits::NO_WORKER_MAX.as_millis() as u64 + 2_000).step_by(1_000) {
+        head.handle(Event::Tick, now);
+    }
+    assert_eq!(head.phase("job"), Phase::Failed);
+    (head, vec![done])
+}
+
+fn submit_again(fresh: bool) -> Event {
+    let options = SubmitOptions { rerun: false, fresh };
+    Event::Submit { uid: uid(2), spec: spec("job", 4), options, reply: ReplyId(5) }
+}
+
+#[test]
+fn the_same_job_after_a_failure_runs_only_what_is_not_done() {
+    let (head, done) = failed_half_way();
+    // Whether or not the head was restarted meanwhile.
+    let (mut head, _) = head.restart(100_000);
+    let now = 100_000;
+    let asked = head.handle(submit_again(false), now);
+    assert!(matches!(asked.effects.as_slice(), [Effect::Recall { job }] if *job == uid(1)), "{:?}", asked.effects);
+    let records = head.records.clone();
+    let recalled = head.handle(Event::Recalled { job: uid(1), result: Ok(records) }, now);
+    assert_eq!(recalled.answer().unwrap().uid, uid(1));
+    head.handle(joined("b", "1", 4), now);
+    let again = head.gather(1, now).assignments();
+    assert!(again.iter().all(|(_, assignment)| assignment.stage == "map"), "the lost partitions are made again");
+    let mut reduced = Vec::new();
+    let mut waiting = again;
+    while let Some((worker, assignment)) = waiting.pop() {
+        if assignment.stage == "reduce" {
+            reduced.push(assignment.attempt.task);
+        }
+        waiting.extend(head.finish(&worker, &assignment, now).assignments());
+    }
+    assert_eq!(reduced.len() as u32, BUCKETS - 1);
+    assert!(!reduced.contains(&done[0].task), "what was done runs again");
+    assert_eq!(head.phase("job"), Phase::Committing);
+}
+
+#[test]
+fn a_job_whose_input_has_changed_since_starts_over() {
+    let (mut head, _) = failed_half_way();
+    let now = 100_000;
+    head.handle(submit_again(false), now);
+    let records = head.records.clone();
+    head.handle(Event::Recalled { job: uid(1), result: Ok(records) }, now);
+    head.handle(joined("b", "1", 8), now);
+    let facts = serde_json::json!({"version": 2});
+    let maps = head.handle(Event::FactsGathered { job: uid(1), result: Ok(facts) }, now).assignments();
+    assert_eq!(maps.len() as u32, MAPS);
+    assert!(maps.iter().all(|(_, assignment)| assignment.attempt.number > 1), "an attempt number is used twice");
+    // Also after yet another head.
+    let (mut head, _) = head.restart(now + 1);
+    head.handle(joined("b", "1", 8), now + 2);
+    head.handle(heartbeat("b", maps.iter().map(|(_, map)| map.attempt).collect()), now + 3);
+    assert_eq!(head.drive(maps, now + 4, |_| true).len(), 0);
+    assert_eq!(head.phase("job"), Phase::Committing);
+}
+
+#[test]
+fn a_failed_job_that_is_to_start_over_or_is_forgotten_leaves_no_files() {
+    let (mut head, _) = failed_half_way();
+    let fresh = head.handle(submit_again(true), 100_000);
+    assert_eq!(fresh.answer().unwrap().uid, uid(2));
+    let swept = |effect: &Effect| matches!(effect, Effect::Discard { job, .. } if *job == uid(1));
+    assert!(fresh.effects.iter().any(swept), "{:?}", fresh.effects);
+
+    let (mut head, _) = failed_half_way();
+    let age = limits::HISTORY_AGE_MAX.as_millis() as u64;
+    let expired = head.handle(Event::Tick, 100_000 + age);
+    assert!(expired.effects.iter().any(swept), "{:?}", expired.effects);
+    assert!(head.control.show("job", 0).is_err());
+}

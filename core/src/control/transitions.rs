@@ -1,0 +1,122 @@
+//! What an attempt's start and end mean for its job. The same functions serve a head that decides and one that reads in
+//! its journal what another had decided.
+
+use super::job_state::ActiveJob;
+use super::pause::{Waiting, retry_pause};
+use super::stage::{Holder, TaskStatus};
+use crate::failure::{Failure, Reason};
+use crate::id::{AttemptId, TaskId, WorkerId};
+use crate::limits;
+use crate::task::TaskOutput;
+
+impl ActiveJob {
+    pub(super) fn attempt_started(&mut self, attempt: AttemptId, worker: &WorkerId, now_ms: u64) {
+        if let Some(stage) = self.stages.get_mut(attempt.task.stage as usize) {
+            stage.start(attempt, now_ms);
+            self.running.insert(attempt, worker.clone());
+        }
+    }
+
+    pub(super) fn attempt_succeeded(&mut self, attempt: AttemptId, holder: Holder, output: TaskOutput, now_ms: u64) {
+        self.running.remove(&attempt);
+        self.called_back.remove(&attempt);
+        self.suspects.remove(&attempt.task);
+        self.peak_memory_bytes = self.peak_memory_bytes.max(output.peak_memory_bytes);
+        if let Some(stage) = self.stages.get_mut(attempt.task.stage as usize)
+            && stage.running_attempt(attempt.task.index) == Some(attempt)
+        {
+            stage.finish(attempt, holder, output, now_ms);
+        }
+    }
+
+    /// Puts the task back in the queue, or says why the job cannot go on.
+    pub(super) fn attempt_failed(
+        &mut self,
+        attempt: AttemptId,
+        worker: &WorkerId,
+        failure: Failure,
+        now_ms: u64,
+    ) -> Option<Failure> {
+        self.running.remove(&attempt);
+        self.called_back.remove(&attempt);
+        if failure.reason == Reason::HandedBack {
+            self.requeue(attempt.task, now_ms);
+            return None;
+        }
+        self.note_failed_attempt(attempt, worker, failure.clone());
+        match (failure.reason, failure.location.attempt) {
+            // The task did nothing wrong: it waits until the partition has been made again.
+            (Reason::PartitionLost | Reason::PartitionCorrupt, Some(lost)) => {
+                self.requeue(attempt.task, now_ms);
+                self.partition_lost(lost, failure, now_ms)
+            }
+            _ => self.count_failure(attempt.task, worker, failure, now_ms),
+        }
+    }
+
+    /// Somebody could not read what an attempt had written: its task runs again, once for all who miss it.
+    fn partition_lost(&mut self, lost: AttemptId, failure: Failure, now_ms: u64) -> Option<Failure> {
+        let task = self.stages.get(lost.task.stage as usize)?.tasks.get(lost.task.index as usize)?;
+        let TaskStatus::Done { attempt, holder, .. } = &task.status else { return None };
+        let has_moved = failure.location.worker.as_ref().is_some_and(|worker| *worker != holder.worker.0);
+        if *attempt != lost || has_moved {
+            return None;
+        }
+        let worker = holder.worker.clone();
+        self.count_failure(lost.task, &worker, failure, now_ms)
+    }
+
+    fn requeue(&mut self, task: TaskId, now_ms: u64) {
+        if let Some(stage) = self.stages.get_mut(task.stage as usize) {
+            stage.requeue(task.index, now_ms);
+        }
+    }
+
+    /// Counts a failed run and puts the task back in the queue; or says why the job cannot go on.
+    fn count_failure(&mut self, task: TaskId, worker: &WorkerId, failure: Failure, now_ms: u64) -> Option<Failure> {
+        let attempts_max = self.job.failure_policy.max_task_attempts;
+        let stage = self.stages.get_mut(task.stage as usize)?;
+        let state = stage.tasks.get_mut(task.index as usize)?;
+        state.failures += 1;
+        state.failed_on.insert(worker.clone());
+        if failure.reason == Reason::WorkerLost {
+            state.deaths += 1;
+            if state.deaths >= limits::TASK_DEATHS_SUSPECT {
+                self.suspects.insert(task);
+            }
+        }
+        let (failures, deaths) = (state.failures, state.deaths);
+        if !failure.is_transient() {
+            return Some(failure);
+        }
+        if deaths >= limits::TASK_DEATHS_MAX {
+            return Some(kills_workers(failure, &stage.plan.name, task.index, deaths));
+        }
+        if failures >= attempts_max {
+            return Some(exhausted(failure, &stage.plan.name, task.index, failures));
+        }
+        let pause = retry_pause(Waiting::Task(task), failures).as_millis() as u64;
+        stage.requeue(task.index, now_ms + pause);
+        None
+    }
+}
+
+/// The last failure of a task that has failed too often, saying so.
+fn exhausted(mut failure: Failure, stage: &str, index: u32, failures: u32) -> Failure {
+    failure.causes.insert(0, failure.message.clone());
+    failure.message =
+        format!("task {index} of stage `{stage}` failed {failures} times, the last time because {}", failure.message);
+    failure
+}
+
+/// A task whose every run ended with its worker, the last one while nothing else ran there.
+fn kills_workers(failure: Failure, stage: &str, index: u32, deaths: u32) -> Failure {
+    let message = format!(
+        "{deaths} workers ended while they ran task {index} of stage `{stage}`, the last of them while it ran nothing else"
+    );
+    let mut told = Failure::new(Reason::TaskKillsWorkers, message)
+        .next("look at the workers' logs and exit codes: most often the task needs more memory than a worker has");
+    told.location = failure.location;
+    told.causes = std::iter::once(failure.message).chain(failure.causes).collect();
+    told
+}
