@@ -41,6 +41,11 @@ bench-grouped: setup ## Grouped regression on 10 million rows, Shoal beside Duck
 	cargo build --release --quiet --package shoal-cli --package shoal-benches
 	$(CARGO_TARGET_DIR)/release/bench-grouped
 
+.PHONY: bench-control
+bench-control: setup ## Speed of the control plane: completions, memory, latency, recovery.
+	cargo build --release --quiet --package shoal-benches
+	$(CARGO_TARGET_DIR)/release/bench-control
+
 .PHONY: clean
 clean: ## Removes what the demo and the benches wrote; leaves the build cache.
 	rm -rf target

@@ -4,6 +4,7 @@
 //! `target/bench/NAME.json`. Benches measure; they are no tests, and nothing but the bar decides what `holds`.
 
 pub mod data;
+pub mod figures;
 pub mod processes;
 
 use std::error::Error;

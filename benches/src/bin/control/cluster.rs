@@ -1,0 +1,76 @@
+//! A head and workers in this process, as they run in processes of their own: gRPC on loopback between them.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shoal_benches::BenchResult;
+use shoal_coordinator::{Head, HeadConfig, LocalPaths};
+use shoal_core::report::JobStatus;
+use shoal_core::runner::TaskRunner;
+use shoal_core::{WorkerId, kind::Kinds};
+use shoal_worker::{Worker, WorkerConfig};
+
+use crate::work::NoTable;
+
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Memory that each worker is told to have: nothing uses it.
+const WORKER_MEMORY_BYTES: u64 = 1 << 30;
+
+/// Starts a head over a state folder.
+pub async fn start_head(state_dir: &Path, kinds: Kinds) -> BenchResult<Head> {
+    Ok(Head::start(HeadConfig {
+        listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        state_dir: state_dir.to_owned(),
+        kinds,
+        publisher: Arc::new(NoTable),
+        token: None,
+        local_paths: LocalPaths::Any,
+    })
+    .await?)
+}
+
+/// Starts a worker and waits until the head knows it.
+pub async fn start_worker(
+    head: &Head,
+    name: &str,
+    slots: u32,
+    scratch: &Path,
+    runner: Arc<dyn TaskRunner>,
+) -> BenchResult<Worker> {
+    let worker = shoal_worker::start(WorkerConfig {
+        name: WorkerId(name.to_owned()),
+        head_url: format!("http://{}", head.workers_address()),
+        listen: Ipv4Addr::LOCALHOST.into(),
+        flight_port: 0,
+        http_port: 0,
+        advertise: None,
+        slots,
+        memory_bytes: WORKER_MEMORY_BYTES,
+        scratch: scratch.to_owned(),
+        token: None,
+        runner,
+    })
+    .await?;
+    while !head.workers().await?.iter().any(|known| known.name == name) {
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(worker)
+}
+
+/// Waits until a job is as it should be.
+pub async fn wait_for(head: &Head, job: &str, is_there: impl Fn(&JobStatus) -> bool) -> BenchResult<JobStatus> {
+    loop {
+        let status = head.show(job).await?;
+        if is_there(&status) {
+            return Ok(status);
+        }
+        if let Some(failure) = status.failure {
+            return Err(failure.into());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
