@@ -10,9 +10,9 @@ use actix_web::{App, HttpServer};
 use shoal_coordinator::Head;
 use shoal_core::limits::JOB_FILE_BYTES_MAX;
 use shoal_core::{Failure, Reason};
-use shoal_wire::Token;
 use shoal_wire::listen::check_listen;
 use shoal_wire::probes::Probes;
+use shoal_wire::{Tls, Token};
 use tokio::task::JoinHandle;
 
 use crate::authorization::require_token;
@@ -32,6 +32,8 @@ pub struct ApiConfig {
     pub listen: SocketAddr,
     /// What every request must carry; required beyond loopback.
     pub token: Option<Token>,
+    /// Whose certificate it shows; without it requests are read and answered in the clear.
+    pub tls: Option<Tls>,
     /// The head that answers.
     pub head: Head,
 }
@@ -49,7 +51,7 @@ pub struct Api {
 /// [`Reason::InvalidValue`] for an address beyond loopback without a token; [`Reason::Io`] where the address cannot be
 /// listened on.
 pub async fn start(config: ApiConfig) -> Result<Api, Failure> {
-    let ApiConfig { listen, token, head } = config;
+    let ApiConfig { listen, token, tls, head } = config;
     check_listen(listen, token.as_ref())?;
     let cannot_listen = |error: &std::io::Error| {
         Failure::new(Reason::Io, format!("{listen} cannot be listened on"))
@@ -67,10 +69,12 @@ pub async fn start(config: ApiConfig) -> Result<Api, Failure> {
     })
     .workers(SERVER_THREADS)
     .disable_signals()
-    .shutdown_timeout(SHUTDOWN_SECONDS)
-    .listen(listener)
-    .map_err(|error| cannot_listen(&error))?
-    .run();
+    .shutdown_timeout(SHUTDOWN_SECONDS);
+    let server = match tls {
+        None => server.listen(listener),
+        Some(tls) => server.listen_rustls_0_23(listener, tls.rest_server()?),
+    };
+    let server = server.map_err(|error| cannot_listen(&error))?.run();
     Ok(Api { address, handle: server.handle(), server: tokio::spawn(server) })
 }
 

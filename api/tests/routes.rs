@@ -73,12 +73,14 @@ impl Server {
             kinds: Kinds::new([Arc::new(Fake) as Arc<dyn JobKind>]),
             publisher: Arc::new(NoPublisher),
             token: token.clone(),
+            tls: None,
             local_paths: LocalPaths::Under(vec!["/data".into()]),
         })
         .await
         .unwrap();
         let listen = ([127, 0, 0, 1], 0).into();
-        let api = shoal_api::start(ApiConfig { listen, token: token.clone(), head: head.clone() }).await.unwrap();
+        let api =
+            shoal_api::start(ApiConfig { listen, token: token.clone(), tls: None, head: head.clone() }).await.unwrap();
         Self { api, head, token, client: reqwest::Client::new(), _state: state }
     }
 
@@ -234,7 +236,7 @@ async fn metrics_and_cluster_say_how_things_are_now() {
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_loopback_it_takes_a_token() {
     let server = Server::start(None).await;
-    let open = ApiConfig { listen: ([0, 0, 0, 0], 0).into(), token: None, head: server.head.clone() };
+    let open = ApiConfig { listen: ([0, 0, 0, 0], 0).into(), token: None, tls: None, head: server.head.clone() };
     assert_eq!(shoal_api::start(open).await.err().unwrap().reason, Reason::InvalidValue);
     server.stop().await;
 }

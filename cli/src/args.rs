@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use shoal_wire::tls::TlsFiles;
+
 use crate::sizes;
 
 /// Where a head's REST interface is unless told otherwise.
@@ -107,7 +109,8 @@ pub(crate) struct RunArgs {
 /// Runs until Ctrl-C or SIGTERM. Jobs that are unfinished then go on when a head is started with the same state folder.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  shoal head\n  shoal head --listen 0.0.0.0:7370 --token-file token --allow-local /data"
+    after_help = "Examples:\n  shoal head\n  shoal head --listen 0.0.0.0:7370 --token-file token --allow-local /data \
+                  --tls-cert head.pem --tls-key head.key --tls-ca ca.pem"
 )]
 pub(crate) struct HeadArgs {
     /// Where REST listens; port 0 takes one that is free. Beyond this machine it takes a token.
@@ -118,6 +121,8 @@ pub(crate) struct HeadArgs {
     pub(crate) workers_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) token: TokenArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     /// Folder of the journal.
     #[arg(long, value_name = "DIR", default_value = ".shoal")]
     pub(crate) state_dir: PathBuf,
@@ -132,7 +137,8 @@ pub(crate) struct HeadArgs {
 /// Runs until Ctrl-C or SIGTERM, or until its head tells it to end. Its tasks run again elsewhere.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  shoal worker --head http://127.0.0.1:7370\n  \
-                        shoal worker --head http://10.0.0.1:7370 --listen 10.0.0.2 --token-file token")]
+                        shoal worker --head https://10.0.0.1:7370 --listen 10.0.0.2 --token-file token \
+                        --tls-cert worker.pem --tls-key worker.key --tls-ca ca.pem")]
 pub(crate) struct WorkerArgs {
     /// URL of the head's REST interface.
     #[arg(long, value_name = "URL", env = "SHOAL_HEAD", default_value = HEAD_URL_DEFAULT)]
@@ -163,6 +169,8 @@ pub(crate) struct WorkerArgs {
     pub(crate) scratch: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) token: TokenArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     /// Ends when stdin is closed, and takes the scratch folder with it.
     #[arg(long, hide = true, requires = "scratch")]
     pub(crate) exit_with_parent: bool,
@@ -181,6 +189,9 @@ pub(crate) struct JobArgs {
     /// File with the cluster's token.
     #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// File with the authority that has signed the head's certificate [default: those that this machine trusts].
+    #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TLS_CA")]
+    pub(crate) tls_ca: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: JobCommand,
 }
@@ -201,7 +212,8 @@ pub(crate) enum JobCommand {
         wait: bool,
     },
     /// Lists all jobs, oldest first.
-    #[command(after_help = "Example:\n  shoal job list --head http://127.0.0.1:7370")]
+    #[command(after_help = "Examples:\n  shoal job list --head http://127.0.0.1:7370\n  \
+                            shoal job list --head https://10.0.0.1:7370 --token-file token --tls-ca ca.pem")]
     List,
     /// Shows where a job stands and what it took.
     #[command(after_help = "Example:\n  shoal job show grunfeld --output json")]
@@ -274,6 +286,28 @@ pub(crate) struct TokenArgs {
     pub(crate) token_file: Option<PathBuf>,
 }
 
+/// What a process of a cluster shows and trusts. With it, everything that it serves and asks is TLS; the files are read
+/// again when they change.
+#[derive(Debug, Args)]
+pub(crate) struct TlsArgs {
+    /// File with this process' certificate (PEM); switches TLS on, for all that it serves.
+    #[arg(long, value_name = "FILE", env = "SHOAL_TLS_CERT", requires_all = ["tls_key", "tls_ca"])]
+    tls_cert: Option<PathBuf>,
+    /// File with the certificate's key.
+    #[arg(long, value_name = "FILE", env = "SHOAL_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// File with the authority that signs the certificates of all processes of the cluster.
+    #[arg(long, value_name = "FILE", env = "SHOAL_TLS_CA", requires = "tls_cert")]
+    tls_ca: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    /// The files, where TLS is on: all three are named, or none is.
+    pub(crate) fn files(self) -> Option<TlsFiles> {
+        Some(TlsFiles { cert: self.tls_cert?, key: self.tls_key?, ca: self.tls_ca? })
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -338,6 +372,10 @@ mod tests {
             "shoal worker --exit-with-parent",
             "shoal head --listen here",
             "shoal completions cmd",
+            // TLS by halves is none.
+            "shoal head --tls-cert c --tls-key k",
+            "shoal head --tls-ca a",
+            "shoal worker --tls-key k --tls-ca a",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -11,6 +11,7 @@ use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
 use shoal_wire::Token;
 use shoal_wire::limits::CONNECT_TIMEOUT;
+use shoal_wire::tls::{ClientConfig, refusal};
 use url::{Host, Url};
 
 /// A head answers in milliseconds; one that takes longer has a disk that hangs.
@@ -32,12 +33,26 @@ struct Door {
 }
 
 impl Client {
-    /// A client of the head at a URL; nothing is sent yet.
+    /// A client of the head at a URL; nothing is sent yet. Over `https` it trusts what it is told to, else the
+    /// authorities that this machine trusts.
     ///
     /// # Errors
-    /// [`Reason::InvalidValue`] where it is no `http` URL.
-    pub(crate) fn new(url: &str, token: Option<Token>) -> Result<Self, Failure> {
-        let http = reqwest::Client::builder()
+    /// [`Reason::InvalidValue`] where it is no `http` or `https` URL, or without TLS although it was told whom to trust.
+    pub(crate) fn new(url: &str, token: Option<Token>, trusts: Option<ClientConfig>) -> Result<Self, Failure> {
+        let base = base(url)?;
+        if base.scheme() == "http" && trusts.is_some() {
+            return Err(Failure::new(
+                Reason::InvalidValue,
+                format!("`{url}` is without TLS, and an authority is named"),
+            )
+            .next("write https://, or leave out --tls-ca (SHOAL_TLS_CA) where the head has no TLS"));
+        }
+        let builder = reqwest::Client::builder();
+        let builder = match trusts {
+            Some(trusts) => builder.tls_backend_preconfigured(trusts),
+            None => builder,
+        };
+        let http = builder
             // A head is a neighbour: a proxy that is set for the web would not find it.
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -46,7 +61,11 @@ impl Client {
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| Failure::internal("the HTTP client cannot be made").because(&error))?;
-        Ok(Self { base: base(url)?, token, http })
+        let client = Self { base, token, http };
+        if client.token.is_some() && client.base.scheme() == "http" && !client.is_on_this_machine() {
+            tracing::warn!("the token is sent to {url} in the clear: switch TLS on there, and write https://");
+        }
+        Ok(client)
     }
 
     /// Submits a job; `rerun` runs a finished one of that name again.
@@ -75,7 +94,7 @@ impl Client {
         self.send(self.request(Method::POST, &["jobs", name, "cancel"])).await
     }
 
-    /// Where workers of the cluster connect, as `http://HOST:PORT`.
+    /// Where workers of the cluster connect, as `http://HOST:PORT`, or as `https` where the head is asked like that.
     pub(crate) async fn workers_url(&self) -> Result<String, Failure> {
         let door: Door = self.send(self.request(Method::GET, &["cluster"])).await?;
         let mut url = self.base.clone();
@@ -126,9 +145,13 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        Failure::new(Reason::HeadUnreachable, format!("no head answers at {}", self.base))
-            .because(error)
-            .next("start one with `shoal head`, or name the one that runs with `--head URL`")
+        refusal(self.base.as_str(), Reason::HeadUnreachable, error).unwrap_or_else(|| {
+            // One with TLS ends connections that are without, and cannot say why.
+            let other = if self.base.scheme() == "http" { "; one with TLS takes https:// only" } else { "" };
+            Failure::new(Reason::HeadUnreachable, format!("no head answers at {}", self.base))
+                .because(error)
+                .next(format!("start one with `shoal head`, or name the one that runs with `--head URL`{other}"))
+        })
     }
 
     fn stranger(&self, error: &serde_json::Error) -> Failure {
@@ -139,10 +162,11 @@ impl Client {
 }
 
 fn base(text: &str) -> Result<Url, Failure> {
-    let refuse = |why: String| Failure::new(Reason::InvalidValue, why).next("write it as http://HOST:PORT");
+    let refuse =
+        |why: String| Failure::new(Reason::InvalidValue, why).next("write it as http://HOST:PORT or https://HOST:PORT");
     let url = Url::parse(text).map_err(|error| refuse(format!("`{text}` is no URL")).because(&error))?;
-    if url.scheme() != "http" || !url.has_host() {
-        return Err(refuse(format!("`{text}` is no http URL")));
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(refuse(format!("`{text}` is no http or https URL")));
     }
     Ok(url)
 }
@@ -155,7 +179,7 @@ mod tests {
     #[test]
     fn names_stay_one_segment_and_a_trailing_slash_changes_nothing() {
         for base in ["http://h:1", "http://h:1/"] {
-            let client = Client::new(base, None).unwrap();
+            let client = Client::new(base, None, None).unwrap();
             assert_eq!(client.url(&["jobs", "a/../b", "cancel"]).as_str(), "http://h:1/api/v1/jobs/a%2F..%2Fb/cancel");
         }
     }
@@ -169,14 +193,15 @@ mod tests {
             ("http://10.0.0.1:1", false),
             ("http://head.example:1", false),
         ] {
-            assert_eq!(Client::new(url, None).unwrap().is_on_this_machine(), here, "{url}");
+            assert_eq!(Client::new(url, None, None).unwrap().is_on_this_machine(), here, "{url}");
         }
     }
 
     #[test]
     fn only_http_urls_are_taken() {
-        for url in ["", "127.0.0.1:7370", "https://h:1", "ftp://h"] {
-            let failure = Client::new(url, None).err().unwrap();
+        Client::new("https://h:1", None, None).unwrap();
+        for url in ["", "127.0.0.1:7370", "ftp://h"] {
+            let failure = Client::new(url, None, None).err().unwrap();
             assert!(failure.reason == Reason::InvalidValue && failure.next.is_some(), "{url}");
         }
     }
@@ -184,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_is_an_unreachable_head() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let client = Client::new(&format!("http://127.0.0.1:{port}"), None).unwrap();
+        let client = Client::new(&format!("http://127.0.0.1:{port}"), None, None).unwrap();
         let failure = client.list().await.unwrap_err();
         assert!(failure.reason == Reason::HeadUnreachable && !failure.causes.is_empty());
     }

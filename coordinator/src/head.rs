@@ -17,10 +17,10 @@ use shoal_wire::limits::MESSAGE_BYTES_MAX;
 use shoal_wire::listen::check_listen;
 use shoal_wire::proto::membership_server::MembershipServer;
 use shoal_wire::token::{RequireToken, Token};
+use shoal_wire::{Tls, transport};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::interceptor::InterceptedService;
 
 use crate::coordinator::{Answer, Coordinator, Message, Start, look, now_ms, stopped};
@@ -46,6 +46,8 @@ pub struct HeadConfig {
     pub publisher: Arc<dyn Publisher>,
     /// What every request must carry; required beyond loopback.
     pub token: Option<Token>,
+    /// What it shows to workers and trusts of them; without it everything is sent in the clear.
+    pub tls: Option<Tls>,
     /// Which paths of its own machine jobs may name.
     pub local_paths: LocalPaths,
 }
@@ -95,7 +97,7 @@ impl Head {
     /// [`Reason::InvalidValue`] for an address beyond loopback without a token; [`Reason::Io`] where the address cannot
     /// be listened on.
     pub async fn start(config: HeadConfig) -> Result<Self, Failure> {
-        let HeadConfig { listen, state_dir, kinds, publisher, token, local_paths } = config;
+        let HeadConfig { listen, state_dir, kinds, publisher, token, tls, local_paths } = config;
         check_listen(listen, token.as_ref())?;
         let journal = RedbJournal::open(&state_dir).await?;
         let epoch = journal.epoch();
@@ -126,7 +128,7 @@ impl Head {
             epoch,
         };
         let (close, closed) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, service, token, closed));
+        let server = tokio::spawn(serve(listener, service, token, tls, closed));
         let tasks = Tasks {
             coordinator: coordinator.clone(),
             door: Mutex::new(Some(Door { server, close })),
@@ -243,18 +245,20 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
         .because(error)
 }
 
-async fn serve(listener: TcpListener, service: MembershipService, token: Option<Token>, closed: oneshot::Receiver<()>) {
+async fn serve(
+    listener: TcpListener,
+    service: MembershipService,
+    token: Option<Token>,
+    tls: Option<Tls>,
+    closed: oneshot::Receiver<()>,
+) {
     let service = MembershipServer::new(service)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
     let service = InterceptedService::new(service, RequireToken(token));
-    // Small messages that somebody waits for: none is held back to be sent together with others.
-    let incoming = tokio_stream::StreamExt::map(TcpListenerStream::new(listener), |stream| {
-        stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream))
-    });
-    if let Err(error) = shoal_wire::transport::server()
+    if let Err(error) = transport::server()
         .add_service(service)
-        .serve_with_incoming_shutdown(incoming, async { drop(closed.await) })
+        .serve_with_incoming_shutdown(transport::incoming(listener, tls), async { drop(closed.await) })
         .await
     {
         tracing::error!(%error, "the door for workers is closed");

@@ -1,5 +1,5 @@
 //! What processes of one cluster say to each other, and how they say it: the protocol between head and workers, Flight
-//! tickets, failures that keep their type across gRPC, the token, and the probes that every process answers.
+//! tickets, failures that keep their type across gRPC, the token, TLS, and the probes that every process answers.
 
 pub mod failure;
 pub mod json;
@@ -9,9 +9,11 @@ pub mod memory;
 pub mod probes;
 pub mod proto;
 pub mod ticket;
+pub mod tls;
 pub mod token;
 pub mod transport;
 
+pub use tls::Tls;
 pub use token::Token;
 
 /// Version of the protocol that this build speaks.

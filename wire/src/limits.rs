@@ -24,3 +24,13 @@ pub const TOKEN_BYTES_MAX: usize = 1 << 10;
 
 /// Shortest token: 16 characters of base64 hold 96 random bits, which nobody guesses over a network.
 pub const TOKEN_CHARS_MIN: usize = 16;
+
+/// Largest file with certificates or a key. A bundle of all public authorities takes a quarter of it.
+pub const TLS_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// How long a client may take to open TLS on a connection that it has made: a few round trips, on a loaded machine.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Clients that open TLS at the same time. All workers of a large cluster may come back at once, each for milliseconds;
+/// whoever only connects holds a place until [`TLS_HANDSHAKE_TIMEOUT`].
+pub const TLS_HANDSHAKES_MAX: usize = 256;

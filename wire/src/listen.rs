@@ -22,6 +22,11 @@ pub fn check_listen(address: SocketAddr, token: Option<&Token>) -> Result<(), Fa
     Err(Failure::new(Reason::InvalidValue, why).next("pass a token with `--token-file FILE`, or listen on 127.0.0.1"))
 }
 
+/// Whether what goes to and from an address, the token included, can be read on the way.
+pub fn is_in_the_clear(address: SocketAddr, has_tls: bool) -> bool {
+    !has_tls && !address.ip().to_canonical().is_loopback()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -39,5 +44,11 @@ mod tests {
             assert_eq!(check_listen(open, None).unwrap_err().reason, Reason::InvalidValue);
             check_listen(open, Some(&token)).unwrap();
         }
+    }
+    #[test]
+    fn only_other_machines_can_read_what_is_in_the_clear() {
+        let (here, open) = ("[::ffff:127.0.0.1]:80".parse().unwrap(), "0.0.0.0:80".parse().unwrap());
+        assert!(is_in_the_clear(open, false));
+        assert!(!is_in_the_clear(open, true) && !is_in_the_clear(here, false));
     }
 }

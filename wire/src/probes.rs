@@ -11,6 +11,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use prometheus::{Registry, TextEncoder};
 use shoal_core::{Failure, Reason};
 
+use crate::tls::Tls;
 use crate::token::Token;
 
 /// Brings metrics up to date before they are read.
@@ -86,16 +87,22 @@ async fn metrics(request: HttpRequest, probes: Data<Probes>) -> HttpResponse {
 ///
 /// # Errors
 /// [`Reason::Io`] where the listener cannot be used.
-pub fn serve_probes(listener: TcpListener, probes: Probes) -> Result<(ServerHandle, Server), Failure> {
+pub fn serve_probes(
+    listener: TcpListener,
+    probes: Probes,
+    tls: Option<&Tls>,
+) -> Result<(ServerHandle, Server), Failure> {
     let server = HttpServer::new(move || App::new().configure(|app| probes.configure(app)))
         // A few requests a minute.
         .workers(1)
         // Signals belong to the process, and probes hold nothing that a slow shutdown would save.
         .disable_signals()
-        .shutdown_timeout(0)
-        .listen(listener)
-        .map_err(|error| Failure::new(Reason::Io, "the probes cannot be served").because(&error))?
-        .run();
+        .shutdown_timeout(0);
+    let server = match tls {
+        None => server.listen(listener),
+        Some(tls) => server.listen_rustls_0_23(listener, tls.rest_server()?),
+    };
+    let server = server.map_err(|error| Failure::new(Reason::Io, "the probes cannot be served").because(&error))?.run();
     Ok((server.handle(), server))
 }
 
@@ -121,7 +128,7 @@ mod tests {
 
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (handle, server) = serve_probes(listener, probes).unwrap();
+        let (handle, server) = serve_probes(listener, probes, None).unwrap();
         let server = tokio::spawn(server);
         let client = reqwest::Client::new();
         let status = async |path: &str| client.get(format!("{url}{path}")).send().await.unwrap().status().as_u16();

@@ -1,22 +1,44 @@
 //! gRPC connections, set up the same way everywhere.
 
+use std::io;
+
+use futures::Stream;
 use shoal_core::{Failure, Reason};
-use tonic::transport::{Channel, Endpoint, Server};
+use tokio::net::TcpListener;
+use tonic::transport::{Channel, Endpoint, Server, Uri};
 
 use crate::limits::{CONNECT_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
+use crate::tls::{self, Connection, Tls};
 
-/// How to reach a URL like `http://HOST:PORT`; nothing is connected yet.
+/// How to reach a URL like `http://HOST:PORT`; nothing is connected yet. A process with TLS takes `https` URLs only, and
+/// one without it `http` URLs only: it would not be able to show a certificate.
 ///
 /// # Errors
 /// [`Reason::InvalidValue`] where it is no such URL.
-pub fn endpoint(url: &str) -> Result<Endpoint, Failure> {
-    let refuse = |failure: Failure| failure.file(url).next("write it as http://HOST:PORT");
-    let endpoint = Endpoint::from_shared(url.to_owned())
-        .map_err(|error| refuse(Failure::new(Reason::InvalidValue, format!("`{url}` is no URL")).because(&error)))?;
-    if endpoint.uri().scheme_str() != Some("http") {
-        return Err(refuse(Failure::new(Reason::InvalidValue, format!("`{url}` is no http URL"))));
+pub fn endpoint(url: &str, tls: Option<&Tls>) -> Result<Endpoint, Failure> {
+    let scheme = tls::scheme(tls);
+    let refuse = |why: String| Failure::new(Reason::InvalidValue, why).file(url);
+    let no_url = || refuse(format!("`{url}` is no {scheme} URL")).next(format!("write it as {scheme}://HOST:PORT"));
+    let uri: Uri = url.parse().map_err(|error| no_url().because(&error))?;
+    match (uri.scheme_str(), tls) {
+        (Some("http"), None) | (Some("https"), Some(_)) => {}
+        (Some("https"), None) => {
+            return Err(refuse(format!("`{url}` takes TLS, and this process has none")).next(
+                "start it with --tls-cert, --tls-key and --tls-ca, or write http:// where the other side has no TLS",
+            ));
+        }
+        (Some("http"), Some(_)) => {
+            return Err(refuse(format!("`{url}` is without TLS, and this process has it"))
+                .next("write https://, and switch TLS on in all processes of the cluster"));
+        }
+        _ => return Err(no_url()),
     }
+    let authority = uri.authority().ok_or_else(no_url)?.as_str();
+    // TLS is opened by our own connector. The library would refuse an https URL that it has no certificates for itself,
+    // so it is told of the scheme as what requests name only.
+    let endpoint = Endpoint::from_shared(format!("http://{authority}")).map_err(|error| no_url().because(&error))?;
     Ok(endpoint
+        .origin(uri)
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
@@ -27,19 +49,33 @@ pub fn endpoint(url: &str) -> Result<Endpoint, Failure> {
 /// Connects to a URL.
 ///
 /// # Errors
-/// As [`endpoint`], and [`Reason::Io`] where nobody answers; the caller knows who that means.
-pub async fn connect(url: &str) -> Result<Channel, Failure> {
-    endpoint(url)?
-        .connect()
-        .await
-        .map_err(|error| Failure::new(Reason::Io, format!("nobody answers at {url}")).because(&error).file(url))
+/// As [`endpoint`], and [`Reason::Io`] where nobody answers or no certificate that can be trusted is shown; the caller
+/// knows who that means.
+pub async fn connect(url: &str, tls: Option<&Tls>) -> Result<Channel, Failure> {
+    let endpoint = endpoint(url, tls)?;
+    let connected = match tls {
+        None => endpoint.connect().await,
+        Some(tls) => endpoint.connect_with_connector(tls::connector(tls.clone())).await,
+    };
+    connected.map_err(|error| {
+        tls::refusal(url, Reason::Io, &error)
+            .unwrap_or_else(|| Failure::new(Reason::Io, format!("nobody answers at {url}")).because(&error).file(url))
+    })
 }
 
-/// A gRPC server that notices connections whose other end is gone. `TCP_NODELAY` is set where it listens.
+/// A gRPC server that notices connections whose other end is gone. It is given connections by [`incoming`].
 pub fn server() -> Server {
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+}
+
+/// Connections for a gRPC server; with TLS, of clients whose certificate the cluster's authority has signed.
+pub fn incoming(
+    listener: TcpListener,
+    tls: Option<Tls>,
+) -> impl Stream<Item = io::Result<Connection>> + Send + 'static {
+    tls::incoming(listener, tls)
 }
 
 #[cfg(test)]
@@ -48,10 +84,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_http_urls_are_taken() {
-        endpoint("http://127.0.0.1:80").unwrap();
+    fn only_http_urls_are_taken_without_tls() {
+        endpoint("http://127.0.0.1:80", None).unwrap();
         for url in ["", "127.0.0.1:80", "https://a:1", "http://", "ftp://a", "not a url"] {
-            let failure = endpoint(url).unwrap_err();
+            let failure = endpoint(url, None).unwrap_err();
             assert_eq!(failure.reason, Reason::InvalidValue, "{url}");
             assert!(failure.next.is_some());
         }
@@ -61,7 +97,7 @@ mod tests {
     async fn nobody_there_is_a_typed_failure() {
         // A port that was free a moment ago.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let failure = connect(&format!("http://127.0.0.1:{port}")).await.unwrap_err();
+        let failure = connect(&format!("http://127.0.0.1:{port}"), None).await.unwrap_err();
         assert_eq!(failure.reason, Reason::Io);
         assert!(!failure.causes.is_empty());
     }

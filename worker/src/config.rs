@@ -7,7 +7,7 @@ use std::sync::Arc;
 use shoal_core::runner::TaskRunner;
 use shoal_core::{Failure, Reason, WorkerId};
 use shoal_wire::listen::check_listen;
-use shoal_wire::{Token, transport};
+use shoal_wire::{Tls, Token, tls, transport};
 
 use crate::limits::{HEADROOM_SHARE, PARTITION_MEMORY_SHARE, SLOTS_MAX};
 
@@ -19,7 +19,7 @@ const NAME_CHARS_MAX: usize = 63;
 pub struct WorkerConfig {
     /// Its name, unique in the cluster: letters, digits, `.`, `_` and `-`.
     pub name: WorkerId,
-    /// Where the head's gRPC port is, as `http://HOST:PORT`.
+    /// Where the head's gRPC port is, as `http://HOST:PORT`, or `https://HOST:PORT` with TLS.
     pub head_url: String,
     /// Address that the Flight server and the probes listen on.
     pub listen: IpAddr,
@@ -38,6 +38,8 @@ pub struct WorkerConfig {
     pub scratch: PathBuf,
     /// The cluster's token; needed where `listen` is no loopback address.
     pub token: Option<Token>,
+    /// What it shows and trusts; without it everything is sent in the clear.
+    pub tls: Option<Tls>,
     /// Runs the tasks.
     pub runner: Arc<dyn TaskRunner>,
 }
@@ -71,18 +73,26 @@ impl WorkerConfig {
             let why = format!("listening on {} does not tell other workers where to reach this one", self.listen);
             return refuse(why, "name the host to advertise, or listen on one address");
         }
-        transport::endpoint(&self.head_url)?;
+        transport::endpoint(&self.head_url, self.tls.as_ref())?;
         // A host that makes no URL would show only when another worker reads from this one.
-        transport::endpoint(&self.flight_url(0))?;
+        transport::endpoint(&self.flight_url(0), self.tls.as_ref())?;
+        if let Some(tls) = &self.tls {
+            tls.check_host(&self.host())?;
+        }
         check_listen(SocketAddr::new(self.listen, self.flight_port), self.token.as_ref())
     }
 
     /// The URL at which other workers reach the Flight server.
     pub(crate) fn flight_url(&self, port: u16) -> String {
-        match &self.advertise {
-            Some(host) => format!("http://{host}:{port}"),
-            // Writes the brackets that an IPv6 address needs.
-            None => format!("http://{}", SocketAddr::new(self.listen, port)),
+        format!("{}://{}:{port}", tls::scheme(self.tls.as_ref()), self.host())
+    }
+
+    /// The host of that URL.
+    fn host(&self) -> String {
+        match (&self.advertise, self.listen) {
+            (Some(host), _) => host.clone(),
+            (None, IpAddr::V4(address)) => address.to_string(),
+            (None, IpAddr::V6(address)) => format!("[{address}]"),
         }
     }
 
@@ -123,6 +133,7 @@ mod tests {
             memory_bytes: 1 << 30,
             scratch: "scratch".into(),
             token: None,
+            tls: None,
             runner: Arc::new(NoRunner),
         }
     }

@@ -11,7 +11,7 @@ use shoal_core::task::TaskOutput;
 use shoal_core::{AttemptId, Failure};
 use shoal_wire::proto::attempt_finished::Result as Ended;
 use shoal_wire::proto::{AttemptFinished, Register};
-use shoal_wire::{Token, json};
+use shoal_wire::{Tls, Token, json};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) identity: Register,
     pub(crate) head_url: String,
     pub(crate) token: Option<Token>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) runner: Arc<dyn TaskRunner>,
     /// The threads that tasks compute on, apart from those that actors and servers run on.
     pub(crate) task_runtime: Handle,
@@ -52,6 +53,7 @@ pub(crate) struct SharedParts {
     pub(crate) identity: Register,
     pub(crate) head_url: String,
     pub(crate) token: Option<Token>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) runner: Arc<dyn TaskRunner>,
     pub(crate) task_runtime: Handle,
     pub(crate) attempts_folder: PathBuf,
@@ -66,6 +68,7 @@ impl Shared {
             identity,
             head_url,
             token,
+            tls,
             runner,
             task_runtime,
             attempts_folder,
@@ -77,6 +80,7 @@ impl Shared {
             identity,
             head_url,
             token,
+            tls,
             runner,
             task_runtime,
             attempts_folder,

@@ -52,8 +52,15 @@ pub async fn start(config: WorkerConfig) -> Result<Worker, Failure> {
     let scratch = WorkerScratch::claim(&config.scratch, &config.name)?;
     let metrics = Metrics::new(config.slots)?;
     let MemoryShares { partitions, task } = config.memory_shares();
-    let token = config.token.clone();
-    let store = Store::new(config.name.clone(), scratch.partitions(), partitions, token.clone(), metrics.store.clone());
+    let (token, tls) = (config.token.clone(), config.tls.clone());
+    let store = Store::new(
+        config.name.clone(),
+        scratch.partitions(),
+        partitions,
+        token.clone(),
+        tls.clone(),
+        metrics.store.clone(),
+    );
     let task_runtime = TaskRuntime::start(config.slots)?;
     let shared = Shared::new(SharedParts {
         identity: Register {
@@ -67,6 +74,7 @@ pub async fn start(config: WorkerConfig) -> Result<Worker, Failure> {
         },
         head_url: config.head_url,
         token: token.clone(),
+        tls: tls.clone(),
         runner: config.runner,
         task_runtime: task_runtime.handle(),
         attempts_folder: scratch.attempts(),
@@ -76,13 +84,13 @@ pub async fn start(config: WorkerConfig) -> Result<Worker, Failure> {
     });
 
     let flight_listener = tokio::net::TcpListener::from_std(flight_listener).map_err(|error| not_usable(&error))?;
-    let serving = flight::serve(flight_listener, store, metrics.store, token.clone());
+    let serving = flight::serve(flight_listener, store, metrics.store, token.clone(), tls.clone());
     let flight_end = shared.clone();
     let flight = AbortOnDrop(tokio::spawn(async move { flight_end.end(serving.await) }));
 
     let ready = shared.clone();
     let probes = Probes::new(move || ready.ready.load(Ordering::Relaxed), metrics.registry, token);
-    let (probes_handle, serving) = serve_probes(http_listener, probes)?;
+    let (probes_handle, serving) = serve_probes(http_listener, probes, tls.as_ref())?;
     let probes = AbortOnDrop(tokio::spawn(async move {
         if let Err(error) = serving.await {
             tracing::error!(%error, "the probes are not served any more");

@@ -56,11 +56,13 @@ impl LocalCluster {
             kinds: kinds::kinds(),
             publisher: kinds::publisher(),
             token: None,
+            tls: None,
             // Whoever can reach this head is on this machine.
             local_paths: LocalPaths::Any,
         })
         .await?;
-        let api = shoal_api::start(ApiConfig { listen: LISTEN_DEFAULT, token: None, head: head.clone() }).await?;
+        let config = ApiConfig { listen: LISTEN_DEFAULT, token: None, tls: None, head: head.clone() };
+        let api = shoal_api::start(config).await?;
         Ok(Self { workers: Workers::None, api, head, log_format })
     }
 
@@ -69,7 +71,7 @@ impl LocalCluster {
     /// # Errors
     /// As [`Client::new`].
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Client::new(&self.url(), None)
+        Client::new(&self.url(), None, None)
     }
 
     fn url(&self) -> String {
@@ -110,6 +112,7 @@ impl LocalCluster {
             memory_bytes: share.memory_bytes,
             scratch: scratch.to_owned(),
             token: None,
+            tls: None,
             runner: kinds::runner(),
         }
     }

@@ -69,6 +69,9 @@ impl WorkerProcess {
             // What is set for clusters of this user is not meant for this one.
             .env_remove("SHOAL_HEAD")
             .env_remove("SHOAL_TOKEN_FILE")
+            .env_remove("SHOAL_TLS_CERT")
+            .env_remove("SHOAL_TLS_KEY")
+            .env_remove("SHOAL_TLS_CA")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

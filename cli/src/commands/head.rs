@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use shoal_api::ApiConfig;
 use shoal_coordinator::{Head, HeadConfig, LocalPaths};
 use shoal_core::Failure;
-use shoal_wire::Token;
 use shoal_wire::listen::check_listen;
+use shoal_wire::{Tls, Token, tls};
 
 use crate::args::HeadArgs;
+use crate::commands::warn_if_in_the_clear;
 use crate::exit::End;
 use crate::interrupts::{Interrupts, Signal};
 use crate::kinds;
@@ -20,7 +21,7 @@ const WORKERS_PORT: u16 = 7371;
 
 /// Runs a head until a signal ends it.
 pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
-    let HeadArgs { listen, workers_listen, token, state_dir, allow_local } = args;
+    let HeadArgs { listen, workers_listen, token, tls, state_dir, allow_local } = args;
     let mut interrupts = Interrupts::listen()?;
     let token = token.token_file.as_deref().map(Token::read).transpose()?;
     let workers_listen = workers_listen.unwrap_or_else(|| workers_address(listen));
@@ -28,6 +29,8 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
     for address in [listen, workers_listen] {
         check_listen(address, token.as_ref())?;
     }
+    let tls = tls.files().map(Tls::start).transpose()?;
+    warn_if_in_the_clear(listen, tls.as_ref());
     let local_paths = local_paths(&[listen, workers_listen], allow_local);
     let config = HeadConfig {
         listen: workers_listen,
@@ -35,11 +38,13 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
         kinds: kinds::kinds(),
         publisher: kinds::publisher(),
         token: token.clone(),
+        tls: tls.clone(),
         local_paths,
     };
     let head = Head::start(config).await?;
-    let api = shoal_api::start(ApiConfig { listen, token, head: head.clone() }).await?;
-    announce(api.address(), head.workers_address())?;
+    let scheme = tls::scheme(tls.as_ref());
+    let api = shoal_api::start(ApiConfig { listen, token, tls, head: head.clone() }).await?;
+    announce(scheme, api.address(), head.workers_address())?;
     let signal = interrupts.next().await;
     api.shutdown().await;
     head.shutdown().await;
@@ -49,9 +54,9 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
     }
 }
 
-fn announce(rest: SocketAddr, workers: SocketAddr) -> Result<(), Failure> {
+fn announce(scheme: &str, rest: SocketAddr, workers: SocketAddr) -> Result<(), Failure> {
     print(&format!(
-        "head: http://{rest}\nworkers connect to: {workers}\nnext: {} worker --head http://{rest}\n",
+        "head: {scheme}://{rest}\nworkers connect to: {workers}\nnext: {} worker --head {scheme}://{rest}\n",
         program()
     ))
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use shoal_core::report::JobStatus;
 use shoal_core::{Failure, Reason};
 use shoal_wire::Token;
+use shoal_wire::tls::trusting;
 
 use crate::args::{JobArgs, JobCommand, Output};
 use crate::client::Client;
@@ -19,9 +20,10 @@ use crate::terminal::{Terminal, print, print_json, program};
 
 /// Carries out one of its commands.
 pub(crate) async fn run(args: JobArgs) -> Result<(), End> {
-    let JobArgs { head, output, token_file, command } = args;
+    let JobArgs { head, output, token_file, tls_ca, command } = args;
     let token = token_file.as_deref().map(Token::read).transpose()?;
-    let client = Client::new(&head, token)?;
+    let trusts = tls_ca.as_deref().map(trusting).transpose()?;
+    let client = Client::new(&head, token, trusts)?;
     match command {
         JobCommand::Submit { job, rerun, wait } => submit(&client, &job, rerun, wait, output).await,
         JobCommand::List => Ok(list(&client, output).await?),

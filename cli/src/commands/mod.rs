@@ -8,6 +8,11 @@ mod run;
 mod sql;
 mod worker;
 
+use std::net::SocketAddr;
+
+use shoal_wire::Tls;
+use shoal_wire::listen::is_in_the_clear;
+
 use crate::args::{Command, LogFormat};
 use crate::exit::End;
 
@@ -21,5 +26,12 @@ pub(crate) async fn run(command: Command, log_format: LogFormat) -> Result<(), E
         Command::Sql(args) => sql::run(args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Operator(args) => operator::run(args.command),
+    }
+}
+
+/// Tells whoever starts a process what others can read on the way to it.
+fn warn_if_in_the_clear(address: SocketAddr, tls: Option<&Tls>) {
+    if is_in_the_clear(address, tls.is_some()) {
+        tracing::warn!(%address, "the token and all data can be read on the way here: switch TLS on with --tls-cert");
     }
 }

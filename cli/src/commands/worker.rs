@@ -1,17 +1,19 @@
 //! `shoal worker`.
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use shoal_core::{Failure, Reason, WorkerId};
-use shoal_wire::Token;
+use shoal_wire::{Tls, Token, tls};
 use shoal_worker::{Worker, WorkerConfig};
 use tokio::sync::oneshot;
 
 use crate::args::WorkerArgs;
 use crate::client::Client;
 use crate::cluster::private_folder;
+use crate::commands::warn_if_in_the_clear;
 use crate::exit::End;
 use crate::interrupts::{Interrupts, Signal};
 use crate::kinds;
@@ -48,13 +50,16 @@ struct Running {
 
 async fn start(args: WorkerArgs) -> Result<Running, Failure> {
     let token = args.token.token_file.as_deref().map(Token::read).transpose()?;
-    let client = Client::new(&args.head, token.clone())?;
+    let tls = args.tls.files().map(Tls::start).transpose()?;
+    let client = Client::new(&args.head, token.clone(), tls.as_ref().map(Tls::https_client))?;
     if args.listen.is_loopback() && args.advertise.is_none() && !client.is_on_this_machine() {
         tracing::warn!("workers on other machines cannot read from this one: name an address with --listen");
     }
+    warn_if_in_the_clear(SocketAddr::new(args.listen, args.flight_port), tls.as_ref());
     let name = args.name.unwrap_or_else(|| default_name(&host_name(), std::process::id()));
     let share = Share::of_this_machine(1);
     let (scratch, own) = scratch_folder(args.scratch, &name)?;
+    let scheme = tls::scheme(tls.as_ref());
     let config = WorkerConfig {
         name: WorkerId(name.clone()),
         head_url: workers_url(&client).await?,
@@ -66,11 +71,12 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
         memory_bytes: args.memory.unwrap_or(share.memory_bytes),
         scratch,
         token,
+        tls,
         runner: kinds::runner(),
     };
     let worker = shoal_worker::start(config).await?;
     print(&format!(
-        "worker {name}: {} for other workers, http://{} for probes and metrics\n",
+        "worker {name}: {} for other workers, {scheme}://{} for probes and metrics\n",
         worker.flight_url(),
         worker.http_addr()
     ))?;

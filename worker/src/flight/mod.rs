@@ -15,10 +15,9 @@ use shoal_wire::failure::to_status;
 use shoal_wire::limits::MESSAGE_BYTES_MAX;
 use shoal_wire::ticket::{self, Mark};
 use shoal_wire::token::RequireToken;
-use shoal_wire::{Token, transport};
+use shoal_wire::{Tls, Token, transport};
 use tokio::net::TcpListener;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::metrics::StoreMetrics;
@@ -33,13 +32,14 @@ pub(crate) async fn serve(
     store: Arc<Store>,
     metrics: StoreMetrics,
     token: Option<Token>,
+    tls: Option<Tls>,
 ) -> Result<(), Failure> {
     let service = FlightServiceServer::new(Exchange { store, metrics })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
     transport::server()
         .add_service(InterceptedService::new(service, RequireToken(token)))
-        .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
+        .serve_with_incoming(transport::incoming(listener, tls))
         .await
         .map_err(|error| Failure::new(shoal_core::Reason::Io, "the Flight server ended").because(&error))
 }

@@ -21,7 +21,7 @@ async fn server(name: &str, memory_bytes: u64, token: Option<Token>) -> Server {
     let test = store(name, memory_bytes, token.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let serving = serve(listener, test.store.clone(), test.metrics.clone(), token);
+    let serving = serve(listener, test.store.clone(), test.metrics.clone(), token, None);
     let serving = AbortOnDrop(tokio::spawn(async move { serving.await.unwrap() }));
     Server { test, url, serving }
 }
@@ -124,7 +124,7 @@ async fn only_the_clusters_token_and_tickets_are_taken() {
     }
 
     let open = server("two", u64::MAX, None).await;
-    let mut client = FlightServiceClient::new(transport::connect(&open.url).await.unwrap());
+    let mut client = FlightServiceClient::new(transport::connect(&open.url, None).await.unwrap());
     let garbage = client.do_get(Ticket::new("SELECT 1")).await.unwrap_err();
     assert_eq!(from_status(&garbage).reason, Reason::IncompatibleVersion);
     let listed = client.list_flights(Criteria::default()).await.unwrap_err();

@@ -61,7 +61,7 @@ async fn open(
     shared: &Shared,
     outgoing: mpsc::Receiver<WorkerMessage>,
 ) -> Result<(Streaming<HeadMessage>, Next), Failure> {
-    let channel = transport::connect(&shared.head_url).await?;
+    let channel = transport::connect(&shared.head_url, shared.tls.as_ref()).await?;
     let mut client = MembershipClient::with_interceptor(channel, SendToken(shared.token.clone()))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);

@@ -11,7 +11,7 @@ use shoal_wire::failure::from_status;
 use shoal_wire::limits::MESSAGE_BYTES_MAX;
 use shoal_wire::ticket::{self, Mark};
 use shoal_wire::token::SendToken;
-use shoal_wire::{Token, transport};
+use shoal_wire::{Tls, Token, transport};
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
@@ -21,6 +21,7 @@ use crate::limits::FETCH_SILENCE_MAX;
 /// What a fetch needs besides its sources.
 pub(super) struct Peer {
     pub(super) token: Option<Token>,
+    pub(super) tls: Option<Tls>,
     pub(super) fetched: IntCounter,
 }
 
@@ -76,7 +77,7 @@ impl Fetch {
 async fn open(peer: &Peer, receiver: &Receiver) -> Result<Streaming<FlightData>, Failure> {
     let sources = receiver.sources();
     let Some(first) = sources.first() else { return Err(Failure::internal("nothing is fetched")) };
-    let channel = transport::connect(&first.flight_url)
+    let channel = transport::connect(&first.flight_url, peer.tls.as_ref())
         .await
         .map_err(|failure| with_cause(receiver.lost("its worker cannot be reached"), failure))?;
     let mut client = FlightServiceClient::with_interceptor(channel, SendToken(peer.token.clone()))

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use shoal_core::partition::{PartitionReader, PartitionStore};
 use shoal_core::task::{PartitionMeta, PartitionSource};
 use shoal_core::{AttemptId, Failure, JobUid, Reason, WorkerId};
-use shoal_wire::Token;
+use shoal_wire::{Tls, Token};
 
 pub(crate) use bucket::Partition;
 
@@ -36,6 +36,7 @@ pub struct Store {
     name: WorkerId,
     places: Places,
     token: Option<Token>,
+    tls: Option<Tls>,
     metrics: StoreMetrics,
     attempts: Mutex<BTreeMap<AttemptId, Attempt>>,
 }
@@ -50,16 +51,18 @@ enum Attempt {
 
 impl Store {
     /// A store that keeps up to `memory_bytes` of partitions in memory and the others under `folder`, which is its own.
-    /// `name` is the worker's: sources of that name are read from here. The token is shown to other workers.
+    /// `name` is the worker's: sources of that name are read from here. Token and certificate are shown to
+    /// other workers.
     pub fn new(
         name: WorkerId,
         folder: PathBuf,
         memory_bytes: u64,
         token: Option<Token>,
+        tls: Option<Tls>,
         metrics: StoreMetrics,
     ) -> Arc<Self> {
         let places = Places::new(folder, memory_bytes, &metrics);
-        Arc::new(Self { name, places, token, metrics, attempts: Mutex::default() })
+        Arc::new(Self { name, places, token, tls, metrics, attempts: Mutex::default() })
     }
 
     /// Lets an attempt write. Only such an attempt can: one that was discarded or released and still writes does not

@@ -30,7 +30,8 @@ pub(super) fn read(store: &Store, sources: Vec<PartitionSource>) -> Result<Parti
             .push(Local { receiver: Receiver::new(store.name.clone(), local), partitions, at: (0, 0) }.into_stream());
     }
     for (worker, sources) in by_worker(remote) {
-        let peer = Peer { token: store.token.clone(), fetched: store.metrics.fetched_bytes.clone() };
+        let peer =
+            Peer { token: store.token.clone(), tls: store.tls.clone(), fetched: store.metrics.fetched_bytes.clone() };
         streams.push(Fetch::new(peer, Receiver::new(worker, sources)).into_stream());
     }
     let batches = Box::pin(stream::iter(streams).flatten_unordered(FETCHES_MAX));

@@ -25,7 +25,7 @@ pub(crate) fn store(name: &str, memory_bytes: u64, token: Option<Token>) -> Test
     let folder = tempfile::tempdir().unwrap();
     let metrics = StoreMetrics::new(&Registry::new()).unwrap();
     let partitions = folder.path().join("partitions");
-    let store = Store::new(WorkerId(name.into()), partitions, memory_bytes, token, metrics.clone());
+    let store = Store::new(WorkerId(name.into()), partitions, memory_bytes, token, None, metrics.clone());
     TestStore { store, metrics, folder }
 }
 

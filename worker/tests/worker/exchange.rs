@@ -71,7 +71,7 @@ async fn flight_and_metrics_ask_for_the_token_and_probes_do_not() {
         assert!(text.contains(name), "{name} is not in {text}");
     }
 
-    let mut flight = FlightServiceClient::new(shoal_wire::transport::connect(worker.flight_url()).await.unwrap());
+    let mut flight = FlightServiceClient::new(shoal_wire::transport::connect(worker.flight_url(), None).await.unwrap());
     let refused = flight.do_get(Ticket::new("anything")).await.unwrap_err();
     assert_eq!(from_status(&refused).reason, Reason::Unauthorized);
 }

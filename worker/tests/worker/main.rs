@@ -47,6 +47,7 @@ fn config(head: &FakeHead, runner: &Arc<FakeRunner>, scratch: &TempDir) -> Worke
         memory_bytes: 64 << 20,
         scratch: scratch.path().to_owned(),
         token: None,
+        tls: None,
         runner: runner.clone(),
     }
 }

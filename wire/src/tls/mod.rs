@@ -1,0 +1,139 @@
+//! TLS for everything that a process serves and for everything that it asks another process of its cluster.
+//!
+//! Each process has a certificate, its key, and the certificate of the authority that signs those of the whole cluster.
+//! Between processes (gRPC and Flight) both sides show a certificate, and each checks the other's. Over REST only the head
+//! shows one: its users have a token.
+//!
+//! The three files are looked at every few seconds. What they hold is taken over as a whole, for connections that are
+//! opened from then on; what does not fit together is not taken, and the process goes on with what it has.
+
+mod connection;
+mod files;
+mod identity;
+mod refusal;
+mod reload;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use rustls::pki_types::UnixTime;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+pub use rustls::{ClientConfig, ServerConfig};
+use shoal_core::Failure;
+
+pub use self::connection::Connection;
+pub(crate) use self::connection::{connector, incoming};
+use self::files::Contents;
+pub use self::files::TlsFiles;
+use self::identity::Identity;
+pub use self::refusal::refusal;
+
+/// What a process shows and trusts, always as its files have it. Clones share it.
+#[derive(Clone)]
+pub struct Tls {
+    current: Arc<Current>,
+}
+
+/// What was read last and fits together. Whatever holds it, the files are watched for.
+struct Current {
+    files: TlsFiles,
+    identity: RwLock<Arc<Identity>>,
+}
+
+impl Tls {
+    /// Reads the files, and from then on whenever they change. Needs a tokio runtime, on which the files are watched until
+    /// nothing uses them any more.
+    ///
+    /// # Errors
+    /// [`shoal_core::Reason::InvalidValue`] with the file's name where one cannot be read or holds something else, where
+    /// the key is not the certificate's, and where the authority would not accept the certificate: peers do not either.
+    pub fn start(files: TlsFiles) -> Result<Self, Failure> {
+        Self::watched(files, reload::PAUSE)
+    }
+
+    fn watched(files: TlsFiles, pause: Duration) -> Result<Self, Failure> {
+        let contents = files.read()?;
+        let current = Arc::new(Current::new(files, &contents, UnixTime::now())?);
+        // Ends by itself once nothing holds what it would replace.
+        tokio::spawn(reload::watch(Arc::downgrade(&current), contents, pause));
+        Ok(Self { current })
+    }
+
+    /// How an HTTP server answers: with this certificate, and asking for none. Follows the files by itself.
+    ///
+    /// # Errors
+    /// [`shoal_core::Reason::Internal`] where the library has none of the protocol's versions.
+    pub fn rest_server(&self) -> Result<ServerConfig, Failure> {
+        Ok(identity::versions(
+            ServerConfig::builder_with_provider(identity::provider()).with_safe_default_protocol_versions(),
+        )?
+        .with_no_client_auth()
+        .with_cert_resolver(self.current.clone()))
+    }
+
+    /// What an HTTP client trusts: the cluster's authority, as of now.
+    pub fn https_client(&self) -> ClientConfig {
+        self.current.identity().https.clone()
+    }
+
+    /// Refuses a certificate that is not made for the host under which others will reach this process.
+    ///
+    /// # Errors
+    /// [`shoal_core::Reason::InvalidValue`].
+    pub fn check_host(&self, host: &str) -> Result<(), Failure> {
+        self.current.identity().check_host(&self.current.files.cert, host)
+    }
+}
+
+/// What an HTTP client trusts that is told of an authority and has no certificate of its own.
+///
+/// # Errors
+/// [`shoal_core::Reason::InvalidValue`] with the file's name.
+pub fn trusting(ca: &Path) -> Result<ClientConfig, Failure> {
+    identity::https(&identity::roots(ca, &files::read(ca)?)?)
+}
+
+/// The scheme of what a process serves.
+pub fn scheme(tls: Option<&Tls>) -> &'static str {
+    if tls.is_some() { "https" } else { "http" }
+}
+
+impl Current {
+    fn new(files: TlsFiles, contents: &Contents, now: UnixTime) -> Result<Self, Failure> {
+        let identity = Identity::new(&files, contents, now)?;
+        Ok(Self { files, identity: RwLock::new(Arc::new(identity)) })
+    }
+
+    fn identity(&self) -> Arc<Identity> {
+        self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, identity: Identity) {
+        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.identity().key.clone())
+    }
+}
+
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.current.fmt(f)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
