@@ -46,14 +46,12 @@ impl Identity {
             .map_err(|error| invalid(&files.ca, "is no authority").because(&error).next(CA_NEXT))?;
         check_own(files, &key, &roots, clients.as_ref(), now)?;
         let shown = Arc::new(SingleCertAndKey::from(key.clone()));
-        // Peers are of this project, so the newest version is enough; and every connection shows a certificate that is
-        // valid then, since none is resumed.
+        // Peers are of this project, so the newest version is enough.
         let mut server = versions(ServerConfig::builder_with_provider(provider()).with_protocol_versions(NEWEST))?
             .with_client_cert_verifier(clients)
             .with_cert_resolver(shown.clone());
         server.alpn_protocols = vec![GRPC.to_vec()];
-        server.session_storage = Arc::new(NoServerSessionStorage {});
-        server.send_tls13_tickets = 0;
+        never_resume(&mut server);
         let mut client = versions(ClientConfig::builder_with_provider(provider()).with_protocol_versions(NEWEST))?
             .with_root_certificates(roots.clone())
             .with_client_cert_resolver(shown);
@@ -82,6 +80,13 @@ const NEWEST: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
 pub(super) fn versions<T>(builder: Result<T, rustls::Error>) -> Result<T, Failure> {
     builder.map_err(|error| Failure::internal("the TLS library lacks a version of the protocol").because(&error))
+}
+
+/// Has every connection show a certificate that is valid and in use then: one that is resumed goes by what was shown
+/// before, which may have been replaced because somebody stole its key.
+pub(super) fn never_resume(server: &mut ServerConfig) {
+    server.session_storage = Arc::new(NoServerSessionStorage {});
+    server.send_tls13_tickets = 0;
 }
 
 /// The certificates of a file, as those that are trusted.

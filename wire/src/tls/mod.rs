@@ -67,11 +67,10 @@ impl Tls {
     /// # Errors
     /// [`shoal_core::Reason::Internal`] where the library has none of the protocol's versions.
     pub fn rest_server(&self) -> Result<ServerConfig, Failure> {
-        Ok(identity::versions(
-            ServerConfig::builder_with_provider(identity::provider()).with_safe_default_protocol_versions(),
-        )?
-        .with_no_client_auth()
-        .with_cert_resolver(self.current.clone()))
+        let builder = ServerConfig::builder_with_provider(identity::provider()).with_safe_default_protocol_versions();
+        let mut server = identity::versions(builder)?.with_no_client_auth().with_cert_resolver(self.current.clone());
+        identity::never_resume(&mut server);
+        Ok(server)
     }
 
     /// What an HTTP client trusts: the cluster's authority, as of now.
