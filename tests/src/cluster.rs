@@ -17,6 +17,7 @@ pub struct Head {
     process: Process,
     url: String,
     token: Option<Token>,
+    ca: Option<PathBuf>,
 }
 
 /// A token and the file that it is in.
@@ -37,15 +38,41 @@ impl Token {
     }
 }
 
+/// Files that switch TLS on for a process.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// Its certificate.
+    pub cert: PathBuf,
+    /// The key of that.
+    pub key: PathBuf,
+    /// The authority of the cluster.
+    pub ca: PathBuf,
+}
+
+impl TlsFiles {
+    /// As a command takes them.
+    ///
+    /// # Panics
+    /// Where a path is no text.
+    pub fn arguments(&self) -> Vec<&str> {
+        let named = [("--tls-cert", &self.cert), ("--tls-key", &self.key), ("--tls-ca", &self.ca)];
+        named.into_iter().flat_map(|(name, file)| [name, file.to_str().unwrap()]).collect()
+    }
+}
+
 impl Head {
     /// Starts a head on free ports and waits until it answers.
     pub fn start(state_dir: &Path, more: &[&Path]) -> Self {
+        Self::start_trusted(state_dir, more, None)
+    }
+
+    fn start_trusted(state_dir: &Path, more: &[&Path], ca: Option<&Path>) -> Self {
         let mut command = head_command(state_dir, more);
         let mut process = Process::start(&mut command);
         let url = process.wait_for_output("the head says where it listens", |text| urls_in(text).next());
-        let head = Self { process, url, token: None };
+        let head = Self { process, url, token: None, ca: ca.map(Path::to_owned) };
         eventually("the head is ready", || {
-            http::get(&format!("{}/readyz", head.url), None).filter(|it| it.status == 200)
+            http::get_trusting(&format!("{}/readyz", head.url), None, ca).filter(|it| it.status == 200)
         });
         head
     }
@@ -53,6 +80,16 @@ impl Head {
     /// The same head, which takes requests with a token only.
     pub fn start_with_token(state_dir: &Path, token: &Token) -> Self {
         let mut head = Self::start(state_dir, &["--token-file".as_ref(), &token.file]);
+        head.token = Some(token.clone());
+        head
+    }
+
+    /// As [`Head::start_with_token`], with TLS on every port.
+    pub fn start_with_tls(state_dir: &Path, token: &Token, tls: &TlsFiles) -> Self {
+        let mut more: Vec<&Path> = vec!["--token-file".as_ref(), &token.file];
+        let tls_arguments = tls.arguments();
+        more.extend(tls_arguments.iter().map(Path::new));
+        let mut head = Self::start_trusted(state_dir, &more, Some(&tls.ca));
         head.token = Some(token.clone());
         head
     }
@@ -67,13 +104,18 @@ impl Head {
         &mut self.process
     }
 
+    /// What it has written so far.
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+
     /// Asks it, with the token where there is one.
     ///
     /// # Panics
     /// Where it does not answer.
     pub fn get(&self, path: &str) -> Answer {
         let token = self.token.as_ref().map(|token| token.text.as_str());
-        http::get(&format!("{}{path}", self.url), token)
+        http::get_trusting(&format!("{}{path}", self.url), token, self.ca.as_deref())
             .unwrap_or_else(|| panic!("no answer to {path}:\n{}", self.process.output()))
     }
 
@@ -109,6 +151,9 @@ impl Head {
         if let Some(token) = &self.token {
             command.arg("--token-file").arg(&token.file);
         }
+        if let Some(ca) = &self.ca {
+            command.arg("--tls-ca").arg(ca);
+        }
         Process::start(&mut command).finish()
     }
 
@@ -138,6 +183,7 @@ pub struct Worker {
     url: String,
     flight_url: String,
     token: Option<Token>,
+    ca: Option<PathBuf>,
 }
 
 impl Worker {
@@ -180,7 +226,7 @@ impl Worker {
         let url = process.wait_for_output("the worker says where its metrics are", |text| {
             urls_in(text).find(|url| *url != flight_url)
         });
-        Self { process, name: name.to_owned(), url, flight_url, token: head.token.clone() }
+        Self { process, name: name.to_owned(), url, flight_url, token: head.token.clone(), ca: head.ca.clone() }
     }
 
     /// Its name.
@@ -214,7 +260,7 @@ impl Worker {
     /// Where it does not answer.
     pub fn metrics(&self) -> String {
         let token = self.token.as_ref().map(|token| token.text.as_str());
-        let answer = http::get(&format!("{}/metrics", self.url), token);
+        let answer = http::get_trusting(&format!("{}/metrics", self.url), token, self.ca.as_deref());
         answer.unwrap_or_else(|| panic!("no metrics of {}:\n{}", self.name, self.process.output())).body
     }
 
@@ -238,11 +284,12 @@ fn may_mount() -> bool {
 
 /// The URLs of this machine in a text, in their order.
 fn urls_in(text: &str) -> impl Iterator<Item = String> {
-    const START: &str = "http://127.0.0.1:";
-    text.match_indices(START).filter_map(move |(at, _)| {
-        let after = &text[at + START.len()..];
+    const HOST: &str = "://127.0.0.1:";
+    text.match_indices(HOST).filter_map(move |(at, _)| {
+        let scheme = if text[..at].ends_with("https") { "https" } else { "http" };
+        let after = &text[at + HOST.len()..];
         // A port at the end of what was read may be cut.
         let end = after.find(|c: char| !c.is_ascii_digit())?;
-        (end > 0).then(|| format!("{START}{}", &after[..end]))
+        (end > 0).then(|| format!("{scheme}{HOST}{}", &after[..end]))
     })
 }

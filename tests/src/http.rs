@@ -1,7 +1,9 @@
-//! Plain HTTP, and Prometheus text.
+//! HTTP, plain or inside TLS, and Prometheus text.
 
+use std::path::Path;
 use std::time::Duration;
 
+use reqwest::tls::TlsInfo;
 use serde_json::Value;
 
 /// An answer.
@@ -22,25 +24,44 @@ impl Answer {
 
 /// Asks; `None` where nobody answers.
 pub fn get(url: &str, token: Option<&str>) -> Option<Answer> {
-    ask(|client| client.get(url), token)
+    get_trusting(url, token, None)
+}
+
+/// As [`get`], from a server whose certificate the authority in that file has signed.
+pub fn get_trusting(url: &str, token: Option<&str>, ca: Option<&Path>) -> Option<Answer> {
+    ask(|client| client.get(url), token, ca).map(|(answer, _)| answer)
 }
 
 /// Sends a body; `None` where nobody answers.
 pub fn post(url: &str, token: Option<&str>, body: String) -> Option<Answer> {
-    ask(|client| client.post(url).body(body), token)
+    ask(|client| client.post(url).body(body), token, None).map(|(answer, _)| answer)
 }
 
-fn ask(request: impl FnOnce(reqwest::Client) -> reqwest::RequestBuilder, token: Option<&str>) -> Option<Answer> {
+/// The certificate that a server shows, as DER; `None` where it shows none that this authority has signed.
+pub fn certificate(url: &str, ca: &Path) -> Option<Vec<u8>> {
+    ask(|client| client.get(url), None, Some(ca)).and_then(|(_, certificate)| certificate)
+}
+
+fn ask(
+    request: impl FnOnce(reqwest::Client) -> reqwest::RequestBuilder,
+    token: Option<&str>,
+    ca: Option<&Path>,
+) -> Option<(Answer, Option<Vec<u8>>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         // Only ever this machine: a proxy of the environment has no part in it.
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
-        let mut request = request(client);
+        let mut client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).tls_info(true);
+        if let Some(ca) = ca {
+            let ca = std::fs::read(ca).unwrap();
+            client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(&ca).unwrap());
+        }
+        let mut request = request(client.build().unwrap());
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
         let answer = request.send().await.ok()?;
-        Some(Answer { status: answer.status().as_u16(), body: answer.text().await.ok()? })
+        let shown = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate).map(<[u8]>::to_vec);
+        Some((Answer { status: answer.status().as_u16(), body: answer.text().await.ok()? }, shown))
     })
 }
 

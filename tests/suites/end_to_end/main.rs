@@ -11,4 +11,5 @@ mod lost_worker;
 mod place;
 mod probes;
 mod sql;
+mod tls;
 mod token;
