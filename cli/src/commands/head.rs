@@ -30,7 +30,7 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
         check_listen(address, token.as_ref())?;
     }
     let tls = tls.files().map(Tls::start).transpose()?;
-    warn_if_in_the_clear(listen, tls.as_ref());
+    warn_if_in_the_clear(&[listen, workers_listen], tls.as_ref());
     let local_paths = local_paths(&[listen, workers_listen], allow_local);
     let config = HeadConfig {
         listen: workers_listen,

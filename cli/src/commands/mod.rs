@@ -30,8 +30,8 @@ pub(crate) async fn run(command: Command, log_format: LogFormat) -> Result<(), E
 }
 
 /// Tells whoever starts a process what others can read on the way to it.
-fn warn_if_in_the_clear(address: SocketAddr, tls: Option<&Tls>) {
-    if is_in_the_clear(address, tls.is_some()) {
+fn warn_if_in_the_clear(addresses: &[SocketAddr], tls: Option<&Tls>) {
+    if let Some(address) = addresses.iter().find(|address| is_in_the_clear(**address, tls.is_some())) {
         tracing::warn!(%address, "the token and all data can be read on the way here: switch TLS on with --tls-cert");
     }
 }

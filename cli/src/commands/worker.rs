@@ -55,7 +55,7 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
     if args.listen.is_loopback() && args.advertise.is_none() && !client.is_on_this_machine() {
         tracing::warn!("workers on other machines cannot read from this one: name an address with --listen");
     }
-    warn_if_in_the_clear(SocketAddr::new(args.listen, args.flight_port), tls.as_ref());
+    warn_if_in_the_clear(&[SocketAddr::new(args.listen, args.flight_port)], tls.as_ref());
     let name = args.name.unwrap_or_else(|| default_name(&host_name(), std::process::id()));
     let share = Share::of_this_machine(1);
     let (scratch, own) = scratch_folder(args.scratch, &name)?;

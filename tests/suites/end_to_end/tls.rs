@@ -159,6 +159,17 @@ fn replace_certificates(authority: &Authority, place: &Place, head: &Head, worke
 }
 
 #[test]
+fn the_same_questions_are_answered_where_there_is_no_tls() {
+    let _slots = slots::take(1);
+    let place = Place::new();
+    let token = Token::write(place.path());
+    let head = Head::start_with_token(&place.join("state"), &token);
+    let door = head.get("/api/v1/cluster").json()["workersPort"].as_u64().unwrap();
+    assert!(answers_in_the_clear(&format!("https://127.0.0.1:{door}"), &token));
+    assert!(get(&format!("{}/healthz", head.url()), Some(&token.text)).is_some());
+}
+
+#[test]
 fn files_that_cannot_be_used_are_refused_by_name() {
     let _slots = slots::take(1);
     let place = Place::new();

@@ -47,7 +47,7 @@ pub(super) fn explain(error: &CertificateError) -> (String, &'static str) {
         InvalidPurpose | InvalidPurposeContext { .. } => {
             ("may not be used for this", "have it made for server authentication and for client authentication")
         }
-        _ => ("cannot be accepted", "have it made anew by the cluster's authority"),
+        _ => ("cannot be accepted", "have the authority sign one of a host, which is no authority itself"),
     };
     (what.to_owned(), next)
 }
