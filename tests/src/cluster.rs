@@ -40,8 +40,12 @@ impl Token {
 impl Head {
     /// Starts a head on free ports and waits until it answers.
     pub fn start(state_dir: &Path, more: &[&Path]) -> Self {
-        let mut command = head_command(state_dir, more);
-        let mut process = Process::start(&mut command);
+        Self::start_command(&mut head_command(state_dir, more))
+    }
+
+    /// As [`Head::start`], from its command.
+    pub fn start_command(command: &mut Command) -> Self {
+        let mut process = Process::start(command);
         let url = process.wait_for_output("the head says where it listens", |text| urls_in(text).next());
         let head = Self { process, url, token: None };
         eventually("the head is ready", || {
@@ -150,6 +154,19 @@ impl Worker {
             command.arg("--token-file").arg(&token.file);
         }
         Self::start_command(head, name, &mut command)
+    }
+
+    /// As [`Worker::start`], with more in its environment.
+    pub fn start_in(
+        head: &Head,
+        name: &str,
+        slots: u32,
+        scratch: &Path,
+        environment: Vec<(&'static str, String)>,
+    ) -> Self {
+        let slots = slots.to_string();
+        let mut command = shoal::command(["worker", "--head", &head.url, "--name", name, "--slots", &slots]);
+        Self::start_command(head, name, command.arg("--scratch").arg(scratch).envs(environment))
     }
 
     /// As [`Worker::start`], with a scratch folder that no other process can look into: a file system of its own, which

@@ -30,9 +30,15 @@ impl Upload {
         Self { store, path, rest: PutPayloadMut::new(), parts: None, cleaner: Some(Handle::current()) }
     }
 
-    pub(super) async fn write(&mut self, bytes: Bytes) -> object_store::Result<()> {
-        self.rest.push(bytes);
-        if self.rest.content_length() >= PART_BYTES { self.send_part().await } else { Ok(()) }
+    pub(super) async fn write(&mut self, mut bytes: Bytes) -> object_store::Result<()> {
+        while !bytes.is_empty() {
+            let room = PART_BYTES - self.rest.content_length();
+            self.rest.push(bytes.split_to(room.min(bytes.len())));
+            if self.rest.content_length() == PART_BYTES {
+                self.send_part().await?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn finish(&mut self) -> object_store::Result<()> {

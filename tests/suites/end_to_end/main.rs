@@ -10,5 +10,6 @@ mod jobs;
 mod lost_worker;
 mod place;
 mod probes;
+mod s3;
 mod sql;
 mod token;
