@@ -153,7 +153,7 @@ fn what_is_wrong_with_a_bucket_is_said_with_the_variable_that_mends_it() {
     let late = format!("id,x\n{}1,oops\n", "1,2\n".repeat(LATE_LINE - 2));
     s3.put("in/late.csv", late.into_bytes());
     let sum = format!("SELECT sum(x) AS s FROM '{}'", s3.url("in/late.csv"));
-    let failure = query(&sum, s3.environment()).failed(1);
+    let failure = query(&sum, s3.environment()).failed(2);
     assert_eq!((&failure["reason"], &failure["location"]["line"]), (&json!("MalformedRow"), &json!(LATE_LINE)));
     assert_eq!(failure["location"]["file"], s3.url("in/late.csv"));
 }
