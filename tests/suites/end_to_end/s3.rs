@@ -181,6 +181,25 @@ fn a_store_that_refuses_loses_answers_and_is_slow_gets_the_table_once() {
     assert_whole(&place, &s3, "out/models", &status);
 }
 
+#[test]
+fn a_task_whose_store_refuses_for_too_long_runs_again() {
+    let _slots = slots::take(3);
+    let (place, s3) = (Place::new(), S3::start());
+    s3.put("in/grunfeld.csv", grunfeld_bytes());
+    // Whatever a first attempt writes is refused, however often it asks.
+    let proxy = FaultProxy::start(s3.address(), |request| {
+        let is_first = request.method == "PUT" && request.target.ends_with("-1.parquet");
+        if is_first { Fault::Refused } else { Fault::None }
+    });
+    let job = grunfeld("again", &s3.url("in/grunfeld.csv"), &s3.url("out/models"));
+    let job = job::with(job, "/groupedTraining/strategy", json!({"bucket": {"buckets": 1}}));
+    let status = run(&place, &job, environment(proxy.address())).succeeded();
+    let failed = &status["report"]["failedAttempts"][0]["failure"];
+    assert_eq!(failed["reason"], "Io", "{status:#}");
+    assert!(failed["location"]["file"].as_str().unwrap().starts_with(&s3.url("out/models/part-")), "{failed:#}");
+    assert_whole(&place, &s3, "out/models", &status);
+}
+
 /// A head, and a worker with one slot, which reach the store as the environment says.
 fn cluster(place: &Place, environment: &Environment) -> (Head, Worker) {
     let mut command = head_command(&place.join("state"), &[]);
