@@ -47,7 +47,7 @@ pub enum Reason {
     JobConflict,
     /// No job has that name.
     JobNotFound,
-    /// The request carries no token, or a wrong one.
+    /// The request carries no token, or a wrong one; or an object store does not accept the credentials.
     Unauthorized,
     /// Something asked for cannot be done in the state that things are in.
     NotPossible,

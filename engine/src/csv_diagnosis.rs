@@ -1,14 +1,14 @@
 //! Finds the line of a CSV file that does not fit its table.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::io::{BufRead, BufReader};
 
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Field, Float64Type, Int64Type, Schema};
 use shoal_core::{Failure, Reason};
 
-use crate::table::{PinnedTable, Split, dialect};
+use crate::storage::{Location, ObjectReader};
+use crate::table::{FileSlice, PinnedTable, Split, dialect};
 
 /// The characters that are shown of a value.
 const VALUE_CHARS: usize = 80;
@@ -17,25 +17,27 @@ const VALUE_CHARS: usize = 80;
 /// fit its column's pinned type: file, line, column, value, expected type, and what to do. The types were guessed from
 /// the first lines only, so a later line may well break them.
 ///
-/// Reads files again from the start and blocks: for the path where reading has already failed.
-pub fn locate(table: &PinnedTable, split: &Split) -> Option<Failure> {
-    locate_in(table, split, None)
-}
-
-/// As [`locate`], first in the column with that index where one is given: columns that nobody read are not to blame.
+/// Where a column is given by its index, it is looked at first: columns that nobody read are not to blame.
+///
+/// Reads files again from the start and blocks: for the path where reading has already failed, on a thread of a runtime
+/// that may block.
 pub(crate) fn locate_in(table: &PinnedTable, split: &Split, column: Option<usize>) -> Option<Failure> {
-    let search = |column| split.slices.iter().find_map(|slice| locate_in_file(&slice.path, &table.schema, column));
+    let search = |column| split.slices.iter().find_map(|slice| locate_in_file(slice, &table.schema, column));
     match column {
         Some(_) => search(column).or_else(|| search(None)),
         None => search(None),
     }
 }
 
-fn locate_in_file(path: &str, schema: &Schema, only: Option<usize>) -> Option<Failure> {
-    // A file that cannot be opened is another failure, which has been reported as such.
-    let file = File::open(path).ok()?;
-    let mut reader = csv::ReaderBuilder::new().delimiter(dialect::DELIMITER).quote(dialect::QUOTE).from_reader(file);
-    let failed = |error: &csv::Error| record_failure(path, error, |start| blank_lines_in_file(path, start));
+fn locate_in_file(file: &FileSlice, schema: &Schema, only: Option<usize>) -> Option<Failure> {
+    let path = file.path.as_str();
+    // A place that cannot be reached is another failure, which has been reported as such.
+    let place = Location::parse(path).ok()?;
+    let read_from = |start: u64| ObjectReader::new(place.clone(), start, file.file_bytes);
+    let blank_lines_from = |start: u64| blank_lines(BufReader::new(read_from(start)));
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(dialect::DELIMITER).quote(dialect::QUOTE).from_reader(read_from(0));
+    let failed = |error: &csv::Error| record_failure(path, error, blank_lines_from);
     // Asked for first, because the reader places errors of the first record in the header otherwise.
     if let Err(error) = reader.headers() {
         return Some(failed(&error));
@@ -57,20 +59,15 @@ fn locate_in_file(path: &str, schema: &Schema, only: Option<usize>) -> Option<Fa
         if let Some((field, value)) = misfit {
             let failure = misfit_failure(field, value).file(path);
             return Some(match record.position() {
-                Some(position) => failure.line(position.line() + blank_lines_in_file(path, position.byte())),
+                Some(position) => failure.line(position.line() + blank_lines_from(position.byte())),
                 None => failure,
             });
         }
     }
 }
 
-/// Lines without a character from that byte on. The reader skips them, but counts them to the record that follows.
-fn blank_lines_in_file(path: &str, start: u64) -> u64 {
-    let Ok(mut file) = File::open(path) else { return 0 };
-    if file.seek(SeekFrom::Start(start)).is_err() { 0 } else { blank_lines(BufReader::new(file)) }
-}
-
-/// Lines without a character that the text begins with.
+/// Lines without a character that the text begins with: the reader skips them, but counts them to the record that
+/// follows.
 pub(crate) fn blank_lines(text: impl BufRead) -> u64 {
     let breaks = text.bytes().map_while(Result::ok).take_while(|byte| matches!(byte, b'\n' | b'\r'));
     breaks.filter(|byte| *byte == b'\n').count() as u64
@@ -150,7 +147,7 @@ mod tests {
     use super::*;
     use crate::table::InputFile;
 
-    fn first_misfit(text: &[u8], column: Option<usize>) -> Option<Failure> {
+    async fn first_misfit(text: &[u8], column: Option<usize>) -> Option<Failure> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.csv");
         std::fs::write(&path, text).unwrap();
@@ -162,33 +159,33 @@ mod tests {
             version: None,
             schema: Arc::new(Schema::new(fields)),
         };
-        locate_in(&table, &Split::whole(&[file]), column)
+        tokio::task::spawn_blocking(move || locate_in(&table, &Split::whole(&[file]), column)).await.unwrap()
     }
 
-    #[test]
-    fn a_value_of_another_type_is_named_with_its_line_and_column() {
-        let failure = first_misfit(b"id,x\n1,2.5\n2,\"\n\"\n", None).unwrap();
+    #[tokio::test]
+    async fn a_value_of_another_type_is_named_with_its_line_and_column() {
+        let failure = first_misfit(b"id,x\n1,2.5\n2,\"\n\"\n", None).await.unwrap();
         assert_eq!((failure.location.line, failure.location.column.as_deref()), (Some(3), Some("x")));
-        let failure = first_misfit(b"id,x\n1,2.5\n2.5,n/a\n", None).unwrap();
+        let failure = first_misfit(b"id,x\n1,2.5\n2.5,n/a\n", None).await.unwrap();
         assert_eq!((failure.location.line, failure.location.column.as_deref()), (Some(3), Some("id")));
         assert!(failure.message.contains("`2.5` is no whole number"), "{}", failure.message);
-        let failure = first_misfit(b"id,x\noops,1\n1,n/a\n", Some(1)).unwrap();
+        let failure = first_misfit(b"id,x\noops,1\n1,n/a\n", Some(1)).await.unwrap();
         assert_eq!((failure.location.line, failure.location.column.as_deref()), (Some(3), Some("x")));
     }
 
-    #[test]
-    fn a_line_with_another_number_of_values_is_named() {
-        let failure = first_misfit(b"id,x\n1,2\n\n\r\n3\n", None).unwrap();
+    #[tokio::test]
+    async fn a_line_with_another_number_of_values_is_named() {
+        let failure = first_misfit(b"id,x\n1,2\n\n\r\n3\n", None).await.unwrap();
         assert_eq!((failure.reason, failure.location.line), (Reason::MalformedRow, Some(5)));
-        let failure = first_misfit(b"id,x\n1,2\n\n3,x\n", None).unwrap();
+        let failure = first_misfit(b"id,x\n1,2\n\n3,x\n", None).await.unwrap();
         assert_eq!((failure.reason, failure.location.line), (Reason::MalformedRow, Some(4)));
-        let failure = first_misfit(b"id,x\n1,\xff\n", None).unwrap();
+        let failure = first_misfit(b"id,x\n1,\xff\n", None).await.unwrap();
         assert_eq!((failure.reason, failure.location.line), (Reason::MalformedRow, Some(2)));
     }
 
-    #[test]
-    fn lines_that_fit_are_not_blamed() {
-        assert_eq!(first_misfit(b"id,x\n1,\n-2,1e5\n,NaN\n+3,inf\n", None), None);
+    #[tokio::test]
+    async fn lines_that_fit_are_not_blamed() {
+        assert_eq!(first_misfit(b"id,x\n1,\n-2,1e5\n,NaN\n+3,inf\n", None).await, None);
     }
 
     #[test]

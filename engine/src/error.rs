@@ -11,6 +11,7 @@ use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
 use shoal_core::{Failure, Reason};
 
+use crate::storage::{Location, remote_failure};
 use crate::table::PinnedTable;
 
 /// The failure behind an error that came up while a table was read; names the table where the error names no file.
@@ -18,10 +19,20 @@ pub fn read_failure(error: DataFusionError, table: &PinnedTable) -> Failure {
     let mut failure = engine_failure(&error);
     let about_data = matches!(
         failure.reason,
-        Reason::TableNotFound | Reason::TableUnreadable | Reason::MalformedRow | Reason::CorruptFile | Reason::Io
+        Reason::TableNotFound
+            | Reason::TableUnreadable
+            | Reason::MalformedRow
+            | Reason::CorruptFile
+            | Reason::Io
+            | Reason::Unauthorized
     );
-    if about_data && failure.location.file.is_none() {
-        failure.location.file = Some(table.location.clone());
+    match (&failure.location.file, Location::parse(&table.location)) {
+        (None, _) if about_data => failure.location.file = Some(table.location.clone()),
+        // An object is named by its key alone.
+        (Some(key), Ok(place)) if place.local_path().is_none() && !key.contains("://") => {
+            failure.location.file = Some(place.name_of(&key.trim_start_matches('/').into()));
+        }
+        _ => {}
     }
     failure
 }
@@ -39,6 +50,9 @@ pub(crate) fn delta_failure(error: &DeltaTableError) -> Failure {
 
 /// The failure behind an error of a store or of the file system.
 pub(crate) fn store_failure(error: &object_store::Error) -> Failure {
+    if let Some(failure) = remote_failure(error) {
+        return failure;
+    }
     match error {
         object_store::Error::NotFound { path, .. } => {
             Failure::new(Reason::Io, "a file of the table is not there").file(absolute(path)).because(error)

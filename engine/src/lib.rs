@@ -1,7 +1,7 @@
 //! DataFusion and Delta, put to work for tasks: tables in, group keys, aggregates, models, tables out.
 
 pub mod columns;
-pub mod csv_diagnosis;
+mod csv_diagnosis;
 pub mod delta;
 pub mod error;
 pub mod exchange;
@@ -12,4 +12,5 @@ pub mod moments;
 mod nearest;
 pub mod session;
 pub mod sql;
+pub mod storage;
 pub mod table;

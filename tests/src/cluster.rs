@@ -63,12 +63,16 @@ impl TlsFiles {
 impl Head {
     /// Starts a head on free ports and waits until it answers.
     pub fn start(state_dir: &Path, more: &[&Path]) -> Self {
-        Self::start_trusted(state_dir, more, None)
+        Self::start_command(&mut head_command(state_dir, more))
     }
 
-    fn start_trusted(state_dir: &Path, more: &[&Path], ca: Option<&Path>) -> Self {
-        let mut command = head_command(state_dir, more);
-        let mut process = Process::start(&mut command);
+    /// As [`Head::start`], from its command.
+    pub fn start_command(command: &mut Command) -> Self {
+        Self::start_trusted(command, None)
+    }
+
+    fn start_trusted(command: &mut Command, ca: Option<&Path>) -> Self {
+        let mut process = Process::start(command);
         let url = process.wait_for_output("the head says where it listens", |text| urls_in(text).next());
         let head = Self { process, url, token: None, ca: ca.map(Path::to_owned) };
         eventually("the head is ready", || {
@@ -89,7 +93,7 @@ impl Head {
         let mut more: Vec<&Path> = vec!["--token-file".as_ref(), &token.file];
         let tls_arguments = tls.arguments();
         more.extend(tls_arguments.iter().map(Path::new));
-        let mut head = Self::start_trusted(state_dir, &more, Some(&tls.ca));
+        let mut head = Self::start_trusted(&mut head_command(state_dir, &more), Some(&tls.ca));
         head.token = Some(token.clone());
         head
     }
@@ -196,6 +200,19 @@ impl Worker {
             command.arg("--token-file").arg(&token.file);
         }
         Self::start_command(head, name, &mut command)
+    }
+
+    /// As [`Worker::start`], with more in its environment.
+    pub fn start_in(
+        head: &Head,
+        name: &str,
+        slots: u32,
+        scratch: &Path,
+        environment: Vec<(&'static str, String)>,
+    ) -> Self {
+        let slots = slots.to_string();
+        let mut command = shoal::command(["worker", "--head", &head.url, "--name", name, "--slots", &slots]);
+        Self::start_command(head, name, command.arg("--scratch").arg(scratch).envs(environment))
     }
 
     /// As [`Worker::start`], with a scratch folder that no other process can look into: a file system of its own, which

@@ -181,6 +181,18 @@ pub fn padded_csv(folder: &Path, sizes: &[usize], groups: u64) -> Vec<PathBuf> {
     files
 }
 
+/// A CSV file with one row for each of so many groups: `name` is their key, long and hard to compress; `x` explains `y`.
+pub fn wide_keys(groups: usize, key_bytes: usize) -> Vec<u8> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut numbers = Numbers::new(3);
+    let mut text = b"name,x,y\n".to_vec();
+    for group in 0..groups {
+        text.extend((0..key_bytes).map(|_| LETTERS[numbers.below(64) as usize]));
+        text.extend(format!(",{group},{}\n", 2 * group).bytes());
+    }
+    text
+}
+
 /// Writes a Parquet file with the columns of [`skewed`] whose footer is whole, while no page of it can be read.
 pub fn damaged_parquet(file: &Path) {
     let mut numbers = Numbers::new(3);

@@ -6,10 +6,12 @@
 pub mod cluster;
 pub mod data;
 pub mod delta_log;
+pub mod fault_proxy;
 pub mod http;
 pub mod job;
 pub mod oracle;
 pub mod process;
+pub mod s3;
 pub mod shoal;
 pub mod signals;
 pub mod slots;

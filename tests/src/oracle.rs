@@ -19,8 +19,12 @@ fn python() -> PathBuf {
 }
 
 fn ask(script: &str, arguments: &[&str]) -> Value {
+    ask_in(script, arguments, Vec::new())
+}
+
+fn ask_in(script: &str, arguments: &[&str], environment: Vec<(&str, String)>) -> Value {
     let path = workspace::root().join("tests/oracle").join(script);
-    let answer = Command::new(python()).arg(&path).args(arguments).output().unwrap();
+    let answer = Command::new(python()).arg(&path).args(arguments).envs(environment).output().unwrap();
     let said = String::from_utf8_lossy(&answer.stderr);
     assert!(answer.status.success(), "{script} failed; if a package is missing, run `make setup`:\n{said}");
     serde_json::from_slice(&answer.stdout).unwrap()
@@ -54,6 +58,11 @@ pub fn statsmodels(fit: &Fit<'_>) -> Vec<Value> {
 /// the texts `NaN`, `Infinity` and `-Infinity`.
 pub fn read_delta(table: &Path) -> Vec<Value> {
     ask("read_delta.py", &[table.to_str().unwrap()]).as_array().unwrap().clone()
+}
+
+/// As [`read_delta`], at a URL that the environment leads to.
+pub fn read_delta_at(url: &str, environment: Vec<(&str, String)>) -> Vec<Value> {
+    ask_in("read_delta.py", &[url], environment).as_array().unwrap().clone()
 }
 
 /// Has another writer than ours make a Delta table: version 0 has the rows of a CSV file, partitioned by a column, and

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use deltalake::DeltaTable;
@@ -10,12 +10,33 @@ use shoal_core::task::FileMeta;
 use shoal_core::{Failure, Reason};
 
 use super::check::refuse_change;
+use super::placeholder::PLACEHOLDER;
 use super::protocol::{new_protocol, raised_protocol};
 use crate::error::delta_failure;
+use crate::storage::Location;
 
 /// What makes a new table of an intent, in one commit.
 pub(super) fn create(intent: &CommitIntent, schema: &StructType) -> Result<Vec<Action>, Failure> {
-    let mut actions = vec![Action::Protocol(new_protocol(schema)?), metadata(schema)?];
+    let mut actions = vec![Action::Protocol(new_protocol(schema)?), metadata(schema, &[])?];
+    actions.extend(adds(&intent.files));
+    Ok(actions)
+}
+
+/// What makes a table that counts as absent: a log needs a protocol and a schema before anything can stand in it.
+pub(super) fn create_placeholder(schema: &StructType) -> Result<Vec<Action>, Failure> {
+    Ok(vec![Action::Protocol(new_protocol(schema)?), metadata(schema, &[(PLACEHOLDER, "true")])?])
+}
+
+/// What makes a table of an intent where there is such a one.
+pub(super) fn replace_placeholder(
+    intent: &CommitIntent,
+    schema: &StructType,
+    table: &DeltaTable,
+) -> Result<Vec<Action>, Failure> {
+    let state = table.snapshot().map_err(|error| delta_failure(&error))?;
+    let mut actions = Vec::new();
+    actions.extend(raised_protocol(state.protocol(), schema)?.map(Action::Protocol));
+    actions.push(replaced_metadata(state.metadata(), schema)?);
     actions.extend(adds(&intent.files));
     Ok(actions)
 }
@@ -46,9 +67,8 @@ pub(super) async fn change(
     Ok(actions)
 }
 
-fn metadata(schema: &StructType) -> Result<Action, Failure> {
-    let none: [(&str, &str); 0] = [];
-    let metadata = new_metadata(schema, Vec::<String>::new(), none);
+fn metadata(schema: &StructType, properties: &[(&str, &str)]) -> Result<Action, Failure> {
+    let metadata = new_metadata(schema, Vec::<String>::new(), properties.iter().copied());
     metadata.map(Action::Metadata).map_err(|error| Failure::internal("metadata cannot be made").because(&error))
 }
 
@@ -58,6 +78,9 @@ fn replaced_metadata(current: &deltalake::kernel::Metadata, schema: &StructType)
         let mut value = serde_json::to_value(current)?;
         value["schemaString"] = serde_json::to_string(schema)?.into();
         value["partitionColumns"] = serde_json::json!([]);
+        if let Some(properties) = value["configuration"].as_object_mut() {
+            properties.remove(PLACEHOLDER);
+        }
         serde_json::from_value(value)
     };
     replace()
@@ -89,17 +112,19 @@ fn adds(files: &[FileMeta]) -> impl Iterator<Item = Action> {
 ///
 /// # Errors
 /// [`Reason::CorruptFile`] with the first file that is not.
-pub(super) async fn refuse_missing_files(folder: &std::path::Path, files: &[FileMeta]) -> Result<(), Failure> {
+pub(super) async fn refuse_missing_files(place: &Location, files: &[FileMeta]) -> Result<(), Failure> {
+    let entries = place.entries().await?;
+    let there: BTreeMap<_, _> =
+        entries.objects.iter().filter_map(|object| Some((object.location.filename()?, object.size))).collect();
     for file in files {
-        let path = folder.join(&file.path);
-        let found = tokio::fs::metadata(&path).await.map(|metadata| metadata.len()).ok();
+        let found = there.get(file.path.as_str()).copied();
         if found != Some(file.bytes) {
             let found = found.map_or_else(|| "is not there".to_owned(), |bytes| format!("has {bytes} bytes"));
             return Err(Failure::new(
                 Reason::CorruptFile,
                 format!("a file of {} bytes that was to be committed {found}", file.bytes),
             )
-            .file(path.display().to_string())
+            .file(place.child(&file.path).to_string())
             .next("see what else writes to or cleans the table's folder, and run the job again"));
         }
     }

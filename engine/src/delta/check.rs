@@ -1,6 +1,3 @@
-use std::io;
-use std::path::Path;
-
 use arrow::datatypes::Schema;
 use deltalake::kernel::StructType;
 use deltalake::table::state::DeltaTableState;
@@ -9,9 +6,10 @@ use shoal_core::{Failure, Reason};
 
 use super::compare::refuse_mismatch;
 use super::leftovers::attempt_of;
-use super::location::{local_folder, open};
+use super::open::open_visible;
 use super::schema::delta_schema;
 use crate::error::delta_failure;
+use crate::storage::Location;
 
 /// The folder in which a Delta table keeps its log.
 const DELTA_LOG: &str = "_delta_log";
@@ -37,13 +35,11 @@ pub async fn check_output(output: &OutputTable, schema: &Schema, field: &str) ->
 }
 
 async fn check(output: &OutputTable, schema: &Schema) -> Result<(), Failure> {
-    let folder = local_folder(&output.table)?;
+    let place = Location::parse(&output.table)?;
     let schema = delta_schema(schema)?;
-    if !folder_is_there(&folder).await? {
-        return Ok(());
-    }
-    let Some(table) = open(&folder).await? else {
-        return refuse_foreign_files(&folder).await;
+    refuse_file(&place).await?;
+    let Some(table) = open_visible(&place).await? else {
+        return refuse_foreign_files(&place).await;
     };
     let state = table.snapshot().map_err(|error| delta_failure(&error))?;
     refuse_change(state, &schema, output.mode)
@@ -101,39 +97,32 @@ fn refuse_unsupported(state: &DeltaTableState) -> Result<(), Failure> {
         .next("name another table"))
 }
 
-async fn folder_is_there(folder: &Path) -> Result<bool, Failure> {
-    match tokio::fs::metadata(folder).await {
-        Ok(metadata) if metadata.is_dir() => Ok(true),
-        Ok(_) => Err(Failure::new(Reason::OutputExists, "the output's location is a file")
-            .file(folder.display().to_string())
-            .next("name a folder that is a Delta table, is empty, or is not there yet")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(unreadable(folder, &error)),
+/// A file stands in the way of a folder. In a bucket it does not: a key may be an object and begin others.
+async fn refuse_file(place: &Location) -> Result<(), Failure> {
+    let Some(path) = place.local_path() else { return Ok(()) };
+    match tokio::fs::metadata(&path).await {
+        Ok(metadata) if !metadata.is_dir() => {
+            Err(Failure::new(Reason::OutputExists, "the output's location is a file")
+                .file(place.to_string())
+                .next("name a folder that is a Delta table, is empty, or is not there yet"))
+        }
+        _ => Ok(()),
     }
 }
 
 /// A folder without a table may hold nothing but what attempts of jobs left in it.
-async fn refuse_foreign_files(folder: &Path) -> Result<(), Failure> {
-    let failed = |error: io::Error| unreadable(folder, &error);
-    let mut entries = tokio::fs::read_dir(folder).await.map_err(failed)?;
-    while let Some(entry) = entries.next_entry().await.map_err(failed)? {
-        let name = entry.file_name();
-        let is_ours = name == DELTA_LOG || name.to_str().is_some_and(|name| attempt_of(name).is_some());
-        if !is_ours {
-            let name = name.to_string_lossy();
-            return Err(Failure::new(
-                Reason::OutputExists,
-                format!("the output's folder is no Delta table and holds other files, as `{name}`"),
-            )
-            .file(folder.display().to_string())
-            .next("name a folder that is a Delta table, is empty, or is not there yet"));
-        }
+async fn refuse_foreign_files(place: &Location) -> Result<(), Failure> {
+    let entries = place.entries().await?;
+    let inside = entries.objects.iter().map(|object| &object.location).chain(&entries.common_prefixes);
+    // Some tools make an empty object to stand for a folder.
+    let mut names = inside.filter(|path| *path != place.path()).filter_map(|path| path.filename());
+    match names.find(|name| *name != DELTA_LOG && attempt_of(name).is_none()) {
+        None => Ok(()),
+        Some(name) => Err(Failure::new(
+            Reason::OutputExists,
+            format!("the output's folder is no Delta table and holds other files, as `{name}`"),
+        )
+        .file(place.to_string())
+        .next("name a folder that is a Delta table, is empty, or is not there yet")),
     }
-    Ok(())
-}
-
-fn unreadable(folder: &Path, error: &io::Error) -> Failure {
-    Failure::new(Reason::Io, "the output's folder cannot be looked into")
-        .file(folder.display().to_string())
-        .because(error)
 }

@@ -1,10 +1,9 @@
 use std::collections::BTreeSet;
-use std::io;
-use std::path::Path;
 
+use futures::{StreamExt, stream};
 use shoal_core::{AttemptId, Failure, JobUid};
 
-use super::location::write_failure;
+use crate::storage::{Location, names_missing, write_failure};
 
 const PARQUET: &str = ".parquet";
 
@@ -27,26 +26,16 @@ pub(super) fn attempt_of(file_name: &str) -> Option<AttemptId> {
 ///
 /// # Errors
 /// The first file that cannot be deleted; the others are deleted all the same.
-pub(super) async fn delete_files_of(folder: &Path, job: JobUid, keep: &BTreeSet<&str>) -> Result<(), Failure> {
-    let mut entries = match tokio::fs::read_dir(folder).await {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(write_failure(folder, &error)),
-    };
+pub(super) async fn delete_files_of(place: &Location, job: JobUid, keep: &BTreeSet<&str>) -> Result<(), Failure> {
+    let is_leftover = |name: &str| attempt_of(name).is_some_and(|it| it.task.job == job) && !keep.contains(name);
+    let objects = place.entries().await?.objects.into_iter().map(|object| object.location);
+    let leftovers: Vec<_> = objects.filter(|path| path.filename().is_some_and(is_leftover)).map(Ok).collect();
+    let mut deletions = place.store().delete_stream(stream::iter(leftovers).boxed());
     let mut result = Ok(());
-    while let Some(entry) = entries.next_entry().await.map_err(|error| write_failure(folder, &error))? {
-        let name = entry.file_name();
-        let is_ours = name.to_str().is_some_and(|name| {
-            attempt_of(name).is_some_and(|attempt| attempt.task.job == job) && !keep.contains(name)
-        });
-        if !is_ours {
-            continue;
-        }
-        match tokio::fs::remove_file(entry.path()).await {
+    while let Some(deleted) = deletions.next().await {
+        match deleted {
             // Another head may be cleaning up at the same time.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                result = result.and(Err(write_failure(&entry.path(), &error)));
-            }
+            Err(error) if !names_missing(&error) => result = result.and(Err(write_failure(place, &error))),
             _ => {}
         }
     }

@@ -1,92 +1,32 @@
 //! Commits to tables in temporary folders.
-#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::Int64Type;
-use datafusion::prelude::SessionContext;
+use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use deltalake::kernel::Action;
 use shoal_core::publish::{CommitIntent, PublishedTable, Publisher};
-use shoal_core::spec::v1alpha1::{OutputMode, OutputTable};
-use shoal_core::{AttemptId, Failure, JobUid, Reason, TaskId};
+use shoal_core::spec::v1alpha1::OutputMode;
+use shoal_core::{Failure, Reason};
 
-use super::location::open;
-use super::{DeltaPublisher, attempt_file_name, check_output, schema_json};
-use crate::models::ParquetFile;
-
-/// A job that writes tables into a folder.
-struct TestJob {
-    uid: JobUid,
-    table: String,
-    files: u32,
-}
-
-impl TestJob {
-    fn new(number: u128, folder: &Path) -> Self {
-        Self { uid: JobUid(uuid::Uuid::from_u128(number)), table: folder.display().to_string(), files: 0 }
-    }
-
-    /// The name of the next attempt's file.
-    fn next_file(&mut self) -> String {
-        self.files += 1;
-        attempt_file_name(&AttemptId { task: TaskId { job: self.uid, stage: 1, index: self.files }, number: 1 })
-    }
-
-    /// Writes a file and gives the intent to commit it.
-    fn write(&mut self, mode: OutputMode, batch: &RecordBatch) -> CommitIntent {
-        let name = self.next_file();
-        let mut file = ParquetFile::create(&self.table, &name, batch.schema(), 1).unwrap();
-        file.write(batch).unwrap();
-        CommitIntent {
-            job: self.uid,
-            job_name: "test".into(),
-            output: "models".into(),
-            table: self.table.clone(),
-            mode,
-            schema: schema_json(&batch.schema()).unwrap(),
-            files: vec![file.finish().unwrap()],
-        }
-    }
-
-    fn output(&self, mode: OutputMode) -> OutputTable {
-        OutputTable { table: self.table.clone(), mode }
-    }
-}
-
-fn numbers(values: &[i64]) -> RecordBatch {
-    let column: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
-    RecordBatch::try_from_iter_with_nullable([("number", column, true)]).unwrap()
-}
-
-fn words(values: &[&str]) -> RecordBatch {
-    let column: ArrayRef = Arc::new(StringArray::from(values.to_vec()));
-    RecordBatch::try_from_iter_with_nullable([("word", column, true)]).unwrap()
-}
+use super::open::open;
+use super::testing::{TestJob, numbers, place, words};
+use super::{DeltaPublisher, check_output, testing};
 
 async fn publish(intent: &CommitIntent) -> Result<PublishedTable, Failure> {
     DeltaPublisher.publish(intent).await
 }
 
-/// What a reader finds in the table.
 async fn read(folder: &Path) -> Vec<RecordBatch> {
-    let table = open(folder).await.unwrap().unwrap();
-    let context = SessionContext::new();
-    let provider = table.table_provider().await.unwrap();
-    context.read_table(provider).unwrap().collect().await.unwrap()
+    testing::read(&place(folder)).await
 }
 
 async fn read_numbers(folder: &Path) -> Vec<i64> {
-    let batches = read(folder).await;
-    let mut numbers: Vec<i64> =
-        batches.iter().flat_map(|batch| batch["number"].as_primitive::<Int64Type>().values().to_vec()).collect();
-    numbers.sort();
-    numbers
+    testing::read_numbers(&place(folder)).await
 }
 
 async fn latest_version(folder: &Path) -> u64 {
-    open(folder).await.unwrap().unwrap().version().unwrap()
+    open(&place(folder)).await.unwrap().unwrap().version().unwrap()
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -100,7 +40,7 @@ fn names(folder: &Path) -> Vec<String> {
 async fn a_table_is_made_in_one_commit_and_publishing_again_finds_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out/models");
-    let intent = TestJob::new(1, &path).write(OutputMode::Error, &numbers(&[1, 2, 3]));
+    let intent = TestJob::new(1, &path).write(OutputMode::Error, &numbers(&[1, 2, 3])).await;
     let published = publish(&intent).await.unwrap();
     assert_eq!((published.version, published.rows, published.name.as_str()), (0, 3, "models"));
     // A head that crashed after its commit, and the next one that knows the stored intent alone.
@@ -109,7 +49,7 @@ async fn a_table_is_made_in_one_commit_and_publishing_again_finds_it() {
     assert_eq!(read_numbers(&path).await, [1, 2, 3]);
 
     // Later commits do not hide it.
-    let later = TestJob::new(2, &path).write(OutputMode::Append, &numbers(&[4]));
+    let later = TestJob::new(2, &path).write(OutputMode::Append, &numbers(&[4])).await;
     assert_eq!(publish(&later).await.unwrap().version, 1);
     assert_eq!(publish(&intent).await.unwrap(), published);
     assert_eq!(read_numbers(&path).await, [1, 2, 3, 4]);
@@ -118,7 +58,7 @@ async fn a_table_is_made_in_one_commit_and_publishing_again_finds_it() {
 #[tokio::test]
 async fn the_log_says_which_job_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let intent = TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1]));
+    let intent = TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1])).await;
     publish(&intent).await.unwrap();
     let log = std::fs::read_to_string(folder.path().join("_delta_log/00000000000000000000.json")).unwrap();
     let actions: Vec<Action> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -135,7 +75,7 @@ async fn the_log_says_which_job_it_was() {
 async fn a_table_without_rows_is_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("models");
-    let mut intent = TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[]));
+    let mut intent = TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[])).await;
     intent.files.clear();
     intent.table = path.display().to_string();
     assert_eq!(publish(&intent).await.unwrap().rows, 0);
@@ -145,9 +85,9 @@ async fn a_table_without_rows_is_a_table() {
 #[tokio::test]
 async fn error_refuses_a_table_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    publish(&TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1]))).await.unwrap();
+    publish(&TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1])).await).await.unwrap();
     let mut second = TestJob::new(2, folder.path());
-    let failure = publish(&second.write(OutputMode::Error, &numbers(&[2]))).await.unwrap_err();
+    let failure = publish(&second.write(OutputMode::Error, &numbers(&[2])).await).await.unwrap_err();
     assert_eq!(failure.reason, Reason::OutputExists);
     assert_eq!(failure.next.as_deref(), Some("use mode: overwrite or append"));
     assert_eq!(read_numbers(folder.path()).await, [1]);
@@ -156,35 +96,40 @@ async fn error_refuses_a_table_and_changes_nothing() {
 #[tokio::test]
 async fn overwrite_replaces_rows_and_schema_and_keeps_the_table() {
     let folder = tempfile::tempdir().unwrap();
-    publish(&TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1]))).await.unwrap();
+    publish(&TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1])).await).await.unwrap();
     let id = |table: &deltalake::DeltaTable| table.snapshot().unwrap().metadata().id().to_owned();
-    let before = id(&open(folder.path()).await.unwrap().unwrap());
+    let before = id(&open(&place(folder.path())).await.unwrap().unwrap());
 
-    let published = publish(&TestJob::new(2, folder.path()).write(OutputMode::Overwrite, &words(&["a", "b"]))).await;
+    let published =
+        publish(&TestJob::new(2, folder.path()).write(OutputMode::Overwrite, &words(&["a", "b"])).await).await;
     assert_eq!(published.unwrap().version, 1);
     let batches = read(folder.path()).await;
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
     assert_eq!(batches[0].schema().field(0).name(), "word");
-    assert_eq!(id(&open(folder.path()).await.unwrap().unwrap()), before);
+    assert_eq!(id(&open(&place(folder.path())).await.unwrap().unwrap()), before);
 }
 
 #[tokio::test]
 async fn overwrite_raises_the_protocol_where_the_schema_needs_it() {
     let folder = tempfile::tempdir().unwrap();
-    publish(&TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1]))).await.unwrap();
+    publish(&TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1])).await).await.unwrap();
     let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1_000_000]));
     let times = RecordBatch::try_from_iter_with_nullable([("at", times, true)]).unwrap();
-    publish(&TestJob::new(2, folder.path()).write(OutputMode::Overwrite, &times)).await.unwrap();
+    publish(&TestJob::new(2, folder.path()).write(OutputMode::Overwrite, &times).await).await.unwrap();
     let batches = read(folder.path()).await;
     assert_eq!(batches[0].schema().field(0).data_type(), times.schema().field(0).data_type());
-    assert_eq!(publish(&TestJob::new(3, folder.path()).write(OutputMode::Append, &times)).await.unwrap().version, 2);
+    assert_eq!(
+        publish(&TestJob::new(3, folder.path()).write(OutputMode::Append, &times).await).await.unwrap().version,
+        2
+    );
 }
 
 #[tokio::test]
 async fn append_names_the_column_that_differs() {
     let folder = tempfile::tempdir().unwrap();
-    publish(&TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1]))).await.unwrap();
-    let failure = publish(&TestJob::new(2, folder.path()).write(OutputMode::Append, &words(&["a"]))).await.unwrap_err();
+    publish(&TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1])).await).await.unwrap();
+    let failure =
+        publish(&TestJob::new(2, folder.path()).write(OutputMode::Append, &words(&["a"])).await).await.unwrap_err();
     assert_eq!((failure.reason, failure.location.column.as_deref()), (Reason::SchemaMismatch, Some("word")));
     assert_eq!(read_numbers(folder.path()).await, [1]);
 }
@@ -192,8 +137,12 @@ async fn append_names_the_column_that_differs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_racing_creators_one_makes_the_table() {
     let folder = tempfile::tempdir().unwrap();
-    let intents = (1..=6).map(|job| TestJob::new(job, folder.path()).write(OutputMode::Error, &numbers(&[1])));
+    let mut intents = Vec::new();
+    for job in 1..=6 {
+        intents.push(TestJob::new(job, folder.path()).write(OutputMode::Error, &numbers(&[1])).await);
+    }
     let racing: Vec<_> = intents
+        .into_iter()
         .map(|intent| tokio::spawn(async move { publish(&intent).await.map_err(|failure| failure.reason) }))
         .collect();
     let mut outcomes = Vec::new();
@@ -208,9 +157,11 @@ async fn of_racing_creators_one_makes_the_table() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn racing_heads_commit_one_intent_once_and_racing_jobs_all_append() {
     let folder = tempfile::tempdir().unwrap();
-    let intents: Vec<_> = (1..=4)
-        .map(|job| TestJob::new(job, folder.path()).write(OutputMode::Append, &numbers(&[job as i64])))
-        .collect();
+    let mut intents = Vec::new();
+    for job in 1..=4 {
+        let rows = numbers(&[job as i64]);
+        intents.push(TestJob::new(job, folder.path()).write(OutputMode::Append, &rows).await);
+    }
     let racing: Vec<_> = intents
         .iter()
         .chain(&intents)
@@ -232,10 +183,10 @@ async fn racing_heads_commit_one_intent_once_and_racing_jobs_all_append() {
 async fn leftovers_of_the_job_go_and_everything_else_stays() {
     let folder = tempfile::tempdir().unwrap();
     let (mut job, mut other) = (TestJob::new(1, folder.path()), TestJob::new(2, folder.path()));
-    let leftover = job.write(OutputMode::Error, &numbers(&[7])).files.remove(0).path;
-    let of_other = other.write(OutputMode::Error, &numbers(&[8])).files.remove(0).path;
+    let leftover = job.write(OutputMode::Error, &numbers(&[7])).await.files.remove(0).path;
+    let of_other = other.write(OutputMode::Error, &numbers(&[8])).await.files.remove(0).path;
     std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
-    let intent = job.write(OutputMode::Error, &numbers(&[1]));
+    let intent = job.write(OutputMode::Error, &numbers(&[1])).await;
     publish(&intent).await.unwrap();
     let mut expected = vec!["_delta_log".to_owned(), "notes.txt".into(), of_other, intent.files[0].path.clone()];
     expected.sort();
@@ -248,34 +199,34 @@ async fn discard_deletes_the_files_of_a_job_and_the_folder_it_made() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("models");
     let mut job = TestJob::new(1, &path);
-    job.write(OutputMode::Error, &numbers(&[1]));
-    let other = TestJob::new(2, &path).write(OutputMode::Error, &numbers(&[2])).files.remove(0).path;
-    DeltaPublisher.discard(job.uid, &job.table).await.unwrap();
+    job.write(OutputMode::Error, &numbers(&[1])).await;
+    let other = TestJob::new(2, &path).write(OutputMode::Error, &numbers(&[2])).await.files.remove(0).path;
+    DeltaPublisher.discard(job.uid, &job.place.to_string()).await.unwrap();
     assert_eq!(names(&path), [other]);
-    DeltaPublisher.discard(TestJob::new(2, &path).uid, &job.table).await.unwrap();
+    DeltaPublisher.discard(TestJob::new(2, &path).uid, &job.place.to_string()).await.unwrap();
     assert!(!path.exists());
-    DeltaPublisher.discard(job.uid, &job.table).await.unwrap();
+    DeltaPublisher.discard(job.uid, &job.place.to_string()).await.unwrap();
 
-    let intent = job.write(OutputMode::Error, &numbers(&[1]));
+    let intent = job.write(OutputMode::Error, &numbers(&[1])).await;
     publish(&intent).await.unwrap();
-    assert!(DeltaPublisher.discard(job.uid, &job.table).await.is_err(), "its files are committed");
+    assert!(DeltaPublisher.discard(job.uid, &job.place.to_string()).await.is_err(), "its files are committed");
     assert_eq!(read_numbers(&path).await, [1]);
 }
 
 #[tokio::test]
 async fn a_commit_whose_file_is_gone_is_not_made() {
     let folder = tempfile::tempdir().unwrap();
-    let intent = TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1]));
+    let intent = TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1])).await;
     std::fs::remove_file(folder.path().join(&intent.files[0].path)).unwrap();
     let failure = publish(&intent).await.unwrap_err();
     assert_eq!(failure.reason, Reason::CorruptFile);
-    assert!(open(folder.path()).await.unwrap().is_none());
+    assert!(open(&place(folder.path())).await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn a_log_that_cannot_be_written_is_an_error_of_the_platform() {
     let folder = tempfile::tempdir().unwrap();
-    let intent = TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1]));
+    let intent = TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1])).await;
     std::fs::write(folder.path().join("_delta_log"), "a file where a folder has to be").unwrap();
     let failure = publish(&intent).await.unwrap_err();
     assert_eq!((failure.reason, failure.is_transient()), (Reason::Io, true), "{failure:?}");
@@ -311,7 +262,7 @@ async fn the_output_is_looked_at_before_anything_runs() {
     assert!(!absent.exists(), "looking makes nothing");
 
     let mut job = TestJob::new(1, &empty);
-    let intent = job.write(OutputMode::Error, &numbers(&[1]));
+    let intent = job.write(OutputMode::Error, &numbers(&[1])).await;
     assert_eq!(check(&empty, OutputMode::Error, &numbers(&[])).await, Ok(()), "attempts of jobs are no obstacle");
     publish(&intent).await.unwrap();
     assert_eq!(

@@ -7,12 +7,14 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringAr
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use datafusion::prelude::{SessionContext, col};
 use futures::stream;
+use object_store::memory::InMemory;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use shoal_core::{Failure, Reason};
 
 use super::*;
 use crate::group_apply::{GroupCutter, OlsTrainer};
 use crate::moments::moments_udaf;
+use crate::storage::Location;
 
 /// Rows of three groups, sorted: a line with noise, too few rows, and a group whose key is missing.
 fn rows() -> RecordBatch {
@@ -87,7 +89,7 @@ async fn a_file_holds_the_models_and_tells_what_is_in_it() {
     let path = folder.path().join("new folder");
     let (models, _) = trained(&[rows()]);
     let batches = stream::iter([Ok(models.slice(0, 1)), Ok(models.slice(1, 2))]);
-    let location = path.display().to_string();
+    let location = Location::parse(path.to_str().unwrap()).unwrap();
     let file = write_parquet(&location, "part.parquet", models.schema(), 1, batches).await.unwrap();
 
     let handle = std::fs::File::open(path.join(&file.path)).unwrap();
@@ -105,7 +107,7 @@ async fn a_file_holds_the_models_and_tells_what_is_in_it() {
 #[tokio::test]
 async fn a_file_that_fails_or_is_dropped_is_deleted_and_none_is_written_over() {
     let folder = tempfile::tempdir().unwrap();
-    let location = folder.path().display().to_string();
+    let location = Location::parse(folder.path().to_str().unwrap()).unwrap();
     let (models, _) = trained(&[rows()]);
     let batches = stream::iter([Ok(models.clone()), Err(Failure::new(Reason::PartitionLost, "gone"))]);
     let failure = write_parquet(&location, "a.parquet", models.schema(), 1, batches).await.unwrap_err();
@@ -113,7 +115,7 @@ async fn a_file_that_fails_or_is_dropped_is_deleted_and_none_is_written_over() {
     assert!(!folder.path().join("a.parquet").exists());
 
     let mut file = ParquetFile::create(&location, "a.parquet", models.schema(), 1).unwrap();
-    file.write(&models).unwrap();
+    file.write(&models).await.unwrap();
     assert!(folder.path().join("a.parquet").exists());
     drop(file);
     assert!(!folder.path().join("a.parquet").exists());
@@ -121,4 +123,42 @@ async fn a_file_that_fails_or_is_dropped_is_deleted_and_none_is_written_over() {
     std::fs::write(folder.path().join("b.parquet"), "another's").unwrap();
     assert!(ParquetFile::create(&location, "b.parquet", models.schema(), 1).is_err());
     assert_eq!(std::fs::read(folder.path().join("b.parquet")).unwrap(), b"another's");
+}
+
+/// Rows that compress badly.
+fn noise(rows: i64) -> RecordBatch {
+    let values = (0..rows).map(|row| (row.wrapping_mul(0x5851_f42d_4c95_7f2d) >> 7) as f64);
+    let values: ArrayRef = Arc::new(Float64Array::from_iter_values(values));
+    RecordBatch::try_from_iter([("x", values)]).unwrap()
+}
+
+#[tokio::test]
+async fn an_object_appears_whole_in_one_request_or_in_parts() {
+    for rows in [1_000, 1_500_000] {
+        let store = Arc::new(InMemory::new());
+        let table = Location::in_store(store.clone(), "memory://", "models");
+        let noise = noise(rows);
+        let mut file = ParquetFile::create(&table, "a.parquet", noise.schema(), 0).unwrap();
+        file.write(&noise).await.unwrap();
+        assert!(table.entries().await.unwrap().objects.is_empty(), "readers see nothing yet");
+        let file = file.finish().await.unwrap();
+        let there = table.child("a.parquet").head().await.unwrap();
+        assert_eq!((file.rows, file.bytes), (rows as u64, there.size));
+        let bytes = table.child("a.parquet").read(0..there.size).await.unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().with_batch_size(rows as usize);
+        let read: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+        assert_eq!(arrow::compute::concat_batches(&noise.schema(), &read).unwrap(), noise);
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_dropped_never_appears() {
+    let store = Arc::new(InMemory::new());
+    let table = Location::in_store(store.clone(), "memory://", "models");
+    let noise = noise(1_500_000);
+    let mut file = ParquetFile::create(&table, "a.parquet", noise.schema(), 0).unwrap();
+    file.write(&noise).await.unwrap();
+    drop(file);
+    tokio::task::yield_now().await;
+    assert!(table.entries().await.unwrap().objects.is_empty());
 }

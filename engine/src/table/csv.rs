@@ -6,13 +6,13 @@ use std::sync::Arc;
 use datafusion::arrow::csv::reader::Format;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStoreExt;
 use shoal_core::{Failure, Reason};
 
 use super::widen::widen;
-use super::{InputFile, dialect, storage};
+use super::{InputFile, dialect};
 use crate::csv_diagnosis::{blank_lines, record_failure};
-use crate::error::{no_rows, store_failure};
+use crate::error::no_rows;
+use crate::storage::Location;
 
 /// Records that types are guessed from, over all files of a table: seconds even in a slow build, and enough that a
 /// column of mostly whole numbers shows a broken one.
@@ -52,10 +52,8 @@ struct Head {
 }
 
 async fn read_head(file: InputFile, max_records: usize) -> Result<Head, Failure> {
-    let path = storage::object_path(&file.path)?;
     let end = file.bytes.min(HEAD_BYTES);
-    let bytes =
-        storage::store().get_range(&path, 0..end).await.map_err(|error| store_failure(&error).file(&file.path))?;
+    let bytes = Location::parse(&file.path)?.read(0..end).await?;
     infer(&file.path, &bytes, end == file.bytes, max_records)
 }
 

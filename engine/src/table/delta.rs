@@ -8,27 +8,28 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::prelude::SessionContext;
-use deltalake::DeltaTableBuilder;
 use deltalake::delta_datafusion::TableProviderBuilder;
 use deltalake::kernel::Snapshot;
 use deltalake::logstore::LogStoreRef;
 use futures::TryStreamExt;
 use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::{Failure, Reason};
-use url::Url;
 
 use super::{InputFile, PinnedTable, Split};
+use crate::delta::{is_placeholder, log_store};
 use crate::error::{delta_failure, engine_failure, no_rows, read_failure};
 use crate::session::query_session;
+use crate::storage::Location;
 
 /// Pins a version, the latest where none is asked for.
 pub(super) async fn pin(
-    location: &str,
+    place: &Location,
     version: Option<u64>,
     field: &str,
 ) -> Result<(PinnedTable, Vec<InputFile>), Failure> {
+    let location = &place.to_string();
     let at_table = |failure: Failure| failure.field(format!("{field}.table")).file(location);
-    let log = log_store(location).map_err(at_table)?;
+    let log = log_store(place).map_err(at_table)?;
     let snapshot = match Snapshot::try_new(log.as_ref(), version).await {
         Ok(snapshot) => snapshot,
         Err(error) => {
@@ -41,6 +42,10 @@ pub(super) async fn pin(
             });
         }
     };
+    let configuration = snapshot.metadata().configuration();
+    if is_placeholder(log.as_ref(), configuration, snapshot.version()).await.map_err(at_table)? {
+        return Err(at_table(withdrawn(version)));
+    }
     let files = list(&snapshot, &log).await.map_err(at_table)?;
     let mut table = PinnedTable {
         location: location.to_owned(),
@@ -65,7 +70,9 @@ pub(super) async fn provider(
     split: &Split,
 ) -> Result<Arc<dyn TableProvider>, Failure> {
     let named = |failure: Failure| failure.file(&table.location);
-    let log = log_store(&table.location).map_err(named)?;
+    let place = Location::parse(&table.location)?;
+    place.register(ctx)?;
+    let log = log_store(&place).map_err(named)?;
     let snapshot =
         Snapshot::try_new(log.as_ref(), table.version).await.map_err(|error| named(delta_failure(&error)))?;
     let paths = split.slices.iter().map(|slice| slice.path.clone()).collect();
@@ -87,10 +94,14 @@ async fn build(
     Ok(Arc::new(provider))
 }
 
-fn log_store(location: &str) -> Result<LogStoreRef, Failure> {
-    let url = Url::from_directory_path(location)
-        .map_err(|()| Failure::new(Reason::TableUnreadable, "the path cannot be used"))?;
-    DeltaTableBuilder::from_url(url).and_then(|builder| builder.build_storage()).map_err(|error| delta_failure(&error))
+/// A table that jobs wanted to make, and then did not.
+fn withdrawn(version: Option<u64>) -> Failure {
+    let what = version.map_or_else(|| "the table".to_owned(), |version| format!("version {version} of the table"));
+    Failure::new(
+        Reason::TableNotFound,
+        format!("{what} holds nothing but commits of jobs that were cancelled or failed"),
+    )
+    .next("run the job that makes the table again")
 }
 
 /// Why a version cannot be read, where the table has others.

@@ -8,11 +8,11 @@
 mod csv;
 mod delta;
 mod diagnosis;
+mod find;
 mod parquet;
 mod pin;
 mod scan;
 mod splits;
-mod storage;
 mod widen;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -31,7 +31,7 @@ pub(crate) use scan::provider;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PinnedTable {
-    /// Where it is: an absolute path to a file or folder, or a glob.
+    /// Where it is: an absolute path or URL of a file or folder, or a glob.
     pub location: String,
     /// How its files are written.
     pub format: TableFormat,
@@ -45,7 +45,7 @@ pub struct PinnedTable {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InputFile {
-    /// Absolute path; for Delta tables the path as it stands in the log.
+    /// Absolute path or URL; for Delta tables the path as it stands in the log.
     pub path: String,
     /// Size in bytes.
     pub bytes: u64,

@@ -12,13 +12,12 @@ use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::ParquetMetaDataReader;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt};
 use shoal_core::{Failure, Reason};
 
+use super::InputFile;
 use super::widen::widen;
-use super::{InputFile, storage};
 use crate::error::{no_rows, parquet_failure};
+use crate::storage::Location;
 
 /// Footers that are read at the same time: latency, not bandwidth, is what a footer costs.
 const CONCURRENCY: usize = 16;
@@ -46,7 +45,7 @@ struct Footer {
 }
 
 async fn read_footer(file: InputFile) -> Result<Footer, Failure> {
-    let bytes = StoredFile { store: storage::store(), path: storage::object_path(&file.path)? };
+    let bytes = StoredFile(Location::parse(&file.path)?);
     let metadata = ParquetMetaDataReader::new()
         .with_prefetch_hint(Some(FOOTER_BYTES_HINT))
         .load_and_finish(bytes, file.bytes)
@@ -60,19 +59,12 @@ async fn read_footer(file: InputFile) -> Result<Footer, Failure> {
     Ok(Footer { schema, file: InputFile { rows, ..file } })
 }
 
-/// The bytes of a file that its footer is read from.
-struct StoredFile {
-    store: Arc<dyn ObjectStore>,
-    path: ObjectPath,
-}
+/// The file that a footer is read from.
+struct StoredFile(Location);
 
 impl MetadataFetch for StoredFile {
     fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
-        async move {
-            let bytes = self.store.get_range(&self.path, range).await;
-            bytes.map_err(|error| ParquetError::External(Box::new(error)))
-        }
-        .boxed()
+        async move { self.0.read(range).await.map_err(|failure| ParquetError::External(Box::new(failure))) }.boxed()
     }
 }
 

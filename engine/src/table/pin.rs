@@ -3,8 +3,9 @@
 use shoal_core::spec::v1alpha1::{InputTable, TableFormat};
 use shoal_core::{Failure, Reason};
 
-use super::storage::{self, Found};
+use super::find::{Found, find};
 use super::{InputFile, PinnedTable, csv, delta, parquet};
+use crate::storage::Location;
 
 /// Finds a table and fixes what every reader of it will see. `field` is the input's path in the job file, as
 /// `spec.groupedTraining.input`.
@@ -18,8 +19,9 @@ use super::{InputFile, PinnedTable, csv, delta, parquet};
 pub async fn pin(input: &InputTable, field: &str) -> Result<(PinnedTable, Vec<InputFile>), Failure> {
     let InputTable { table, format, version, filter: _ } = input;
     let at = |failure: Failure| at_field(failure, &format!("{field}.table"));
-    let location = storage::absolute(table).map_err(at)?;
-    let found = storage::find(&location).await.map_err(at)?;
+    let place = Location::from_here(table).map_err(at)?;
+    let found = find(&place).await.map_err(at)?;
+    let location = place.to_string();
     let format = choose_format(&found, *format, &location, field)?;
     if let Some(version) = version
         && format != TableFormat::Delta
@@ -33,7 +35,7 @@ pub async fn pin(input: &InputTable, field: &str) -> Result<(PinnedTable, Vec<In
         .next("remove the version: only Delta tables have some"));
     }
     let files = match found {
-        Found::Delta => return delta::pin(&location, *version, field).await,
+        Found::Delta => return delta::pin(&place, *version, field).await,
         Found::File(file) => vec![file],
         Found::Files(files) => with_format(files, format),
     };

@@ -22,8 +22,9 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::{Failure, Reason};
 
-use super::{FileSlice, InputFile, PinnedTable, Split, delta, dialect, storage};
+use super::{FileSlice, InputFile, PinnedTable, Split, delta, dialect};
 use crate::error::read_failure;
+use crate::storage::Location;
 
 /// The rows of a split, lazily and with all columns of the pinned schema; what is not selected is not read. Values of
 /// files with narrower types are widened.
@@ -65,12 +66,13 @@ pub(crate) async fn provider(
     for slice in &split.slices {
         files.push(open(slice).await?);
     }
-    Ok(Arc::new(Slices { format: table.format, schema: Arc::clone(&table.schema), files }))
+    let store = Location::parse(&table.location)?.register(ctx)?;
+    Ok(Arc::new(Slices { format: table.format, schema: Arc::clone(&table.schema), store, files }))
 }
 
 /// Looks whether the file is still the one that was pinned, as far as its size tells.
 async fn open(slice: &FileSlice) -> Result<PartitionedFile, Failure> {
-    let meta = storage::head(&slice.path).await?;
+    let meta = Location::parse(&slice.path)?.head().await?;
     if meta.size != slice.file_bytes {
         return Err(Failure::new(
             Reason::TableUnreadable,
@@ -95,6 +97,8 @@ async fn open(slice: &FileSlice) -> Result<PartitionedFile, Failure> {
 struct Slices {
     format: TableFormat,
     schema: SchemaRef,
+    /// The store that holds the files, as the session knows it.
+    store: ObjectStoreUrl,
     files: Vec<PartitionedFile>,
 }
 
@@ -140,7 +144,7 @@ impl TableProvider for Slices {
         let reader = self.reader(session);
         let source = reader.file_source(Arc::clone(&self.schema).into());
         let groups = FileGroup::new(self.files.clone()).split_files(session.config().target_partitions());
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+        let config = FileScanConfigBuilder::new(self.store.clone(), source)
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)

@@ -19,6 +19,7 @@ use shoal_engine::group_apply::{GroupCutter, OlsTrainer};
 use shoal_engine::models::{ModelCounts, OlsTable, ParquetFile, fit_moments_batch};
 use shoal_engine::moments::merge_moments_udaf;
 use shoal_engine::session::task_session;
+use shoal_engine::storage::Location;
 
 use super::map::key_exprs;
 use super::tasks::{Exchange, ReduceStage, from_value};
@@ -43,8 +44,8 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
         return Ok(TaskOutput { counters, ..TaskOutput::default() });
     };
     let file_name = attempt_file_name(&assignment.attempt);
-    let mut file =
-        ParquetFile::create(&stage.output_table, &file_name, Arc::clone(table.schema()), table.key_columns())?;
+    let output = Location::parse(&stage.output_table)?;
+    let mut file = ParquetFile::create(&output, &file_name, Arc::clone(table.schema()), table.key_columns())?;
     let counts = match stage.exchange {
         Exchange::States => merge_states(frame, &stage.columns, &table, &mut file, context).await?,
         Exchange::Rows => train_groups(frame, &table, &mut file, context).await?,
@@ -52,7 +53,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     counters.groups_ok = counts.ok;
     counters.groups_failed = counts.failed;
     counters.rows_out = counts.ok + counts.failed;
-    Ok(TaskOutput { files: vec![file.finish()?], counters, ..TaskOutput::default() })
+    Ok(TaskOutput { files: vec![file.finish().await?], counters, ..TaskOutput::default() })
 }
 
 /// Merges the states of each group and fits what comes out.
@@ -71,7 +72,7 @@ async fn merge_states(
     while let Some(batch) = next(&mut batches, context).await? {
         let (models, fitted) = fit_moments_batch(&batch, table)?;
         counts.add(fitted);
-        file.write(&models)?;
+        file.write(&models).await?;
     }
     Ok(counts)
 }
@@ -91,12 +92,12 @@ async fn train_groups(
     while let Some(batch) = next(&mut batches, context).await? {
         cutter.push(&batch, &mut trainer)?;
         if trainer.len() >= MODELS_PER_BATCH {
-            file.write(&trainer.take_models()?)?;
+            file.write(&trainer.take_models()?).await?;
         }
     }
     cutter.end(&mut trainer)?;
     if !trainer.is_empty() {
-        file.write(&trainer.take_models()?)?;
+        file.write(&trainer.take_models()?).await?;
     }
     Ok(trainer.counts())
 }

@@ -10,6 +10,7 @@ mod jobs;
 mod lost_worker;
 mod place;
 mod probes;
+mod s3;
 mod sql;
 mod tls;
 mod token;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
     {"rule": "!has(self.version) || !has(self.format) || self.format == 'delta'", "message": "version is for Delta tables only", "fieldPath": ".version"}
 ]))]
 pub struct InputTable {
-    /// Where it is: a file, a folder or a glob, relative to the job file.
+    /// Where it is: a file, a folder or a glob, relative to the job file, or the same in a bucket, as
+    /// `s3://BUCKET/PREFIX`.
     #[schemars(length(min = 1, max = 4096))]
     pub table: String,
     /// How its files are written; seen from the input where it is absent.
@@ -40,7 +41,7 @@ pub enum TableFormat {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OutputTable {
-    /// Where it is or will be: a folder, relative to the job file.
+    /// Where it is or will be: a folder, relative to the job file, or `s3://BUCKET/PREFIX`.
     #[schemars(length(min = 1, max = 4096))]
     pub table: String,
     /// What happens to what is there: `error` refuses to touch it, `overwrite` replaces its rows and its schema,

@@ -1,0 +1,48 @@
+use std::sync::Arc;
+
+use deltalake::DeltaTable;
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use shoal_core::Failure;
+
+use super::placeholder::is_placeholder;
+use crate::error::delta_failure;
+use crate::storage::Location;
+
+/// The log of the table at a location, whether it is there or not.
+///
+/// Made over the location's own store, so that the library's registries of stores are not asked: it has none for S3
+/// without the AWS SDK. Commits are put where nothing is yet, which both a disk and S3 decide atomically.
+pub(crate) fn log_store(place: &Location) -> Result<LogStoreRef, Failure> {
+    let url = place.folder_url()?;
+    let config = StorageConfig::default();
+    let root = Arc::clone(place.store());
+    let table = config
+        .decorate_store(Arc::clone(&root), &url)
+        .map_err(|error| delta_failure(&error).file(place.to_string()))?;
+    Ok(default_logstore(Arc::new(table), root, &url, &config))
+}
+
+/// The newest version of the table at a location, or `None` where no commit is there.
+pub(super) async fn open(place: &Location) -> Result<Option<DeltaTable>, Failure> {
+    let failed = |error| delta_failure(&error).file(place.to_string());
+    let mut table = DeltaTable::new(log_store(place)?);
+    if !table.verify_deltatable_existence().await.map_err(failed)? {
+        return Ok(None);
+    }
+    table.load().await.map_err(failed)?;
+    Ok(Some(table))
+}
+
+/// As [`open`]; a table that holds only withdrawn commits counts as absent.
+pub(super) async fn open_visible(place: &Location) -> Result<Option<DeltaTable>, Failure> {
+    match open(place).await? {
+        Some(table) if !holds_nothing(&table).await? => Ok(Some(table)),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a table holds only withdrawn commits.
+pub(super) async fn holds_nothing(table: &DeltaTable) -> Result<bool, Failure> {
+    let state = table.snapshot().map_err(|error| delta_failure(&error))?;
+    is_placeholder(table.log_store().as_ref(), state.metadata().configuration(), state.version()).await
+}

@@ -1,0 +1,169 @@
+//! A real S3 for a test: versitygw over a folder of its own.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path as Key;
+use object_store::signer::Signer;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::runtime::Runtime;
+
+use crate::delta_log::content;
+use crate::process::Process;
+use crate::wait::eventually;
+
+const ACCESS_KEY: &str = "shoal-tests";
+const SECRET_KEY: &str = "shoal-tests-secret";
+
+/// The bucket that every test has.
+pub const BUCKET: &str = "lake";
+
+/// How often another port is tried: somebody may take a free one before the server does.
+const STARTS_MAX: usize = 5;
+
+/// A running server with one bucket. It ends when it is dropped, and its folder goes away.
+#[derive(Debug)]
+pub struct S3 {
+    _process: Process,
+    address: String,
+    folder: tempfile::TempDir,
+    store: Arc<AmazonS3>,
+    runtime: Runtime,
+}
+
+/// The program, as `scripts/services` builds it.
+fn binary() -> PathBuf {
+    let services = std::env::var_os("SHOAL_SERVICES").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/shoal/services"),
+        PathBuf::from,
+    );
+    let binary = services.join("bin/versitygw");
+    assert!(binary.exists(), "there is no {}: run `make setup`", binary.display());
+    binary
+}
+
+impl S3 {
+    /// Starts a server and makes the bucket.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["objects", "metadata"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let (process, address) = start(folder.path());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let store = builder(&address).build().unwrap();
+        let this = Self { _process: process, address, folder, store: Arc::new(store), runtime };
+        this.make_bucket();
+        this
+    }
+
+    fn make_bucket(&self) {
+        // The library makes no buckets, but signs whatever it is asked to.
+        let made = self.runtime.block_on(async {
+            let root = Key::default();
+            let url = self.store.signed_url(reqwest::Method::PUT, &root, Duration::from_secs(60)).await.unwrap();
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            client.put(url).send().await.unwrap()
+        });
+        assert!(made.status().is_success(), "{made:?}");
+    }
+
+    /// Where it listens, as `127.0.0.1:7070`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Variables of the environment that lead to it.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        environment(&self.address)
+    }
+
+    /// The URL of a key.
+    pub fn url(&self, key: &str) -> String {
+        format!("s3://{BUCKET}/{key}")
+    }
+
+    /// Puts an object.
+    pub fn put(&self, key: &str, bytes: Vec<u8>) {
+        self.runtime.block_on(self.store.put(&Key::parse(key).unwrap(), bytes.into())).unwrap();
+    }
+
+    /// Puts every file of a folder below a prefix.
+    pub fn put_folder(&self, prefix: &str, folder: &Path) {
+        for (path, bytes) in content(folder) {
+            self.put(&format!("{prefix}/{}", path.display()), bytes);
+        }
+    }
+
+    /// Keys below a prefix, relative to it.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        let prefix = Key::parse(prefix).unwrap();
+        let listed = self.runtime.block_on(async {
+            use futures::TryStreamExt;
+            self.store.list(Some(&prefix)).try_collect::<Vec<_>>().await.unwrap()
+        });
+        let relative = |key: &Key| key.as_ref().trim_start_matches(prefix.as_ref()).trim_start_matches('/').to_owned();
+        let mut keys: Vec<String> = listed.iter().map(|object| relative(&object.location)).collect();
+        keys.sort();
+        keys
+    }
+
+    /// The folder in which the server keeps the objects of a prefix, as files of the same names.
+    pub fn folder(&self, prefix: &str) -> PathBuf {
+        self.folder.path().join("objects").join(BUCKET).join(prefix)
+    }
+
+    /// Uploads in parts that were neither completed nor aborted, as the server keeps them.
+    pub fn unfinished_uploads(&self) -> Vec<PathBuf> {
+        content(&self.folder(".sgwtmp/multipart")).into_iter().map(|(path, _)| path).collect()
+    }
+}
+
+/// Variables of the environment that lead to a server at an address.
+pub fn environment(address: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_ENDPOINT_URL", format!("http://{address}")),
+        ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
+        ("NO_PROXY", "127.0.0.1".to_owned()),
+        ("no_proxy", "127.0.0.1".to_owned()),
+    ]
+}
+
+fn builder(address: &str) -> AmazonS3Builder {
+    let client = object_store::ClientOptions::new().with_allow_http(true).with_proxy_excludes("127.0.0.1");
+    AmazonS3Builder::new()
+        .with_client_options(client)
+        .with_endpoint(format!("http://{address}"))
+        .with_region("us-east-1")
+        .with_bucket_name(BUCKET)
+        .with_access_key_id(ACCESS_KEY)
+        .with_secret_access_key(SECRET_KEY)
+}
+
+fn start(folder: &Path) -> (Process, String) {
+    for _ in 0..STARTS_MAX {
+        // It says port 0 where it is asked to take a free one, so one is found for it.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let mut command = Command::new(binary());
+        command.args(["--port", &address, "posix", "--sidecar"]);
+        command.arg(folder.join("metadata")).arg(folder.join("objects"));
+        let mut process = Process::start(command.env("ROOT_ACCESS_KEY", ACCESS_KEY).env("ROOT_SECRET_KEY", SECRET_KEY));
+        let is_up =
+            eventually("versitygw listens", || match (std::net::TcpStream::connect(&address), process.is_running()) {
+                (Ok(_), running) => Some(running),
+                (Err(_), false) => Some(false),
+                (Err(_), true) => None,
+            });
+        if is_up && process.is_running() {
+            return (process, address);
+        }
+    }
+    panic!("versitygw does not start: no port stayed free for {STARTS_MAX} times");
+}
