@@ -117,10 +117,12 @@ impl shoal_core::control::Outside for Outside {
                 };
                 self.beside(discard, move |_: Result<(), Failure>| Event::Discarded { job });
             }
-            Effect::Assign { worker, assignment } => match serde_json::to_vec(&assignment) {
+            Effect::Assign { worker, instance, assignment } => match serde_json::to_vec(&assignment) {
                 Ok(assignment_json) => {
                     let assign = Assign { epoch: self.interpreter.epoch, assignment_json };
-                    self.send(&worker, ToWorker::Assign(assign));
+                    if self.links.leads_to(&worker, &instance) {
+                        self.send(&worker, ToWorker::Assign(assign));
+                    }
                 }
                 Err(error) => {
                     tracing::error!(attempt = %assignment.attempt, %error, "an assignment cannot be written as JSON")

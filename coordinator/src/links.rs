@@ -37,6 +37,11 @@ impl Links {
         self.0.get(worker).is_some_and(|link| link.instance != instance && !link.sender.is_closed())
     }
 
+    /// Whether that start of a worker is who hears what is sent to it.
+    pub(crate) fn leads_to(&self, worker: &WorkerId, instance: &str) -> bool {
+        self.0.get(worker).is_some_and(|link| link.instance == instance)
+    }
+
     pub(crate) fn send(&mut self, worker: &WorkerId, message: HeadMessage) {
         let Some(link) = self.0.get(worker) else { return };
         if let Err(error) = link.sender.try_send(message) {

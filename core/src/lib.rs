@@ -16,6 +16,7 @@ pub mod id;
 pub mod job;
 pub mod journal;
 pub mod kind;
+pub mod lease;
 pub mod limits;
 pub mod partition;
 pub mod publish;

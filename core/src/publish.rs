@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::control::Mutation;
 use crate::failure::Failure;
 use crate::id::JobUid;
 use crate::spec::v1alpha1::OutputMode;
@@ -79,6 +80,15 @@ pub fn commit_step(found: LogEntry) -> CommitStep {
         LogEntry::Absent => CommitStep::Write,
         LogEntry::Published(table) => CommitStep::Done(table),
         LogEntry::Withdrawn => CommitStep::Refuse,
+    }
+}
+
+/// [`commit_step`] with a mistake built in, for tests of the tests.
+#[doc(hidden)]
+pub fn commit_step_mutated(found: LogEntry, mutation: Option<Mutation>) -> CommitStep {
+    match mutation {
+        Some(Mutation::CommitWithoutLooking) => CommitStep::Write,
+        _ => commit_step(found),
     }
 }
 

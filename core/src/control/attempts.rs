@@ -3,7 +3,7 @@
 use super::job_state::Entry;
 use super::roster::WorkerState;
 use super::stage::Holder;
-use super::{Control, Effect};
+use super::{Control, Effect, Mutation};
 use crate::failure::{Failure, Reason};
 use crate::id::{AttemptId, WorkerId};
 use crate::journal::Record;
@@ -27,7 +27,7 @@ impl Control {
         let holds_lease = self
             .active_mut(uid)
             .is_some_and(|active| active.running.get(&attempt).is_some_and(|holder| holder == worker));
-        if !holds_lease {
+        if !holds_lease && self.mutation != Some(Mutation::AcceptRevoked) {
             return self.not_wanted(worker, attempt, now_ms);
         }
         let is_running = self.active_mut(uid).is_some_and(|active| active.is_running());

@@ -3,7 +3,7 @@
 use super::job_state::{EndedJob, Entry, JobPhase};
 use super::pause::{Waiting, retry_pause};
 use super::resume::is_resumable;
-use super::{Control, Effect, ReplyId};
+use super::{Control, Effect, Mutation, ReplyId};
 use crate::failure::{Failure, Reason};
 use crate::id::JobUid;
 use crate::journal::Record;
@@ -31,18 +31,19 @@ impl Control {
     /// Starts to end a job that failed: calls its attempts back, then sweeps their files, then closes it. A job that is
     /// ending, or has ended, stays as it is.
     pub(super) fn end(&mut self, uid: JobUid, failure: Failure, now_ms: u64) -> Vec<Effect> {
+        let clean_up_early = self.mutation == Some(Mutation::CleanUpEarly);
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
         let record = Record::Ending { job: uid, failure: failure.clone() };
         match &active.phase {
             JobPhase::Ending { .. } | JobPhase::Withdrawing { .. } => Vec::new(),
             // An intent stands in the journal, and some head may be about to commit it: only the table's log can tell
             // how that ends.
-            JobPhase::Publishing { intent, .. } => {
+            JobPhase::Publishing { intent, .. } if !clean_up_early => {
                 let intent = intent.clone();
                 active.phase = JobPhase::Withdrawing { intent: intent.clone(), failure, tries: 1, retry_at_ms: None };
                 vec![Effect::Persist { records: vec![record], then: vec![Effect::Withdraw { intent }] }]
             }
-            JobPhase::GatheringFacts | JobPhase::Running => {
+            JobPhase::GatheringFacts | JobPhase::Running | JobPhase::Publishing { .. } => {
                 let deadline_ms = now_ms + limits::CANCEL_GRACE.as_millis() as u64;
                 active.phase = JobPhase::Ending { failure, deadline_ms, sweeping: false };
                 let call_back = active

@@ -175,6 +175,8 @@ pub enum Effect {
     Assign {
         /// The worker.
         worker: WorkerId,
+        /// Which start of it: another one gets nothing, the attempt was lost with this one.
+        instance: String,
         /// The attempt and all that it needs.
         assignment: Box<Assignment>,
     },

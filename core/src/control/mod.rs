@@ -15,6 +15,7 @@ mod ending;
 mod event;
 mod history;
 mod job_state;
+mod mutation;
 mod pause;
 mod queue;
 mod recovery;
@@ -35,6 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use effect_loop::{EffectLoop, Outside};
 pub use event::{Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
+pub use mutation::Mutation;
 pub use status::TaskCounts;
 pub use workers::{WorkerPhase, WorkerStatus};
 
@@ -64,6 +66,7 @@ pub struct Control {
     /// Whether workers that the journal tells of may still come back.
     recovering: bool,
     last_tick_ms: Option<u64>,
+    mutation: Option<Mutation>,
 }
 
 impl Control {
@@ -80,6 +83,7 @@ impl Control {
             recalling: BTreeMap::new(),
             recovering: false,
             last_tick_ms: None,
+            mutation: None,
         }
     }
 
@@ -189,10 +193,11 @@ impl Control {
                     }
                     Step::Publish(intent) => {
                         active.phase = JobPhase::publishing(intent.clone());
-                        vec![Effect::Persist {
-                            records: vec![crate::journal::Record::Intent { intent: intent.clone() }],
-                            then: vec![Effect::Publish { intent }],
-                        }]
+                        let mut records = vec![crate::journal::Record::Intent { intent: intent.clone() }];
+                        if self.mutation == Some(Mutation::DropIntent) {
+                            records.clear();
+                        }
+                        vec![Effect::Persist { records, then: vec![Effect::Publish { intent }] }]
                     }
                 }
             }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::job_state::{EndedJob, Entry, JobPhase};
 use super::restore::{Restored, restore};
 use super::roster::{Presence, WorkerState};
-use super::{Control, Effect, WorkerInfo};
+use super::{Control, Effect, Mutation, WorkerInfo};
 use crate::failure::{Failure, Reason};
 use crate::id::{AttemptId, JobUid, WorkerId};
 use crate::journal::Record;
@@ -21,11 +21,25 @@ impl Control {
     /// # Errors
     /// A record of a job that was never accepted, or a spec that this build refuses.
     pub fn recover(kinds: Kinds, records: Vec<Record>, now_ms: u64) -> Result<(Self, Vec<Effect>), Failure> {
-        let mut control = Self::new(kinds);
+        Self::recover_mutated(kinds, records, now_ms, None)
+    }
+
+    /// [`Control::recover`] with a mistake built in, for tests of the tests.
+    #[doc(hidden)]
+    pub fn recover_mutated(
+        kinds: Kinds,
+        records: Vec<Record>,
+        now_ms: u64,
+        mutation: Option<Mutation>,
+    ) -> Result<(Self, Vec<Effect>), Failure> {
+        let mut control = Self { mutation, ..Self::new(kinds) };
         let mut effects = Vec::new();
         let mut instances = BTreeMap::new();
         for (uid, records) in by_job(records) {
-            let restored = restore(uid, records)?;
+            let mut restored = restore(uid, records)?;
+            if mutation == Some(Mutation::ForgetToAdopt) {
+                restored.forget_running(now_ms);
+            }
             control.names.insert(restored.spec.metadata.name.clone(), uid);
             let entry = match restored.ended {
                 Some((status, resumable)) => Entry::Ended(EndedJob {

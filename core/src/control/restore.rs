@@ -106,16 +106,21 @@ impl Restored {
         }
     }
 
-    /// Nothing of it runs any more, what failed may try again, and its facts have to be looked at.
-    fn resume(&mut self, at_ms: u64) {
-        let active = &mut self.active;
-        let running: Vec<AttemptId> = std::mem::take(&mut active.running).into_keys().collect();
+    /// What ran is to run again.
+    pub(super) fn forget_running(&mut self, at_ms: u64) {
+        let running: Vec<AttemptId> = std::mem::take(&mut self.active.running).into_keys().collect();
         for attempt in running {
-            if let Some(stage) = active.stages.get_mut(attempt.task.stage as usize) {
+            if let Some(stage) = self.active.stages.get_mut(attempt.task.stage as usize) {
                 stage.requeue(attempt.task.index, at_ms);
             }
         }
         self.instances.clear();
+    }
+
+    /// Nothing of it runs any more, what failed may try again, and its facts have to be looked at.
+    fn resume(&mut self, at_ms: u64) {
+        self.forget_running(at_ms);
+        let active = &mut self.active;
         active.called_back.clear();
         active.suspects.clear();
         active.stages.iter_mut().for_each(|stage| stage.forgive(at_ms));

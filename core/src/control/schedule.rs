@@ -43,7 +43,11 @@ impl Control {
             at_ms: now_ms,
         };
         let records = placed.iter().map(record).collect();
-        let assign = |placed: Placed| Effect::Assign { worker: placed.worker, assignment: Box::new(placed.assignment) };
+        let assign = |Placed { worker, instance, assignment, queued_ms: _ }: Placed| Effect::Assign {
+            worker,
+            instance,
+            assignment: Box::new(assignment),
+        };
         vec![Effect::Persist { records, then: placed.into_iter().map(assign).collect() }]
     }
 

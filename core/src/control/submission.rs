@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ending::reply_with;
 use super::job_state::{ActiveJob, Entry};
-use super::{Control, Effect, ReplyId, SubmitOptions};
+use super::{Control, Effect, Mutation, ReplyId, SubmitOptions};
 use crate::failure::{Failure, Reason};
 use crate::id::JobUid;
 use crate::job::Job;
@@ -51,10 +51,11 @@ impl Control {
                 let answer = self
                     .status_of(uid, now_ms)
                     .ok_or_else(|| Failure::internal("a job vanished while it was accepted"));
-                effects.push(Effect::Persist {
-                    records: vec![record],
-                    then: vec![reply_with(reply, answer), Effect::GatherFacts { job }],
-                });
+                let mut then = vec![reply_with(reply, answer), Effect::GatherFacts { job }];
+                if self.mutation == Some(Mutation::AcknowledgeBeforeStored) {
+                    effects.push(then.remove(0));
+                }
+                effects.push(Effect::Persist { records: vec![record], then });
                 effects
             }
         }

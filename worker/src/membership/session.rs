@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use shoal_core::lease::EpochGate;
 use shoal_core::task::Assignment;
 use shoal_core::{AttemptId, Failure, JobUid, Reason};
 use shoal_wire::json;
@@ -16,8 +17,7 @@ const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// A worker's relation to its head.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// The highest epoch that was seen.
-    epoch: u64,
+    gate: EpochGate,
     link: Link,
     /// From 0 to 1, different for every worker, so that they do not all come back at the same moment.
     spread: f64,
@@ -69,11 +69,12 @@ pub(super) enum Effect {
 
 impl Session {
     pub(super) fn new(epoch: u64, spread: f64, now: Instant) -> Self {
-        Self { epoch, link: Link::Down { since: now, tries: 0 }, spread }
+        Self { gate: EpochGate::new(epoch), link: Link::Down { since: now, tries: 0 }, spread }
     }
 
+    /// The highest epoch that was seen.
     pub(super) fn epoch(&self) -> u64 {
-        self.epoch
+        self.gate.highest()
     }
 
     pub(super) fn is_joined(&self) -> bool {
@@ -103,9 +104,8 @@ impl Session {
                 vec![Effect::End(Err(Box::new(failure)))]
             }
             Message::Shutdown(Shutdown {}) => vec![Effect::End(Ok(()))],
-            Message::Assign(Assign { epoch, .. }) if epoch < self.epoch => Vec::new(),
-            Message::Assign(Assign { epoch, assignment_json }) => {
-                self.epoch = epoch;
+            Message::Assign(Assign { epoch, .. }) if !self.gate.admit(epoch) => Vec::new(),
+            Message::Assign(Assign { epoch: _, assignment_json }) => {
                 match json::decode(&assignment_json, "an assignment") {
                     Ok(assignment) => vec![Effect::Assign(Box::new(assignment))],
                     // Which attempt it is cannot be known, so the head could never be told.
@@ -123,11 +123,10 @@ impl Session {
 
     fn welcome(&mut self, welcome: &Welcome, now: Instant) -> Vec<Effect> {
         let Welcome { epoch, heartbeat_interval_ms } = *welcome;
-        if epoch < self.epoch {
-            let why = format!("this head's epoch is {epoch}, and one with epoch {} has been seen", self.epoch);
+        if !self.gate.admit(epoch) {
+            let why = format!("this head's epoch is {epoch}, and one with epoch {} has been seen", self.epoch());
             return vec![self.broken(Failure::new(Reason::HeadUnreachable, why), now)];
         }
-        self.epoch = epoch;
         self.link = Link::Joined;
         let interval = Duration::from_millis(heartbeat_interval_ms).max(HEARTBEAT_INTERVAL_MIN);
         vec![Effect::HeartbeatEvery(interval), Effect::SendAllResults]

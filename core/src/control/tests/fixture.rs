@@ -170,7 +170,7 @@ impl Done {
 
     pub(super) fn assignments(&self) -> Vec<(WorkerId, Assignment)> {
         let assigned = |effect: &Effect| match effect {
-            Effect::Assign { worker, assignment } => Some((worker.clone(), assignment.as_ref().clone())),
+            Effect::Assign { worker, assignment, .. } => Some((worker.clone(), assignment.as_ref().clone())),
             _ => None,
         };
         self.effects.iter().filter_map(assigned).collect()

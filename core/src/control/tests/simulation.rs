@@ -63,7 +63,7 @@ impl World {
                 Effect::GatherFacts { job } => {
                     self.waiting.push(Event::FactsGathered { job: job.uid, result: Ok(serde_json::Value::Null) })
                 }
-                Effect::Assign { worker, assignment } => {
+                Effect::Assign { worker, assignment, .. } => {
                     if let Some(process) = self.processes.get_mut(&worker) {
                         process.running.insert(assignment.attempt, *assignment);
                     }

@@ -1,0 +1,113 @@
+//! Runs many seeds, or replays one.
+//!
+//! ```text
+//!   simulate --seeds N [--first S]      N seeds from S on
+//!   simulate --seed S --trace           the story of one
+//! ```
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use shoal_simulation::{Outcome, Summary, run};
+
+/// How often progress is shown.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// Failing seeds that are shown; the rest is counted.
+const FAILED_SHOWN: usize = 10;
+
+struct Arguments {
+    seeds: u64,
+    first: u64,
+    seed: Option<u64>,
+    trace: bool,
+}
+
+fn main() -> ExitCode {
+    match parse(std::env::args().skip(1)) {
+        Err(message) => {
+            eprintln!("{message}");
+            eprintln!("use: simulate --seeds N [--first S] | --seed S [--trace]");
+            ExitCode::from(2)
+        }
+        Ok(Arguments { seed: Some(seed), trace, .. }) => replay(seed, trace),
+        Ok(Arguments { seeds, first, .. }) => many(first, seeds),
+    }
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut arguments = Arguments { seeds: 1_000, first: 0, seed: None, trace: false };
+    while let Some(word) = words.next() {
+        let mut number = || {
+            let text = words.next().ok_or_else(|| format!("{word} needs a number"))?;
+            text.parse().map_err(|_| format!("`{text}` is no number"))
+        };
+        match word.as_str() {
+            "--seeds" => arguments.seeds = number()?,
+            "--first" => arguments.first = number()?,
+            "--seed" => arguments.seed = Some(number()?),
+            "--trace" => arguments.trace = true,
+            _ => return Err(format!("`{word}` is no option")),
+        }
+    }
+    Ok(arguments)
+}
+
+fn replay(seed: u64, trace: bool) -> ExitCode {
+    let outcome = run(seed, None, trace);
+    for line in &outcome.trace {
+        println!("{line}");
+    }
+    match outcome.violation {
+        None => {
+            println!("seed {seed} held over {} events", outcome.events);
+            ExitCode::SUCCESS
+        }
+        Some(violation) => {
+            println!("seed {seed}: {} does not hold: {}", violation.invariant, violation.details);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn many(first: u64, seeds: u64) -> ExitCode {
+    let start = Instant::now();
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut summary = Summary::default();
+    std::thread::scope(|scope| {
+        let share = || {
+            let mut summary = Summary::default();
+            let mut shown = Instant::now();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= seeds {
+                    return summary;
+                }
+                let outcome: Outcome = run(first + index, None, false);
+                summary.add(&outcome);
+                if shown.elapsed() > PROGRESS {
+                    shown = Instant::now();
+                    println!("{index} of {seeds} seeds after {:.0} s", start.elapsed().as_secs_f64());
+                }
+            }
+        };
+        let shares: Vec<_> = (0..threads).map(|_| scope.spawn(share)).collect();
+        for share in shares {
+            // A panic of the code under test is shown where it happened.
+            if let Ok(share) = share.join() {
+                summary.join(share);
+            }
+        }
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    print!("{summary}");
+    println!("{} events in {seconds:.1} s: {:.0} events/s", summary.events, summary.events as f64 / seconds);
+    for (seed, invariant) in summary.failed.iter().take(FAILED_SHOWN) {
+        println!("seed {seed}: {invariant} does not hold; replay it with: make simulate SEED={seed}");
+    }
+    let held = summary.seeds - summary.failed.len() as u64;
+    println!("{held} of {seeds} seeds held");
+    if held == seeds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,138 @@
+//! What the journal may hold.
+
+use shoal_core::journal::Record;
+use shoal_core::report::Phase;
+use shoal_core::{AttemptId, JobUid};
+
+use super::{Checked, Ledger, hold, job_index};
+use crate::lake::{Lake, attempt_of};
+use crate::scenario::{ATTEMPTS_ENOUGH, Scenario};
+
+impl Ledger {
+    /// Records were stored.
+    pub(crate) fn stored(&mut self, records: &[Record], lake: &Lake, scenario: &Scenario) -> Checked {
+        records.iter().try_for_each(|record| self.stored_one(record, lake, scenario))
+    }
+
+    fn stored_one(&mut self, record: &Record, lake: &Lake, scenario: &Scenario) -> Checked {
+        match record {
+            Record::Accepted { job, spec, .. } => {
+                self.accepted.insert(*job, spec.metadata.name.clone());
+                Ok(())
+            }
+            Record::Facts { job, .. } => {
+                // The job starts anew.
+                self.wrote.retain(|task, _| task.job != *job);
+                Ok(())
+            }
+            Record::AttemptStarted { attempt, worker, instance, .. } => {
+                let run = (worker.to_string(), instance.clone());
+                let known = self.started.insert(*attempt, run);
+                hold("attempt_numbers_are_never_reused", known.is_none(), || format!("{attempt} was started before"))
+            }
+            Record::AttemptFinished { attempt, output, .. } => {
+                self.no_result_of_a_revoked_lease(*attempt)?;
+                self.no_task_acknowledged_twice(*attempt, !output.files.is_empty())
+            }
+            Record::AttemptFailed { attempt, .. } => {
+                self.given_up.insert(*attempt);
+                Ok(())
+            }
+            Record::Intent { intent } => {
+                let known = self.intents.insert(intent.job, intent.clone());
+                hold("one_intent_per_job", known.as_ref().is_none_or(|known| known == intent), || {
+                    format!("{} had another intent", intent.job)
+                })?;
+                self.each_file_of_an_intent_counts(intent.job)
+            }
+            Record::Published { job, .. } => {
+                hold("published_means_in_the_log", !lake.commits_of(*job).is_empty(), || format!("{job} is not there"))
+            }
+            Record::Ended { job, status, .. } => self.ended(*job, status, lake, scenario),
+            Record::Resumed { job, .. } => {
+                self.ended.remove(job);
+                Ok(())
+            }
+            Record::StagePlanned { .. }
+            | Record::PartitionsMoved { .. }
+            | Record::Updated { .. }
+            | Record::Ending { .. }
+            | Record::Forgotten { .. } => Ok(()),
+        }
+    }
+
+    fn no_result_of_a_revoked_lease(&self, attempt: AttemptId) -> Checked {
+        hold("no_result_of_a_revoked_lease", self.started.contains_key(&attempt), || {
+            format!("{attempt} was never started")
+        })?;
+        hold("no_result_of_a_revoked_lease", !self.given_up.contains(&attempt), || {
+            format!("{attempt} had been given up")
+        })
+    }
+
+    fn no_task_acknowledged_twice(&mut self, attempt: AttemptId, wrote_files: bool) -> Checked {
+        let is_first = self.finished.insert(attempt);
+        hold("no_task_acknowledged_twice", is_first, || format!("{attempt} counted twice"))?;
+        let other = if wrote_files { self.wrote.insert(attempt.task, attempt) } else { None };
+        hold("no_task_acknowledged_twice", other.is_none(), || format!("{attempt} counts, and {other:?} did too"))
+    }
+
+    fn each_file_of_an_intent_counts(&self, job: JobUid) -> Checked {
+        let files = self.intents.get(&job).map_or(&[][..], |intent| &intent.files);
+        files.iter().filter_map(|file| attempt_of(&file.path)).try_for_each(|attempt| {
+            hold("each_file_of_an_intent_counts", self.wrote.get(&attempt.task) == Some(&attempt), || {
+                format!("the file of {attempt} is to be committed; {:?} counts", self.wrote.get(&attempt.task))
+            })
+        })
+    }
+
+    fn ended(
+        &mut self,
+        job: JobUid,
+        status: &shoal_core::report::JobStatus,
+        lake: &Lake,
+        scenario: &Scenario,
+    ) -> Checked {
+        let known = self.ended.insert(job, status.phase);
+        hold("the_end_is_the_end", known.is_none_or(|known| known == status.phase), || {
+            format!("{} ended as {known:?} and then as {:?}", status.name, status.phase)
+        })?;
+        let commits = lake.commits_of(job).len();
+        match status.phase {
+            Phase::Succeeded => hold("success_means_published", commits == 1, || {
+                format!("{} has succeeded and its log has {commits} commits", status.name)
+            }),
+            _ => {
+                hold("failure_means_not_published", commits == 0, || {
+                    format!("{} has failed and its commit is in the log", status.name)
+                })?;
+                hold("no_job_fails_without_a_cause", has_cause(status, scenario), || {
+                    format!("{} failed with {:?}", status.name, status.failure)
+                })
+            }
+        }
+    }
+}
+
+/// Whether something was done to a job, or to the world, that explains its failure.
+fn has_cause(status: &shoal_core::report::JobStatus, scenario: &Scenario) -> bool {
+    use shoal_core::Reason;
+
+    use crate::fault::Fault;
+    let Some(job) = job_index(&status.name).and_then(|index| scenario.jobs.get(index)) else { return false };
+    let Some(failure) = &status.failure else { return false };
+    let met = |faults: &[Fault]| {
+        let of_ambush = scenario.ambushes.iter().map(|(_, _, fault)| fault);
+        scenario.faults.iter().map(|(_, fault)| fault).chain(of_ambush).any(|fault| faults.contains(fault))
+    };
+    match failure.reason {
+        Reason::Cancelled => job.cancel_ms.is_some(),
+        Reason::TaskKillsWorkers => job.shape.poison.is_some(),
+        Reason::NoWorkers => met(&[Fault::HeadClockForward, Fault::HeadPause, Fault::CutHeadFromWorker]),
+        // The object store stayed away for longer than a commit is tried.
+        Reason::Io | Reason::CommitConflict if met(&[Fault::LakeFails, Fault::LakeLosesAnswers, Fault::LakeSlow]) => {
+            true
+        }
+        _ => job.max_task_attempts < ATTEMPTS_ENOUGH,
+    }
+}

@@ -1,0 +1,42 @@
+//! What users may be told.
+
+use std::collections::BTreeSet;
+
+use shoal_core::JobUid;
+use shoal_core::report::JobStatus;
+
+use super::{Checked, Ledger, hold};
+
+impl Ledger {
+    /// A submission, or a cancellation, was acknowledged.
+    pub(crate) fn acknowledged(&self, status: &JobStatus) -> Checked {
+        hold("acknowledged_means_stored", self.accepted.contains_key(&status.uid), || {
+            format!("{} was acknowledged, the journal does not have it", status.name)
+        })
+    }
+
+    /// A user saw a job's status.
+    pub(crate) fn told(&mut self, client: usize, status: &JobStatus) -> Checked {
+        let phase = status.phase.is_final().then_some(status.phase);
+        let known = self.told.insert(client, (status.uid, phase));
+        let Some((uid, before)) = known else { return Ok(()) };
+        hold("no_accepted_job_is_lost", uid == status.uid, || {
+            format!("{} was {uid} and is {} now", status.name, status.uid)
+        })?;
+        hold("the_end_is_the_end", before.is_none() || before == phase, || {
+            format!("{} was told to have ended as {before:?}, and is {:?} now", status.name, status.phase)
+        })
+    }
+
+    /// A head that leads knows these jobs.
+    pub(crate) fn no_accepted_job_is_lost(&self, known: &BTreeSet<JobUid>) -> Checked {
+        self.told.values().try_for_each(|(uid, _)| {
+            hold("no_accepted_job_is_lost", known.contains(uid), || format!("the head does not know {uid}"))
+        })
+    }
+
+    /// A head that leads says that it does not know a job.
+    pub(crate) fn not_found(&self, client: usize, message: &str) -> Checked {
+        hold("no_accepted_job_is_lost", !self.told.contains_key(&client), || message.to_owned())
+    }
+}

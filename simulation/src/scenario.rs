@@ -1,0 +1,85 @@
+//! What a seed means: how large everything is and what goes wrong when.
+
+use crate::fault::{Fault, Moment};
+use crate::kind::Shape;
+use crate::random::Random;
+
+/// One world to simulate.
+pub(crate) struct Scenario {
+    /// More than one share an elected lead; a single one holds a lock.
+    pub(crate) heads: usize,
+    pub(crate) workers: usize,
+    pub(crate) slots: u32,
+    pub(crate) jobs: Vec<JobScenario>,
+    /// Delay of a message, in milliseconds: at least and at most.
+    pub(crate) delay_ms: (u64, u64),
+    /// Time of one task, in milliseconds: at least and at most.
+    pub(crate) task_ms: (u64, u64),
+    /// Records that the journal stores at once; more are stored one portion after the other.
+    pub(crate) append_portion: usize,
+    pub(crate) faults: Vec<(u64, Fault)>,
+    /// Faults that wait for their moment: from when, at what, which.
+    pub(crate) ambushes: Vec<(u64, Moment, Fault)>,
+    pub(crate) faults_end_ms: u64,
+}
+
+/// One job and what its user does with it.
+pub(crate) struct JobScenario {
+    pub(crate) shape: Shape,
+    pub(crate) submit_ms: u64,
+    pub(crate) cancel_ms: Option<u64>,
+    pub(crate) max_task_attempts: u32,
+    pub(crate) shares_table: bool,
+}
+
+/// Attempts of a task that no scenario uses up.
+pub(crate) const ATTEMPTS_ENOUGH: u32 = 100;
+
+impl Scenario {
+    pub(crate) fn draw(random: &mut Random) -> Self {
+        let faults_end_ms = random.between(8_000, 40_000);
+        let heads = if random.percent(30) { 1 } else { random.between(2, 3) as usize };
+        let jobs = (0..random.between(1, 5)).map(|_| JobScenario::draw(random, faults_end_ms)).collect();
+        let slow = random.between(1, 50);
+        let task = random.between(50, 4_000);
+        // Some kinds of faults only, so that rare ones are not always seen through the dust of all others.
+        let kinds: Vec<Fault> = Fault::ALL.into_iter().filter(|_| random.percent(35)).collect();
+        let count = if kinds.is_empty() { 0 } else { random.between(0, 14) };
+        let faults =
+            (0..count).map(|_| (random.below(faults_end_ms), kinds[random.index(kinds.len())])).collect::<Vec<_>>();
+        let at_heads = [Fault::HeadCrash, Fault::HeadPause, Fault::HeadCutFromStore, Fault::LakeLosesAnswers];
+        let ambushes = (0..random.between(0, 3))
+            .map(|_| {
+                let moment = Moment::ALL[random.index(Moment::ALL.len())];
+                (random.below(faults_end_ms), moment, at_heads[random.index(at_heads.len())])
+            })
+            .collect();
+        Self {
+            heads,
+            workers: random.between(1, 4) as usize,
+            slots: random.between(1, 3) as u32,
+            jobs,
+            delay_ms: (random.between(0, slow), slow),
+            task_ms: (task / 2, task),
+            append_portion: if heads == 1 { usize::MAX } else { random.between(1, 8) as usize },
+            faults,
+            ambushes,
+            faults_end_ms,
+        }
+    }
+}
+
+impl JobScenario {
+    fn draw(random: &mut Random, faults_end_ms: u64) -> Self {
+        let splits = random.between(1, 6) as u32;
+        let buckets = if random.percent(25) { 0 } else { random.between(1, 3) as u32 };
+        let poison = random.percent(4).then(|| random.below(u64::from(splits)) as u32);
+        let submit_ms = random.below(faults_end_ms * 3 / 4);
+        let cancel_ms = random.percent(25).then(|| submit_ms + random.below(15_000));
+        let max_task_attempts = if random.percent(10) { random.between(1, 4) as u32 } else { ATTEMPTS_ENOUGH };
+        // A poison task has to be found out before its attempts are used up.
+        let max_task_attempts = if poison.is_some() { 4 } else { max_task_attempts };
+        let shape = Shape { splits, buckets, poison };
+        Self { shape, submit_ms, cancel_ms, max_task_attempts, shares_table: random.percent(30) }
+    }
+}

@@ -1,0 +1,137 @@
+//! Users: each submits a job, asks how it goes, and some cancel it. They try the next head when one does not answer.
+
+use std::sync::Arc;
+
+use shoal_core::report::{JobStatus, Phase};
+use shoal_core::spec::v1alpha1::ShoalJob;
+use shoal_core::{Failure, Reason};
+
+use super::{World, note};
+use crate::kind;
+use crate::message::{Action, ClientInput, HeadInput, Request};
+use crate::scenario::Scenario;
+
+/// A user who hears nothing for this long asks again, somebody else.
+const PATIENCE_MS: u64 = 2_000;
+
+/// How often a user looks.
+const LOOK_MS: u64 = 800;
+
+pub(super) struct Client {
+    spec: Arc<ShoalJob>,
+    head: usize,
+    calls: u64,
+    acknowledged: bool,
+    cancel_ms: Option<u64>,
+    cancelled: bool,
+    request: Request,
+    ended: Option<Phase>,
+}
+
+impl Client {
+    pub(super) fn new(index: usize, scenario: &Scenario) -> Self {
+        let job = &scenario.jobs[index];
+        let table = if job.shares_table { "/shared".to_owned() } else { format!("/table-{index}") };
+        Self {
+            spec: kind::spec(&format!("job-{index}"), job.shape, job.max_task_attempts, &table),
+            head: 0,
+            calls: 0,
+            acknowledged: false,
+            cancel_ms: job.cancel_ms,
+            cancelled: false,
+            request: Request::Submit,
+            ended: None,
+        }
+    }
+
+    pub(super) fn spec(&self) -> Arc<ShoalJob> {
+        self.spec.clone()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.spec.metadata.name
+    }
+
+    pub(super) fn table(&self) -> &str {
+        self.spec.spec.grouped_training.as_ref().map_or("", |training| &training.output.table)
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    fn next_request(&self, now_ms: u64) -> Request {
+        if !self.acknowledged {
+            Request::Submit
+        } else if !self.cancelled && self.ended.is_none() && self.cancel_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+            Request::Cancel
+        } else {
+            Request::Show
+        }
+    }
+}
+
+impl World {
+    pub(super) fn client_hears(&mut self, client: usize, input: ClientInput) {
+        let user = &mut self.clients[client];
+        match input {
+            ClientInput::Next => self.call(client),
+            ClientInput::Unreachable(call) | ClientInput::Overdue(call) if user.calls == call => {
+                user.head += 1;
+                user.calls += 1;
+                self.after(200, Action::Client(client, ClientInput::Next));
+            }
+            ClientInput::Answered(call, epoch, answer) if user.calls == call => {
+                user.calls += 1;
+                self.answered(client, epoch, *answer);
+                let pause = LOOK_MS / 2 + self.random.below(LOOK_MS);
+                self.after(pause, Action::Client(client, ClientInput::Next));
+            }
+            ClientInput::Unreachable(_) | ClientInput::Overdue(_) | ClientInput::Answered(..) => {}
+        }
+    }
+
+    fn call(&mut self, client: usize) {
+        let heads = self.heads.len();
+        let now_ms = self.now_ms;
+        let user = &mut self.clients[client];
+        user.calls += 1;
+        user.request = user.next_request(now_ms);
+        let (call, request, head) = (user.calls, user.request.clone(), user.head % heads);
+        let key = self.head_key(head);
+        let delay = self.delay();
+        if matches!(self.heads[head].state, super::heads::HeadState::Down) {
+            return self.after(delay, Action::Client(client, ClientInput::Unreachable(call)));
+        }
+        self.after(delay, Action::Head(key, HeadInput::Call { client, call, request }));
+        self.after(PATIENCE_MS, Action::Client(client, ClientInput::Overdue(call)));
+    }
+
+    fn answered(&mut self, client: usize, epoch: u64, answer: Result<JobStatus, Failure>) {
+        match answer {
+            Ok(status) => {
+                let user = &mut self.clients[client];
+                match user.request {
+                    Request::Submit => user.acknowledged = true,
+                    Request::Cancel => user.cancelled = true,
+                    Request::Show => {}
+                }
+                if status.phase.is_final() && user.ended != Some(status.phase) {
+                    user.ended = Some(status.phase);
+                    note!(self, "{} is told to have ended: {:?}", status.name, status.phase);
+                }
+                let checked = self.ledger.told(client, &status);
+                self.check(checked);
+            }
+            Err(failure) => {
+                note!(self, "{} gets an answer: {failure}", self.clients[client].name());
+                self.clients[client].head += 1;
+                // What an old head does not know yet is another matter.
+                if failure.reason == Reason::JobNotFound && epoch == self.store.epoch() {
+                    let checked = self.ledger.not_found(client, &failure.message);
+                    self.check(checked);
+                }
+            }
+        }
+    }
+}

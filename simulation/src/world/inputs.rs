@@ -1,0 +1,181 @@
+//! What a head's process does about what it hears, and what its machine's effects reach.
+
+use shoal_core::control::{Effect, Event, ReplyId, SubmitOptions};
+use shoal_core::{Failure, JobUid, Reason};
+use uuid::Uuid;
+
+use super::heads::{HeadState, TICK_MS, short};
+use super::operations::Kind;
+use super::{World, note};
+use crate::message::{Action, ClientInput, HeadInput, HeadKey, Request, ToHead, ToWorker};
+
+impl World {
+    pub(super) fn head_hears(&mut self, key: HeadKey, input: HeadInput) {
+        let place = &mut self.heads[key.head];
+        if place.life != key.life {
+            return;
+        }
+        if place.paused {
+            // A timer that fires many times while nobody looks fires once.
+            let known = matches!(input, HeadInput::Tick | HeadInput::Renew)
+                && place.pile.iter().any(|piled| std::mem::discriminant(piled) == std::mem::discriminant(&input));
+            if !known {
+                place.pile.push_back(input);
+            }
+            return;
+        }
+        match input {
+            HeadInput::Campaign => self.campaign(key),
+            HeadInput::Campaigned(won) => self.campaigned(key, won),
+            HeadInput::Load => self.load(key),
+            HeadInput::Loaded(records) => self.loaded(key, &records),
+            HeadInput::Renew => self.renew(key),
+            HeadInput::Renewed(renewed) => self.renewed(key, renewed),
+            HeadInput::Tick => {
+                self.drive(key, Event::Tick);
+                self.after(TICK_MS, Action::Head(key, HeadInput::Tick));
+            }
+            HeadInput::AppendAnswered(append, result) => self.append_answered(key, append, result),
+            HeadInput::AppendOverdue { append, tries } => self.send_append(key, append, tries + 1),
+            HeadInput::FactsGathered(job) => {
+                self.drive(key, Event::FactsGathered { job, result: Ok(serde_json::Value::Null) });
+            }
+            HeadInput::FromWorker(stream, message) => self.worker_says(key, stream, message),
+            HeadInput::StreamEnded(stream) => {
+                if let Some(leading) = self.leading(key.head) {
+                    leading.links.retain(|_, (_, open)| *open != stream);
+                }
+            }
+            HeadInput::Call { client, call, request } => self.take_call(key, client, call, &request),
+            HeadInput::LakeAnswered(operation, step, answer) => self.operation_answered(key, operation, step, answer),
+            HeadInput::LakeOverdue(operation, step) => self.operation_overdue(key, operation, step),
+        }
+    }
+
+    fn worker_says(&mut self, key: HeadKey, stream: u64, message: ToHead) {
+        let Some(who) = self.streams.get(&stream).map(|stream| stream.worker) else { return };
+        let (worker, instance) = (self.workers[who.worker].name.clone(), Self::instance(who));
+        match message {
+            ToHead::Register(info) => {
+                let Some(leading) = self.leading(key.head) else { return self.to_worker(stream, ToWorker::Close) };
+                let epoch = leading.epoch;
+                self.to_worker(stream, ToWorker::Welcome(epoch));
+                let Some(leading) = self.leading(key.head) else { return };
+                if leading.links.get(&worker).is_some_and(|(held, _)| *held != instance) {
+                    note!(self, "head {} refuses {instance}: another {worker} is connected", key.head);
+                    self.meet("a second worker of a name is refused");
+                    return self.to_worker(stream, ToWorker::Refused);
+                }
+                leading.links.insert(worker, (instance.clone(), stream));
+                note!(self, "{instance} joins head {}", key.head);
+                self.drive(key, Event::WorkerJoined { worker: info });
+            }
+            ToHead::Heartbeat(running) => {
+                self.drive(key, Event::Heartbeat { worker, instance, running, peak_memory_bytes: 0 });
+            }
+            ToHead::Finished(attempt, result) => {
+                note!(self, "head {} hears of {}: {}", key.head, short(attempt), outcome(&result));
+                self.drive(key, Event::AttemptFinished { worker, instance, attempt, result: *result });
+            }
+        }
+    }
+
+    fn take_call(&mut self, key: HeadKey, client: usize, call: u64, request: &Request) {
+        let clock = self.clock(key.head);
+        let uid = self.draw_uid(clock);
+        let spec = self.clients[client].spec();
+        let name = spec.metadata.name.clone();
+        let Some(leading) = self.leading(key.head) else {
+            let delay = self.delay();
+            return self.after(delay, Action::Client(client, ClientInput::Unreachable(call)));
+        };
+        leading.replies_asked += 1;
+        let reply = ReplyId(leading.replies_asked);
+        let event = match request {
+            Request::Submit => Event::Submit { uid, spec, options: SubmitOptions::default(), reply },
+            Request::Cancel => Event::Cancel { name, reply },
+            Request::Show => {
+                let epoch = leading.epoch;
+                let answer = leading.effect_loop.control().show(&name, clock);
+                return self.answer(client, call, epoch, answer);
+            }
+        };
+        leading.replies.insert(reply, (client, call));
+        self.drive(key, event);
+    }
+
+    fn answer(&mut self, client: usize, call: u64, epoch: u64, answer: Result<shoal_core::report::JobStatus, Failure>) {
+        let delay = self.delay();
+        self.after(delay, Action::Client(client, ClientInput::Answered(call, epoch, Box::new(answer))));
+    }
+
+    /// Made of the time first, as the real ones are, and never twice the same.
+    fn draw_uid(&mut self, clock_ms: u64) -> JobUid {
+        self.jobs_submitted += 1;
+        JobUid(Uuid::from_u128(u128::from(clock_ms) << 80 | u128::from(self.jobs_submitted)))
+    }
+
+    /// Carries out an effect of a head's machine, as the coordinator does.
+    pub(super) fn effect(&mut self, key: HeadKey, effect: Effect) {
+        match effect {
+            // The effect loop keeps these to itself.
+            Effect::Persist { .. } => {}
+            Effect::Reply { to, answer } => {
+                let Some(leading) = self.leading(key.head) else { return };
+                let epoch = leading.epoch;
+                let Some((client, call)) = leading.replies.remove(&to) else { return };
+                if let Ok(status) = answer.as_ref() {
+                    let checked = self.ledger.acknowledged(status);
+                    self.check(checked);
+                }
+                self.answer(client, call, epoch, *answer);
+            }
+            Effect::GatherFacts { job } => {
+                let delay = 5 + self.random.below(200);
+                self.after(delay, Action::Head(key, HeadInput::FactsGathered(job.uid)));
+            }
+            Effect::Assign { worker, assignment } => {
+                let Some(leading) = self.leading(key.head) else { return };
+                let epoch = leading.epoch;
+                note!(self, "head {} assigns {} to {worker}", key.head, short(assignment.attempt));
+                self.send_to(key, &worker, ToWorker::Assign(epoch, assignment));
+            }
+            Effect::CancelAttempt { worker, attempt } => self.send_to(key, &worker, ToWorker::Cancel(attempt)),
+            Effect::Release { worker, job } => self.send_to(key, &worker, ToWorker::Release(job)),
+            Effect::Disconnect { worker, instance, failure } => {
+                note!(self, "head {} takes {instance} out: {failure}", key.head);
+                let Some(leading) = self.leading(key.head) else { return };
+                if leading.links.get(&worker).is_some_and(|(held, _)| *held == instance) {
+                    self.send_to(key, &worker, ToWorker::Close);
+                    if let Some(leading) = self.leading(key.head) {
+                        leading.links.remove(&worker);
+                    }
+                }
+            }
+            Effect::Publish { intent } => self.start_operation(key, Kind::Publish(intent)),
+            Effect::Withdraw { intent } => self.start_operation(key, Kind::Withdraw(intent)),
+            Effect::Discard { job, tables } => self.start_operation(key, Kind::Discard { job, tables }),
+        }
+    }
+
+    fn send_to(&mut self, key: HeadKey, worker: &shoal_core::WorkerId, message: ToWorker) {
+        let stream = self.leading(key.head).and_then(|leading| leading.links.get(worker)).map(|(_, stream)| *stream);
+        if let Some(stream) = stream {
+            self.to_worker(stream, message);
+        }
+    }
+
+    pub(super) fn leads(&self, head: usize) -> bool {
+        matches!(self.heads[head].state, HeadState::Leading(_))
+    }
+}
+
+fn outcome<T>(result: &Result<T, Failure>) -> String {
+    match result {
+        Ok(_) => "done".to_owned(),
+        Err(failure) if failure.reason == Reason::PartitionLost => {
+            format!("it misses {:?}", failure.location.attempt.map(short))
+        }
+        Err(failure) => format!("{:?}", failure.reason),
+    }
+}
