@@ -46,6 +46,15 @@ bench-control: setup ## Speed of the control plane: completions, memory, latency
 	cargo build --release --quiet --package shoal-benches
 	$(CARGO_TARGET_DIR)/release/bench-control
 
+# Seeds of `make simulate`; `make simulate SEED=7` tells the story of one.
+SEEDS ?= 10000
+FIRST ?= 0
+
+.PHONY: simulate
+simulate: ## Runs the control plane through SEEDS=10000 worlds of faults; SEED=7 replays one.
+	cargo build --release --quiet --package shoal-simulation
+	$(CARGO_TARGET_DIR)/release/simulate $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS) --first $(FIRST))
+
 .PHONY: clean
 clean: ## Removes what the demo and the benches wrote; leaves the build cache.
 	rm -rf target

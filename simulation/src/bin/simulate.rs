@@ -5,6 +5,7 @@
 //!   simulate --seed S --trace           the story of one
 //! ```
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -106,6 +107,11 @@ fn many(first: u64, seeds: u64) -> ExitCode {
     println!("{} events in {seconds:.1} s: {:.0} events/s", summary.events, summary.events as f64 / seconds);
     for (seed, invariant) in summary.failed.iter().take(FAILED_SHOWN) {
         println!("seed {seed}: {invariant} does not hold; replay it with: make simulate SEED={seed}");
+    }
+    let mut by_invariant = BTreeMap::<&str, u64>::new();
+    summary.failed.values().for_each(|invariant| *by_invariant.entry(invariant).or_default() += 1);
+    for (invariant, seeds) in by_invariant {
+        println!("{invariant} did not hold in {seeds} seeds");
     }
     let held = summary.seeds - summary.failed.len() as u64;
     println!("{held} of {seeds} seeds held");

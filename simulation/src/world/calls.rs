@@ -116,9 +116,13 @@ impl World {
                     Request::Cancel => user.cancelled = true,
                     Request::Show => {}
                 }
-                if status.phase.is_final() && user.ended != Some(status.phase) {
-                    user.ended = Some(status.phase);
-                    note!(self, "{} is told to have ended: {:?}", status.name, status.phase);
+                let ended = status.phase.is_final().then_some(status.phase);
+                let before = std::mem::replace(&mut user.ended, ended);
+                if before != ended {
+                    note!(self, "{} is told to be {:?}", status.name, status.phase);
+                }
+                if before.is_some() && ended.is_none() {
+                    self.meet("an end was shown before it was stored");
                 }
                 let checked = self.ledger.told(client, &status);
                 self.check(checked);

@@ -6,7 +6,7 @@ use cargo_metadata::DependencyKind;
 use shoal_tests::workspace;
 
 /// A crate and the crates of the workspace that it may be built from. Tests and benches of a crate may use more.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("shoal-ml", &[]),
     ("shoal-core", &[]),
     ("shoal-wire", &["shoal-core"]),
@@ -16,6 +16,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("shoal-coordinator", &["shoal-core", "shoal-wire"]),
     ("shoal-api", &["shoal-core", "shoal-wire", "shoal-coordinator", "shoal-engine"]),
     ("shoal-operator", &["shoal-core", "shoal-wire"]),
+    ("shoal-simulation", &["shoal-core"]),
 ];
 
 /// Crates that see all of the above: the binary puts everything together, the others look at it from outside.
