@@ -11,6 +11,8 @@ use shoal_core::spec::v1alpha1::{OutputMode, ShoalJob};
 use shoal_core::task::{FileMeta, StagePlan, TaskOutput, TaskPlan};
 use shoal_core::{AttemptId, Failure, Reason};
 
+use crate::scenario::JobScenario;
+
 /// What a simulated job consists of. It travels in the name of its input table, as nothing else in a spec is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -42,21 +44,25 @@ impl Shape {
 }
 
 /// The spec of a simulated job.
-pub(crate) fn spec(name: &str, shape: Shape, max_task_attempts: u32, table: &str) -> Arc<ShoalJob> {
-    let spec = json!({
+pub(crate) fn spec(name: &str, job: &JobScenario, table: &str) -> Arc<ShoalJob> {
+    let mut spec = json!({
         "apiVersion": "shoal.dev/v1alpha1",
         "kind": "ShoalJob",
         "metadata": {"name": name},
         "spec": {
-            "failurePolicy": {"maxTaskAttempts": max_task_attempts},
+            "priority": job.priority,
+            "failurePolicy": {"maxTaskAttempts": job.max_task_attempts},
             "groupedTraining": {
-                "input": {"table": shape.input()},
+                "input": {"table": job.shape.input()},
                 "groupBy": ["firm"],
                 "model": {"ols": {"target": "y", "features": ["x"]}},
                 "output": {"table": table, "mode": "append"},
             },
         },
     });
+    if let Some(seconds) = job.deadline_s {
+        spec["spec"]["activeDeadlineSeconds"] = json!(seconds);
+    }
     Arc::new(serde_json::from_value(spec).expect("the simulated spec is a valid one"))
 }
 

@@ -1,6 +1,7 @@
 //! What travels between the simulated processes.
 
 use shoal_core::control::WorkerInfo;
+use shoal_core::journal::JobChange;
 use shoal_core::publish::{LogEntry, PublishedTable};
 use shoal_core::report::JobStatus;
 use shoal_core::task::{Assignment, TaskOutput};
@@ -53,6 +54,8 @@ pub(crate) enum HeadInput {
     Campaigned(Option<u64>),
     Load,
     Loaded(Vec<Vec<u8>>),
+    Recall(JobUid),
+    Recalled(JobUid, Vec<Vec<u8>>),
     Renew,
     Renewed(bool),
     Tick,
@@ -107,6 +110,7 @@ pub(crate) enum WorkerInput {
 pub(crate) enum Request {
     Submit,
     Cancel,
+    Change(JobChange),
     Show,
 }
 
@@ -125,6 +129,7 @@ pub(crate) enum StoreRequest {
     Campaign,
     Renew(u64),
     Load(u64),
+    Recall(JobUid),
     Append { epoch: u64, append: u64, records: Vec<Vec<u8>> },
 }
 

@@ -27,9 +27,23 @@ pub(crate) struct Scenario {
 pub(crate) struct JobScenario {
     pub(crate) shape: Shape,
     pub(crate) submit_ms: u64,
-    pub(crate) cancel_ms: Option<u64>,
+    /// What the user does with it later, and when, one after the other.
+    pub(crate) wishes: Vec<(u64, Wish)>,
+    pub(crate) priority: i32,
+    pub(crate) deadline_s: Option<u64>,
+    /// How often the user submits it again after it has failed.
+    pub(crate) resubmits: u32,
     pub(crate) max_task_attempts: u32,
     pub(crate) shares_table: bool,
+}
+
+/// What a user may do with a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Cancel,
+    Suspend,
+    GoOn,
+    Prefer(i32),
 }
 
 /// Attempts of a task that no scenario uses up.
@@ -75,11 +89,30 @@ impl JobScenario {
         let buckets = if random.percent(25) { 0 } else { random.between(1, 3) as u32 };
         let poison = random.percent(4).then(|| random.below(u64::from(splits)) as u32);
         let submit_ms = random.below(faults_end_ms * 3 / 4);
-        let cancel_ms = random.percent(25).then(|| submit_ms + random.below(15_000));
+        let mut wishes = Vec::new();
+        if random.percent(15) {
+            let at_ms = submit_ms + random.below(8_000);
+            wishes.extend([(at_ms, Wish::Suspend), (at_ms + random.below(10_000), Wish::GoOn)]);
+        }
+        if random.percent(10) {
+            wishes.push((submit_ms + random.below(8_000), Wish::Prefer(random.below(10) as i32)));
+        }
+        if random.percent(20) {
+            wishes.push((submit_ms + random.below(20_000), Wish::Cancel));
+        }
         let max_task_attempts = if random.percent(10) { random.between(1, 4) as u32 } else { ATTEMPTS_ENOUGH };
         // A poison task has to be found out before its attempts are used up.
         let max_task_attempts = if poison.is_some() { 4 } else { max_task_attempts };
         let shape = Shape { splits, buckets, poison };
-        Self { shape, submit_ms, cancel_ms, max_task_attempts, shares_table: random.percent(30) }
+        Self {
+            shape,
+            submit_ms,
+            wishes,
+            priority: if random.percent(20) { random.below(10) as i32 - 5 } else { 0 },
+            deadline_s: random.percent(7).then(|| random.between(1, 30)),
+            resubmits: if random.percent(50) { random.between(1, 2) as u32 } else { 0 },
+            max_task_attempts,
+            shares_table: random.percent(30),
+        }
     }
 }

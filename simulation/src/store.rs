@@ -134,6 +134,10 @@ impl Store {
         Ok(stored)
     }
 
+    pub(crate) fn load_job(&self, job: JobUid) -> Vec<Vec<u8>> {
+        self.records.get(&job).cloned().unwrap_or_default()
+    }
+
     pub(crate) fn load(&self) -> Vec<Vec<u8>> {
         self.records.values().flatten().cloned().collect()
     }

@@ -6,7 +6,7 @@ use shoal_core::{AttemptId, JobUid};
 
 use super::{Checked, Ledger, hold, job_index};
 use crate::lake::{Lake, attempt_of};
-use crate::scenario::{ATTEMPTS_ENOUGH, Scenario};
+use crate::scenario::{ATTEMPTS_ENOUGH, Scenario, Wish};
 
 impl Ledger {
     /// Records were stored.
@@ -23,19 +23,26 @@ impl Ledger {
             Record::Facts { job, .. } => {
                 // The job starts anew.
                 self.wrote.retain(|task, _| task.job != *job);
+                self.leases.retain(|task, _| task.job != *job);
                 Ok(())
             }
             Record::AttemptStarted { attempt, worker, instance, .. } => {
+                self.one_lease_per_task(*attempt)?;
+                self.a_suspended_job_takes_no_slot(*attempt)?;
                 let run = (worker.to_string(), instance.clone());
                 let known = self.started.insert(*attempt, run);
                 hold("attempt_numbers_are_never_reused", known.is_none(), || format!("{attempt} was started before"))
             }
             Record::AttemptFinished { attempt, output, .. } => {
                 self.no_result_of_a_revoked_lease(*attempt)?;
+                self.leases.remove(&attempt.task);
                 self.no_task_acknowledged_twice(*attempt, !output.files.is_empty())
             }
             Record::AttemptFailed { attempt, .. } => {
                 self.given_up.insert(*attempt);
+                if self.leases.get(&attempt.task) == Some(attempt) {
+                    self.leases.remove(&attempt.task);
+                }
                 Ok(())
             }
             Record::Intent { intent } => {
@@ -51,14 +58,32 @@ impl Ledger {
             Record::Ended { job, status, .. } => self.ended(*job, status, lake, scenario),
             Record::Resumed { job, .. } => {
                 self.ended.remove(job);
+                self.leases.retain(|task, _| task.job != *job);
+                Ok(())
+            }
+            Record::Updated { job, change, .. } => {
+                match change.suspend {
+                    Some(true) => drop(self.suspended.insert(*job)),
+                    Some(false) => drop(self.suspended.remove(job)),
+                    None => {}
+                }
                 Ok(())
             }
             Record::StagePlanned { .. }
             | Record::PartitionsMoved { .. }
-            | Record::Updated { .. }
             | Record::Ending { .. }
             | Record::Forgotten { .. } => Ok(()),
         }
+    }
+
+    fn one_lease_per_task(&mut self, attempt: AttemptId) -> Checked {
+        let other = self.leases.insert(attempt.task, attempt);
+        hold("one_lease_per_task", other.is_none(), || format!("{attempt} starts while {other:?} may run"))
+    }
+
+    fn a_suspended_job_takes_no_slot(&self, attempt: AttemptId) -> Checked {
+        let suspended = self.suspended.contains(&attempt.task.job);
+        hold("a_suspended_job_takes_no_slot", !suspended, || format!("{attempt} starts"))
     }
 
     fn no_result_of_a_revoked_lease(&self, attempt: AttemptId) -> Checked {
@@ -126,8 +151,13 @@ fn has_cause(status: &shoal_core::report::JobStatus, scenario: &Scenario) -> boo
         scenario.faults.iter().map(|(_, fault)| fault).chain(of_ambush).any(|fault| faults.contains(fault))
     };
     match failure.reason {
-        Reason::Cancelled => job.cancel_ms.is_some(),
-        Reason::TaskKillsWorkers => job.shape.poison.is_some(),
+        Reason::Cancelled => job.wishes.iter().any(|(_, wish)| *wish == Wish::Cancel),
+        Reason::DeadlineExceeded => job.deadline_s.is_some(),
+        Reason::TaskKillsWorkers => {
+            // Whoever is on a worker each time that it goes looks as if it were the cause.
+            let goes = [Fault::WorkerCrash, Fault::WorkerMemoryFull, Fault::WorkerPause, Fault::CutHeadFromWorker];
+            job.shape.poison.is_some() || met(&goes) || met(&[Fault::WorkerTwin, Fault::NetworkSlow])
+        }
         Reason::NoWorkers => met(&[Fault::HeadClockForward, Fault::HeadPause, Fault::CutHeadFromWorker]),
         // The object store stayed away for longer than a commit is tried.
         Reason::Io | Reason::CommitConflict if met(&[Fault::LakeFails, Fault::LakeLosesAnswers, Fault::LakeSlow]) => {

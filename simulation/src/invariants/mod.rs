@@ -39,6 +39,9 @@ pub(crate) struct Ledger {
     /// Accepted jobs and their names, as the journal has them.
     accepted: BTreeMap<JobUid, String>,
     started: BTreeMap<AttemptId, (String, String)>,
+    /// Who may run each task now.
+    leases: BTreeMap<TaskId, AttemptId>,
+    suspended: BTreeSet<JobUid>,
     finished: BTreeSet<AttemptId>,
     given_up: BTreeSet<AttemptId>,
     /// Whose files count, by task.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use shoal_core::JobUid;
-use shoal_core::report::JobStatus;
+use shoal_core::report::{JobStatus, Phase};
 
 use super::{Checked, Ledger, hold};
 
@@ -13,6 +13,13 @@ impl Ledger {
         hold("acknowledged_means_stored", self.accepted.contains_key(&status.uid), || {
             format!("{} was acknowledged, the journal does not have it", status.name)
         })
+    }
+
+    /// A user submits a job again: one that failed may go on, or start over as another.
+    pub(crate) fn submitted(&mut self, client: usize) {
+        if self.told.get(&client).is_some_and(|(_, phase)| *phase == Some(Phase::Failed)) {
+            self.told.remove(&client);
+        }
     }
 
     /// A user saw a job's status.

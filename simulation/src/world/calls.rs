@@ -1,7 +1,9 @@
 //! Users: each submits a job, asks how it goes, and some cancel it. They try the next head when one does not answer.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use shoal_core::journal::JobChange;
 use shoal_core::report::{JobStatus, Phase};
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
@@ -9,7 +11,7 @@ use shoal_core::{Failure, Reason};
 use super::{World, note};
 use crate::kind;
 use crate::message::{Action, ClientInput, HeadInput, Request};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Wish};
 
 /// A user who hears nothing for this long asks again, somebody else.
 const PATIENCE_MS: u64 = 2_000;
@@ -22,8 +24,8 @@ pub(super) struct Client {
     head: usize,
     calls: u64,
     acknowledged: bool,
-    cancel_ms: Option<u64>,
-    cancelled: bool,
+    wishes: VecDeque<(u64, Wish)>,
+    resubmits: u32,
     request: Request,
     ended: Option<Phase>,
 }
@@ -33,12 +35,12 @@ impl Client {
         let job = &scenario.jobs[index];
         let table = if job.shares_table { "/shared".to_owned() } else { format!("/table-{index}") };
         Self {
-            spec: kind::spec(&format!("job-{index}"), job.shape, job.max_task_attempts, &table),
+            spec: kind::spec(&format!("job-{index}"), job, &table),
             head: 0,
             calls: 0,
             acknowledged: false,
-            cancel_ms: job.cancel_ms,
-            cancelled: false,
+            wishes: job.wishes.iter().copied().collect(),
+            resubmits: job.resubmits,
             request: Request::Submit,
             ended: None,
         }
@@ -57,16 +59,34 @@ impl Client {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.ended.is_some()
+        self.ended.is_some_and(|phase| phase == Phase::Succeeded || self.resubmits == 0)
     }
 
-    fn next_request(&self, now_ms: u64) -> Request {
+    fn next_request(&mut self, now_ms: u64) -> Request {
+        if self.ended == Some(Phase::Failed) && self.resubmits > 0 {
+            self.resubmits -= 1;
+            self.acknowledged = false;
+            self.ended = None;
+        }
         if !self.acknowledged {
-            Request::Submit
-        } else if !self.cancelled && self.ended.is_none() && self.cancel_ms.is_some_and(|at_ms| at_ms <= now_ms) {
-            Request::Cancel
-        } else {
-            Request::Show
+            return Request::Submit;
+        }
+        let change = |priority, suspend| Request::Change(JobChange { priority, suspend });
+        match self.wishes.front().filter(|(at_ms, _)| *at_ms <= now_ms && self.ended.is_none()) {
+            None => Request::Show,
+            Some((_, Wish::Cancel)) => Request::Cancel,
+            Some((_, Wish::Suspend)) => change(None, Some(true)),
+            Some((_, Wish::GoOn)) => change(None, Some(false)),
+            Some((_, Wish::Prefer(priority))) => change(Some(*priority), None),
+        }
+    }
+
+    /// The head did what it was asked for, or said that it cannot be done.
+    fn is_served(&mut self) {
+        match self.request {
+            Request::Submit => self.acknowledged = true,
+            Request::Cancel | Request::Change(_) => drop(self.wishes.pop_front()),
+            Request::Show => {}
         }
     }
 }
@@ -111,11 +131,7 @@ impl World {
         match answer {
             Ok(status) => {
                 let user = &mut self.clients[client];
-                match user.request {
-                    Request::Submit => user.acknowledged = true,
-                    Request::Cancel => user.cancelled = true,
-                    Request::Show => {}
-                }
+                user.is_served();
                 let ended = status.phase.is_final().then_some(status.phase);
                 let before = std::mem::replace(&mut user.ended, ended);
                 if before != ended {
@@ -129,7 +145,10 @@ impl World {
             }
             Err(failure) => {
                 note!(self, "{} gets an answer: {failure}", self.clients[client].name());
-                self.clients[client].head += 1;
+                match failure.reason {
+                    Reason::NotPossible => self.clients[client].is_served(),
+                    _ => self.clients[client].head += 1,
+                }
                 // What an old head does not know yet is another matter.
                 if failure.reason == Reason::JobNotFound && epoch == self.store.epoch() {
                     let checked = self.ledger.not_found(client, &failure.message);

@@ -221,7 +221,7 @@ impl World {
         }
         place.paused = false;
         let pile = std::mem::take(&mut place.pile);
-        note!(self, "worker {} goes on with {} inputs", Self::instance(key), pile.len());
+        note!(self, "worker {} goes on with {} inputs", self.instance(key), pile.len());
         for input in pile {
             self.queue.put(self.now_ms, Action::Worker(key, input));
         }

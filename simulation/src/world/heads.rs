@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use shoal_core::control::{Control, Effect, EffectLoop, Event, Outside, ReplyId};
 use shoal_core::journal::{Record, decode, encode};
-use shoal_core::{Failure, WorkerId};
+use shoal_core::{Failure, JobUid, WorkerId};
 
 use super::operations::Operation;
 use super::{World, note};
@@ -21,7 +21,7 @@ const CLOCK_START_MS: i64 = 1_700_000_000_000;
 pub(super) const TICK_MS: u64 = 100;
 
 /// An unanswered request to the journal is repeated after so long.
-const STORE_PATIENCE_MS: u64 = 1_000;
+pub(super) const STORE_PATIENCE_MS: u64 = 1_000;
 
 #[derive(Default)]
 pub(crate) struct Head {
@@ -30,7 +30,9 @@ pub(crate) struct Head {
     pub(super) paused: bool,
     /// What arrived while it was paused.
     pub(super) pile: VecDeque<HeadInput>,
+    /// What the wall clock of its machine shows too much.
     pub(super) clock_jumped_ms: i64,
+    clock_ahead_ms: i64,
     renewed_ms: u64,
 }
 
@@ -54,6 +56,8 @@ pub(super) struct Leading {
     pub(super) replies_asked: u64,
     append: Option<Append>,
     appends: u64,
+    /// Jobs whose records are on their way.
+    pub(super) recalling: BTreeSet<JobUid>,
     pub(super) operations: BTreeMap<u64, Operation>,
     pub(super) operations_started: u64,
 }
@@ -92,6 +96,8 @@ impl World {
             return;
         }
         note!(self, "head {head} starts");
+        // The wall clock is read once; from then on the head counts.
+        self.heads[head].clock_ahead_ms = self.heads[head].clock_jumped_ms;
         self.heads[head].state = HeadState::Candidate;
         let key = self.head_key(head);
         self.after(0, Action::Head(key, HeadInput::Campaign));
@@ -112,7 +118,7 @@ impl World {
     }
 
     pub(super) fn clock(&self, head: usize) -> u64 {
-        let shown = CLOCK_START_MS + self.now_ms as i64 + self.heads[head].clock_jumped_ms;
+        let shown = CLOCK_START_MS + self.now_ms as i64 + self.heads[head].clock_ahead_ms;
         u64::try_from(shown).unwrap_or(0)
     }
 
@@ -170,6 +176,10 @@ impl World {
                 } else {
                     self.from_store(key, HeadInput::Renewed(false));
                 }
+            }
+            StoreRequest::Recall(job) => {
+                let records = self.store.load_job(job);
+                self.from_store(key, HeadInput::Recalled(job, records));
             }
             StoreRequest::Append { epoch, append, records } => self.store_appends(key, epoch, append, records),
         }
@@ -232,7 +242,8 @@ impl World {
     pub(super) fn loaded(&mut self, key: HeadKey, bytes: &[Vec<u8>]) {
         let HeadState::Loading { epoch } = self.heads[key.head].state else { return };
         let records: Result<Vec<Record>, Failure> = bytes.iter().map(|bytes| decode(bytes)).collect();
-        let recovered = records.and_then(|records| Control::recover(kind::kinds(), records));
+        let (now_ms, mutation) = (self.clock(key.head), self.mutation);
+        let recovered = records.and_then(|records| Control::recover_mutated(kind::kinds(), records, now_ms, mutation));
         let (control, effects) = match recovered {
             Ok(recovered) => recovered,
             Err(failure) => {
@@ -245,7 +256,7 @@ impl World {
         let checked = self.ledger.no_accepted_job_is_lost(&known);
         self.check(checked);
         let mut collector = Collector::default();
-        let effect_loop = EffectLoop::start(control.mutated(self.mutation), effects, &mut collector);
+        let effect_loop = EffectLoop::start(control, effects, &mut collector);
         self.heads[key.head].state = HeadState::Leading(Box::new(Leading {
             epoch,
             effect_loop,
@@ -254,6 +265,7 @@ impl World {
             replies_asked: 0,
             append: None,
             appends: 0,
+            recalling: BTreeSet::new(),
             operations: BTreeMap::new(),
             operations_started: 0,
         }));
@@ -341,7 +353,6 @@ impl World {
     }
 
     pub(super) fn append_answered(&mut self, key: HeadKey, number: u64, result: Result<(), Failure>) {
-        let now_ms = self.clock(key.head);
         let Some(leading) = self.leading(key.head) else { return };
         let Some(append) = leading.append.as_ref().filter(|append| append.number == number) else { return };
         if result.is_ok() && !append.rest.is_empty() {
@@ -349,7 +360,6 @@ impl World {
         }
         leading.append = None;
         let mut collector = Collector::default();
-        let _ = now_ms;
         let stored = leading.effect_loop.stored(result, &mut collector);
         self.carry_out(key, collector);
         if let Err(failure) = stored {

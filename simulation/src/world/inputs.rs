@@ -1,13 +1,14 @@
 //! What a head's process does about what it hears, and what its machine's effects reach.
 
 use shoal_core::control::{Effect, Event, ReplyId, SubmitOptions};
+use shoal_core::journal::decode;
 use shoal_core::{Failure, JobUid, Reason};
 use uuid::Uuid;
 
-use super::heads::{HeadState, TICK_MS, short};
+use super::heads::{HeadState, STORE_PATIENCE_MS, TICK_MS, short};
 use super::operations::Kind;
 use super::{World, note};
-use crate::message::{Action, ClientInput, HeadInput, HeadKey, Request, ToHead, ToWorker};
+use crate::message::{Action, ClientInput, HeadInput, HeadKey, Request, StoreRequest, ToHead, ToWorker};
 
 impl World {
     pub(super) fn head_hears(&mut self, key: HeadKey, input: HeadInput) {
@@ -29,6 +30,13 @@ impl World {
             HeadInput::Campaigned(won) => self.campaigned(key, won),
             HeadInput::Load => self.load(key),
             HeadInput::Loaded(records) => self.loaded(key, &records),
+            HeadInput::Recall(job) => self.recall(key, job),
+            HeadInput::Recalled(job, bytes) => {
+                if self.leading(key.head).is_some_and(|leading| leading.recalling.remove(&job)) {
+                    let result = bytes.iter().map(|bytes| decode(bytes)).collect();
+                    self.drive(key, Event::Recalled { job, result });
+                }
+            }
             HeadInput::Renew => self.renew(key),
             HeadInput::Renewed(renewed) => self.renewed(key, renewed),
             HeadInput::Tick => {
@@ -52,9 +60,17 @@ impl World {
         }
     }
 
+    /// Asks the journal for what it has of a job, until it answers.
+    fn recall(&mut self, key: HeadKey, job: JobUid) {
+        if self.leading(key.head).is_some_and(|leading| leading.recalling.contains(&job)) {
+            self.to_store(key, StoreRequest::Recall(job));
+            self.after(STORE_PATIENCE_MS, Action::Head(key, HeadInput::Recall(job)));
+        }
+    }
+
     fn worker_says(&mut self, key: HeadKey, stream: u64, message: ToHead) {
         let Some(who) = self.streams.get(&stream).map(|stream| stream.worker) else { return };
-        let (worker, instance) = (self.workers[who.worker].name.clone(), Self::instance(who));
+        let (worker, instance) = (self.workers[who.worker].name.clone(), self.instance(who));
         match message {
             ToHead::Register(info) => {
                 let Some(leading) = self.leading(key.head) else { return self.to_worker(stream, ToWorker::Close) };
@@ -94,6 +110,7 @@ impl World {
         let event = match request {
             Request::Submit => Event::Submit { uid, spec, options: SubmitOptions::default(), reply },
             Request::Cancel => Event::Cancel { name, reply },
+            Request::Change(change) => Event::Change { name, change: *change, reply },
             Request::Show => {
                 let epoch = leading.epoch;
                 let answer = leading.effect_loop.control().show(&name, clock);
@@ -101,6 +118,9 @@ impl World {
             }
         };
         leading.replies.insert(reply, (client, call));
+        if matches!(request, Request::Submit) {
+            self.ledger.submitted(client);
+        }
         self.drive(key, event);
     }
 
@@ -130,15 +150,24 @@ impl World {
                 }
                 self.answer(client, call, epoch, *answer);
             }
+            Effect::Recall { job } => {
+                if let Some(leading) = self.leading(key.head) {
+                    leading.recalling.insert(job);
+                }
+                self.recall(key, job);
+            }
             Effect::GatherFacts { job } => {
                 let delay = 5 + self.random.below(200);
                 self.after(delay, Action::Head(key, HeadInput::FactsGathered(job.uid)));
             }
-            Effect::Assign { worker, assignment } => {
+            Effect::Assign { worker, instance, assignment } => {
                 let Some(leading) = self.leading(key.head) else { return };
                 let epoch = leading.epoch;
-                note!(self, "head {} assigns {} to {worker}", key.head, short(assignment.attempt));
-                self.send_to(key, &worker, ToWorker::Assign(epoch, assignment));
+                let assigned = short(assignment.attempt);
+                if leading.links.get(&worker).is_some_and(|(held, _)| *held == instance) {
+                    self.send_to(key, &worker, ToWorker::Assign(epoch, assignment));
+                    note!(self, "head {} assigns {assigned} to {worker}", key.head);
+                }
             }
             Effect::CancelAttempt { worker, attempt } => self.send_to(key, &worker, ToWorker::Cancel(attempt)),
             Effect::Release { worker, job } => self.send_to(key, &worker, ToWorker::Release(job)),

@@ -38,8 +38,9 @@ const AFTERWARDS_MS: u64 = 5_000;
 /// Writes a line of the trace; costs nothing where there is none.
 macro_rules! note {
     ($world:expr, $($text:tt)*) => {
-        if let Some(lines) = &mut $world.trace {
-            lines.push(format!("{:>9.3} s  {}", $world.now_ms as f64 / 1_000.0, format!($($text)*)));
+        if $world.trace.is_some() {
+            let line = format!("{:>9.3} s  {}", $world.now_ms as f64 / 1_000.0, format!($($text)*));
+            $world.trace.get_or_insert_default().push(line);
         }
     };
 }
@@ -68,6 +69,8 @@ pub(crate) struct World {
     slow_network_until_ms: u64,
     healed: bool,
     jobs_submitted: u64,
+    /// When each start of a worker was.
+    started: BTreeMap<WorkerKey, u64>,
     ambushes: BTreeSet<(Moment, Fault)>,
     pub(crate) met: BTreeMap<String, u64>,
     pub(crate) events: u64,
@@ -98,6 +101,7 @@ impl World {
             slow_network_until_ms: 0,
             healed: false,
             jobs_submitted: 0,
+            started: BTreeMap::new(),
             ambushes: BTreeSet::new(),
             met: BTreeMap::new(),
             events: 0,

@@ -86,7 +86,7 @@ impl World {
 
     fn peer(&self, key: WorkerKey, instance: &str) -> Peer {
         let holder = (0..self.workers.len())
-            .find(|worker| self.workers[*worker].up && Self::instance(self.worker_key(*worker)) == instance);
+            .find(|worker| self.workers[*worker].up && self.instance(self.worker_key(*worker)) == instance);
         let Some(holder) = holder else { return Peer::Gone };
         let pair = (key.worker.min(holder), key.worker.max(holder));
         let cut = self.peer_cuts.get(&pair).is_some_and(|until| *until > self.now_ms);
@@ -122,7 +122,7 @@ impl World {
         }
         let file = file_of(attempt, read.len());
         let table = self.table_of(assignment);
-        note!(self, "{} writes the file of {}", Self::instance(key), short(attempt));
+        note!(self, "{} writes the file of {}", self.instance(key), short(attempt));
         self.lake.write(&table, &file.path, read);
         TaskOutput { files: vec![file], ..TaskOutput::default() }
     }

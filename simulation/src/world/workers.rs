@@ -83,8 +83,10 @@ impl Process {
 
 impl World {
     /// Which start of a worker that is; peers reach it under the same name.
-    pub(super) fn instance(key: WorkerKey) -> String {
-        format!("{}.{}", key.worker, key.life)
+    /// Begins with its time, as the real ones do.
+    pub(super) fn instance(&self, key: WorkerKey) -> String {
+        let started = self.started.get(&key).copied().unwrap_or(0);
+        format!("{started:08}.{}.{}", key.worker, key.life)
     }
 
     pub(super) fn start_worker(&mut self, worker: usize) {
@@ -107,7 +109,8 @@ impl World {
             ..Process::new(worker, place.slots)
         };
         let key = self.worker_key(worker);
-        note!(self, "worker {} starts as {}", self.workers[worker].name, Self::instance(key));
+        self.started.insert(key, self.now_ms);
+        note!(self, "worker {} starts as {}", self.workers[worker].name, self.instance(key));
         self.after(0, Action::Worker(key, WorkerInput::Open));
     }
 
@@ -117,7 +120,7 @@ impl World {
             return;
         }
         let key = self.worker_key(worker);
-        note!(self, "worker {} ends: {why}", Self::instance(key));
+        note!(self, "worker {} ends: {why}", self.instance(key));
         self.end_streams_of_worker(key);
         let place = &mut self.workers[worker];
         place.life += 1;
@@ -173,18 +176,15 @@ impl World {
 
     fn open(&mut self, key: WorkerKey) {
         let heads = self.heads.len();
+        let instance = self.instance(key);
         let place = &mut self.workers[key.worker];
         if place.stream.is_some() {
             return;
         }
         let head = place.next_head % heads;
         place.next_head += 1;
-        let info = WorkerInfo {
-            id: place.name.clone(),
-            instance: Self::instance(key),
-            flight_url: Self::instance(key),
-            slots: place.slots,
-        };
+        let info =
+            WorkerInfo { id: place.name.clone(), instance: instance.clone(), flight_url: instance, slots: place.slots };
         let head = self.head_key(head);
         let number = self.open_stream(key, head);
         self.workers[key.worker].stream = Some(number);
@@ -237,7 +237,7 @@ impl World {
                     return self.meet("an old head's assignment is refused");
                 }
                 let name = self.workers[key.worker].name.0.clone();
-                let instance = Self::instance(key);
+                let instance = self.instance(key);
                 let checked = self.ledger.fenced_worker(key, epoch).and(self.ledger.assigned_means_stored(
                     assignment.attempt,
                     &name,
