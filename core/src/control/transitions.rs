@@ -86,6 +86,9 @@ impl ActiveJob {
             }
         }
         let (failures, deaths) = (state.failures, state.deaths);
+        let pause = retry_pause(Waiting::Task(task), failures).as_millis() as u64;
+        // Also where its job ends over it: the job may go on later, and the task does not run any more.
+        stage.requeue(task.index, now_ms + pause);
         if !failure.is_transient() {
             return Some(failure);
         }
@@ -95,8 +98,6 @@ impl ActiveJob {
         if failures >= attempts_max {
             return Some(exhausted(failure, &stage.plan.name, task.index, failures));
         }
-        let pause = retry_pause(Waiting::Task(task), failures).as_millis() as u64;
-        stage.requeue(task.index, now_ms + pause);
         None
     }
 }

@@ -253,8 +253,11 @@ impl World {
         };
         let known: BTreeSet<_> = control.list(0).into_iter().map(|status| status.uid).collect();
         note!(self, "head {} goes on with {} jobs", key.head, known.len());
-        let checked = self.ledger.no_accepted_job_is_lost(&known);
-        self.check(checked);
+        // One that was paused while it read does not know what another has accepted since.
+        if epoch == self.store.epoch() {
+            let checked = self.ledger.no_accepted_job_is_lost(&known);
+            self.check(checked);
+        }
         let mut collector = Collector::default();
         let effect_loop = EffectLoop::start(control, effects, &mut collector);
         self.heads[key.head].state = HeadState::Leading(Box::new(Leading {
