@@ -45,6 +45,7 @@ use crate::kind::{Capacity, Kinds, StageOutcome, Step};
 use crate::limits;
 use job_state::{ActiveJob, Entry, JobPhase};
 use queue::Queue;
+use resume::Recalling;
 use roster::Roster;
 use stage::StageState;
 
@@ -62,7 +63,7 @@ pub struct Control {
     /// Jobs that an event changed: their place in the queue may be another now.
     touched: BTreeSet<JobUid>,
     /// Who waits for a failed job to go on, while the journal is asked what it had done.
-    recalling: BTreeMap<JobUid, Vec<ReplyId>>,
+    recalling: BTreeMap<JobUid, Recalling>,
     /// Whether workers that the journal tells of may still come back.
     recovering: bool,
     last_tick_ms: Option<u64>,

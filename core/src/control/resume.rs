@@ -7,7 +7,7 @@ use super::stage::StageState;
 use super::{Control, Effect, ReplyId};
 use crate::failure::{Actor, Failure, Reason};
 use crate::id::JobUid;
-use crate::journal::Record;
+use crate::journal::{JobChange, Record};
 
 /// Whether what a job had done before it failed like that is worth keeping: where the spec or the data is at fault, they
 /// have to change, and it would be another job.
@@ -16,16 +16,25 @@ pub(super) fn is_resumable(failure: &Failure) -> bool {
         || matches!(failure.reason, Reason::DeadlineExceeded | Reason::TaskKillsWorkers | Reason::TaskPanicked)
 }
 
+/// Who waits for a failed job to go on, and with what.
+#[derive(Default)]
+pub(super) struct Recalling {
+    waiting: Vec<ReplyId>,
+    /// The priority, and whether it takes slots, as the last submission has it.
+    wanted: JobChange,
+}
+
 impl Control {
     /// Asks for what the journal knows of a failed job.
-    pub(super) fn recall(&mut self, uid: JobUid, reply: ReplyId) -> Vec<Effect> {
-        let waiting = self.recalling.entry(uid).or_default();
-        waiting.push(reply);
-        if waiting.len() > 1 { Vec::new() } else { vec![Effect::in_order(vec![Effect::Recall { job: uid }])] }
+    pub(super) fn recall(&mut self, uid: JobUid, wanted: JobChange, reply: ReplyId) -> Vec<Effect> {
+        let recalling = self.recalling.entry(uid).or_default();
+        recalling.waiting.push(reply);
+        recalling.wanted = wanted;
+        if recalling.waiting.len() > 1 { Vec::new() } else { vec![Effect::in_order(vec![Effect::Recall { job: uid }])] }
     }
 
     pub(super) fn recalled(&mut self, uid: JobUid, records: Result<Vec<Record>, Failure>, now_ms: u64) -> Vec<Effect> {
-        let waiting = self.recalling.remove(&uid).unwrap_or_default();
+        let Recalling { waiting, wanted } = self.recalling.remove(&uid).unwrap_or_default();
         if !matches!(self.jobs.get(&uid), Some(Entry::Ended(ended)) if ended.resumable) {
             return waiting.into_iter().map(|reply| self.reply_when_stored(reply, uid, now_ms)).collect();
         }
@@ -40,10 +49,12 @@ impl Control {
         let job = active.job.clone();
         self.jobs.insert(uid, Entry::Active(Box::new(active)));
         self.touched.insert(uid);
-        let answers = waiting.into_iter().map(|reply| self.reply_when_stored(reply, uid, now_ms));
-        let mut then: Vec<Effect> = answers.collect();
-        then.push(Effect::GatherFacts { job });
-        vec![Effect::Persist { records: vec![Record::Resumed { job: uid, at_ms: now_ms }], then }]
+        let gather = vec![Effect::GatherFacts { job }];
+        let mut effects =
+            vec![Effect::Persist { records: vec![Record::Resumed { job: uid, at_ms: now_ms }], then: gather }];
+        effects.extend(self.change_active(uid, wanted, now_ms));
+        effects.extend(waiting.into_iter().map(|reply| self.reply_when_stored(reply, uid, now_ms)));
+        effects
     }
 
     /// The facts of a job that goes on are known again: what it had done counts where they are the same.

@@ -40,7 +40,7 @@ impl Control {
                 effects.push(self.reply_when_stored(reply, uid, now_ms));
                 effects
             }
-            Ok((Admission::Resume(uid), _)) => self.recall(uid, reply),
+            Ok((Admission::Resume(uid), job)) => self.recall(uid, wanted(&job), reply),
             Ok((Admission::New, job)) => {
                 let before = self.names.insert(job.name.clone(), uid);
                 let mut effects = before.map_or_else(Vec::new, |before| self.give_up_resuming(before));

@@ -26,6 +26,10 @@ impl ActiveJob {
             && stage.running_attempt(attempt.task.index) == Some(attempt)
         {
             stage.finish(attempt, holder, output, now_ms);
+            // It ran to its end: whatever ended its workers before, it was not this task.
+            if let Some(state) = stage.tasks.get_mut(attempt.task.index as usize) {
+                state.deaths = 0;
+            }
         }
     }
 
