@@ -69,6 +69,10 @@ impl Control {
     fn take_up(&self, restored: Restored, effects: &mut Vec<Effect>, now_ms: u64) -> super::job_state::ActiveJob {
         let mut active = restored.active;
         active.notes.push("the head was restarted while the job ran".to_owned());
+        // The head that wrote the times down may have had a clock that was far ahead.
+        let latest_ms = now_ms + limits::RETRY_PAUSE_MAX.as_millis() as u64;
+        active.stages.iter_mut().for_each(|stage| stage.limit_pauses(latest_ms));
+        active.active_since_ms = active.active_since_ms.min(now_ms);
         match &mut active.phase {
             JobPhase::GatheringFacts => effects.push(Effect::GatherFacts { job: active.job.clone() }),
             JobPhase::Publishing { intent, .. } => effects.push(Effect::Publish { intent: intent.clone() }),

@@ -191,6 +191,14 @@ impl StageState {
         }
     }
 
+    /// Lets no pause end later than that.
+    pub(super) fn limit_pauses(&mut self, latest_ms: u64) {
+        for (_, index) in self.paused.split_off(&(latest_ms, 0)) {
+            self.tasks[index as usize].ready_at_ms = latest_ms;
+            self.paused.insert((latest_ms, index));
+        }
+    }
+
     /// What its tasks reported, in the order of the plan; tasks that are not done report nothing.
     pub(super) fn outcome(&self) -> StageOutcome {
         let output = |task: &TaskState| match &task.status {
