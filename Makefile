@@ -23,7 +23,7 @@ test: setup ## Runs every test that this machine can run.
 	cargo test --workspace
 
 .PHONY: setup
-setup: ## Installs what is missing: system packages, Python packages for the oracles.
+setup: ## Installs what is missing: system packages, Python packages for the oracles, services for tests.
 	@scripts/setup
 
 .PHONY: generate
