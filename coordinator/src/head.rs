@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorRef};
 use shoal_core::control::{Control, SubmitOptions, WorkerStatus};
-use shoal_core::journal::{JobChange, Journal};
+use shoal_core::journal::JobChange;
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
 use shoal_core::report::JobStatus;
@@ -25,11 +25,11 @@ use tonic::service::interceptor::InterceptedService;
 
 use crate::coordinator::{Answer, Coordinator, Message, Start, look, now_ms, stopped};
 use crate::effects::Interpreter;
+use crate::journal::{StateConfig, Stores};
 use crate::journal_writer;
 use crate::local_paths::LocalPaths;
 use crate::membership::MembershipService;
 use crate::metrics::HeadMetrics;
-use crate::redb_journal::RedbJournal;
 
 /// How long workers may take to read that they should end, before their streams are cut.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
@@ -99,13 +99,12 @@ impl Head {
     pub async fn start(config: HeadConfig) -> Result<Self, Failure> {
         let HeadConfig { listen, state_dir, kinds, publisher, token, tls, local_paths } = config;
         check_listen(listen, token.as_ref())?;
-        let journal = RedbJournal::open(&state_dir).await?;
-        let epoch = journal.epoch();
-        let (control, effects) = Control::recover(kinds.clone(), journal.load().await?, now_ms())
-            .map_err(|failure| failure.file(crate::redb_journal::journal_path(&state_dir).display().to_string()))?;
+        let Stores { journal, leadership, place } = Stores::open(StateConfig::Folder(state_dir)).await?;
+        let epoch = leadership.campaign().await?;
+        let (control, effects) =
+            Control::recover(kinds.clone(), journal.load().await?, now_ms()).map_err(|failure| failure.file(place))?;
         let metrics = HeadMetrics::new()?;
         let (appends, queue) = mpsc::channel(1);
-        let journal: Arc<dyn Journal> = Arc::new(journal);
         let interpreter = Interpreter {
             epoch,
             kinds,

@@ -12,13 +12,13 @@ mod coordinator;
 mod effects;
 mod event_log;
 mod head;
+mod journal;
 mod journal_writer;
 mod links;
 pub mod local_paths;
 mod membership;
 mod metrics;
-mod redb_journal;
 
 pub use head::{Head, HeadConfig};
+pub use journal::{EtcdConfig, EtcdJournal, EtcdTls, EtcdUser, PREFIX_DEFAULT, RedbJournal, StateConfig};
 pub use local_paths::LocalPaths;
-pub use redb_journal::RedbJournal;

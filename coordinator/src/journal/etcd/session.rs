@@ -1,0 +1,177 @@
+//! The connection: to one member at a time, to the next one where that has trouble.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use etcd_client::{Client, Error};
+use shoal_core::Failure;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::config::EtcdConfig;
+use super::identity;
+use super::keys::Keys;
+use super::trouble;
+
+/// How long a member may take to answer. It syncs its disk before; one that is cut off or paused never answers.
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(3);
+
+/// How long a member may take to send a page of records.
+const PAGE_MAX: Duration = Duration::from_secs(20);
+
+/// How long reading is tried: an etcd that elects its leader, or whose only member restarts, takes seconds.
+const READ_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Pause before the next try.
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
+
+/// What keeps a request from being answered.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It may pass: nobody knows whether the request was carried out.
+    Passing(Failure),
+    /// etcd refused the request.
+    Refused(Error),
+    /// Nothing can be asked of this etcd.
+    Unusable(Failure),
+}
+
+/// The connection of one head.
+pub(super) struct Session {
+    pub(super) config: EtcdConfig,
+    pub(super) keys: Keys,
+    connection: Mutex<Connection>,
+    /// Id of the etcd cluster: another one has another history.
+    pub(super) cluster: OnceLock<u64>,
+}
+
+#[derive(Default)]
+struct Connection {
+    member: usize,
+    client: Option<Client>,
+    /// Counts connections, so that one is given up once.
+    number: u64,
+}
+
+impl Session {
+    /// Looks at every member: at least one must answer, and all that do must belong to the same etcd.
+    ///
+    /// # Errors
+    /// What keeps all of them from being used.
+    pub(super) async fn open(config: EtcdConfig) -> Result<Self, Failure> {
+        config.check()?;
+        let keys = Keys::new(&config.prefix);
+        let this = Self { config, keys, connection: Mutex::default(), cluster: OnceLock::new() };
+        let mut silent = None;
+        for member in 0..this.config.endpoints.len() {
+            match this.connect(member).await {
+                Ok(client) => {
+                    let mut connection = this.connection.lock().await;
+                    if connection.client.is_none() {
+                        (connection.member, connection.client) = (member, Some(client));
+                    }
+                }
+                Err(Trouble::Passing(failure)) => silent = Some(failure),
+                Err(trouble) => return Err(this.failure(trouble)),
+            }
+        }
+        let is_connected = this.connection.lock().await.client.is_some();
+        match silent {
+            Some(failure) if !is_connected => Err(this.failure(Trouble::Passing(failure))),
+            Some(failure) => {
+                tracing::warn!(%failure, causes = ?failure.causes, "a member of etcd does not answer");
+                Ok(this)
+            }
+            None => Ok(this),
+        }
+    }
+
+    /// What messages call it.
+    pub(super) fn place(&self) -> String {
+        self.config.place()
+    }
+
+    /// Asks once.
+    pub(super) async fn once<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        limit: Duration,
+        ask: impl FnOnce(Client) -> F,
+    ) -> Result<T, Trouble> {
+        let (client, url, number) = self.client().await?;
+        let trouble = match timeout(limit, ask(client)).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) if !trouble::is_passing(&error) => return Err(Trouble::Refused(error)),
+            Ok(Err(error)) => Trouble::Passing(trouble::passing(&url, &error)),
+            Err(_) => Trouble::Passing(trouble::silent(&url)),
+        };
+        self.leave(number).await;
+        Err(trouble)
+    }
+
+    /// Asks until there is an answer: for what may be asked twice.
+    pub(super) async fn retry<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        ask: impl Fn(Client) -> F,
+    ) -> Result<T, Trouble> {
+        let since = Instant::now();
+        loop {
+            match self.once(PAGE_MAX, &ask).await {
+                Err(Trouble::Passing(_)) if since.elapsed() < READ_PATIENCE => tokio::time::sleep(PAUSE).await,
+                answer => return answer,
+            }
+        }
+    }
+
+    /// A client for streams, with what it is left by.
+    pub(super) async fn client(&self) -> Result<(Client, String, u64), Trouble> {
+        let mut connection = self.connection.lock().await;
+        let member = connection.member;
+        if connection.client.is_none() {
+            match self.connect(member).await {
+                Ok(client) => connection.client = Some(client),
+                Err(trouble) => {
+                    connection.member = (member + 1) % self.config.endpoints.len();
+                    return Err(trouble);
+                }
+            }
+            connection.number += 1;
+        }
+        let client = connection.client.clone().expect("it was just put there");
+        Ok((client, self.config.endpoints[member].clone(), connection.number))
+    }
+
+    /// Gives a connection up that had trouble; the next request goes to the next member.
+    pub(super) async fn leave(&self, number: u64) {
+        let mut connection = self.connection.lock().await;
+        if connection.number == number && connection.client.take().is_some() {
+            connection.member = (connection.member + 1) % self.config.endpoints.len();
+        }
+    }
+
+    async fn connect(&self, member: usize) -> Result<Client, Trouble> {
+        let url = &self.config.endpoints[member];
+        let options = self.config.options().map_err(Trouble::Unusable)?;
+        let connect = async {
+            let client = Client::connect([url], Some(options)).await?;
+            let found = identity::look(&client, &self.keys).await?;
+            Ok((client, found))
+        };
+        match timeout(ANSWER_MAX, connect).await {
+            Ok(Ok((client, found))) => {
+                identity::check(self, url, found, &client).await?;
+                Ok(client)
+            }
+            Ok(Err(error)) if trouble::is_passing(&error) => Err(Trouble::Passing(trouble::passing(url, &error))),
+            Ok(Err(error)) => Err(Trouble::Unusable(trouble::refused(url, &error))),
+            Err(_) => Err(Trouble::Passing(trouble::silent(url))),
+        }
+    }
+
+    /// The trouble as what a user is told.
+    pub(super) fn failure(&self, trouble: Trouble) -> Failure {
+        match trouble {
+            Trouble::Passing(failure) | Trouble::Unusable(failure) => failure,
+            Trouble::Refused(error) => trouble::refused(&self.place(), &error),
+        }
+    }
+}

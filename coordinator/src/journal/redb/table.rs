@@ -1,0 +1,167 @@
+//! What is in the file: records by job and number, and what the file says of itself.
+
+use std::ops::RangeInclusive;
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use shoal_core::journal::{self, Record, Retention};
+use shoal_core::{Failure, JobUid, Reason};
+
+use crate::journal::term::not_leading;
+
+/// Records of a job in the order of their numbers; the number counts all appends of this file.
+const RECORDS: TableDefinition<'_, (u128, u64), &[u8]> = TableDefinition::new("records");
+
+/// What the file says of itself: `format`, `epoch`, and the `next` number.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+
+/// Version of the file's layout that this build writes; records have a version of their own.
+const FORMAT: u64 = 1;
+
+const FORMAT_KEY: &str = "format";
+const EPOCH_KEY: &str = "epoch";
+const NEXT_KEY: &str = "next";
+
+/// Makes what a new file begins with.
+pub(super) fn initialize(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction.open_table(META)?.insert(FORMAT_KEY, FORMAT)?;
+    transaction.open_table(RECORDS)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Whether this build knows the file's layout.
+///
+/// # Errors
+/// [`Reason::IncompatibleVersion`]; [`Reason::CorruptFile`] for a file of another program.
+pub(super) fn check_format(database: &Database) -> Result<(), Failure> {
+    let format = || -> Result<Option<u64>, redb::Error> {
+        let transaction = database.begin_read()?;
+        let meta = transaction.open_table(META)?;
+        transaction.open_table(RECORDS)?;
+        Ok(meta.get(FORMAT_KEY)?.map(|value| value.value()))
+    };
+    match format() {
+        Ok(Some(format)) if format > FORMAT => Err(Failure::new(
+            Reason::IncompatibleVersion,
+            format!("the journal has format {format}; this build reads up to {FORMAT}"),
+        )
+        .next("use the newer build that wrote it, or another `--state-dir`")),
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(Failure::new(Reason::CorruptFile, "the file is no journal of Shoal")),
+        Err(error) => Err(unreadable(error)),
+    }
+}
+
+/// Counts the epoch up and returns it.
+pub(super) fn take_epoch(database: &Database) -> Result<u64, Failure> {
+    let take = || -> Result<u64, redb::Error> {
+        let transaction = database.begin_write()?;
+        let epoch = {
+            let mut meta = transaction.open_table(META)?;
+            let epoch = meta.get(EPOCH_KEY)?.map_or(0, |value| value.value()) + 1;
+            meta.insert(EPOCH_KEY, epoch)?;
+            epoch
+        };
+        transaction.commit()?;
+        Ok(epoch)
+    };
+    take().map_err(unwritable)
+}
+
+/// Every record, each job's in the order in which they were appended.
+pub(super) fn load_all(database: &Database) -> Result<Vec<Record>, Failure> {
+    load(database, (u128::MIN, u64::MIN)..=(u128::MAX, u64::MAX))
+}
+
+/// The records of one job.
+pub(super) fn load_job(database: &Database, job: JobUid) -> Result<Vec<Record>, Failure> {
+    load(database, all_of(job))
+}
+
+fn all_of(job: JobUid) -> RangeInclusive<(u128, u64)> {
+    let job = job.0.as_u128();
+    (job, u64::MIN)..=(job, u64::MAX)
+}
+
+fn load(database: &Database, keys: RangeInclusive<(u128, u64)>) -> Result<Vec<Record>, Failure> {
+    let transaction = database.begin_read().map_err(|error| unreadable(error.into()))?;
+    let table = transaction.open_table(RECORDS).map_err(|error| unreadable(error.into()))?;
+    let mut records = Vec::new();
+    for entry in table.range(keys).map_err(|error| unreadable(error.into()))? {
+        let (_, value) = entry.map_err(|error| unreadable(error.into()))?;
+        records.push(journal::decode(value.value())?);
+    }
+    Ok(records)
+}
+
+/// Appends records in one transaction, unless the file's epoch is another.
+pub(super) fn append(database: &Database, epoch: u64, records: &[Record]) -> Result<(), Failure> {
+    let encoded = records.iter().map(journal::encode).collect::<Result<Vec<_>, _>>()?;
+    let write = || -> Result<bool, redb::Error> {
+        let transaction = database.begin_write()?;
+        {
+            let mut meta = transaction.open_table(META)?;
+            if meta.get(EPOCH_KEY)?.map(|value| value.value()) != Some(epoch) {
+                return Ok(false);
+            }
+            let mut next = meta.get(NEXT_KEY)?.map_or(0, |value| value.value());
+            let mut table = transaction.open_table(RECORDS)?;
+            for (record, bytes) in records.iter().zip(&encoded) {
+                let job = record.job();
+                match record.retention() {
+                    Retention::None => {
+                        table.retain_in(all_of(job), |_, _| false)?;
+                        continue;
+                    }
+                    Retention::First => {
+                        let first = table.range(all_of(job))?.next().transpose()?.map(|(key, _)| key.value());
+                        table.retain_in(all_of(job), |key, _| Some(key) == first)?;
+                    }
+                    Retention::All => {}
+                }
+                table.insert((job.0.as_u128(), next), bytes.as_slice())?;
+                next += 1;
+            }
+            meta.insert(NEXT_KEY, next)?;
+        }
+        transaction.commit()?;
+        Ok(true)
+    };
+    match write() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(not_leading(format!("the journal's epoch is not {epoch} any more"))),
+        Err(error) => Err(unwritable(error)),
+    }
+}
+
+pub(super) fn unreadable(error: redb::Error) -> Failure {
+    let reason = if is_damage(&error) { Reason::CorruptFile } else { Reason::Io };
+    Failure::new(reason, "the journal cannot be read").because(&error)
+}
+
+fn unwritable(error: redb::Error) -> Failure {
+    let failure = match &error {
+        redb::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => {
+            Failure::new(Reason::ResourcesExhausted, "the journal cannot be written: the disk is full")
+                .next("make room on the disk; the head tries again")
+        }
+        error if is_damage(error) => Failure::new(Reason::CorruptFile, "the journal cannot be written"),
+        _ => Failure::new(Reason::Io, "the journal cannot be written")
+            .next("check the disk below the state folder; the head tries again"),
+    };
+    failure.because(&error)
+}
+
+fn is_damage(error: &redb::Error) -> bool {
+    use redb::Error::*;
+    matches!(error, Corrupted(_) | TableTypeMismatch { .. } | TableDoesNotExist(_) | TypeDefinitionChanged { .. })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) fn write_format(database: &Database, format: u64) {
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(META).unwrap().insert(FORMAT_KEY, format).unwrap();
+    transaction.commit().unwrap();
+}

@@ -1,0 +1,14 @@
+//! What tests of several crates share: services that they run beside Shoal.
+//!
+//! `make setup` builds them once; a service that is not there is a failing test that says so.
+#![allow(clippy::unwrap_used)]
+
+mod etcd;
+mod ports;
+mod services;
+mod wait;
+
+pub use etcd::{Etcd, EtcdSecurity};
+pub use ports::free_ports;
+pub use services::program;
+pub use wait::{PATIENCE, eventually, eventually_within};

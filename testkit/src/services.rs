@@ -1,0 +1,17 @@
+//! Where the services are.
+
+use std::path::PathBuf;
+
+/// A program that `scripts/services` builds.
+///
+/// # Panics
+/// Where it is not there, saying what builds it.
+pub fn program(name: &str) -> PathBuf {
+    let services = std::env::var_os("SHOAL_SERVICES").map(PathBuf::from).unwrap_or_else(|| {
+        let home = std::env::var_os("HOME").expect("HOME is set");
+        PathBuf::from(home).join(".cache/shoal/services")
+    });
+    let program = services.join("bin").join(name);
+    assert!(program.is_file(), "there is no {}: run `make setup`, which builds it", program.display());
+    program
+}
