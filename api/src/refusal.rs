@@ -3,12 +3,15 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use shoal_core::{Actor, Failure, Reason};
 
 /// Seconds after which a client that met a limit may try again: jobs take seconds to minutes, so that sooner is in vain.
 const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// Seconds after which a client may ask a head again that does not lead: another one does within seconds.
+const LEADS_AFTER_SECONDS: u32 = 1;
 
 /// The status that goes with a reason.
 pub(crate) fn status(reason: Reason) -> StatusCode {
@@ -54,6 +57,12 @@ impl ResponseError for Refusal {
         match self.0.reason {
             Reason::Busy => {
                 response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS));
+            }
+            Reason::NotLeading => {
+                response.insert_header((RETRY_AFTER, LEADS_AFTER_SECONDS));
+                if let Some(leader) = &self.0.location.file {
+                    response.insert_header((LOCATION, leader.as_str()));
+                }
             }
             Reason::Unauthorized => {
                 response.insert_header((WWW_AUTHENTICATE, "Bearer"));
@@ -103,5 +112,9 @@ mod tests {
         let unauthorized = Refusal(Failure::new(Reason::Unauthorized, "no token")).error_response();
         assert!(unauthorized.headers().contains_key(WWW_AUTHENTICATE));
         assert!(!unauthorized.headers().contains_key(RETRY_AFTER));
+        let elsewhere = Refusal(Failure::new(Reason::NotLeading, "another head leads").file("http://h:1")).error_response();
+        assert_eq!(elsewhere.status().as_u16(), 503);
+        assert_eq!(elsewhere.headers().get(LOCATION).map(|url| url.as_bytes()), Some(b"http://h:1".as_slice()));
+        assert!(elsewhere.headers().contains_key(RETRY_AFTER));
     }
 }

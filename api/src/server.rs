@@ -87,12 +87,15 @@ fn configure(app: &mut ServiceConfig, head: &Head, token: Option<&Token>) {
 }
 
 async fn probes(head: Head, token: Option<Token>) -> Result<Probes, Failure> {
-    let metrics = head.metrics().await?;
+    let metrics = head.metrics().await;
     let ready = head.clone();
     // The registry stays the same; asking for it sets its gauges to what they are now.
     let refresh = Arc::new(move || {
         let head = head.clone();
-        Box::pin(async move { head.metrics().await.map(drop) }) as _
+        Box::pin(async move {
+            head.metrics().await;
+            Ok(())
+        }) as _
     });
     Ok(Probes::new(move || ready.is_ready(), metrics, token).refreshed_by(refresh))
 }

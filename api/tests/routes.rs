@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use shoal_api::{Api, ApiConfig};
-use shoal_coordinator::{Head, HeadConfig, LocalPaths};
+use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
 use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Withdrawal};
 use shoal_core::task::{StagePlan, TaskPlan};
@@ -67,17 +67,15 @@ impl Server {
     async fn start(token: Option<&str>) -> Self {
         let state = tempfile::tempdir().unwrap();
         let token = token.map(|token| Token::new(token).unwrap());
-        let head = Head::start(HeadConfig {
+        let config = HeadConfig {
             listen: ([127, 0, 0, 1], 0).into(),
-            state_dir: state.path().to_owned(),
             kinds: Kinds::new([Arc::new(Fake) as Arc<dyn JobKind>]),
             publisher: Arc::new(NoPublisher),
             token: token.clone(),
             tls: None,
             local_paths: LocalPaths::Under(vec!["/data".into()]),
-        })
-        .await
-        .unwrap();
+        };
+        let head = Head::start(config, StateConfig::Folder(state.path().to_owned())).await.unwrap();
         let listen = ([127, 0, 0, 1], 0).into();
         let api =
             shoal_api::start(ApiConfig { listen, token: token.clone(), tls: None, head: head.clone() }).await.unwrap();

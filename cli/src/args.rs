@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use shoal_coordinator::PREFIX_DEFAULT;
 
 use shoal_wire::tls::TlsFiles;
 
@@ -110,7 +111,8 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  shoal head\n  shoal head --listen 0.0.0.0:7370 --token-file token --allow-local /data \
-                  --tls-cert head.pem --tls-key head.key --tls-ca ca.pem"
+                  --tls-cert head.pem --tls-key head.key --tls-ca ca.pem\n  \
+                  shoal head --etcd http://10.0.0.5:2379,http://10.0.0.6:2379"
 )]
 pub(crate) struct HeadArgs {
     /// Where REST listens; port 0 takes one that is free. Beyond this machine it takes a token.
@@ -123,9 +125,8 @@ pub(crate) struct HeadArgs {
     pub(crate) token: TokenArgs,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
-    /// Folder of the journal.
-    #[arg(long, value_name = "DIR", default_value = ".shoal")]
-    pub(crate) state_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
     /// Folder of this machine that jobs may read and write; may be repeated [default: all of it where the head listens on
     /// this machine only, else none].
     #[arg(long, value_name = "DIR")]
@@ -140,9 +141,9 @@ pub(crate) struct HeadArgs {
                         shoal worker --head https://10.0.0.1:7370 --listen 10.0.0.2 --token-file token \
                         --tls-cert worker.pem --tls-key worker.key --tls-ca ca.pem")]
 pub(crate) struct WorkerArgs {
-    /// URL of the head's REST interface.
-    #[arg(long, value_name = "URL", env = "SHOAL_HEAD", default_value = HEAD_URL_DEFAULT)]
-    pub(crate) head: String,
+    /// URL of the head's REST interface; of several heads, all of them: the worker goes to the one that leads.
+    #[arg(long, value_name = "URL", env = "SHOAL_HEAD", default_value = HEAD_URL_DEFAULT, value_delimiter = ',')]
+    pub(crate) head: Vec<String>,
     /// Name, unique in the cluster [default: host and process id].
     #[arg(long)]
     pub(crate) name: Option<String>,
@@ -180,9 +181,9 @@ pub(crate) struct WorkerArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  shoal job submit examples/grunfeld.yaml --wait")]
 pub(crate) struct JobArgs {
-    /// URL of the head's REST interface.
-    #[arg(long, global = true, value_name = "URL", env = "SHOAL_HEAD", default_value = HEAD_URL_DEFAULT)]
-    pub(crate) head: String,
+    /// URL of the head's REST interface; of several heads, all of them: the one that leads is asked.
+    #[arg(long, global = true, value_name = "URL", env = "SHOAL_HEAD", default_value = HEAD_URL_DEFAULT, value_delimiter = ',')]
+    pub(crate) head: Vec<String>,
     /// How the result is written to stdout.
     #[arg(long, global = true, value_enum, default_value = "table")]
     pub(crate) output: Output,
@@ -278,6 +279,38 @@ pub(crate) enum OperatorCommand {
     },
 }
 
+/// Where a head keeps what must survive it.
+#[derive(Debug, Args)]
+pub(crate) struct StateArgs {
+    /// Folder of the journal.
+    #[arg(long, value_name = "DIR", default_value = ".shoal", conflicts_with = "etcd")]
+    pub(crate) state_dir: PathBuf,
+    /// Members of an etcd that keeps the journal instead: of several heads on the same etcd, one leads.
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    pub(crate) etcd: Vec<String>,
+    /// What keys in etcd begin with; clusters that share an etcd have one each.
+    #[arg(long, value_name = "PREFIX", default_value = PREFIX_DEFAULT, requires = "etcd")]
+    pub(crate) etcd_prefix: String,
+    /// Name of this cluster; state in etcd under another name is refused.
+    #[arg(long, value_name = "NAME", requires = "etcd")]
+    pub(crate) cluster_name: Option<String>,
+    /// File with the authority that signed etcd's certificate.
+    #[arg(long, value_name = "FILE", requires = "etcd")]
+    pub(crate) etcd_ca: Option<PathBuf>,
+    /// File with this head's certificate for etcd.
+    #[arg(long, value_name = "FILE", requires_all = ["etcd_ca", "etcd_key"])]
+    pub(crate) etcd_cert: Option<PathBuf>,
+    /// File with the key of that certificate.
+    #[arg(long, value_name = "FILE", requires = "etcd_cert")]
+    pub(crate) etcd_key: Option<PathBuf>,
+    /// User of etcd; its password is taken from SHOAL_ETCD_PASSWORD.
+    #[arg(long, value_name = "NAME", requires = "etcd")]
+    pub(crate) etcd_user: Option<String>,
+    /// URL of this head's REST interface for those whom other heads send here [default: where it listens].
+    #[arg(long, value_name = "URL", requires = "etcd")]
+    pub(crate) advertise_url: Option<String>,
+}
+
 /// What shows who is asking.
 #[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
@@ -354,11 +387,11 @@ mod tests {
         let Ok(Command::Worker(worker)) = parse("shoal worker --head http://h:1 --memory 512Mi --slots 3") else {
             panic!("a worker is expected");
         };
-        assert_eq!((worker.memory, worker.slots, worker.head.as_str()), (Some(512 << 20), Some(3), "http://h:1"));
-        let Ok(Command::Job(job)) = parse("shoal job wait grunfeld --head http://h:1 --output json") else {
+        assert_eq!((worker.memory, worker.slots, worker.head), (Some(512 << 20), Some(3), vec!["http://h:1".to_owned()]));
+        let Ok(Command::Job(job)) = parse("shoal job wait grunfeld --head http://h:1,http://h:2 --output json") else {
             panic!("a job is expected");
         };
-        assert!(job.head == "http://h:1" && job.output == Output::Json);
+        assert!(job.head == ["http://h:1", "http://h:2"] && job.output == Output::Json);
     }
 
     #[test]
@@ -371,6 +404,9 @@ mod tests {
             "shoal worker --slots 257",
             "shoal worker --exit-with-parent",
             "shoal head --listen here",
+            "shoal head --etcd http://e:1 --state-dir state",
+            "shoal head --etcd-user shoal",
+            "shoal head --etcd https://e:1 --etcd-ca ca --etcd-cert cert",
             "shoal completions cmd",
             // TLS by halves is none.
             "shoal head --tls-cert c --tls-key k",

@@ -1,8 +1,10 @@
 //! The client of a head's REST interface.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use shoal_api::JobList;
@@ -14,15 +16,36 @@ use shoal_wire::limits::CONNECT_TIMEOUT;
 use shoal_wire::tls::{ClientConfig, refusal};
 use url::{Host, Url};
 
+use crate::terminal::Terminal;
+
 /// A head answers in milliseconds; one that takes longer has a disk that hangs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Speaks to one head.
+/// As [`ANSWER_TIMEOUT`], where another head may lead while this one hangs.
+const ANSWER_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(5);
+
+/// How long a head that leads is looked for: another one leads within seconds.
+const LEADER_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Pause before all heads are asked again.
+const LEADER_PAUSE: Duration = Duration::from_millis(200);
+
+/// Speaks to the heads of one cluster, of which one leads.
 #[derive(Clone)]
 pub(crate) struct Client {
-    base: Url,
+    bases: Vec<Url>,
+    /// The head that answered last.
+    present: Arc<AtomicUsize>,
     token: Option<Token>,
     http: reqwest::Client,
+}
+
+/// What is asked of a head, as often as it takes.
+struct Call<'a> {
+    method: Method,
+    path: &'a [&'a str],
+    query: Option<&'a str>,
+    job: Option<&'a ShoalJob>,
 }
 
 /// What a worker wants to know of a cluster.
@@ -33,17 +56,26 @@ struct Door {
 }
 
 impl Client {
-    /// A client of the head at a URL; nothing is sent yet. Over `https` it trusts what it is told to, else the
+    /// A client of the heads at some URLs; nothing is sent yet. Over `https` it trusts what it is told to, else the
     /// authorities that this machine trusts.
     ///
     /// # Errors
-    /// [`Reason::InvalidValue`] where it is no `http` or `https` URL, or without TLS although it was told whom to trust.
-    pub(crate) fn new(url: &str, token: Option<Token>, trusts: Option<ClientConfig>) -> Result<Self, Failure> {
-        let base = base(url)?;
-        if base.scheme() == "http" && trusts.is_some() {
+    /// [`Reason::InvalidValue`] where one is no `http` or `https` URL, or without TLS although it was told whom to trust, or
+    /// there is none.
+    pub(crate) fn new<S: AsRef<str>>(
+        urls: &[S],
+        token: Option<Token>,
+        trusts: Option<ClientConfig>,
+    ) -> Result<Self, Failure> {
+        let bases = urls.iter().map(|url| base(url.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        if bases.is_empty() {
+            return Err(Failure::new(Reason::InvalidValue, "no head is named").next("name one with `--head URL`"));
+        }
+        let in_the_clear = bases.iter().find(|base| base.scheme() == "http");
+        if let (Some(base), Some(_)) = (in_the_clear, &trusts) {
             return Err(Failure::new(
                 Reason::InvalidValue,
-                format!("`{url}` is without TLS, and an authority is named"),
+                format!("`{base}` is without TLS, and an authority is named"),
             )
             .next("write https://, or leave out --tls-ca (SHOAL_TLS_CA) where the head has no TLS"));
         }
@@ -52,113 +84,156 @@ impl Client {
             Some(trusts) => builder.tls_backend_preconfigured(trusts),
             None => builder,
         };
+        let answer_timeout = if bases.len() > 1 { ANSWER_TIMEOUT_OF_SEVERAL } else { ANSWER_TIMEOUT };
         let http = builder
             // A head is a neighbour: a proxy that is set for the web would not find it.
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT)
+            .timeout(answer_timeout)
             // A connection that is kept would make the head wait for it when both end.
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| Failure::internal("the HTTP client cannot be made").because(&error))?;
-        let client = Self { base, token, http };
-        if client.token.is_some() && client.base.scheme() == "http" && !client.is_on_this_machine() {
-            tracing::warn!("the token is sent to {url} in the clear: switch TLS on there, and write https://");
+        if let (Some(_), Some(base)) = (&token, in_the_clear.filter(|base| !is_here(base))) {
+            tracing::warn!("the token is sent to {base} in the clear: switch TLS on there, and write https://");
         }
-        Ok(client)
+        Ok(Self { bases, present: Arc::default(), token, http })
     }
 
     /// Submits a job; `rerun` runs a finished one of that name again.
     pub(crate) async fn submit(&self, job: &ShoalJob, rerun: bool) -> Result<JobStatus, Failure> {
-        let mut request = self.request(Method::POST, &["jobs"]);
-        if rerun {
-            let mut url = self.url(&["jobs"]);
-            url.set_query(Some("rerun=true"));
-            request = self.http.request(Method::POST, url);
-        }
-        self.send(request.json(job)).await
+        let query = rerun.then_some("rerun=true");
+        self.send(Call { method: Method::POST, path: &["jobs"], query, job: Some(job) }).await
     }
 
     /// The latest submission of every job, oldest first.
     pub(crate) async fn list(&self) -> Result<Vec<JobStatus>, Failure> {
-        Ok(self.send::<JobList>(self.request(Method::GET, &["jobs"])).await?.jobs)
+        Ok(self.send::<JobList>(Call::get(&["jobs"])).await?.jobs)
     }
 
     /// The latest submission of a job.
     pub(crate) async fn show(&self, name: &str) -> Result<JobStatus, Failure> {
-        self.send(self.request(Method::GET, &["jobs", name])).await
+        self.send(Call::get(&["jobs", name])).await
     }
 
     /// Cancels a job.
     pub(crate) async fn cancel(&self, name: &str) -> Result<JobStatus, Failure> {
-        self.send(self.request(Method::POST, &["jobs", name, "cancel"])).await
+        self.send(Call { method: Method::POST, ..Call::get(&["jobs", name, "cancel"]) }).await
     }
 
-    /// Where workers of the cluster connect, as `http://HOST:PORT`, or as `https` where the head is asked like that.
-    pub(crate) async fn workers_url(&self) -> Result<String, Failure> {
-        let door: Door = self.send(self.request(Method::GET, &["cluster"])).await?;
-        let mut url = self.base.clone();
+    /// How many heads there are.
+    pub(crate) fn heads(&self) -> usize {
+        self.bases.len()
+    }
+
+    /// Where workers of one of the heads connect, as `http://HOST:PORT`, or as `https` where the head is asked like that;
+    /// whether it leads or not.
+    pub(crate) async fn workers_url(&self, head: usize) -> Result<String, Failure> {
+        let base = self.bases.get(head).unwrap_or(&self.bases[0]);
+        let door: Door = self.ask(base, &Call::get(&["cluster"])).await?;
+        let mut url = base.clone();
         // An http URL always takes a port.
         let _ = url.set_port(Some(door.workers_port));
         Ok(url.as_str().trim_end_matches('/').to_owned())
     }
 
-    /// Whether the head's host is by its name this machine.
+    /// Whether the hosts of all heads are by their names this machine.
     pub(crate) fn is_on_this_machine(&self) -> bool {
-        match self.base.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-            None => false,
+        self.bases.iter().all(is_here)
+    }
+
+    /// Asks the head that answered last, then the others, until one that leads has answered.
+    async fn send<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Failure> {
+        let (since, mut has_said) = (Instant::now(), false);
+        loop {
+            let mut failure = None;
+            for _ in 0..self.bases.len() {
+                let present = self.present.load(Ordering::Relaxed) % self.bases.len();
+                match self.ask(&self.bases[present], &call).await {
+                    Err(other) if self.is_elsewhere(&other) => failure = Some(other),
+                    answer => return answer,
+                }
+                self.present.store(present + 1, Ordering::Relaxed);
+            }
+            match failure {
+                Some(failure) if since.elapsed() >= LEADER_WAIT_MAX => return Err(failure),
+                Some(_) if !has_said => {
+                    Terminal::new().line("waiting for a head that leads");
+                    has_said = true;
+                }
+                _ => {}
+            }
+            tokio::time::sleep(LEADER_PAUSE).await;
         }
     }
 
-    fn url(&self, path: &[&str]) -> Url {
-        let mut url = self.base.clone();
+    /// Whether another head, or the same one in a moment, may answer instead. A single head that nobody started is not
+    /// waited for.
+    fn is_elsewhere(&self, failure: &Failure) -> bool {
+        match failure.reason {
+            Reason::NotLeading => true,
+            Reason::HeadUnreachable => self.bases.len() > 1,
+            _ => false,
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, base: &Url, call: &Call<'_>) -> Result<T, Failure> {
+        let mut request = self.http.request(call.method.clone(), call.url(base));
+        if let Some(job) = call.job {
+            request = request.json(job);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token.header());
+        }
+        let response = request.send().await.map_err(|error| unreachable(base, &error))?;
+        let accepted = response.status().is_success();
+        let body = response.bytes().await.map_err(|error| unreachable(base, &error))?;
+        if accepted {
+            return serde_json::from_slice(&body).map_err(|error| stranger(base, &error));
+        }
+        Err(serde_json::from_slice::<Failure>(&body).unwrap_or_else(|error| stranger(base, &error)))
+    }
+}
+
+impl<'a> Call<'a> {
+    fn get(path: &'a [&'a str]) -> Self {
+        Self { method: Method::GET, path, query: None, job: None }
+    }
+
+    fn url(&self, base: &Url) -> Url {
+        let mut url = base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             // Each is escaped, so that a name with a slash stays one segment.
-            segments.pop_if_empty().extend(["api", "v1"]).extend(path);
+            segments.pop_if_empty().extend(["api", "v1"]).extend(self.path);
         }
+        url.set_query(self.query);
         url
     }
+}
 
-    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        self.http.request(method, self.url(path))
+fn is_here(base: &Url) -> bool {
+    match base.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
     }
+}
 
-    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
-        let request = match &self.token {
-            Some(token) => request.header("authorization", token.header()),
-            None => request,
-        };
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let accepted = response.status().is_success();
-        let body = self.body(response).await?;
-        if accepted {
-            return serde_json::from_slice(&body).map_err(|error| self.stranger(&error));
-        }
-        Err(serde_json::from_slice::<Failure>(&body).unwrap_or_else(|error| self.stranger(&error)))
-    }
-
-    async fn body(&self, response: Response) -> Result<Vec<u8>, Failure> {
-        Ok(response.bytes().await.map_err(|error| self.unreachable(&error))?.to_vec())
-    }
-
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        refusal(self.base.as_str(), Reason::HeadUnreachable, error).unwrap_or_else(|| {
-            // One with TLS ends connections that are without, and cannot say why.
-            let other = if self.base.scheme() == "http" { "; one with TLS takes https:// only" } else { "" };
-            Failure::new(Reason::HeadUnreachable, format!("no head answers at {}", self.base))
-                .because(error)
-                .next(format!("start one with `shoal head`, or name the one that runs with `--head URL`{other}"))
-        })
-    }
-
-    fn stranger(&self, error: &serde_json::Error) -> Failure {
-        Failure::new(Reason::HeadUnreachable, format!("what answers at {} does not speak as a head does", self.base))
+fn unreachable(base: &Url, error: &reqwest::Error) -> Failure {
+    refusal(base.as_str(), Reason::HeadUnreachable, error).unwrap_or_else(|| {
+        // One with TLS ends connections that are without, and cannot say why.
+        let other = if base.scheme() == "http" { "; one with TLS takes https:// only" } else { "" };
+        Failure::new(Reason::HeadUnreachable, format!("no head answers at {base}"))
             .because(error)
-            .next("check the URL; where it is a head, run the same version of shoal on both sides")
-    }
+            .next(format!("start one with `shoal head`, or name the one that runs with `--head URL`{other}"))
+    })
+}
+
+fn stranger(base: &Url, error: &serde_json::Error) -> Failure {
+    Failure::new(Reason::HeadUnreachable, format!("what answers at {base} does not speak as a head does"))
+        .because(error)
+        .next("check the URL; where it is a head, run the same version of shoal on both sides")
 }
 
 fn base(text: &str) -> Result<Url, Failure> {
@@ -179,8 +254,9 @@ mod tests {
     #[test]
     fn names_stay_one_segment_and_a_trailing_slash_changes_nothing() {
         for base in ["http://h:1", "http://h:1/"] {
-            let client = Client::new(base, None, None).unwrap();
-            assert_eq!(client.url(&["jobs", "a/../b", "cancel"]).as_str(), "http://h:1/api/v1/jobs/a%2F..%2Fb/cancel");
+            let client = Client::new(&[base], None, None).unwrap();
+            let url = Call::get(&["jobs", "a/../b", "cancel"]).url(&client.bases[0]);
+            assert_eq!(url.as_str(), "http://h:1/api/v1/jobs/a%2F..%2Fb/cancel");
         }
     }
 
@@ -193,15 +269,15 @@ mod tests {
             ("http://10.0.0.1:1", false),
             ("http://head.example:1", false),
         ] {
-            assert_eq!(Client::new(url, None, None).unwrap().is_on_this_machine(), here, "{url}");
+            assert_eq!(Client::new(&[url], None, None).unwrap().is_on_this_machine(), here, "{url}");
         }
     }
 
     #[test]
     fn only_http_urls_are_taken() {
-        Client::new("https://h:1", None, None).unwrap();
+        Client::new(&["https://h:1"], None, None).unwrap();
         for url in ["", "127.0.0.1:7370", "ftp://h"] {
-            let failure = Client::new(url, None, None).err().unwrap();
+            let failure = Client::new(&[url], None, None).err().unwrap();
             assert!(failure.reason == Reason::InvalidValue && failure.next.is_some(), "{url}");
         }
     }
@@ -209,7 +285,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_is_an_unreachable_head() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let client = Client::new(&format!("http://127.0.0.1:{port}"), None, None).unwrap();
+        let client = Client::new(&[format!("http://127.0.0.1:{port}")], None, None).unwrap();
         let failure = client.list().await.unwrap_err();
         assert!(failure.reason == Reason::HeadUnreachable && !failure.causes.is_empty());
     }

@@ -108,7 +108,7 @@ impl Actor for Coordinator {
             Message::Look(look) => look(state.effect_loop.control(), now_ms()),
             Message::Stored(result) => {
                 if let Err(failure) = state.effect_loop.stored(result, &mut state.outside) {
-                    tracing::error!(%failure, causes = ?failure.causes, "the journal cannot be written: the head stops");
+                    tracing::error!(%failure, causes = ?failure.causes, "the journal cannot be written: the head stops leading");
                     myself.stop(Some(failure.to_string()));
                 }
                 state.answer_flushes();
@@ -165,7 +165,7 @@ pub(crate) fn now_ms() -> u64 {
 /// Looks at the machine from outside.
 ///
 /// # Errors
-/// [`Reason::HeadUnreachable`] once the coordinator has stopped.
+/// [`Reason::NotLeading`] once the coordinator has stopped.
 pub(crate) async fn look<T: Send + 'static>(
     coordinator: &ActorRef<Message>,
     view: impl FnOnce(&Control, u64) -> T + Send + 'static,
@@ -178,9 +178,10 @@ pub(crate) async fn look<T: Send + 'static>(
     receiver.await.map_err(|_| stopped())
 }
 
-/// The coordinator has stopped: its journal failed, or the head is being shut down.
+/// The coordinator has stopped: this head does not lead any more, its journal failed, or it is being shut down.
 pub(crate) fn stopped() -> Failure {
-    Failure::new(Reason::HeadUnreachable, "the head has stopped").next("look at the head's log, and start it again")
+    Failure::new(Reason::NotLeading, "the head stopped leading before it could answer")
+        .next("ask again: whether it did what was asked is known then; the head's log says why it stopped")
 }
 
 /// What a worker's stream is about.

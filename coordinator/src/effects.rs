@@ -11,7 +11,7 @@ use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
 use shoal_core::{Failure, WorkerId};
 use shoal_wire::proto::{Assign, CancelAttempt, HeadMessage, Release, head_message::Message as ToWorker};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::coordinator::{Answer, Message};
 use crate::event_log;
@@ -37,11 +37,13 @@ pub(crate) struct Outside {
     pub(crate) links: Links,
     replies: HashMap<ReplyId, Answer>,
     next_reply: u64,
+    /// Closed with the coordinator: what still runs beside it ends then, a commit of a head that leads no more included.
+    alive: watch::Sender<()>,
 }
 
 impl Outside {
     pub(crate) fn new(coordinator: ActorRef<Message>, interpreter: Interpreter) -> Self {
-        Self { coordinator, interpreter, links: Links::default(), replies: HashMap::new(), next_reply: 0 }
+        Self { coordinator, interpreter, links: Links::default(), replies: HashMap::new(), next_reply: 0, alive: watch::Sender::new(()) }
     }
 
     /// Notes down who waits for an answer.
@@ -61,7 +63,7 @@ impl Outside {
         work: impl Future<Output = Result<T, Failure>> + Send + 'static,
         event: impl FnOnce(Result<T, Failure>) -> Event + Send + 'static,
     ) {
-        beside(&self.coordinator, work, event);
+        beside(&self.coordinator, self.alive.subscribe(), work, event);
     }
 }
 
@@ -145,14 +147,20 @@ impl shoal_core::control::Outside for Outside {
 /// Runs something beside the actor; a panic in it comes back as a failure, never as silence.
 fn beside<T: Send + 'static>(
     myself: &ActorRef<Message>,
+    mut alive: watch::Receiver<()>,
     work: impl Future<Output = Result<T, Failure>> + Send + 'static,
     event: impl FnOnce(Result<T, Failure>) -> Event + Send + 'static,
 ) {
     let myself = myself.clone();
     tokio::spawn(async move {
-        let result = match tokio::spawn(work).await {
-            Ok(result) => result,
-            Err(error) => Err(Failure::internal("the head panicked over this job").because(&error)),
+        let mut work = tokio::spawn(work);
+        let result = tokio::select! {
+            done = &mut work => match done {
+                Ok(result) => result,
+                Err(error) => Err(Failure::internal("the head panicked over this job").because(&error)),
+            },
+            // Nothing is ever sent.
+            _ = alive.changed() => return work.abort(),
         };
         let _ = myself.send_message(Message::Event(Box::new(event(result)), None));
     });

@@ -1,13 +1,12 @@
 //! The head as the rest of a process sees it: a typed handle on its actors.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use ractor::{Actor, ActorRef};
+use ractor::ActorRef;
 use shoal_core::control::{Control, SubmitOptions, WorkerStatus};
-use shoal_core::journal::JobChange;
+use shoal_core::journal::{JobChange, Leadership};
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
 use shoal_core::report::JobStatus;
@@ -19,17 +18,18 @@ use shoal_wire::proto::membership_server::MembershipServer;
 use shoal_wire::token::{RequireToken, Token};
 use shoal_wire::{Tls, transport};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 use tonic::service::interceptor::InterceptedService;
 
-use crate::coordinator::{Answer, Coordinator, Message, Start, look, now_ms, stopped};
-use crate::effects::Interpreter;
+use crate::coordinator::{Answer, Message, look, stopped};
+use crate::govern::{Goodbye, govern};
 use crate::journal::{StateConfig, Stores};
-use crate::journal_writer;
 use crate::local_paths::LocalPaths;
 use crate::membership::MembershipService;
 use crate::metrics::HeadMetrics;
+use crate::reign::Realm;
+use crate::standing::{Leading, Standing};
 
 /// How long workers may take to read that they should end, before their streams are cut.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
@@ -38,8 +38,6 @@ const CLOSE_MAX: Duration = Duration::from_secs(2);
 pub struct HeadConfig {
     /// Where workers connect; port 0 takes one that is free.
     pub listen: SocketAddr,
-    /// Folder of the journal; locked while the head runs.
-    pub state_dir: PathBuf,
     /// The kinds of jobs that it can plan.
     pub kinds: Kinds,
     /// What writes commits.
@@ -55,7 +53,7 @@ pub struct HeadConfig {
 /// A running head. Clones are handles on the same one.
 #[derive(Clone)]
 pub struct Head {
-    coordinator: ActorRef<Message>,
+    standing: watch::Receiver<Standing>,
     workers_address: SocketAddr,
     local_paths: LocalPaths,
     metrics: HeadMetrics,
@@ -64,9 +62,26 @@ pub struct Head {
 
 /// What ends with the last handle.
 struct Tasks {
-    coordinator: ActorRef<Message>,
     door: Mutex<Option<Door>>,
-    journal_writer: Mutex<Option<JoinHandle<()>>>,
+    /// Taken by whoever starts to govern.
+    idle: Mutex<Option<Idle>>,
+    governor: Mutex<Option<Governor>>,
+    leadership: OnceLock<Arc<dyn Leadership>>,
+}
+
+/// What a head needs to govern, beside its journal.
+struct Idle {
+    kinds: Kinds,
+    publisher: Arc<dyn Publisher>,
+    standing: watch::Sender<Standing>,
+}
+
+/// What campaigns and leads.
+struct Governor {
+    task: JoinHandle<()>,
+    goodbye: oneshot::Sender<Goodbye>,
+    /// Whether the workers can go to another head.
+    is_alone: bool,
 }
 
 /// The server that workers connect to.
@@ -82,7 +97,9 @@ fn take<T>(place: &Mutex<Option<T>>) -> Option<T> {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        self.coordinator.stop(None);
+        if let Some(governor) = take(&self.governor) {
+            governor.task.abort();
+        }
         if let Some(door) = take(&self.door) {
             door.server.abort();
         }
@@ -90,50 +107,97 @@ impl Drop for Tasks {
 }
 
 impl Head {
-    /// Starts a head: loads its journal, goes on with what it finds, and opens its door to workers.
+    /// Opens the doors of a head and leads: [`Head::open`] and [`Head::lead`].
     ///
     /// # Errors
-    /// [`Reason::StateLocked`], [`Reason::IncompatibleVersion`] and [`Reason::Io`] from the journal;
+    /// As both.
+    pub async fn start(config: HeadConfig, state: StateConfig) -> Result<Self, Failure> {
+        let head = Self::open(config).await?;
+        head.lead(state).await?;
+        Ok(head)
+    }
+
+    /// Opens the door to workers. The head refuses them, and all requests, until it leads.
+    ///
+    /// # Errors
     /// [`Reason::InvalidValue`] for an address beyond loopback without a token; [`Reason::Io`] where the address cannot
     /// be listened on.
-    pub async fn start(config: HeadConfig) -> Result<Self, Failure> {
-        let HeadConfig { listen, state_dir, kinds, publisher, token, tls, local_paths } = config;
+    pub async fn open(config: HeadConfig) -> Result<Self, Failure> {
+        let HeadConfig { listen, kinds, publisher, token, tls, local_paths } = config;
         check_listen(listen, token.as_ref())?;
-        let Stores { journal, leadership, place } = Stores::open(StateConfig::Folder(state_dir)).await?;
-        let epoch = leadership.campaign().await?;
-        let (control, effects) =
-            Control::recover(kinds.clone(), journal.load().await?, now_ms()).map_err(|failure| failure.file(place))?;
         let metrics = HeadMetrics::new()?;
-        let (appends, queue) = mpsc::channel(1);
-        let interpreter = Interpreter {
-            epoch,
-            kinds,
-            publisher,
-            records: journal.clone(),
-            journal: appends,
-            metrics: metrics.clone(),
-        };
-        let (coordinator, _) = Actor::spawn(None, Coordinator, Start { control, effects, interpreter })
-            .await
-            .map_err(|error| Failure::internal("the coordinator cannot be started").because(&error))?;
-        let writer = tokio::spawn(journal_writer::run(journal, epoch, queue, coordinator.clone()));
-
+        let (sender, standing) = watch::channel(Standing::Standby);
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
         let workers_address = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
         let service = MembershipService {
-            coordinator: coordinator.clone(),
+            standing: standing.clone(),
             admission: Arc::new(Semaphore::new(limits::EVENT_QUEUE_MAX)),
             metrics: metrics.clone(),
-            epoch,
         };
         let (close, closed) = oneshot::channel();
         let server = tokio::spawn(serve(listener, service, token, tls, closed));
         let tasks = Tasks {
-            coordinator: coordinator.clone(),
             door: Mutex::new(Some(Door { server, close })),
-            journal_writer: Mutex::new(Some(writer)),
+            idle: Mutex::new(Some(Idle { kinds, publisher, standing: sender })),
+            governor: Mutex::default(),
+            leadership: OnceLock::new(),
         };
-        Ok(Self { coordinator, workers_address, local_paths, metrics, tasks: Arc::new(tasks) })
+        Ok(Self { standing, workers_address, local_paths, metrics, tasks: Arc::new(tasks) })
+    }
+
+    /// Opens the journal and leads as soon as it can: goes on with what it finds, and takes workers and requests. With a
+    /// folder that is when this returns; with etcd it may be never.
+    ///
+    /// # Errors
+    /// What keeps the journal from being used: [`Reason::StateLocked`], [`Reason::IncompatibleVersion`],
+    /// [`Reason::CorruptFile`], [`Reason::Io`] and others; [`Reason::NotPossible`] for a head that was told before.
+    pub async fn lead(&self, state: StateConfig) -> Result<(), Failure> {
+        let is_alone = matches!(state, StateConfig::Folder(_));
+        let stores = Stores::open(state).await?;
+        let Some(Idle { kinds, publisher, standing }) = take(&self.tasks.idle) else {
+            return Err(Failure::new(Reason::NotPossible, "this head leads already, or has"));
+        };
+        let _ = self.tasks.leadership.set(stores.leadership.clone());
+        let realm = Realm { stores, kinds, publisher, metrics: self.metrics.clone() };
+        let (goodbye, receiver) = oneshot::channel();
+        let task = tokio::spawn(govern(realm, standing, receiver));
+        let governor = Governor { task, goodbye, is_alone };
+        *self.tasks.governor.lock().unwrap_or_else(PoisonError::into_inner) = Some(governor);
+        if is_alone {
+            let mut standing = self.standing.clone();
+            let first = standing.wait_for(|standing| !matches!(standing, Standing::Standby)).await;
+            if let Ok(Standing::Over(failure)) = first.as_deref() {
+                return Err(failure.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Completes once the head will never lead again, though nobody shut it down, and says why.
+    pub async fn ended(&self) -> Failure {
+        let mut standing = self.standing.clone();
+        match standing.wait_for(|standing| matches!(standing, Standing::Over(_))).await.as_deref() {
+            Ok(Standing::Over(failure)) => failure.clone(),
+            Ok(_) | Err(_) => Failure::internal("what leads has failed"),
+        }
+    }
+
+    /// Where the head that leads can be reached, where that is known and it is another one.
+    pub async fn leader(&self) -> Option<String> {
+        match self.tasks.leadership.get() {
+            Some(leadership) => leadership.leader().await,
+            None => None,
+        }
+    }
+
+    /// Whether this head leads.
+    pub fn is_leading(&self) -> bool {
+        matches!(&*self.standing.borrow(), Standing::Leading(_))
+    }
+
+    async fn coordinator(&self) -> Result<ActorRef<Message>, Failure> {
+        let leader = self.leader().await;
+        self.standing.borrow().leading(leader).map(|Leading { coordinator, .. }| coordinator)
     }
 
     /// Where workers connect.
@@ -172,9 +236,9 @@ impl Head {
     /// The latest submission of every job, oldest first.
     ///
     /// # Errors
-    /// [`Reason::HeadUnreachable`] once the head has stopped.
+    /// [`Reason::NotLeading`].
     pub async fn list(&self) -> Result<Vec<JobStatus>, Failure> {
-        look(&self.coordinator, Control::list).await
+        self.look(Control::list).await
     }
 
     /// The latest submission under a name.
@@ -183,44 +247,41 @@ impl Head {
     /// [`Reason::JobNotFound`].
     pub async fn show(&self, name: &str) -> Result<JobStatus, Failure> {
         let name = name.to_owned();
-        look(&self.coordinator, move |control, now_ms| control.show(&name, now_ms)).await?
+        self.look(move |control, now_ms| control.show(&name, now_ms)).await?
     }
 
     /// The workers, by name.
     ///
     /// # Errors
-    /// [`Reason::HeadUnreachable`] once the head has stopped.
+    /// [`Reason::NotLeading`].
     pub async fn workers(&self) -> Result<Vec<WorkerStatus>, Failure> {
-        look(&self.coordinator, |control, _| control.workers()).await
+        self.look(|control, _| control.workers()).await
     }
 
-    /// The metrics, their gauges as of now.
-    ///
-    /// # Errors
-    /// [`Reason::HeadUnreachable`] once the head has stopped.
-    pub async fn metrics(&self) -> Result<prometheus::Registry, Failure> {
+    /// The metrics, their gauges as of now. A head that does not lead has no jobs and no workers.
+    pub async fn metrics(&self) -> prometheus::Registry {
         let metrics = self.metrics.clone();
-        look(&self.coordinator, move |control, now_ms| metrics.set_gauges(control, now_ms)).await?;
-        Ok(self.metrics.registry.clone())
+        let set = self.look(move |control, now_ms| metrics.set_gauges(control, now_ms)).await;
+        if set.is_err() {
+            self.metrics.set_standby();
+        }
+        self.metrics.registry.clone()
     }
 
     /// Whether the head takes requests.
     pub fn is_ready(&self) -> bool {
-        self.coordinator.get_status() == ractor::ActorStatus::Running
+        match &*self.standing.borrow() {
+            Standing::Leading(leading) => leading.coordinator.get_status() == ractor::ActorStatus::Running,
+            Standing::Standby | Standing::Over(_) => false,
+        }
     }
 
-    /// Tells all workers to end and stops, once all that was to be stored is stored.
+    /// Stops, once all that was to be stored is stored, and gives the lead up. Tells all workers to end, unless they can
+    /// go to another head.
     pub async fn shutdown(self) {
-        let _ = self.coordinator.send_message(Message::EndWorkers);
-        // A stop overtakes messages, so an answer is awaited that comes after them.
-        let (done, flushed) = oneshot::channel();
-        if self.coordinator.send_message(Message::Flush(done)).is_ok() {
-            let _ = flushed.await;
-        }
-        let _ = self.coordinator.stop_and_wait(Some("the head is shut down".to_owned()), None).await;
-        // The queue to the journal writer has closed with the coordinator.
-        if let Some(writer) = take(&self.tasks.journal_writer) {
-            let _ = writer.await;
+        if let Some(Governor { task, goodbye, is_alone }) = take(&self.tasks.governor) {
+            let _ = goodbye.send(Goodbye { workers_end: is_alone });
+            let _ = task.await;
         }
         // Streams end when workers have read their last message.
         if let Some(Door { mut server, close }) = take(&self.tasks.door) {
@@ -231,9 +292,16 @@ impl Head {
         }
     }
 
+    async fn look<T: Send + 'static>(
+        &self,
+        view: impl FnOnce(&Control, u64) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        look(&self.coordinator().await?, view).await
+    }
+
     async fn ask(&self, message: impl FnOnce(Answer) -> Message) -> Result<JobStatus, Failure> {
         let (answer, receiver) = oneshot::channel();
-        self.coordinator.send_message(message(answer)).map_err(|_| stopped())?;
+        self.coordinator().await?.send_message(message(answer)).map_err(|_| stopped())?;
         receiver.await.map_err(|_| stopped())?
     }
 }

@@ -4,13 +4,14 @@
 //!
 //! ```text
 //!   REST, command line --> Head --event--> Coordinator (ractor actor around core's Control)
-//!   workers --gRPC stream--> Membership --event-->  |
+//!   workers --gRPC stream--> Membership --event-->  |          (one per term: see `govern`)
 //!                                                   +--effects--> journal writer, worker links, facts, commits
 //! ```
 
 mod coordinator;
 mod effects;
 mod event_log;
+mod govern;
 mod head;
 mod journal;
 mod journal_writer;
@@ -18,6 +19,8 @@ mod links;
 pub mod local_paths;
 mod membership;
 mod metrics;
+mod reign;
+mod standing;
 
 pub use head::{Head, HeadConfig};
 pub use journal::{EtcdConfig, EtcdJournal, EtcdTls, EtcdUser, PREFIX_DEFAULT, RedbJournal, StateConfig};

@@ -14,7 +14,7 @@ use shoal_wire::proto::{
     AttemptFinished, HeadMessage, Register, Welcome, WorkerMessage, attempt_finished, head_message, worker_message,
 };
 use shoal_wire::{WIRE_VERSION, WIRE_VERSION_OLDEST, json};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
@@ -22,16 +22,16 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::coordinator::{Message, WorkerKey, parse_attempts, stopped};
 use crate::links::{LINK_QUEUE_MAX, Link};
 use crate::metrics::HeadMetrics;
+use crate::standing::{Leading, Standing};
 
 /// A worker that opened a stream and says nothing holds a connection for no use.
 const REGISTER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The service; one per head.
 pub(crate) struct MembershipService {
-    pub(crate) coordinator: ActorRef<Message>,
+    pub(crate) standing: watch::Receiver<Standing>,
     pub(crate) admission: Arc<Semaphore>,
     pub(crate) metrics: HeadMetrics,
-    pub(crate) epoch: u64,
 }
 
 type HeadStream = Pin<Box<dyn Stream<Item = Result<HeadMessage, Status>> + Send>>;
@@ -48,13 +48,15 @@ impl Membership for MembershipService {
         let Some(worker_message::Message::Register(register)) = first.and_then(|message| message.message) else {
             return Err(Status::invalid_argument("the first message of a worker must be its registration"));
         };
+        // As a status and not as a refusal: the worker goes on, and tries the next head.
+        let leading = self.standing.borrow().leading(None).map_err(|failure| to_status(&failure))?;
         let (sender, receiver) = mpsc::channel(LINK_QUEUE_MAX);
-        match self.admit(&register, sender.clone()).await {
+        match admit(&leading, &register, sender.clone()).await {
             Ok(key) => {
                 tokio::spawn(
                     Incoming {
                         key,
-                        coordinator: self.coordinator.clone(),
+                        coordinator: leading.coordinator,
                         admission: self.admission.clone(),
                         metrics: self.metrics.clone(),
                     }
@@ -73,30 +75,32 @@ impl Membership for MembershipService {
     }
 }
 
-impl MembershipService {
-    async fn admit(&self, register: &Register, sender: mpsc::Sender<HeadMessage>) -> Result<WorkerKey, Failure> {
-        check_version(register)?;
-        let worker = WorkerInfo {
-            id: WorkerId(register.worker_id.clone()),
-            instance: register.instance.clone(),
-            flight_url: register.flight_url.clone(),
-            slots: register.slots,
-        };
-        let key = WorkerKey { id: worker.id.clone(), instance: worker.instance.clone() };
-        // The welcome is the first message on the stream: nothing can be assigned before the link is open.
-        let welcome =
-            Welcome { epoch: self.epoch, heartbeat_interval_ms: limits::HEARTBEAT_INTERVAL.as_millis() as u64 };
-        sender
-            .send(HeadMessage { message: Some(head_message::Message::Welcome(welcome)) })
-            .await
-            .map_err(|_| Failure::new(Reason::WorkerLost, "the worker hung up while it registered"))?;
-        let (answer, joined) = oneshot::channel();
-        let link = Link { instance: key.instance.clone(), sender };
-        self.coordinator.send_message(Message::Join { worker, link, answer }).map_err(|_| stopped())?;
-        joined.await.map_err(|_| stopped())??;
-        tracing::info!(worker = %key.id, slots = register.slots, build = %register.build, "a worker joined");
-        Ok(key)
-    }
+async fn admit(
+    leading: &Leading,
+    register: &Register,
+    sender: mpsc::Sender<HeadMessage>,
+) -> Result<WorkerKey, Failure> {
+    check_version(register)?;
+    let worker = WorkerInfo {
+        id: WorkerId(register.worker_id.clone()),
+        instance: register.instance.clone(),
+        flight_url: register.flight_url.clone(),
+        slots: register.slots,
+    };
+    let key = WorkerKey { id: worker.id.clone(), instance: worker.instance.clone() };
+    // The welcome is the first message on the stream: nothing can be assigned before the link is open.
+    let welcome =
+        Welcome { epoch: leading.epoch, heartbeat_interval_ms: limits::HEARTBEAT_INTERVAL.as_millis() as u64 };
+    sender
+        .send(HeadMessage { message: Some(head_message::Message::Welcome(welcome)) })
+        .await
+        .map_err(|_| Failure::new(Reason::WorkerLost, "the worker hung up while it registered"))?;
+    let (answer, joined) = oneshot::channel();
+    let link = Link { instance: key.instance.clone(), sender };
+    leading.coordinator.send_message(Message::Join { worker, link, answer }).map_err(|_| stopped())?;
+    joined.await.map_err(|_| stopped())??;
+    tracing::info!(worker = %key.id, slots = register.slots, build = %register.build, "a worker joined");
+    Ok(key)
 }
 
 fn check_version(register: &Register) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use shoal_core::control::Control;
 use shoal_core::journal::Record;
 use shoal_core::{AttemptId, Failure};
@@ -25,6 +25,7 @@ pub(crate) struct HeadMetrics {
     slots: IntGaugeVec,
     workers: IntGaugeVec,
     memory_bytes: IntGaugeVec,
+    leads: IntGauge,
 }
 
 impl HeadMetrics {
@@ -63,8 +64,9 @@ impl HeadMetrics {
                 Opts::new("shoal_head_memory_bytes", "Memory of the head\'s process: now, and the most so far."),
                 &["state"],
             )?,
+            leads: IntGauge::new("shoal_head_leads", "1 while this head leads, 0 while another one does.")?,
         };
-        let collectors: [Box<dyn prometheus::core::Collector>; 10] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 11] = [
             Box::new(metrics.attempts.clone()),
             Box::new(metrics.rows.clone()),
             Box::new(metrics.exchanged_bytes.clone()),
@@ -75,6 +77,7 @@ impl HeadMetrics {
             Box::new(metrics.slots.clone()),
             Box::new(metrics.workers.clone()),
             Box::new(metrics.memory_bytes.clone()),
+            Box::new(metrics.leads.clone()),
         ];
         for collector in collectors {
             metrics.registry.register(collector)?;
@@ -133,12 +136,27 @@ impl HeadMetrics {
                 self.tasks.with_label_values(&[kind, stage, state]).add(gauge(number));
             }
         }
-        let memory = Memory::now();
-        self.memory_bytes.with_label_values(&["resident"]).set(gauge(memory.resident));
-        self.memory_bytes.with_label_values(&["peak"]).set(gauge(memory.peak));
+        self.set_memory();
+        self.leads.set(1);
         let workers = control.workers();
         self.workers.with_label_values(&["ready"]).set(gauge(workers.len() as u64));
         self.slots.with_label_values(&["total"]).set(workers.iter().map(|worker| i64::from(worker.slots)).sum());
         self.slots.with_label_values(&["used"]).set(workers.iter().map(|worker| i64::from(worker.used)).sum());
+    }
+
+    /// Sets the gauges of a head that does not lead.
+    pub(crate) fn set_standby(&self) {
+        for gauges in [&self.jobs, &self.tasks, &self.workers, &self.slots] {
+            gauges.reset();
+        }
+        self.set_memory();
+        self.leads.set(0);
+    }
+
+    fn set_memory(&self) {
+        let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let memory = Memory::now();
+        self.memory_bytes.with_label_values(&["resident"]).set(gauge(memory.resident));
+        self.memory_bytes.with_label_values(&["peak"]).set(gauge(memory.peak));
     }
 }

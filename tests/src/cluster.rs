@@ -81,6 +81,20 @@ impl Head {
         head
     }
 
+    /// Starts a head on free ports that keeps its state in etcd, and waits until it answers, whether it leads or not.
+    pub fn start_on_etcd(endpoints: &[String]) -> Self {
+        let mut command = shoal::command(["head", "--listen", "127.0.0.1:0", "--workers-listen", "127.0.0.1:0"]);
+        command.args(["--etcd", &endpoints.join(",")]);
+        let mut process = Process::start(&mut command);
+        let url = process.wait_for_output("the head says where it listens", |text| urls_in(text).next());
+        Self { process, url, token: None }
+    }
+
+    /// Whether it takes requests: it runs, answers, and leads.
+    pub fn is_ready(&self) -> bool {
+        http::get(&format!("{}/readyz", self.url), None).is_some_and(|answer| answer.status == 200)
+    }
+
     /// The same head, which takes requests with a token only.
     pub fn start_with_token(state_dir: &Path, token: &Token) -> Self {
         let mut head = Self::start(state_dir, &["--token-file".as_ref(), &token.file]);

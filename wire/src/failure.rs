@@ -53,7 +53,7 @@ fn code(reason: Reason) -> Code {
         NotPossible | SchemaMismatch | TableEmpty | MissingValue | TooManyFailed | StateLocked
         | IncompatibleVersion => Code::FailedPrecondition,
         TableUnreadable | MalformedRow | CorruptFile | PartitionCorrupt => Code::DataLoss,
-        HeadUnreachable | WorkerStartFailed | NoWorkers | WorkerLost | Io => Code::Unavailable,
+        HeadUnreachable | NotLeading | WorkerStartFailed | NoWorkers | WorkerLost | Io => Code::Unavailable,
         ResourcesExhausted | Busy => Code::ResourceExhausted,
         CommitConflict => Code::Aborted,
         Cancelled => Code::Cancelled,

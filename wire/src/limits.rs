@@ -15,6 +15,12 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a test of a connection may stay unanswered; a machine that swaps takes seconds.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How often a worker tests its connection to its head: one that is silent may not lead any more, and another does.
+pub const HEAD_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long such a test may stay unanswered. Giving a head up that was only slow costs a connection: attempts go on.
+pub const HEAD_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Largest failure in a gRPC status, as JSON. It travels in a header, base64 makes a third more of it, and peers
 /// refuse headers above 16 KiB.
 pub const FAILURE_BYTES_MAX: usize = 8 << 10;

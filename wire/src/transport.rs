@@ -7,7 +7,9 @@ use shoal_core::{Failure, Reason};
 use tokio::net::TcpListener;
 use tonic::transport::{Channel, Endpoint, Server, Uri};
 
-use crate::limits::{CONNECT_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
+use crate::limits::{
+    CONNECT_TIMEOUT, HEAD_KEEPALIVE_INTERVAL, HEAD_KEEPALIVE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
+};
 use crate::tls::{self, Connection, Tls};
 
 /// How to reach a URL like `http://HOST:PORT`; nothing is connected yet. A process with TLS takes `https` URLs only, and
@@ -52,7 +54,21 @@ pub fn endpoint(url: &str, tls: Option<&Tls>) -> Result<Endpoint, Failure> {
 /// As [`endpoint`], and [`Reason::Io`] where nobody answers or no certificate that can be trusted is shown; the caller
 /// knows who that means.
 pub async fn connect(url: &str, tls: Option<&Tls>) -> Result<Channel, Failure> {
-    let endpoint = endpoint(url, tls)?;
+    open(url, endpoint(url, tls)?, tls).await
+}
+
+/// As [`connect`], for a worker's stream to its head: noticed within seconds when the head falls silent.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_to_head(url: &str, tls: Option<&Tls>) -> Result<Channel, Failure> {
+    let endpoint = endpoint(url, tls)?
+        .http2_keep_alive_interval(HEAD_KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(HEAD_KEEPALIVE_TIMEOUT);
+    open(url, endpoint, tls).await
+}
+
+async fn open(url: &str, endpoint: Endpoint, tls: Option<&Tls>) -> Result<Channel, Failure> {
     let connected = match tls {
         None => endpoint.connect().await,
         Some(tls) => endpoint.connect_with_connector(tls::connector(tls.clone())).await,

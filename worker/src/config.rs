@@ -9,6 +9,7 @@ use shoal_core::{Failure, Reason, WorkerId};
 use shoal_wire::listen::check_listen;
 use shoal_wire::{Tls, Token, tls, transport};
 
+use crate::heads::Heads;
 use crate::limits::{HEADROOM_SHARE, PARTITION_MEMORY_SHARE, SLOTS_MAX};
 
 /// Longest name: it becomes a folder's name and a label.
@@ -19,8 +20,8 @@ const NAME_CHARS_MAX: usize = 63;
 pub struct WorkerConfig {
     /// Its name, unique in the cluster: letters, digits, `.`, `_` and `-`.
     pub name: WorkerId,
-    /// Where the head's gRPC port is, as `http://HOST:PORT`, or `https://HOST:PORT` with TLS.
-    pub head_url: String,
+    /// The heads of its cluster, of which one leads at a time.
+    pub heads: Arc<dyn Heads>,
     /// Address that the Flight server and the probes listen on.
     pub listen: IpAddr,
     /// Port of the Flight server; 0 for any that is free.
@@ -73,7 +74,7 @@ impl WorkerConfig {
             let why = format!("listening on {} does not tell other workers where to reach this one", self.listen);
             return refuse(why, "name the host to advertise, or listen on one address");
         }
-        transport::endpoint(&self.head_url, self.tls.as_ref())?;
+        self.heads.check(self.tls.as_ref())?;
         // A host that makes no URL would show only when another worker reads from this one.
         transport::endpoint(&self.flight_url(0), self.tls.as_ref())?;
         if let Some(tls) = &self.tls {
@@ -111,6 +112,7 @@ mod tests {
     use shoal_core::task::{Assignment, TaskOutput};
 
     use super::*;
+    use crate::heads::FixedHeads;
 
     struct NoRunner;
 
@@ -124,7 +126,7 @@ mod tests {
     fn config() -> WorkerConfig {
         WorkerConfig {
             name: WorkerId("w-1".into()),
-            head_url: "http://127.0.0.1:1".into(),
+            heads: FixedHeads::one("http://127.0.0.1:1"),
             listen: [127, 0, 0, 1].into(),
             flight_port: 0,
             http_port: 0,
@@ -148,7 +150,7 @@ mod tests {
             |c| c.slots = 0,
             |c| c.slots = 257,
             |c| c.memory_bytes = 0,
-            |c| c.head_url = "head:1".into(),
+            |c| c.heads = FixedHeads::one("head:1"),
             |c| c.listen = [0, 0, 0, 0].into(),
             |c| c.listen = [10, 0, 0, 1].into(),
             |c| c.advertise = Some("no host".into()),

@@ -17,6 +17,7 @@
 
 mod config;
 mod flight;
+mod heads;
 mod limits;
 mod membership;
 mod metrics;
@@ -29,6 +30,7 @@ mod supervisor;
 mod worker;
 
 pub use config::WorkerConfig;
+pub use heads::{FixedHeads, Heads};
 pub use metrics::StoreMetrics;
 pub use store::Store;
 pub use worker::{Worker, start};

@@ -30,14 +30,16 @@ pub(crate) const FETCHES_MAX: usize = 32;
 /// a peer whose machine is gone is noticed earlier by the connection's own tests.
 pub(crate) const FETCH_SILENCE_MAX: Duration = Duration::from_secs(60);
 
-/// How long a head may take to answer `Register`.
-pub(crate) const WELCOME_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a head may take to answer `Register`. One that is stopped accepts connections and says nothing; the next one
+/// may lead.
+pub(crate) const WELCOME_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// First pause before a worker tries to reach the head again; doubles up to [`RECONNECT_PAUSE_MAX`].
 pub(crate) const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Longest pause before a worker tries again: what a restarted head waits for its workers at most.
-pub(crate) const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Longest pause before a worker tries again: what a head that has just won waits for its workers at most, for each head
+/// that is tried before it.
+pub(crate) const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// A worker without a head for this long ends: whoever started it starts another when there is work again. Longer than
 /// a head takes to restart or to fail over.

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::heads::Heads;
 use crate::membership::MembershipMessage;
 use crate::metrics::Metrics;
 use crate::pool::PoolMessage;
@@ -26,7 +27,7 @@ use crate::store::Store;
 pub(crate) struct Shared {
     /// Who the worker is, as the head is told.
     pub(crate) identity: Register,
-    pub(crate) head_url: String,
+    pub(crate) heads: Arc<dyn Heads>,
     pub(crate) token: Option<Token>,
     pub(crate) tls: Option<Tls>,
     pub(crate) runner: Arc<dyn TaskRunner>,
@@ -51,7 +52,7 @@ pub(crate) struct Shared {
 /// What [`Shared`] is made of; the rest of it begins empty.
 pub(crate) struct SharedParts {
     pub(crate) identity: Register,
-    pub(crate) head_url: String,
+    pub(crate) heads: Arc<dyn Heads>,
     pub(crate) token: Option<Token>,
     pub(crate) tls: Option<Tls>,
     pub(crate) runner: Arc<dyn TaskRunner>,
@@ -66,7 +67,7 @@ impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Arc<Self> {
         let SharedParts {
             identity,
-            head_url,
+            heads,
             token,
             tls,
             runner,
@@ -78,7 +79,7 @@ impl Shared {
         } = parts;
         Arc::new(Self {
             identity,
-            head_url,
+            heads,
             token,
             tls,
             runner,

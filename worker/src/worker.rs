@@ -72,7 +72,7 @@ pub async fn start(config: WorkerConfig) -> Result<Worker, Failure> {
             memory_bytes: config.memory_bytes,
             build: env!("CARGO_PKG_VERSION").to_owned(),
         },
-        head_url: config.head_url,
+        heads: config.heads,
         token: token.clone(),
         tls: tls.clone(),
         runner: config.runner,

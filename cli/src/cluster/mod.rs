@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use shoal_api::{Api, ApiConfig};
-use shoal_coordinator::{Head, HeadConfig, LocalPaths};
+use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
 use shoal_core::{Failure, Reason, WorkerId};
 use shoal_wire::listen::LISTEN_DEFAULT;
-use shoal_worker::{Worker, WorkerConfig};
+use shoal_worker::{FixedHeads, Worker, WorkerConfig};
 use tempfile::TempDir;
 
 use self::process::{Start, WorkerProcess};
@@ -50,17 +50,16 @@ impl LocalCluster {
     /// # Errors
     /// As [`Head::start`].
     pub(crate) async fn start_head(state_dir: PathBuf, log_format: LogFormat) -> Result<Self, Failure> {
-        let head = Head::start(HeadConfig {
+        let config = HeadConfig {
             listen: LISTEN_DEFAULT,
-            state_dir,
             kinds: kinds::kinds(),
             publisher: kinds::publisher(),
             token: None,
             tls: None,
             // Whoever can reach this head is on this machine.
             local_paths: LocalPaths::Any,
-        })
-        .await?;
+        };
+        let head = Head::start(config, StateConfig::Folder(state_dir)).await?;
         let config = ApiConfig { listen: LISTEN_DEFAULT, token: None, tls: None, head: head.clone() };
         let api = shoal_api::start(config).await?;
         Ok(Self { workers: Workers::None, api, head, log_format })
@@ -71,7 +70,7 @@ impl LocalCluster {
     /// # Errors
     /// As [`Client::new`].
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Client::new(&self.url(), None, None)
+        Client::new(&[self.url()], None, None)
     }
 
     fn url(&self) -> String {
@@ -103,7 +102,7 @@ impl LocalCluster {
     fn worker_config(&self, share: Share, scratch: &Path) -> WorkerConfig {
         WorkerConfig {
             name: WorkerId("worker-1".to_owned()),
-            head_url: format!("http://{}", self.head.workers_address()),
+            heads: FixedHeads::one(format!("http://{}", self.head.workers_address())),
             listen: LISTEN_DEFAULT.ip(),
             flight_port: 0,
             http_port: 0,

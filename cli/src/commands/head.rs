@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use shoal_api::ApiConfig;
-use shoal_coordinator::{Head, HeadConfig, LocalPaths};
-use shoal_core::Failure;
+use shoal_coordinator::{EtcdConfig, EtcdTls, EtcdUser, Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_core::{Failure, Reason};
 use shoal_wire::listen::check_listen;
 use shoal_wire::{Tls, Token, tls};
 
-use crate::args::HeadArgs;
+use crate::args::{HeadArgs, StateArgs};
 use crate::commands::warn_if_in_the_clear;
 use crate::exit::End;
 use crate::interrupts::{Interrupts, Signal};
@@ -21,7 +21,7 @@ const WORKERS_PORT: u16 = 7371;
 
 /// Runs a head until a signal ends it.
 pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
-    let HeadArgs { listen, workers_listen, token, tls, state_dir, allow_local } = args;
+    let HeadArgs { listen, workers_listen, token, tls, state, allow_local } = args;
     let mut interrupts = Interrupts::listen()?;
     let token = token.token_file.as_deref().map(Token::read).transpose()?;
     let workers_listen = workers_listen.unwrap_or_else(|| workers_address(listen));
@@ -34,24 +34,51 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
     let local_paths = local_paths(&[listen, workers_listen], allow_local);
     let config = HeadConfig {
         listen: workers_listen,
-        state_dir,
         kinds: kinds::kinds(),
         publisher: kinds::publisher(),
         token: token.clone(),
         tls: tls.clone(),
         local_paths,
     };
-    let head = Head::start(config).await?;
+    // Doors first: whoever comes before this head leads is told so.
+    let head = Head::open(config).await?;
     let scheme = tls::scheme(tls.as_ref());
     let api = shoal_api::start(ApiConfig { listen, token, tls, head: head.clone() }).await?;
+    head.lead(state_config(state, scheme, api.address())?).await?;
     announce(scheme, api.address(), head.workers_address())?;
-    let signal = interrupts.next().await;
+    let end = tokio::select! {
+        signal = interrupts.next() => match signal {
+            Signal::Interrupt => Err(End::Interrupted(None)),
+            Signal::Terminate => Ok(()),
+        },
+        failure = head.ended() => Err(failure.into()),
+    };
     api.shutdown().await;
     head.shutdown().await;
-    match signal {
-        Signal::Interrupt => Err(End::Interrupted(None)),
-        Signal::Terminate => Ok(()),
+    end
+}
+
+/// Variable with the password of etcd's user: what is typed is seen by others on the machine.
+const ETCD_PASSWORD: &str = "SHOAL_ETCD_PASSWORD";
+
+fn state_config(args: StateArgs, scheme: &str, rest: SocketAddr) -> Result<StateConfig, Failure> {
+    if args.etcd.is_empty() {
+        return Ok(StateConfig::Folder(args.state_dir));
     }
+    let user = args.etcd_user.map(|name| match std::env::var(ETCD_PASSWORD) {
+        Ok(password) => Ok(EtcdUser { name, password }),
+        Err(_) => Err(Failure::new(Reason::InvalidValue, format!("there is no password for etcd's user `{name}`"))
+            .next(format!("put it into the environment as {ETCD_PASSWORD}"))),
+    });
+    let identity = args.etcd_cert.zip(args.etcd_key);
+    Ok(StateConfig::Etcd(EtcdConfig {
+        prefix: args.etcd_prefix,
+        cluster: args.cluster_name,
+        tls: args.etcd_ca.map(|ca| EtcdTls { ca, identity }),
+        user: user.transpose()?,
+        advertise: Some(args.advertise_url.unwrap_or_else(|| format!("{scheme}://{rest}"))),
+        ..EtcdConfig::new(args.etcd)
+    }))
 }
 
 fn announce(scheme: &str, rest: SocketAddr, workers: SocketAddr) -> Result<(), Failure> {

@@ -3,11 +3,13 @@
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use shoal_core::{Failure, Reason, WorkerId};
 use shoal_wire::{Tls, Token, tls};
-use shoal_worker::{Worker, WorkerConfig};
+use shoal_worker::{Heads, Worker, WorkerConfig};
 use tokio::sync::oneshot;
 
 use crate::args::WorkerArgs;
@@ -62,7 +64,7 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
     let scheme = tls::scheme(tls.as_ref());
     let config = WorkerConfig {
         name: WorkerId(name.clone()),
-        head_url: workers_url(&client).await?,
+        heads: Arc::new(RestHeads(reachable(client).await?)),
         listen: args.listen,
         flight_port: args.flight_port,
         http_port: args.http_port,
@@ -83,14 +85,31 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
     Ok(Running { worker, _scratch: own })
 }
 
-async fn workers_url(client: &Client) -> Result<String, Failure> {
+/// The heads, each asked over REST where its workers connect.
+struct RestHeads(Client);
+
+#[async_trait]
+impl Heads for RestHeads {
+    fn number(&self) -> usize {
+        self.0.heads()
+    }
+
+    async fn workers_url(&self, index: usize) -> Result<String, Failure> {
+        self.0.workers_url(index).await
+    }
+}
+
+/// Waits until one of the heads answers, leading or not: a worker that is started with a wrong URL says so and ends.
+async fn reachable(client: Client) -> Result<Client, Failure> {
     let since = Instant::now();
+    let mut next = (0..client.heads()).cycle();
     loop {
-        match client.workers_url().await {
+        match client.workers_url(next.next().unwrap_or_default()).await {
+            Ok(_) => return Ok(client),
             Err(failure) if failure.reason == Reason::HeadUnreachable && since.elapsed() < HEAD_WAIT_MAX => {
                 tokio::time::sleep(HEAD_PAUSE).await;
             }
-            answer => return answer,
+            Err(failure) => return Err(failure),
         }
     }
 }

@@ -14,9 +14,9 @@ use crate::place::Place;
 /// per file.
 const FILE_BYTES: [usize; 5] = [4_400_000; 5];
 
-const GROUPS: u64 = 40;
+pub(crate) const GROUPS: u64 = 40;
 
-fn stage<'a>(status: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn stage<'a>(status: &'a Value, name: &str) -> &'a Value {
     let stages = status["report"]["stages"].as_array().unwrap();
     stages.iter().find(|stage| stage["name"] == name).unwrap_or(&Value::Null)
 }
@@ -56,7 +56,7 @@ fn survives_with(strategy: &str) {
 }
 
 /// The table has the right numbers for every group, each group once.
-fn assert_right(place: &Place) {
+pub(crate) fn assert_right(place: &Place) {
     let models = by_key(&read_delta(&place.join("models")), &["shop"]);
     let fit = Fit { table: &place.join("data"), keys: &["shop"], features: &["a", "b"], target: "y", every: 1 };
     let fits = statsmodels(&fit);

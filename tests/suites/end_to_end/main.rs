@@ -4,6 +4,7 @@
 mod agreement;
 mod command_line;
 mod exchange;
+mod failover;
 mod failures;
 mod interrupts;
 mod jobs;

@@ -61,7 +61,8 @@ impl Actor for Membership {
 
     async fn pre_start(&self, myself: ActorRef<Self::Msg>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
         let spread = xxh3_64(shared.identity.instance.as_bytes()) as f64 / u64::MAX as f64;
-        let session = Session::new(shared.epoch.load(Ordering::Relaxed), spread, Instant::now());
+        let epoch = shared.epoch.load(Ordering::Relaxed);
+        let session = Session::new(epoch, spread, Instant::now()).among(shared.heads.number());
         myself.cast(MembershipMessage::Open(0))?;
         Ok(State { shared, session, stream: 0, connection: None, beats: None, reopening: None })
     }
@@ -153,7 +154,7 @@ impl State {
 
     fn open(&mut self, myself: &ActorRef<MembershipMessage>) {
         let (outgoing, receiver) = stream::outgoing(&self.shared);
-        let (shared, actor, number) = (self.shared.clone(), myself.clone(), self.stream);
+        let (shared, actor, number, head) = (self.shared.clone(), myself.clone(), self.stream, self.session.head());
         let task = async move {
             let hand_over = |message| {
                 let actor = actor.clone();
@@ -162,7 +163,7 @@ impl State {
                     call.await.is_ok_and(|answer| answer.is_success())
                 }
             };
-            let failure = stream::run(shared, receiver, hand_over).await;
+            let failure = stream::run(shared, head, receiver, hand_over).await;
             // Without an actor nobody needs to know.
             let _ = actor.cast(MembershipMessage::Broken(number, Box::new(failure)));
         };

@@ -21,6 +21,10 @@ pub(super) struct Session {
     link: Link,
     /// From 0 to 1, different for every worker, so that they do not all come back at the same moment.
     spread: f64,
+    /// How many heads there are to try.
+    heads: usize,
+    /// The one to try next, or that is spoken to.
+    head: usize,
 }
 
 #[derive(Debug)]
@@ -69,7 +73,17 @@ pub(super) enum Effect {
 
 impl Session {
     pub(super) fn new(epoch: u64, spread: f64, now: Instant) -> Self {
-        Self { gate: EpochGate::new(epoch), link: Link::Down { since: now, tries: 0 }, spread }
+        Self { gate: EpochGate::new(epoch), link: Link::Down { since: now, tries: 0 }, spread, heads: 1, head: 0 }
+    }
+
+    /// The same with so many heads, of which one leads at a time.
+    pub(super) fn among(self, heads: usize) -> Self {
+        Self { heads: heads.max(1), ..self }
+    }
+
+    /// The head to open a stream to, from 0.
+    pub(super) fn head(&self) -> usize {
+        self.head
     }
 
     /// The highest epoch that was seen.
@@ -150,7 +164,10 @@ impl Session {
             return Effect::End(Err(Box::new(gone)));
         }
         self.link = Link::Down { since, tries: tries.saturating_add(1) };
-        Effect::Reopen(pause(tries, self.spread))
+        // Whatever is wrong with this one: another may lead by now. Pauses grow once all have been tried.
+        self.head = (self.head + 1) % self.heads;
+        let rounds = tries / u32::try_from(self.heads).unwrap_or(u32::MAX);
+        Effect::Reopen(pause(rounds, self.spread))
     }
 }
 
@@ -233,11 +250,31 @@ mod tests {
             [Effect::Reopen(pause)] => pause.as_millis(),
             ref other => panic!("{other:?}"),
         };
-        assert_eq!([(); 7].map(|()| next(broken())), [100, 200, 400, 800, 1600, 2000, 2000]);
+        assert_eq!([(); 5].map(|()| next(broken())), [100, 200, 400, 500, 500]);
         session.handle(welcome(1), now);
         assert_eq!(session.handle(broken(), now), [Effect::Reopen(RECONNECT_PAUSE)]);
         assert_eq!(pause(0, 0.0), RECONNECT_PAUSE / 2);
         assert_eq!(pause(u32::MAX, 1.0), RECONNECT_PAUSE_MAX);
+    }
+
+    #[test]
+    fn every_head_is_tried_in_turn_until_one_leads() {
+        let now = Instant::now();
+        let mut session = Session::new(0, 1.0, now).among(3);
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            seen.push(session.head());
+            let elsewhere = Event::Broken(Box::new(Failure::new(Reason::NotLeading, "another head leads")));
+            match session.handle(elsewhere, now)[..] {
+                [Effect::Reopen(pause)] => assert!(pause <= 2 * RECONNECT_PAUSE, "{pause:?}"),
+                ref other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((seen, session.head()), (vec![0, 1, 2, 0], 1));
+        session.handle(welcome(1), now);
+        assert_eq!(session.head(), 1, "it stays with the one that leads");
+        session.handle(broken(), now);
+        assert_eq!(session.head(), 2);
     }
 
     #[test]

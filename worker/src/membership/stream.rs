@@ -30,11 +30,12 @@ pub(super) fn outgoing(shared: &Shared) -> (mpsc::Sender<WorkerMessage>, mpsc::R
 /// Opens a stream and hands over what the head says, one after the other, until the stream ends; says why it did.
 pub(super) async fn run<F: Future<Output = bool>>(
     shared: Arc<Shared>,
+    head: usize,
     outgoing: mpsc::Receiver<WorkerMessage>,
     hand_over: impl Fn(HeadMessage) -> F,
 ) -> Failure {
     let ended = || Failure::new(Reason::Io, "the head closed the stream");
-    let opened = timeout(WELCOME_WAIT_MAX, open(&shared, outgoing)).await;
+    let opened = timeout(WELCOME_WAIT_MAX, open(&shared, head, outgoing)).await;
     let (mut messages, mut next) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(failure)) => return failure,
@@ -59,9 +60,11 @@ type Next = Result<Option<HeadMessage>, tonic::Status>;
 
 async fn open(
     shared: &Shared,
+    head: usize,
     outgoing: mpsc::Receiver<WorkerMessage>,
 ) -> Result<(Streaming<HeadMessage>, Next), Failure> {
-    let channel = transport::connect(&shared.head_url, shared.tls.as_ref()).await?;
+    let url = shared.heads.workers_url(head).await?;
+    let channel = transport::connect_to_head(&url, shared.tls.as_ref()).await?;
     let mut client = MembershipClient::with_interceptor(channel, SendToken(shared.token.clone()))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);

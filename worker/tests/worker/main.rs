@@ -16,7 +16,7 @@ use head::{FakeHead, Link};
 use runner::FakeRunner;
 use shoal_core::WorkerId;
 use shoal_wire::Token;
-use shoal_worker::{Worker, WorkerConfig};
+use shoal_worker::{FixedHeads, Worker, WorkerConfig};
 use tempfile::TempDir;
 
 /// What takes longer than this has gone wrong.
@@ -38,7 +38,7 @@ struct Setup {
 fn config(head: &FakeHead, runner: &Arc<FakeRunner>, scratch: &TempDir) -> WorkerConfig {
     WorkerConfig {
         name: WorkerId("w".into()),
-        head_url: head.url.clone(),
+        heads: FixedHeads::one(head.url.as_str()),
         listen: [127, 0, 0, 1].into(),
         flight_port: 0,
         http_port: 0,

@@ -1,0 +1,100 @@
+//! One term of a head: from what the journal holds to the end of its coordinator.
+
+use std::time::Duration;
+
+use ractor::{Actor, ActorRef};
+use shoal_core::Failure;
+use shoal_core::control::Control;
+use shoal_core::kind::Kinds;
+use std::sync::Arc;
+
+use shoal_core::publish::Publisher;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::coordinator::{Coordinator, Message, Start, now_ms};
+use crate::effects::Interpreter;
+use crate::journal::Stores;
+use crate::journal_writer;
+use crate::metrics::HeadMetrics;
+use crate::standing::Leading;
+
+/// How long a coordinator may take to finish the message that it is about.
+const STOP_MAX: Duration = Duration::from_secs(5);
+
+/// How long what is decided may take to be stored when a head is shut down. A journal that hangs longer keeps it from
+/// nothing: what is not stored was not acknowledged.
+const FLUSH_MAX: Duration = Duration::from_secs(5);
+
+/// What every term of a head has.
+#[derive(Clone)]
+pub(crate) struct Realm {
+    pub(crate) stores: Stores,
+    pub(crate) kinds: Kinds,
+    pub(crate) publisher: Arc<dyn Publisher>,
+    pub(crate) metrics: HeadMetrics,
+}
+
+/// A running coordinator, its journal writer and its workers' streams. All of it ends when this is dropped.
+pub(crate) struct Reign {
+    coordinator: ActorRef<Message>,
+    epoch: u64,
+    actor: JoinHandle<()>,
+    writer: JoinHandle<()>,
+}
+
+impl Drop for Reign {
+    fn drop(&mut self) {
+        self.coordinator.kill();
+        self.writer.abort();
+    }
+}
+
+impl Reign {
+    /// Goes on with what the journal holds.
+    ///
+    /// # Errors
+    /// What keeps the journal from being loaded, or what is in it from being understood.
+    pub(crate) async fn begin(realm: &Realm, epoch: u64) -> Result<Self, Failure> {
+        let Realm { stores: Stores { journal, place, .. }, kinds, publisher, metrics } = realm.clone();
+        let (control, effects) =
+            Control::recover(kinds.clone(), journal.load().await?, now_ms()).map_err(|failure| failure.file(place))?;
+        let (appends, queue) = mpsc::channel(1);
+        let interpreter = Interpreter { epoch, kinds, publisher, records: journal.clone(), journal: appends, metrics };
+        let (coordinator, actor) = Actor::spawn(None, Coordinator, Start { control, effects, interpreter })
+            .await
+            .map_err(|error| Failure::internal("the coordinator cannot be started").because(&error))?;
+        let writer = tokio::spawn(journal_writer::run(journal, epoch, queue, coordinator.clone()));
+        Ok(Self { coordinator, epoch, actor, writer })
+    }
+
+    pub(crate) fn leading(&self) -> Leading {
+        Leading { coordinator: self.coordinator.clone(), epoch: self.epoch }
+    }
+
+    /// Completes once the coordinator has ended by itself: its journal failed, or it did. Cancel safe.
+    pub(crate) async fn ended(&mut self) {
+        let _ = (&mut self.actor).await;
+    }
+
+    /// Stops at once: nothing is stored, sent or answered any more.
+    pub(crate) async fn depose(self) {
+        let _ = self.coordinator.stop_and_wait(Some("this head does not lead any more".to_owned()), Some(STOP_MAX)).await;
+    }
+
+    /// Stops once all that was to be stored is stored, and tells the workers to end where they are to.
+    pub(crate) async fn finish(mut self, workers_end: bool) {
+        if workers_end {
+            let _ = self.coordinator.send_message(Message::EndWorkers);
+        }
+        // A stop overtakes messages, so an answer is awaited that comes after them.
+        let (done, flushed) = oneshot::channel();
+        if self.coordinator.send_message(Message::Flush(done)).is_ok() {
+            let _ = timeout(FLUSH_MAX, flushed).await;
+        }
+        let _ = self.coordinator.stop_and_wait(Some("the head is shut down".to_owned()), Some(STOP_MAX)).await;
+        // The queue to the journal writer has closed with the coordinator.
+        let _ = timeout(FLUSH_MAX, &mut self.writer).await;
+    }
+}
