@@ -112,7 +112,8 @@ mod tests {
         let unauthorized = Refusal(Failure::new(Reason::Unauthorized, "no token")).error_response();
         assert!(unauthorized.headers().contains_key(WWW_AUTHENTICATE));
         assert!(!unauthorized.headers().contains_key(RETRY_AFTER));
-        let elsewhere = Refusal(Failure::new(Reason::NotLeading, "another head leads").file("http://h:1")).error_response();
+        let elsewhere =
+            Refusal(Failure::new(Reason::NotLeading, "another head leads").file("http://h:1")).error_response();
         assert_eq!(elsewhere.status().as_u16(), 503);
         assert_eq!(elsewhere.headers().get(LOCATION).map(|url| url.as_bytes()), Some(b"http://h:1".as_slice()));
         assert!(elsewhere.headers().contains_key(RETRY_AFTER));

@@ -2,58 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use shoal_api::{Api, ApiConfig};
 use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
-use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
-use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Withdrawal};
-use shoal_core::task::{StagePlan, TaskPlan};
-use shoal_core::{Failure, Job, JobUid, Reason};
+use shoal_core::{Failure, Reason};
 use shoal_wire::Token;
 use tempfile::TempDir;
 
+mod fake;
+
 const TOKEN: &str = "0123456789abcdef";
-
-struct Fake;
-
-#[async_trait]
-impl JobKind for Fake {
-    fn name(&self) -> &'static str {
-        "groupedTraining"
-    }
-
-    async fn facts(&self, _: &Job) -> Result<Value, Failure> {
-        Ok(json!({}))
-    }
-
-    fn plan(&self, _: &Job, _: &Value, _: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
-        let task: TaskPlan = serde_json::from_value(json!({"bucket": null, "weight": 1, "payload": {}})).unwrap();
-        let stage = json!({"name": "map", "reads": null, "percent_after": 50, "common": {}, "tasks": [task]});
-        let stage: StagePlan = serde_json::from_value(stage).unwrap();
-        Ok(Planned { step: Step::Run(stage), notes: vec!["one task".to_owned()] })
-    }
-}
-
-struct NoPublisher;
-
-#[async_trait]
-impl Publisher for NoPublisher {
-    async fn publish(&self, _: &CommitIntent) -> Result<PublishedTable, Failure> {
-        Err(Failure::internal("nothing is published here"))
-    }
-
-    async fn withdraw(&self, _: &CommitIntent) -> Result<Withdrawal, Failure> {
-        Ok(Withdrawal::Withdrawn)
-    }
-
-    async fn discard(&self, _: JobUid, _: &str) -> Result<(), Failure> {
-        Ok(())
-    }
-}
 
 struct Server {
     api: Api,
@@ -69,8 +28,8 @@ impl Server {
         let token = token.map(|token| Token::new(token).unwrap());
         let config = HeadConfig {
             listen: ([127, 0, 0, 1], 0).into(),
-            kinds: Kinds::new([Arc::new(Fake) as Arc<dyn JobKind>]),
-            publisher: Arc::new(NoPublisher),
+            kinds: fake::kinds(),
+            publisher: fake::publisher(),
             token: token.clone(),
             tls: None,
             local_paths: LocalPaths::Under(vec!["/data".into()]),

@@ -387,7 +387,10 @@ mod tests {
         let Ok(Command::Worker(worker)) = parse("shoal worker --head http://h:1 --memory 512Mi --slots 3") else {
             panic!("a worker is expected");
         };
-        assert_eq!((worker.memory, worker.slots, worker.head), (Some(512 << 20), Some(3), vec!["http://h:1".to_owned()]));
+        assert_eq!(
+            (worker.memory, worker.slots, worker.head),
+            (Some(512 << 20), Some(3), vec!["http://h:1".to_owned()])
+        );
         let Ok(Command::Job(job)) = parse("shoal job wait grunfeld --head http://h:1,http://h:2 --output json") else {
             panic!("a job is expected");
         };

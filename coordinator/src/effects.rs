@@ -43,7 +43,14 @@ pub(crate) struct Outside {
 
 impl Outside {
     pub(crate) fn new(coordinator: ActorRef<Message>, interpreter: Interpreter) -> Self {
-        Self { coordinator, interpreter, links: Links::default(), replies: HashMap::new(), next_reply: 0, alive: watch::Sender::new(()) }
+        Self {
+            coordinator,
+            interpreter,
+            links: Links::default(),
+            replies: HashMap::new(),
+            next_reply: 0,
+            alive: watch::Sender::new(()),
+        }
     }
 
     /// Notes down who waits for an answer.

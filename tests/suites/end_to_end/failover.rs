@@ -41,9 +41,8 @@ impl Cluster {
         eventually("the first head leads", || leading.is_ready().then_some(()));
         let standby = Head::start_on_etcd(&etcd.endpoints());
         // The one that does not lead is named first: workers and clients find the other.
-        let workers = ["one", "two"].map(|name| {
-            Worker::start(&leading, name, 1, &place.join(name), &["--head", standby.url()])
-        });
+        let workers =
+            ["one", "two"].map(|name| Worker::start(&leading, name, 1, &place.join(name), &["--head", standby.url()]));
         let job = job::training("survivor", &place.join("data"), "shop", &["a", "b"], "y", &place.join("models"));
         let file = place.job(&job::with_strategy(job, "aggregate"));
         standby.submit(&file, &["--head", leading.url()]).succeeded();
@@ -103,7 +102,8 @@ fn a_head_that_was_paused_does_nothing_more_and_leads_again_when_it_is_needed() 
     signal(cluster.leading.process().pid(), Signal::Continue);
     eventually("the first head sends others away", || {
         let answer = http::get(&format!("{}/api/v1/jobs", cluster.leading.url()), None)?;
-        (answer.status == 503 && answer.json()["reason"] == "NotLeading"
+        (answer.status == 503
+            && answer.json()["reason"] == "NotLeading"
             && answer.json()["next"].as_str()?.contains(cluster.standby.url()))
         .then_some(())
     });

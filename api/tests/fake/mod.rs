@@ -1,0 +1,56 @@
+//! A kind of job and a publisher for heads that nobody works for.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
+use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Withdrawal};
+use shoal_core::task::{StagePlan, TaskPlan};
+use shoal_core::{Failure, Job, JobUid};
+
+pub(crate) fn kinds() -> Kinds {
+    Kinds::new([Arc::new(Fake) as Arc<dyn JobKind>])
+}
+
+pub(crate) fn publisher() -> Arc<dyn Publisher> {
+    Arc::new(NoPublisher)
+}
+
+/// Finds its facts, and has one task for whichever worker comes.
+struct Fake;
+
+#[async_trait]
+impl JobKind for Fake {
+    fn name(&self) -> &'static str {
+        "groupedTraining"
+    }
+
+    async fn facts(&self, _: &Job) -> Result<Value, Failure> {
+        Ok(json!({}))
+    }
+
+    fn plan(&self, _: &Job, _: &Value, _: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
+        let task: TaskPlan = serde_json::from_value(json!({"bucket": null, "weight": 1, "payload": {}})).unwrap();
+        let stage = json!({"name": "map", "reads": null, "percent_after": 50, "common": {}, "tasks": [task]});
+        let stage: StagePlan = serde_json::from_value(stage).unwrap();
+        Ok(Planned { step: Step::Run(stage), notes: vec!["one task".to_owned()] })
+    }
+}
+
+struct NoPublisher;
+
+#[async_trait]
+impl Publisher for NoPublisher {
+    async fn publish(&self, _: &CommitIntent) -> Result<PublishedTable, Failure> {
+        Err(Failure::internal("nothing is published here"))
+    }
+
+    async fn withdraw(&self, _: &CommitIntent) -> Result<Withdrawal, Failure> {
+        Ok(Withdrawal::Withdrawn)
+    }
+
+    async fn discard(&self, _: JobUid, _: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+}
