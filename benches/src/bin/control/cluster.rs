@@ -28,6 +28,7 @@ pub async fn start_head(state_dir: &Path, kinds: Kinds) -> BenchResult<Head> {
         kinds,
         publisher: Arc::new(NoTable),
         token: None,
+        tls: None,
         local_paths: LocalPaths::Any,
     })
     .await?)
@@ -52,6 +53,7 @@ pub async fn start_worker(
         memory_bytes: WORKER_MEMORY_BYTES,
         scratch: scratch.to_owned(),
         token: None,
+        tls: None,
         runner,
     })
     .await?;
