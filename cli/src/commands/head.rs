@@ -76,7 +76,8 @@ fn state_config(args: StateArgs, scheme: &str, rest: SocketAddr) -> Result<State
         cluster: args.cluster_name,
         tls: args.etcd_ca.map(|ca| EtcdTls { ca, identity }),
         user: user.transpose()?,
-        advertise: Some(args.advertise_url.unwrap_or_else(|| format!("{scheme}://{rest}"))),
+        // An address that stands for all of this machine's says to nobody where that is.
+        advertise: args.advertise_url.or_else(|| (!rest.ip().is_unspecified()).then(|| format!("{scheme}://{rest}"))),
         ..EtcdConfig::new(args.etcd)
     }))
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_benches::BenchResult;
-use shoal_coordinator::{Head, HeadConfig, LocalPaths};
+use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
 use shoal_core::report::JobStatus;
 use shoal_core::runner::TaskRunner;
 use shoal_core::{WorkerId, kind::Kinds};
-use shoal_worker::{Worker, WorkerConfig};
+use shoal_worker::{FixedHeads, Worker, WorkerConfig};
 
 use crate::work::NoTable;
 
@@ -22,16 +22,15 @@ const WORKER_MEMORY_BYTES: u64 = 1 << 30;
 
 /// Starts a head over a state folder.
 pub async fn start_head(state_dir: &Path, kinds: Kinds) -> BenchResult<Head> {
-    Ok(Head::start(HeadConfig {
+    let config = HeadConfig {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
-        state_dir: state_dir.to_owned(),
         kinds,
         publisher: Arc::new(NoTable),
         token: None,
         tls: None,
         local_paths: LocalPaths::Any,
-    })
-    .await?)
+    };
+    Ok(Head::start(config, StateConfig::Folder(state_dir.to_owned())).await?)
 }
 
 /// Starts a worker and waits until the head knows it.
@@ -44,7 +43,7 @@ pub async fn start_worker(
 ) -> BenchResult<Worker> {
     let worker = shoal_worker::start(WorkerConfig {
         name: WorkerId(name.to_owned()),
-        head_url: format!("http://{}", head.workers_address()),
+        heads: FixedHeads::one(format!("http://{}", head.workers_address())),
         listen: Ipv4Addr::LOCALHOST.into(),
         flight_port: 0,
         http_port: 0,
