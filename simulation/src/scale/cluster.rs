@@ -164,7 +164,7 @@ impl Cluster {
     /// A millisecond: some heartbeats, and a tick now and then.
     fn pass_time(&mut self) -> Result<(), Failure> {
         self.now_ms += 1;
-        let due = u64::from(self.size.workers) * (self.now_ms % BEAT_MS) / BEAT_MS;
+        let due = u64::from(self.size.workers) * (self.now_ms % BEAT_MS + 1) / BEAT_MS;
         if self.now_ms / BEAT_MS != self.beaten_ms {
             (self.beaten_ms, self.beats) = (self.now_ms / BEAT_MS, 0);
         }
