@@ -55,6 +55,12 @@ simulate: ## Runs the control plane through SEEDS=10000 worlds of faults; SEED=7
 	cargo build --release --quiet --package shoal-simulation
 	$(CARGO_TARGET_DIR)/release/simulate $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS) --first $(FIRST))
 
+.PHONY: bench-scale
+bench-scale: ## The control plane with 10,000 workers and a million tasks; writes docs/scale.json and docs/scale.svg.
+	cargo build --release --quiet --package shoal-simulation
+	mkdir -p docs
+	$(CARGO_TARGET_DIR)/release/simulate-scale --write docs
+
 .PHONY: clean
 clean: ## Removes what the demo and the benches wrote; leaves the build cache.
 	rm -rf target

@@ -30,6 +30,8 @@ pub(crate) enum Message {
     Event(Box<Event>, Option<OwnedSemaphorePermit>),
     /// A job is submitted.
     Submit { spec: Arc<ShoalJob>, options: SubmitOptions, answer: Answer },
+    /// Somebody looks at a job.
+    Show { name: String, answer: Answer },
     /// A job is cancelled.
     Cancel { name: String, answer: Answer },
     /// What may be changed of a job is changed.
@@ -92,6 +94,10 @@ impl Actor for Coordinator {
                 let reply = state.outside.expect_reply(answer);
                 let uid = JobUid(uuid::Uuid::now_v7());
                 state.handle(Event::Submit { uid, spec, options, reply });
+            }
+            Message::Show { name, answer } => {
+                let reply = state.outside.expect_reply(answer);
+                state.handle(Event::Show { name, reply });
             }
             Message::Cancel { name, answer } => {
                 let reply = state.outside.expect_reply(answer);

@@ -241,13 +241,13 @@ impl Head {
         self.look(Control::list).await
     }
 
-    /// The latest submission under a name.
+    /// The latest submission under a name. That it has ended is told once that is stored.
     ///
     /// # Errors
     /// [`Reason::JobNotFound`].
     pub async fn show(&self, name: &str) -> Result<JobStatus, Failure> {
         let name = name.to_owned();
-        self.look(move |control, now_ms| control.show(&name, now_ms)).await?
+        self.ask(|answer| Message::Show { name, answer }).await
     }
 
     /// The workers, by name.

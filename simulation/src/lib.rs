@@ -23,6 +23,7 @@ mod message;
 mod queue;
 mod random;
 mod report;
+pub mod scale;
 mod scenario;
 mod store;
 mod world;

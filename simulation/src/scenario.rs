@@ -21,6 +21,8 @@ pub(crate) struct Scenario {
     /// Faults that wait for their moment: from when, at what, which.
     pub(crate) ambushes: Vec<(u64, Moment, Fault)>,
     pub(crate) faults_end_ms: u64,
+    /// Nothing goes wrong, and small jobs meet huge ones of the same priority: nobody waits longer than a task takes.
+    pub(crate) is_fair: bool,
 }
 
 /// One job and what its user does with it.
@@ -51,6 +53,9 @@ pub(crate) const ATTEMPTS_ENOUGH: u32 = 100;
 
 impl Scenario {
     pub(crate) fn draw(random: &mut Random) -> Self {
+        if random.percent(4) {
+            return Self::crowd(random);
+        }
         let faults_end_ms = random.between(8_000, 40_000);
         let heads = if random.percent(30) { 1 } else { random.between(2, 3) as usize };
         let jobs = (0..random.between(1, 5)).map(|_| JobScenario::draw(random, faults_end_ms)).collect();
@@ -79,11 +84,55 @@ impl Scenario {
             faults,
             ambushes,
             faults_end_ms,
+            is_fair: false,
+        }
+    }
+
+    /// Two huge jobs, and small ones that come later: fewer than there are slots.
+    fn crowd(random: &mut Random) -> Self {
+        let (workers, slots) = (random.between(2, 4) as usize, random.between(1, 3) as u32);
+        let task_ms = random.between(300, 2_000);
+        let small = random.between(1, (workers as u64 * u64::from(slots)).min(4));
+        let job = |splits, submit_ms| JobScenario {
+            submit_ms,
+            ..JobScenario::plain(Shape { splits, buckets: 0, poison: None })
+        };
+        let huge = random.between(40, 120) as u32;
+        let mut jobs = vec![job(huge, 2_000), job(huge, 2_100)];
+        for _ in 0..small {
+            jobs.push(job(random.between(1, 3) as u32, random.between(5_000, 8_000)));
+        }
+        Self {
+            heads: 1,
+            workers,
+            slots,
+            jobs,
+            delay_ms: (1, 5),
+            task_ms: (task_ms / 2, task_ms),
+            append_portion: usize::MAX,
+            faults: Vec::new(),
+            ambushes: Vec::new(),
+            faults_end_ms: 0,
+            is_fair: true,
         }
     }
 }
 
 impl JobScenario {
+    /// A job that nobody does anything with.
+    pub(crate) fn plain(shape: Shape) -> Self {
+        Self {
+            shape,
+            submit_ms: 0,
+            wishes: Vec::new(),
+            priority: 0,
+            deadline_s: None,
+            resubmits: 0,
+            max_task_attempts: ATTEMPTS_ENOUGH,
+            shares_table: false,
+        }
+    }
+
     fn draw(random: &mut Random, faults_end_ms: u64) -> Self {
         let splits = random.between(1, 6) as u32;
         let buckets = if random.percent(25) { 0 } else { random.between(1, 3) as u32 };

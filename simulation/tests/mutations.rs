@@ -49,3 +49,8 @@ fn files_that_are_cleaned_up_early_are_noticed() {
 fn the_result_of_a_revoked_lease_is_noticed() {
     assert_caught(Mutation::AcceptRevoked, &["no_result_of_a_revoked_lease", "no_task_acknowledged_twice"]);
 }
+
+#[test]
+fn a_running_task_that_is_not_adopted_is_noticed() {
+    assert_caught(Mutation::ForgetToAdopt, &["one_lease_per_task"]);
+}

@@ -21,6 +21,16 @@ impl Control {
         effects
     }
 
+    /// Shows a job. That it has ended is told only once that is stored: a head that is about to find out that it leads no
+    /// more could tell of an end that never was.
+    pub(super) fn show_when_true(&self, name: &str, reply: ReplyId, now_ms: u64) -> Vec<Effect> {
+        let known = self.names.get(name).and_then(|uid| Some((*uid, self.jobs.get(uid)?)));
+        match known {
+            Some((uid, Entry::Ended(_))) => vec![self.reply_when_stored(reply, uid, now_ms)],
+            _ => vec![reply_with(reply, self.show(name, now_ms))],
+        }
+    }
+
     /// An answer that is given once all records so far are stored.
     pub(super) fn reply_when_stored(&self, reply: ReplyId, uid: JobUid, now_ms: u64) -> Effect {
         let answer =

@@ -55,6 +55,13 @@ pub enum Event {
         /// Who waits for the answer.
         reply: ReplyId,
     },
+    /// Somebody looks at a job.
+    Show {
+        /// Name of the job.
+        name: String,
+        /// Who waits for the answer.
+        reply: ReplyId,
+    },
     /// Somebody cancels a job.
     Cancel {
         /// Name of the job.

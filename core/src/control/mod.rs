@@ -92,6 +92,7 @@ impl Control {
     pub fn handle(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
         let mut effects = match event {
             Event::Submit { uid, spec, options, reply } => self.submit(uid, spec, options, reply, now_ms),
+            Event::Show { name, reply } => self.show_when_true(&name, reply, now_ms),
             Event::Cancel { name, reply } => self.cancel(&name, reply, now_ms),
             Event::Change { name, change, reply } => self.change(&name, change, reply, now_ms),
             Event::Recalled { job, result } => self.recalled(job, result, now_ms),

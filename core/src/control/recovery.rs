@@ -40,7 +40,13 @@ impl Control {
             if mutation == Some(Mutation::ForgetToAdopt) {
                 restored.forget_running(now_ms);
             }
-            control.names.insert(restored.spec.metadata.name.clone(), uid);
+            let name = restored.spec.metadata.name.clone();
+            // Uids follow the clocks of the heads that drew them, and those may differ: whichever of a name runs is its
+            // latest, as no other is taken while it does.
+            let runs = |uid: &JobUid| control.jobs.get(uid).is_some_and(|entry| entry.active().is_some());
+            if restored.ended.is_none() || !control.names.get(&name).is_some_and(runs) {
+                control.names.insert(name, uid);
+            }
             let entry = match restored.ended {
                 Some((status, resumable)) => Entry::Ended(EndedJob {
                     spec: restored.spec,

@@ -27,7 +27,10 @@ impl Control {
         while self.roster.has_free() {
             let Some(uid) = self.queue.next(&passed) else { break };
             match self.start_next(uid, now_ms) {
-                Some(next) => placed.push(next),
+                Some(next) => {
+                    self.queue.served(uid);
+                    placed.push(next);
+                }
                 None => drop(passed.insert(uid)),
             }
             self.settle(uid, now_ms);
@@ -55,7 +58,7 @@ impl Control {
     pub(super) fn settle(&mut self, uid: JobUid, now_ms: u64) {
         let active = self.jobs.get_mut(&uid).and_then(Entry::active_mut);
         let Some(active) = active else {
-            self.queue.take_out(uid);
+            self.queue.forget(uid);
             self.suspicious.remove(&uid);
             return;
         };

@@ -5,4 +5,3 @@ mod ending;
 mod fixture;
 mod recovery;
 mod sharing;
-mod simulation;

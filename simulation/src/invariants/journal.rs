@@ -10,7 +10,10 @@ use crate::scenario::{ATTEMPTS_ENOUGH, Scenario, Wish};
 
 impl Ledger {
     /// Records were stored.
-    pub(crate) fn stored(&mut self, records: &[Record], lake: &Lake, scenario: &Scenario) -> Checked {
+    pub(crate) fn stored(&mut self, records: &[Record], lake: &Lake, scenario: &Scenario, now_ms: u64) -> Checked {
+        if scenario.is_fair {
+            records.iter().try_for_each(|record| self.fair(record, scenario, now_ms))?;
+        }
         records.iter().try_for_each(|record| self.stored_one(record, lake, scenario))
     }
 

@@ -1,5 +1,6 @@
 //! What must hold after every event, each under a name of its own.
 
+mod fairness;
 mod journal;
 mod processes;
 mod table;
@@ -48,6 +49,7 @@ pub(crate) struct Ledger {
     wrote: BTreeMap<TaskId, AttemptId>,
     intents: BTreeMap<JobUid, CommitIntent>,
     ended: BTreeMap<JobUid, Phase>,
+    shares: fairness::Shares,
     /// What users were told: the job under a name, and how it ended.
     told: BTreeMap<usize, (JobUid, Option<Phase>)>,
     /// The highest epoch of an assignment or welcome that each start of a worker has taken.

@@ -8,10 +8,14 @@ use shoal_core::report::{JobStatus, Phase};
 use super::{Checked, Ledger, hold};
 
 impl Ledger {
-    /// A submission, or a cancellation, was acknowledged.
-    pub(crate) fn acknowledged(&self, status: &JobStatus) -> Checked {
-        hold("acknowledged_means_stored", self.accepted.contains_key(&status.uid), || {
+    /// A head answers with a job's status: to a look, or to something that is acknowledged by it.
+    pub(crate) fn acknowledged(&self, status: &JobStatus, only_looks: bool) -> Checked {
+        hold("acknowledged_means_stored", only_looks || self.accepted.contains_key(&status.uid), || {
             format!("{} was acknowledged, the journal does not have it", status.name)
+        })?;
+        let ended = status.phase.is_final();
+        hold("an_end_that_is_shown_is_stored", !ended || self.ended.contains_key(&status.uid), || {
+            format!("{} is said to be {:?}, the journal does not have it", status.name, status.phase)
         })
     }
 
@@ -30,11 +34,7 @@ impl Ledger {
         hold("no_accepted_job_is_lost", uid == status.uid, || {
             format!("{} was {uid} and is {} now", status.name, status.uid)
         })?;
-        // A head that is stopped before it could store an end that it showed goes through it once more.
-        if phase.is_none() {
-            self.told.insert(client, (uid, before));
-        }
-        hold("the_end_is_the_end", before.is_none() || phase.is_none() || before == phase, || {
+        hold("the_end_is_the_end", before.is_none() || before == phase, || {
             format!("{} was told to have ended as {before:?}, and is {:?} now", status.name, status.phase)
         })
     }

@@ -52,7 +52,8 @@ pub(super) struct Leading {
     pub(super) effect_loop: EffectLoop,
     /// The open stream of each worker, and which start of it that is.
     pub(super) links: BTreeMap<WorkerId, (String, u64)>,
-    pub(super) replies: BTreeMap<ReplyId, (usize, u64)>,
+    /// Who waits for an answer to which call, and whether it was only a look.
+    pub(super) replies: BTreeMap<ReplyId, (usize, u64, bool)>,
     pub(super) replies_asked: u64,
     append: Option<Append>,
     appends: u64,
@@ -194,7 +195,7 @@ impl World {
                     note!(self, "the journal stores {} of head {}", names(&stored), key.head);
                     let fenced = self.ledger.fenced_journal(epoch, before);
                     self.check(fenced);
-                    let checked = self.ledger.stored(&stored, &self.lake, &self.scenario);
+                    let checked = self.ledger.stored(&stored, &self.lake, &self.scenario, self.now_ms);
                     self.check(checked);
                 }
                 Ok(())

@@ -111,13 +111,9 @@ impl World {
             Request::Submit => Event::Submit { uid, spec, options: SubmitOptions::default(), reply },
             Request::Cancel => Event::Cancel { name, reply },
             Request::Change(change) => Event::Change { name, change: *change, reply },
-            Request::Show => {
-                let epoch = leading.epoch;
-                let answer = leading.effect_loop.control().show(&name, clock);
-                return self.answer(client, call, epoch, answer);
-            }
+            Request::Show => Event::Show { name, reply },
         };
-        leading.replies.insert(reply, (client, call));
+        leading.replies.insert(reply, (client, call, matches!(request, Request::Show)));
         if matches!(request, Request::Submit) {
             self.ledger.submitted(client);
         }
@@ -143,9 +139,9 @@ impl World {
             Effect::Reply { to, answer } => {
                 let Some(leading) = self.leading(key.head) else { return };
                 let epoch = leading.epoch;
-                let Some((client, call)) = leading.replies.remove(&to) else { return };
+                let Some((client, call, only_looks)) = leading.replies.remove(&to) else { return };
                 if let Ok(status) = answer.as_ref() {
-                    let checked = self.ledger.acknowledged(status);
+                    let checked = self.ledger.acknowledged(status, only_looks);
                     self.check(checked);
                 }
                 self.answer(client, call, epoch, *answer);
