@@ -13,6 +13,7 @@ mod effects;
 mod event_log;
 mod govern;
 mod head;
+mod history;
 mod journal;
 mod journal_writer;
 mod links;
