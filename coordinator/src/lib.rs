@@ -22,6 +22,7 @@ mod membership;
 mod metrics;
 mod reign;
 mod standing;
+pub mod state;
 
 pub use head::{Head, HeadConfig};
 pub use journal::{EtcdConfig, EtcdJournal, EtcdTls, EtcdUser, PREFIX_DEFAULT, RedbJournal, StateConfig};

@@ -11,7 +11,8 @@ use shoal_core::{Failure, Reason, WorkerId, limits};
 use shoal_wire::failure::to_status;
 use shoal_wire::proto::membership_server::Membership;
 use shoal_wire::proto::{
-    AttemptFinished, HeadMessage, LogLevel, Register, Welcome, WorkerMessage, attempt_finished, head_message, worker_message,
+    AttemptFinished, HeadMessage, LogLevel, Register, Welcome, WorkerMessage, attempt_finished, head_message,
+    worker_message,
 };
 use shoal_wire::{WIRE_VERSION, WIRE_VERSION_OLDEST, json};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};

@@ -97,7 +97,11 @@ mod tests {
         }
         assert_eq!((items(&list), list.left_out()), (vec!["d", "e", "f"], 4));
         list.push("g", Worth::Ordinary);
-        assert_eq!((items(&list), list.left_out()), (vec!["d", "e", "f"], 5), "it is worth less than all that is there");
+        assert_eq!(
+            (items(&list), list.left_out()),
+            (vec!["d", "e", "f"], 5),
+            "it is worth less than all that is there"
+        );
     }
 
     #[test]

@@ -20,8 +20,8 @@ use shoal_core::history::JobHistory;
 use shoal_core::journal::{Journal, Record};
 use shoal_core::{AttemptId, JobUid, WorkerId};
 
-use self::job_log::JobLog;
 pub(crate) use self::job_log::AttemptLog;
+use self::job_log::JobLog;
 use self::limits::{READS_AT_ONCE, STORE_INTERVAL};
 
 /// The histories of all unfinished jobs. Clones are handles on the same ones.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::json;
+use shoal_core::journal::Leadership;
 use shoal_core::task::LogLevel;
 use shoal_core::{AttemptId, TaskId};
 
@@ -55,12 +56,13 @@ fn texts(history: &JobHistory) -> Vec<&str> {
 async fn a_jobs_history_is_stored_with_its_end_and_goes_with_the_job() {
     let folder = tempfile::tempdir().unwrap();
     let journal = RedbJournal::open(folder.path()).await.unwrap();
+    let epoch = journal.campaign().await.unwrap();
     let histories = Histories::load(&[], &journal).await;
     let job = uid(1);
     let records = vec![accepted(job), started(job)];
     histories.observe(&records, START);
     assert_eq!(histories.complete(records.clone(), START), records, "nothing is due yet");
-    journal.append(1, records).await.unwrap();
+    journal.append(epoch, records).await.unwrap();
     write(&histories, job, "hello");
     assert_eq!(texts(&histories.view(job).unwrap()), ["accepted", "hello"]);
 
@@ -68,7 +70,7 @@ async fn a_jobs_history_is_stored_with_its_end_and_goes_with_the_job() {
     histories.observe(&end, START + 9_000);
     let end = histories.complete(end, START + 9_000);
     assert_eq!(end.len(), 2, "the history goes with the end");
-    journal.append(1, end).await.unwrap();
+    journal.append(epoch, end).await.unwrap();
     histories.stored(&[job]);
     assert_eq!(histories.view(job), None);
     let stored = journal.load_history(job).await.unwrap().unwrap();
@@ -77,7 +79,7 @@ async fn a_jobs_history_is_stored_with_its_end_and_goes_with_the_job() {
     assert_eq!(journal.load().await.unwrap().len(), 2, "a head that starts does not read it");
     assert_eq!(journal.scan().await.unwrap().len(), 3);
 
-    journal.append(1, vec![Record::Forgotten { job }]).await.unwrap();
+    journal.append(epoch, vec![Record::Forgotten { job }]).await.unwrap();
     assert_eq!(journal.load_history(job).await.unwrap(), None);
     assert_eq!(journal.scan().await.unwrap(), []);
 }
@@ -86,18 +88,19 @@ async fn a_jobs_history_is_stored_with_its_end_and_goes_with_the_job() {
 async fn what_workers_wrote_survives_the_head() {
     let folder = tempfile::tempdir().unwrap();
     let journal = RedbJournal::open(folder.path()).await.unwrap();
+    let epoch = journal.campaign().await.unwrap();
     let histories = Histories::load(&[], &journal).await;
     let (job, done) = (uid(1), uid(2));
     let records = vec![accepted(job), started(job), accepted(done), ended(done, false)];
     histories.observe(&records[..2], START);
-    journal.append(1, records.clone()).await.unwrap();
+    journal.append(epoch, records.clone()).await.unwrap();
     write(&histories, job, "before");
     let later = START + STORE_INTERVAL.as_millis() as u64;
     let facts = Record::Facts { job, facts: json!({}) };
     let due = histories.complete(vec![facts.clone()], later);
     assert_eq!(due.len(), 2, "what workers wrote is stored once in a while");
     assert_eq!(histories.complete(vec![facts.clone()], later + 1).len(), 1, "and not more often");
-    journal.append(1, due).await.unwrap();
+    journal.append(epoch, due).await.unwrap();
 
     let again = Histories::load(&journal.load().await.unwrap(), &journal).await;
     let history = again.view(job).unwrap();

@@ -53,10 +53,9 @@ pub(super) fn line_of(record: &Record) -> Option<HeadLine> {
         Record::Intent { intent } => {
             (LogLevel::Info, format!("to be committed: {} files to {}", intent.files.len(), intent.table))
         }
-        Record::Published { table, .. } => (
-            LogLevel::Info,
-            format!("committed: version {} of {}, {} rows", table.version, table.table, table.rows),
-        ),
+        Record::Published { table, .. } => {
+            (LogLevel::Info, format!("committed: version {} of {}, {} rows", table.version, table.table, table.rows))
+        }
         Record::Ended { status, .. } => match &status.failure {
             None => (LogLevel::Info, "succeeded".to_owned()),
             Some(failure) => (LogLevel::Error, format!("failed: {:?}: {failure}", failure.reason)),

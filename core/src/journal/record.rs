@@ -197,6 +197,7 @@ impl Record {
 pub struct JobChange {
     /// Jobs with a higher priority get free slots first.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1000, max = 1000))]
     pub priority: Option<i32>,
     /// Whether the job hands its running tasks back and starts no others.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -14,6 +14,7 @@ use shoal_core::history::JobHistory;
 use shoal_core::journal::{Journal, Leadership, Record, StoredRecord};
 use shoal_core::{Failure, JobUid};
 
+pub(crate) use self::file::path as journal_path;
 use super::term::{Term, not_leading};
 
 /// A journal in a file of a state folder, held by this process alone.
