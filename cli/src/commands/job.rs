@@ -94,13 +94,7 @@ async fn submit(
     Ok(())
 }
 
-async fn change(
-    client: &Client,
-    name: &str,
-    change: JobChange,
-    and: &str,
-    output: Output,
-) -> Result<(), Failure> {
+async fn change(client: &Client, name: &str, change: JobChange, and: &str, output: Output) -> Result<(), Failure> {
     let status = client.change(name, change).await?;
     match output {
         Output::Json => print_json(&json!({"status": status})),

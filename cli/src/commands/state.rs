@@ -49,9 +49,7 @@ async fn export(state: StateConfig, to: Option<&Path>, without: &[JobUid], outpu
     write_new(file, &text.lines)?;
     match output {
         Output::Json => print_json(&json!({"file": file, "jobs": text.jobs, "records": text.records})),
-        Output::Table => {
-            print(&format!("{}: {} jobs in {} records\n", file.display(), text.jobs, text.records))
-        }
+        Output::Table => print(&format!("{}: {} jobs in {} records\n", file.display(), text.jobs, text.records)),
     }
 }
 

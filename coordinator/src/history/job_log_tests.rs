@@ -133,7 +133,11 @@ fn a_history_stays_small_whatever_happens() {
     assert_eq!(failures, 50, "those that failed are all there");
     assert_eq!(history.attempts.len() as u64 + history.attempts_left_out, 5_000);
     assert!(history.lines_left_out > 9_000);
-    assert!(history.lines.iter().all(|line| line.task.is_none_or(|task| task % 100 == 0)), "lines of failed ones stay");
+    // What is left of the room takes a few short ones of others.
+    let (of_failed, of_others): (Vec<_>, Vec<_>) =
+        history.lines.iter().partition(|line| line.task.is_none_or(|task| task % 100 == 0));
+    let bytes = |lines: &[&JobLine]| lines.iter().map(|line| line.text.len()).sum::<usize>();
+    assert!(bytes(&of_failed) > 20 * bytes(&of_others), "lines of failed ones stay");
 }
 
 #[test]

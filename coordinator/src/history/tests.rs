@@ -104,7 +104,11 @@ async fn what_workers_wrote_survives_the_head() {
 
     let again = Histories::load(&journal.load().await.unwrap(), &journal).await;
     let history = again.view(job).unwrap();
-    assert_eq!(texts(&history), ["accepted", "before", "its input was looked at"].map(|it| it).to_vec());
+    assert_eq!(
+        texts(&history),
+        ["accepted", "its input was looked at", "before"],
+        "what has no time of its own comes early"
+    );
     assert_eq!(history.attempts.len(), 1);
     assert_eq!(again.view(done), None, "the history of a job that has ended stays in the journal");
 }

@@ -45,7 +45,8 @@ pub(super) fn parse(export: impl BufRead, name: &str) -> Result<Vec<Record>, Fai
     let mut records = Vec::new();
     let mut is_whole = false;
     for (line, number) in export.lines().zip(1..) {
-        let line = line.map_err(|error| corrupt("the export cannot be read".to_owned()).line(number).because(&error))?;
+        let line =
+            line.map_err(|error| corrupt("the export cannot be read".to_owned()).line(number).because(&error))?;
         if number == 1 {
             let header = serde_json::from_str::<Header>(&line);
             let Header { version } = header.map_err(|error| {

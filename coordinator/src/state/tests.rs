@@ -45,7 +45,7 @@ fn corpus(version: u32) -> String {
 
 async fn imported(text: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    import(at((folder.path())), text.as_bytes(), "export", &kinds()).await.unwrap();
+    import(at(folder.path()), text.as_bytes(), "export", &kinds()).await.unwrap();
     folder
 }
 
@@ -59,21 +59,22 @@ async fn refused(text: &str) -> Failure {
 
 #[tokio::test]
 async fn exports_of_every_version_load() {
-    for (version, jobs) in [(1, json!({"Succeeded": 1, "Running": 1})), (2, json!({"Succeeded": 1, "Running": 1, "Failed": 1}))]
+    for (version, jobs) in
+        [(1, json!({"Succeeded": 1, "Running": 1})), (2, json!({"Succeeded": 1, "Running": 1, "Failed": 1}))]
     {
         let folder = imported(&corpus(version)).await;
-        let report = check(at((folder.path())), &kinds()).await.unwrap();
+        let report = check(at(folder.path()), &kinds()).await.unwrap();
         assert_eq!(report.problems, [], "version {version}");
         assert_eq!(json!(report.jobs), jobs, "version {version}");
         assert!(report.bytes > 0 && report.versions.keys().eq([&2]), "stored in the present version: {report:?}");
-        let again = export(at((folder.path())), &[]).await.unwrap();
+        let again = export(at(folder.path()), &[]).await.unwrap();
         let third = imported(&again.lines).await;
         assert_eq!(export(at(third.path()), &[]).await.unwrap(), again, "version {version}: there and back again");
     }
     // The present one is written as it was: nothing of it is lost.
     let lines = corpus(2);
     let folder = imported(&lines).await;
-    let written = export(at((folder.path())), &[]).await.unwrap().lines;
+    let written = export(at(folder.path()), &[]).await.unwrap().lines;
     let records = |text: &str| -> Vec<Value> {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).filter(|line: &Value| line["v"] == 2).collect()
     };
@@ -83,10 +84,10 @@ async fn exports_of_every_version_load() {
 #[tokio::test]
 async fn a_state_with_jobs_is_not_mixed_with_an_import() {
     let folder = imported(&corpus(2)).await;
-    let before = export(at((folder.path())), &[]).await.unwrap();
-    let failure = import(at((folder.path())), corpus(1).as_bytes(), "export", &kinds()).await.unwrap_err();
+    let before = export(at(folder.path()), &[]).await.unwrap();
+    let failure = import(at(folder.path()), corpus(1).as_bytes(), "export", &kinds()).await.unwrap_err();
     assert!(failure.reason == Reason::NotPossible && failure.next.is_some(), "{failure:?}");
-    assert_eq!(export(at((folder.path())), &[]).await.unwrap(), before);
+    assert_eq!(export(at(folder.path()), &[]).await.unwrap(), before);
 }
 
 #[tokio::test]
@@ -124,14 +125,14 @@ async fn what_a_head_would_refuse_is_not_imported() {
 #[tokio::test]
 async fn a_folder_without_a_state_and_one_in_use_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let failure = check(at((folder.path())), &kinds()).await.unwrap_err();
+    let failure = check(at(folder.path()), &kinds()).await.unwrap_err();
     assert_eq!(failure.reason, Reason::InvalidValue);
     assert!(!journal_path(folder.path()).exists(), "looking makes none");
     let _held = crate::RedbJournal::open(folder.path()).await.unwrap();
     for failure in [
-        check(at((folder.path())), &kinds()).await.unwrap_err(),
-        export(at((folder.path())), &[]).await.unwrap_err(),
-        import(at((folder.path())), corpus(2).as_bytes(), "export", &kinds()).await.unwrap_err(),
+        check(at(folder.path()), &kinds()).await.unwrap_err(),
+        export(at(folder.path()), &[]).await.unwrap_err(),
+        import(at(folder.path()), corpus(2).as_bytes(), "export", &kinds()).await.unwrap_err(),
     ] {
         assert_eq!(failure.reason, Reason::StateLocked);
     }
@@ -154,14 +155,20 @@ fn a_broken_record_is_told_with_its_job_and_does_not_hide_the_others() {
     for (damage, reason) in [
         (bytes[..bytes.len() / 2].to_vec(), Reason::CorruptFile),
         (b"{\"v\":9,\"record\":{}}".to_vec(), Reason::IncompatibleVersion),
-        (shoal_core::journal::encode(&Record::Forgotten { job: JobUid(uuid::Uuid::nil()) }).unwrap(), Reason::CorruptFile),
+        (
+            shoal_core::journal::encode(&Record::Forgotten { job: JobUid(uuid::Uuid::nil()) }).unwrap(),
+            Reason::CorruptFile,
+        ),
     ] {
         stored[broken].bytes = damage;
         let report = check::check(&stored, &kinds(), 0);
         assert_eq!(report.problems.len(), 1, "{report:?}");
         let problem = &report.problems[0];
         assert_eq!((problem.job, problem.failure.reason), (Some(job), reason));
-        assert!(problem.failure.next.is_some() && problem.failure.message.contains("record 1 of the job's"), "{problem:?}");
+        assert!(
+            problem.failure.next.is_some() && problem.failure.message.contains("record 1 of the job's"),
+            "{problem:?}"
+        );
         assert_eq!(report.jobs.values().sum::<u64>(), 2, "the others are there");
         // What the check advises works.
         let failure = export::export(&stored, &[]).unwrap_err();

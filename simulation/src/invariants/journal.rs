@@ -72,6 +72,7 @@ impl Ledger {
             Record::StagePlanned { .. }
             | Record::PartitionsMoved { .. }
             | Record::Ending { .. }
+            | Record::History { .. }
             | Record::Forgotten { .. } => Ok(()),
         }
     }

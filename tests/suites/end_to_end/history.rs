@@ -64,7 +64,8 @@ fn finished_jobs_are_told_of_after_a_restart_as_before() {
     let bad = all_of(&head, "bad");
     let [status, _, attempts, log] = &bad;
     assert_eq!(status["failure"], failure);
-    let failed = attempts["attempts"].as_array().unwrap().iter().find(|attempt| attempt["outcome"] == "Failed").unwrap();
+    let failed =
+        attempts["attempts"].as_array().unwrap().iter().find(|attempt| attempt["outcome"] == "Failed").unwrap();
     assert_eq!((&failed["reason"], &failed["worker"]), (&json!("CorruptFile"), &json!("only")), "{failed:#}");
     assert!(texts(log).iter().any(|text| text.contains("CorruptFile")), "{log:#}");
 
@@ -78,7 +79,8 @@ fn finished_jobs_are_told_of_after_a_restart_as_before() {
     let shown = Process::start(&mut shoal::command(["job", "logs", "good", "--head", head.url()])).finish();
     assert!(shown.code == 0 && shown.stdout.contains(" only map/0 attempt 1: "), "{shown:#?}");
     // A stored spec is enough to run it again.
-    let overwriting = job::with(job::grunfeld("good", &place.join("models")), "/groupedTraining/output/mode", json!("overwrite"));
+    let overwriting =
+        job::with(job::grunfeld("good", &place.join("models")), "/groupedTraining/output/mode", json!("overwrite"));
     drop(worker);
     let _worker = Worker::start(&head, "next", 1, &place.join("next"), &[]);
     let first = head.submit(&place.job(&overwriting), &["--rerun", "--wait"]).succeeded();
@@ -114,7 +116,10 @@ fn a_job_that_is_too_old_is_forgotten_with_all_that_was_kept_of_it() {
     let brief = job::with(job::grunfeld("brief", &place.join("models")), "/ttlSecondsAfterFinished", json!(1));
     head.submit(&place.job(&brief), &[]).succeeded();
     // Not by the command, which waits for the end and might find nothing any more.
-    assert_eq!(http::post(&format!("{}/api/v1/jobs/brief/cancel", head.url()), None, String::new()).unwrap().status, 200);
+    assert_eq!(
+        http::post(&format!("{}/api/v1/jobs/brief/cancel", head.url()), None, String::new()).unwrap().status,
+        200
+    );
     let status = |path: &str| http::get(&format!("{}/api/v1/jobs/brief{path}", head.url()), None).unwrap().status;
     eventually("it is forgotten", || (status("") == 404).then_some(()));
     for path in ["/spec", "/attempts", "/logs"] {
@@ -155,7 +160,11 @@ fn a_state_is_checked_written_out_and_read_in_elsewhere() {
     assert_eq!(state_tool(&["export", "--to", file], &state).failed(2)["reason"], "InvalidValue", "never over a file");
     let elsewhere = place.join("elsewhere");
     state_tool(&["import", file], &elsewhere).succeeded();
-    assert_eq!(state_tool(&["import", file], &elsewhere).failed(2)["reason"], "NotPossible", "never into another state");
+    assert_eq!(
+        state_tool(&["import", file], &elsewhere).failed(2)["reason"],
+        "NotPossible",
+        "never into another state"
+    );
 
     let head = Head::start(&elsewhere, &[]);
     assert_eq!(all_of(&head, "done"), done);

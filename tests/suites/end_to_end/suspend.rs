@@ -34,8 +34,11 @@ fn a_suspended_job_hands_its_tasks_back_keeps_what_is_done_and_goes_on() {
     let kept = done(&head.job("large"));
     assert!(kept > 0);
     // Whoever waits is told why nothing happens.
-    let mut waiting = Process::start(shoal::command(["job", "wait", "large", "--head", head.url()]).args(["--output", "json"]));
-    waiting.wait_for_output("the wait says so", |text| text.contains("suspended, until `shoal job resume large`").then_some(()));
+    let mut waiting =
+        Process::start(shoal::command(["job", "wait", "large", "--head", head.url()]).args(["--output", "json"]));
+    waiting.wait_for_output("the wait says so", |text| {
+        text.contains("suspended, until `shoal job resume large`").then_some(())
+    });
     assert!(waiting.is_running(), "and goes on waiting");
     // Another job has the slot to itself.
     let small = place.job(&job::grunfeld("small", &place.join("small")));
@@ -48,9 +51,10 @@ fn a_suspended_job_hands_its_tasks_back_keeps_what_is_done_and_goes_on() {
     let ended = waiting.finish().succeeded();
     assert_eq!((&ended["phase"], &ended["outputs"][0]["rows"]), (&json!("Succeeded"), &json!(40)), "{ended:#}");
     // What was finished was not done again; only what was handed back ran a second time.
-    let (tasks, attempts) = ended["report"]["stages"].as_array().unwrap().iter().fold((0, 0), |(tasks, attempts), stage| {
-        (tasks + stage["tasks"].as_u64().unwrap(), attempts + stage["attempts"].as_u64().unwrap())
-    });
+    let (tasks, attempts) =
+        ended["report"]["stages"].as_array().unwrap().iter().fold((0, 0), |(tasks, attempts), stage| {
+            (tasks + stage["tasks"].as_u64().unwrap(), attempts + stage["attempts"].as_u64().unwrap())
+        });
     assert!(attempts <= tasks + 1, "{attempts} attempts of {tasks} tasks: {ended:#}");
     let log = head.ask(&["logs", "large"]).succeeded();
     let texts: Vec<&str> = log["lines"].as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect();
