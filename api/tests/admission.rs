@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fake::ENDLESS;
 use serde_json::Value;
 use shoal_core::limits::JOBS_ACTIVE_MAX;
 use shoal_core::{Failure, Reason};
 use shoal_wire::memory::Memory;
-use fake::ENDLESS;
 use support::{Server, job};
 
 /// Submissions in all.

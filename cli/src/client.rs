@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use shoal_api::{JobAttempts, JobList, JobLog};
 use shoal_core::control::SubmitOptions;
 use shoal_core::journal::JobChange;

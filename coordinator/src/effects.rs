@@ -128,17 +128,26 @@ impl shoal_core::control::Outside for Outside {
             Effect::GatherFacts { job } => {
                 let (kinds, uid) = (self.interpreter.kinds.clone(), job.uid);
                 let facts = async move { kinds.get(job.work.kind())?.facts(&job).await };
-                self.beside(in_turn(self.facts.clone(), facts), move |result| Event::FactsGathered { job: uid, result });
+                self.beside(in_turn(self.facts.clone(), facts), move |result| Event::FactsGathered {
+                    job: uid,
+                    result,
+                });
             }
             Effect::Publish { intent } => {
                 let (publisher, uid) = (self.interpreter.publisher.clone(), intent.job);
                 let publish = async move { publisher.publish(&intent).await };
-                self.beside(in_turn(self.commits.clone(), publish), move |result| Event::Published { job: uid, result });
+                self.beside(in_turn(self.commits.clone(), publish), move |result| Event::Published {
+                    job: uid,
+                    result,
+                });
             }
             Effect::Withdraw { intent } => {
                 let (publisher, uid) = (self.interpreter.publisher.clone(), intent.job);
                 let withdraw = async move { publisher.withdraw(&intent).await };
-                self.beside(in_turn(self.commits.clone(), withdraw), move |result| Event::Withdrawn { job: uid, result });
+                self.beside(in_turn(self.commits.clone(), withdraw), move |result| Event::Withdrawn {
+                    job: uid,
+                    result,
+                });
             }
             Effect::Discard { job, tables } => {
                 let publisher = self.interpreter.publisher.clone();
@@ -150,7 +159,9 @@ impl shoal_core::control::Outside for Outside {
                     }
                     Ok(())
                 };
-                self.beside(in_turn(self.commits.clone(), discard), move |_: Result<(), Failure>| Event::Discarded { job });
+                self.beside(in_turn(self.commits.clone(), discard), move |_: Result<(), Failure>| Event::Discarded {
+                    job,
+                });
             }
             Effect::Assign { worker, instance, assignment } => match serde_json::to_vec(&assignment) {
                 Ok(assignment_json) => {

@@ -91,8 +91,11 @@ impl Reign {
 
     /// Stops at once: nothing is stored, sent or answered any more.
     pub(crate) async fn depose(self) {
-        let _ =
-            self.leading.coordinator.stop_and_wait(Some("this head does not lead any more".to_owned()), Some(STOP_MAX)).await;
+        let _ = self
+            .leading
+            .coordinator
+            .stop_and_wait(Some("this head does not lead any more".to_owned()), Some(STOP_MAX))
+            .await;
     }
 
     /// Stops once all that was to be stored is stored, and tells the workers to end where they are to.

@@ -35,7 +35,7 @@ impl Server {
         };
         let head = Head::start(config, StateConfig::Folder(state.path().to_owned())).await.unwrap();
         let listen = ([127, 0, 0, 1], 0).into();
-        let api = 
+        let api =
             shoal_api::start(ApiConfig { listen, token: token.clone(), tls: None, head: head.clone() }).await.unwrap();
         Self { api, head, token, client: reqwest::Client::new(), state }
     }

@@ -61,7 +61,8 @@ nothing is broken
         let job = Some(JobUid(uuid::Uuid::nil()));
         report.problems.push(StateProblem { job, name: Some("a".to_owned()), failure });
         let text = report_text(&report);
-        let told = "job a (00000000-0000-0000-0000-000000000000):\nerror[CorruptFile]: it cannot be read\n  help: leave";
+        let told =
+            "job a (00000000-0000-0000-0000-000000000000):\nerror[CorruptFile]: it cannot be read\n  help: leave";
         assert!(text.contains(told) && !text.contains("nothing is broken"), "{text}");
     }
 }

@@ -51,7 +51,9 @@ pub async fn import(state: StateConfig, export: impl BufRead, name: &str, kinds:
     import::verify(&records, kinds, now_ms()).map_err(|failure| failure.file(name))?;
     let Stores { journal, leadership, place } = Stores::open(state).await?;
     let Ok(epoch) = tokio::time::timeout(LEAD_WAIT_MAX, leadership.campaign()).await else {
-        return Err(Failure::new(Reason::StateLocked, "a head leads, and keeps the state").file(place).next("end it first"));
+        return Err(Failure::new(Reason::StateLocked, "a head leads, and keeps the state")
+            .file(place)
+            .next("end it first"));
     };
     let imported = import::store(journal.as_ref(), epoch?, records).await;
     leadership.resign().await;
