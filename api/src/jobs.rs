@@ -1,12 +1,13 @@
-//! Jobs: submitted, listed, shown, cancelled.
+//! Jobs: submitted, listed, shown, changed, cancelled.
 
 use actix_web::web::{Bytes, Data, Json, Path, Query};
-use actix_web::{Error, get, post};
+use actix_web::{Error, get, patch, post};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shoal_coordinator::Head;
 use shoal_core::control::SubmitOptions;
-use shoal_core::limits::JOB_FILE_BYTES_MAX;
+use shoal_core::journal::JobChange;
+use shoal_core::limits::{JOB_FILE_BYTES_MAX, PRIORITIES};
 use shoal_core::report::JobStatus;
 use shoal_core::spec::parse_job;
 use shoal_core::{Failure, Reason};
@@ -54,7 +55,7 @@ pub(crate) struct SubmitQuery {
         (status = 200, description = "The job", body = ref("#/components/schemas/JobStatus")),
         (status = 409, description = "Another job has that name", body = ref("#/components/schemas/Failure")),
         (status = 422, description = "What is wrong with the job, and in which field", body = ref("#/components/schemas/Failure")),
-        (status = 429, description = "The head is at its limit of unfinished jobs", body = ref("#/components/schemas/Failure")),
+        (status = 429, description = "The head is at its limit of unfinished jobs, or of submissions at a time: `Retry-After` says when to come back", body = ref("#/components/schemas/Failure")),
         (status = "default", description = "Why not", body = ref("#/components/schemas/Failure")),
     ),
 )]
@@ -103,9 +104,41 @@ pub(crate) async fn show_job(head: Data<Head>, name: Path<String>) -> Result<Jso
     Ok(Json(head.show(&name).await?))
 }
 
+/// Changes what may be changed of a job after its submission.
+///
+/// Answers once that is stored. A suspended job hands its running tasks back and keeps what is finished.
+#[utoipa::path(
+    tag = "jobs",
+    operation_id = "changeJob",
+    params(("name" = String, Path, description = "Name of the job")),
+    request_body(content((ref("#/components/schemas/JobChange") = "application/json"))),
+    responses(
+        (status = 200, description = "The job", body = ref("#/components/schemas/JobStatus")),
+        (status = 404, description = "No job has that name", body = ref("#/components/schemas/Failure")),
+        (status = 409, description = "It has ended", body = ref("#/components/schemas/Failure")),
+        (status = 422, description = "It cannot be changed like that", body = ref("#/components/schemas/Failure")),
+        (status = "default", description = "Why not", body = ref("#/components/schemas/Failure")),
+    ),
+)]
+#[patch("/api/v1/jobs/{name}")]
+pub(crate) async fn change_job(
+    head: Data<Head>,
+    name: Path<String>,
+    body: Result<Bytes, Error>,
+) -> Result<Json<JobStatus>, Refusal> {
+    let body = body.map_err(|error| wrong_change(&error))?;
+    let change: JobChange = serde_json::from_slice(&body).map_err(|error| wrong_change(&error))?;
+    if let Some(priority) = change.priority.filter(|priority| !PRIORITIES.contains(priority)) {
+        let why = format!("{priority} is no priority: {} to {} are", PRIORITIES.start(), PRIORITIES.end());
+        return Err(Failure::new(Reason::InvalidValue, why).field("priority").into());
+    }
+    Ok(Json(head.change(&name, change).await?))
+}
+
 /// Cancels a job.
 ///
-/// Answers once that is stored, while its tasks are still being called back. A job that has ended stays as it is.
+/// Answers once that is stored, while its tasks are still being called back, or its commit is being withdrawn: where that
+/// comes too late, the job succeeds. A job that has ended stays as it is.
 #[utoipa::path(
     tag = "jobs",
     operation_id = "cancelJob",
@@ -113,7 +146,6 @@ pub(crate) async fn show_job(head: Data<Head>, name: Path<String>) -> Result<Jso
     responses(
         (status = 200, description = "The job", body = ref("#/components/schemas/JobStatus")),
         (status = 404, description = "No job has that name", body = ref("#/components/schemas/Failure")),
-        (status = 409, description = "It is being committed", body = ref("#/components/schemas/Failure")),
         (status = "default", description = "Why not", body = ref("#/components/schemas/Failure")),
     ),
 )]
@@ -124,11 +156,18 @@ pub(crate) async fn cancel_job(head: Data<Head>, name: Path<String>) -> Result<J
 
 fn wrong_query(error: &Error) -> Failure {
     Failure::new(Reason::InvalidValue, format!("the address after `?` cannot be read: {error}"))
-        .next("only `rerun=true` and `rerun=false` are known")
+        .next("only `rerun` and `fresh` are known, each `true` or `false`")
 }
 
 fn wrong_body(error: &Error) -> Failure {
     Failure::new(Reason::MalformedDocument, format!("the job cannot be read: {error}"))
         .file(BODY)
         .next(format!("send one job of at most {JOB_FILE_BYTES_MAX} bytes, as YAML or JSON"))
+}
+
+fn wrong_change(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::new(Reason::InvalidValue, "this is no change of a job")
+        .because(error)
+        .file(BODY)
+        .next(r#"send JSON with one or both of "priority" (a number) and "suspend" (true or false)"#)
 }

@@ -6,6 +6,7 @@
 
 mod authorization;
 mod cluster;
+mod history;
 mod jobs;
 mod openapi;
 mod refusal;
@@ -13,6 +14,7 @@ mod routes;
 mod server;
 
 pub use cluster::ClusterStatus;
+pub use history::{JobAttempts, JobLog};
 pub use jobs::JobList;
 pub use openapi::{generated_files, openapi};
 pub use server::{Api, ApiConfig, start};

@@ -4,12 +4,13 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use shoal_core::Failure;
+use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use utoipa::OpenApi;
 
 use crate::routes::Paths;
-use crate::{ClusterStatus, JobList};
+use crate::{ClusterStatus, JobAttempts, JobList, JobLog};
 
 /// Where schemas lie in the document.
 const SCHEMAS: &str = "/components/schemas";
@@ -42,9 +43,12 @@ pub fn generated_files() -> Vec<(&'static str, String)> {
 fn schemas() -> Map<String, Value> {
     let mut incoming = generator(SchemaSettings::draft2020_12().for_deserialize());
     incoming.subschema_for::<ShoalJob>();
+    incoming.subschema_for::<JobChange>();
     let mut outgoing = generator(SchemaSettings::draft2020_12().for_serialize());
     add::<JobStatus>(&mut outgoing);
     add::<JobList>(&mut outgoing);
+    add::<JobAttempts>(&mut outgoing);
+    add::<JobLog>(&mut outgoing);
     add::<ClusterStatus>(&mut outgoing);
     add::<Failure>(&mut outgoing);
     let mut schemas = incoming.take_definitions(true);

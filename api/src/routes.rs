@@ -6,9 +6,10 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use crate::cluster::{__path_show_cluster, show_cluster};
+use crate::history::{__path_list_attempts, __path_show_log, __path_show_spec, list_attempts, show_log, show_spec};
 use crate::jobs::{
-    __path_cancel_job, __path_list_jobs, __path_show_job, __path_submit_job, cancel_job, list_jobs, show_job,
-    submit_job,
+    __path_cancel_job, __path_change_job, __path_list_jobs, __path_show_job, __path_submit_job, cancel_job, change_job,
+    list_jobs, show_job, submit_job,
 };
 
 macro_rules! routes {
@@ -37,7 +38,18 @@ macro_rules! routes {
     };
 }
 
-routes!(submit_job, list_jobs, show_job, cancel_job, show_cluster, openapi_document);
+routes!(
+    submit_job,
+    list_jobs,
+    show_job,
+    change_job,
+    cancel_job,
+    show_spec,
+    list_attempts,
+    show_log,
+    show_cluster,
+    openapi_document,
+);
 
 /// This document.
 #[utoipa::path(

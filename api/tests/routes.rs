@@ -2,76 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
-use reqwest::{Method, RequestBuilder, Response};
-use serde_json::{Value, json};
-use shoal_api::{Api, ApiConfig};
-use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
-use shoal_core::{Failure, Reason};
-use shoal_wire::Token;
-use tempfile::TempDir;
-
 mod fake;
+mod support;
+
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use shoal_api::ApiConfig;
+use shoal_core::{Failure, Reason};
+use support::{Server, job};
 
 const TOKEN: &str = "0123456789abcdef";
-
-struct Server {
-    api: Api,
-    head: Head,
-    token: Option<Token>,
-    client: reqwest::Client,
-    _state: TempDir,
-}
-
-impl Server {
-    async fn start(token: Option<&str>) -> Self {
-        let state = tempfile::tempdir().unwrap();
-        let token = token.map(|token| Token::new(token).unwrap());
-        let config = HeadConfig {
-            listen: ([127, 0, 0, 1], 0).into(),
-            kinds: fake::kinds(),
-            publisher: fake::publisher(),
-            token: token.clone(),
-            tls: None,
-            local_paths: LocalPaths::Under(vec!["/data".into()]),
-        };
-        let head = Head::start(config, StateConfig::Folder(state.path().to_owned())).await.unwrap();
-        let listen = ([127, 0, 0, 1], 0).into();
-        let api =
-            shoal_api::start(ApiConfig { listen, token: token.clone(), tls: None, head: head.clone() }).await.unwrap();
-        Self { api, head, token, client: reqwest::Client::new(), _state: state }
-    }
-
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("http://{}{path}", self.api.address()))
-    }
-
-    async fn get(&self, path: &str) -> Response {
-        let request = self.request(Method::GET, path);
-        let request = match &self.token {
-            Some(token) => request.header("authorization", token.header()),
-            None => request,
-        };
-        request.send().await.unwrap()
-    }
-
-    async fn post(&self, path: &str, body: &str) -> Response {
-        self.request(Method::POST, path).body(body.to_owned()).send().await.unwrap()
-    }
-
-    async fn stop(self) {
-        drop(self.client);
-        self.api.shutdown().await;
-        self.head.shutdown().await;
-    }
-}
-
-fn job(name: &str, feature: &str, input: &str) -> String {
-    format!(
-        "apiVersion: shoal.dev/v1alpha1\nkind: ShoalJob\nmetadata: {{name: {name}}}\nspec:\n  groupedTraining:\n    \
-         input: {{table: {input}}}\n    groupBy: [firm]\n    model: {{ols: {{target: y, features: [{feature}]}}}}\n    \
-         output: {{table: /data/out}}\n"
-    )
-}
 
 async fn refused(response: Response, status: u16) -> Failure {
     assert_eq!(response.status().as_u16(), status);
@@ -195,5 +135,68 @@ async fn beyond_loopback_it_takes_a_token() {
     let server = Server::start(None).await;
     let open = ApiConfig { listen: ([0, 0, 0, 0], 0).into(), token: None, tls: None, head: server.head.clone() };
     assert_eq!(shoal_api::start(open).await.err().unwrap().reason, Reason::InvalidValue);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_changed_and_only_as_it_can_be() {
+    let server = Server::start(None).await;
+    server.post("/api/v1/jobs", &job("a", "x", "/data/in.csv")).await;
+    let change = |name: &'static str, body: &'static str| {
+        server.request(Method::PATCH, &format!("/api/v1/jobs/{name}")).body(body).send()
+    };
+    let suspended = described(change("a", r#"{"suspend": true}"#).await.unwrap(), "JobStatus").await;
+    assert_eq!(suspended["phase"], "Suspended");
+    let goes_on = described(change("a", r#"{"suspend": false, "priority": 7}"#).await.unwrap(), "JobStatus").await;
+    assert_ne!(goes_on["phase"], "Suspended");
+    described(change("a", "{}").await.unwrap(), "JobStatus").await;
+    for wrong in [r#"{"suspended": true}"#, r#"{"priority": 1001}"#, r#"{"priority": "high"}"#, "no", ""] {
+        assert_eq!(refused(change("a", wrong).await.unwrap(), 422).await.reason, Reason::InvalidValue, "{wrong}");
+    }
+    assert_eq!(refused(change("b", "{}").await.unwrap(), 404).await.reason, Reason::JobNotFound);
+    server.post("/api/v1/jobs/a/cancel", "").await;
+    let ended = loop {
+        let ended = change("a", r#"{"suspend": true}"#).await.unwrap();
+        if ended.status() != 200 {
+            break refused(ended, 409).await;
+        }
+    };
+    assert!(ended.reason == Reason::NotPossible && ended.next.unwrap().contains("rerun"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jobs_spec_attempts_and_log_are_there_also_after_a_restart() {
+    let server = Server::start(None).await;
+    server.post("/api/v1/jobs", &job("a", "x", "/data/in.csv")).await;
+    server.post("/api/v1/jobs/a/cancel", "").await;
+    let mut logs = Vec::new();
+    while !logs.iter().any(|line: &Value| line["text"].as_str().unwrap().starts_with("failed: Cancelled")) {
+        let log = described(server.get("/api/v1/jobs/a/logs").await, "JobLog").await;
+        logs = log["lines"].as_array().unwrap().clone();
+    }
+    assert_eq!(logs[0]["text"], "accepted");
+    let spec = described(server.get("/api/v1/jobs/a/spec").await, "ShoalJob").await;
+    assert_eq!(spec["spec"]["groupedTraining"]["input"]["table"], "/data/in.csv");
+
+    let server = server.restart().await;
+    assert_eq!(server.get("/api/v1/jobs/a/spec").await.json::<Value>().await.unwrap(), spec);
+    let log = described(server.get("/api/v1/jobs/a/logs").await, "JobLog").await;
+    assert_eq!(log["lines"].as_array().unwrap(), &logs);
+    assert_eq!((&log["phase"], &log["leftOut"]), (&json!("Failed"), &json!(0)));
+    let attempts = described(server.get("/api/v1/jobs/a/attempts").await, "JobAttempts").await;
+    assert_eq!((&attempts["attempts"], &attempts["leftOut"]), (&json!([]), &json!(0)));
+
+    let after = format!("/api/v1/jobs/a/logs?after={}", logs[0]["seq"]);
+    assert_eq!(server.get(&after).await.json::<Value>().await.unwrap()["lines"].as_array().unwrap(), &logs[1..]);
+    let of_task = server.get("/api/v1/jobs/a/logs?task=map/0").await.json::<Value>().await.unwrap();
+    assert_eq!(of_task["lines"], json!([]));
+    for wrong in ["task=/1", "task=map/x", "after=now", "tail=3"] {
+        let refusal = refused(server.get(&format!("/api/v1/jobs/a/logs?{wrong}")).await, 422).await;
+        assert!(refusal.reason == Reason::InvalidValue && refusal.next.is_some(), "{wrong}");
+    }
+    for what in ["spec", "attempts", "logs"] {
+        assert_eq!(refused(server.get(&format!("/api/v1/jobs/b/{what}")).await, 404).await.reason, Reason::JobNotFound);
+    }
     server.stop().await;
 }

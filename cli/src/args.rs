@@ -8,7 +8,9 @@ use shoal_coordinator::PREFIX_DEFAULT;
 
 use shoal_wire::tls::TlsFiles;
 
+use crate::job_args::JobCommand;
 use crate::sizes;
+use crate::state_args::StateToolArgs;
 
 /// Where a head's REST interface is unless told otherwise.
 pub(crate) const HEAD_URL_DEFAULT: &str = "http://127.0.0.1:7370";
@@ -38,6 +40,7 @@ pub(crate) enum Command {
     Head(HeadArgs),
     Worker(WorkerArgs),
     Job(JobArgs),
+    State(StateToolArgs),
     Sql(SqlArgs),
     Completions(CompletionsArgs),
     #[command(hide = true)]
@@ -51,6 +54,7 @@ impl Command {
             Self::Run(args) => args.output,
             Self::Sql(args) => args.output,
             Self::Job(args) => args.output,
+            Self::State(args) => args.output,
             Self::Head(_) | Self::Worker(_) | Self::Completions(_) | Self::Operator(_) => Output::Table,
         }
     }
@@ -100,6 +104,9 @@ pub(crate) struct RunArgs {
     /// Folder of the journal [default: `.shoal` beside the job file].
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+    /// Starts the job over where it has failed before: what it had done does not count.
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// How the result is written to stdout.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Output,
@@ -177,7 +184,7 @@ pub(crate) struct WorkerArgs {
     pub(crate) exit_with_parent: bool,
 }
 
-/// Submits, shows and cancels jobs of a running head.
+/// Submits, shows, changes and cancels jobs of a running head.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  shoal job submit examples/grunfeld.yaml --wait")]
 pub(crate) struct JobArgs {
@@ -195,45 +202,6 @@ pub(crate) struct JobArgs {
     pub(crate) tls_ca: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: JobCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum JobCommand {
-    /// Submits a job; the same job again is the same job.
-    #[command(after_help = "Example:\n  shoal job submit examples/grunfeld.yaml --rerun --wait")]
-    Submit {
-        /// The job file, YAML or JSON; paths in it are relative to it.
-        #[arg(value_name = "JOB.yaml")]
-        job: PathBuf,
-        /// Runs a finished job of that name again.
-        #[arg(long)]
-        rerun: bool,
-        /// Waits until it has ended.
-        #[arg(long)]
-        wait: bool,
-    },
-    /// Lists all jobs, oldest first.
-    #[command(after_help = "Examples:\n  shoal job list --head http://127.0.0.1:7370\n  \
-                            shoal job list --head https://10.0.0.1:7370 --token-file token --tls-ca ca.pem")]
-    List,
-    /// Shows where a job stands and what it took.
-    #[command(after_help = "Example:\n  shoal job show grunfeld --output json")]
-    Show {
-        /// Name of the job.
-        name: String,
-    },
-    /// Waits until a job has ended; exits as `shoal run` would.
-    #[command(after_help = "Example:\n  shoal job wait grunfeld")]
-    Wait {
-        /// Name of the job.
-        name: String,
-    },
-    /// Cancels a job.
-    #[command(after_help = "Example:\n  shoal job cancel grunfeld")]
-    Cancel {
-        /// Name of the job.
-        name: String,
-    },
 }
 
 /// Asks tables that are named by their paths, on this machine.
@@ -415,6 +383,9 @@ mod tests {
             "shoal head --tls-cert c --tls-key k",
             "shoal head --tls-ca a",
             "shoal worker --tls-key k --tls-ca a",
+            "shoal job priority a high",
+            "shoal job priority a 1001",
+            "shoal state export --without nobody",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }

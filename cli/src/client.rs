@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use shoal_api::JobList;
+use serde::{Deserialize, Serialize};
+use shoal_api::{JobAttempts, JobList, JobLog};
+use shoal_core::control::SubmitOptions;
+use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
@@ -45,7 +47,8 @@ struct Call<'a> {
     method: Method,
     path: &'a [&'a str],
     query: Option<&'a str>,
-    job: Option<&'a ShoalJob>,
+    /// JSON.
+    body: Option<Vec<u8>>,
 }
 
 /// What a worker wants to know of a cluster.
@@ -100,10 +103,12 @@ impl Client {
         Ok(Self { bases, present: Arc::default(), token, http })
     }
 
-    /// Submits a job; `rerun` runs a finished one of that name again.
-    pub(crate) async fn submit(&self, job: &ShoalJob, rerun: bool) -> Result<JobStatus, Failure> {
-        let query = rerun.then_some("rerun=true");
-        self.send(Call { method: Method::POST, path: &["jobs"], query, job: Some(job) }).await
+    /// Submits a job.
+    pub(crate) async fn submit(&self, job: &ShoalJob, options: SubmitOptions) -> Result<JobStatus, Failure> {
+        let SubmitOptions { rerun, fresh } = options;
+        let query = format!("rerun={rerun}&fresh={fresh}");
+        let body = Some(json(job)?);
+        self.send(Call { method: Method::POST, query: Some(&query), body, ..Call::get(&["jobs"]) }).await
     }
 
     /// The latest submission of every job, oldest first.
@@ -119,6 +124,29 @@ impl Client {
     /// Cancels a job.
     pub(crate) async fn cancel(&self, name: &str) -> Result<JobStatus, Failure> {
         self.send(Call { method: Method::POST, ..Call::get(&["jobs", name, "cancel"]) }).await
+    }
+
+    /// Changes what may be changed of a job.
+    pub(crate) async fn change(&self, name: &str, change: JobChange) -> Result<JobStatus, Failure> {
+        self.send(Call { method: Method::PATCH, body: Some(json(&change)?), ..Call::get(&["jobs", name]) }).await
+    }
+
+    /// The spec of a job as it was submitted.
+    pub(crate) async fn spec(&self, name: &str) -> Result<ShoalJob, Failure> {
+        self.send(Call::get(&["jobs", name, "spec"])).await
+    }
+
+    /// The attempts of a job.
+    pub(crate) async fn attempts(&self, name: &str) -> Result<JobAttempts, Failure> {
+        self.send(Call::get(&["jobs", name, "attempts"])).await
+    }
+
+    /// The log of a job behind a line, all of it or what is about a stage or task.
+    pub(crate) async fn logs(&self, name: &str, task: Option<&str>, after: u64) -> Result<JobLog, Failure> {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("after", &after.to_string()).extend_pairs(task.map(|task| ("task", task)));
+        let query = query.finish();
+        self.send(Call { query: Some(&query), ..Call::get(&["jobs", name, "logs"]) }).await
     }
 
     /// How many heads there are.
@@ -179,8 +207,8 @@ impl Client {
 
     async fn ask<T: DeserializeOwned>(&self, base: &Url, call: &Call<'_>) -> Result<T, Failure> {
         let mut request = self.http.request(call.method.clone(), call.url(base));
-        if let Some(job) = call.job {
-            request = request.json(job);
+        if let Some(body) = &call.body {
+            request = request.header("content-type", "application/json").body(body.clone());
         }
         if let Some(token) = &self.token {
             request = request.header("authorization", token.header());
@@ -197,7 +225,7 @@ impl Client {
 
 impl<'a> Call<'a> {
     fn get(path: &'a [&'a str]) -> Self {
-        Self { method: Method::GET, path, query: None, job: None }
+        Self { method: Method::GET, path, query: None, body: None }
     }
 
     fn url(&self, base: &Url) -> Url {
@@ -209,6 +237,10 @@ impl<'a> Call<'a> {
         url.set_query(self.query);
         url
     }
+}
+
+fn json<T: Serialize>(body: &T) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(body).map_err(|error| Failure::internal("a request cannot be written as JSON").because(&error))
 }
 
 fn is_here(base: &Url) -> bool {

@@ -7,7 +7,7 @@ use crate::job_file::JobFile;
 
 /// The command did what it was asked to.
 pub(crate) const SUCCEEDED: u8 = 0;
-/// The job failed.
+/// The job failed, or what was checked is broken.
 pub(crate) const JOB_FAILED: u8 = 1;
 /// The user's input is wrong.
 pub(crate) const INPUT_WRONG: u8 = 2;
@@ -23,6 +23,8 @@ pub(crate) enum End {
     Failed(Box<Failed>),
     /// The user interrupted it; with the job as it was left, where there was one.
     Interrupted(Option<Box<JobStatus>>),
+    /// What it looked at is broken; it has said how.
+    Broken,
 }
 
 /// A failure and what helps to tell it.
@@ -41,7 +43,7 @@ impl End {
     pub(crate) fn about(self, source: &JobFile) -> Self {
         match self {
             Self::Failed(failed) => Self::Failed(Box::new(Failed { source: Some(source.clone()), ..*failed })),
-            Self::Interrupted(status) => Self::Interrupted(status),
+            other => other,
         }
     }
 
@@ -69,6 +71,7 @@ pub(crate) fn code(end: &Result<(), End>) -> u8 {
     match end {
         Ok(()) => SUCCEEDED,
         Err(End::Interrupted(_)) => INTERRUPTED,
+        Err(End::Broken) => JOB_FAILED,
         Err(End::Failed(failed)) => failure_code(&failed.failure, failed.status.as_ref().is_some_and(tasks_ran)),
     }
 }
@@ -139,6 +142,7 @@ mod tests {
     fn an_end_has_the_code_of_what_ended_it() {
         assert_eq!(code(&Ok(())), 0);
         assert_eq!(code(&Err(End::Interrupted(None))), 130);
+        assert_eq!(code(&Err(End::Broken)), 1);
         assert_eq!(code(&Err(Failure::new(Reason::HeadUnreachable, "").into())), 3);
     }
 }

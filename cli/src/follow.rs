@@ -82,21 +82,23 @@ pub(crate) async fn follow(
 
 async fn cancel(client: &Client, name: &str, terminal: &Terminal) -> Result<(), Failure> {
     terminal.line("cancelling; Ctrl-C again leaves at once");
-    match client.cancel(name).await {
-        Ok(_) => Ok(()),
-        // It is being committed: all or nothing, and over in a moment.
-        Err(failure) if failure.reason == Reason::NotPossible => {
-            terminal.line(&failure.message);
-            Ok(())
-        }
-        Err(failure) => Err(failure),
-    }
+    client.cancel(name).await.map(drop)
 }
 
 async fn show(client: &Client, name: &str) -> Result<JobStatus, Failure> {
+    while_head_restarts(|| client.show(name)).await
+}
+
+/// Asks again while a head that answered before is gone.
+///
+/// # Errors
+/// What the head answers; [`Reason::HeadUnreachable`] once it is gone for long.
+pub(crate) async fn while_head_restarts<T, F: Future<Output = Result<T, Failure>>>(
+    ask: impl Fn() -> F,
+) -> Result<T, Failure> {
     let since = Instant::now();
     loop {
-        match client.show(name).await {
+        match ask().await {
             Err(failure) if failure.reason == Reason::HeadUnreachable && since.elapsed() < HEAD_GONE_MAX => {
                 tokio::time::sleep(PAUSE_MAX).await;
             }

@@ -3,7 +3,10 @@
 use std::panic::PanicHookInfo;
 
 use shoal_core::Failure;
-use tracing_subscriber::EnvFilter;
+use shoal_worker::attempt_logs;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::args::LogFormat;
 use crate::render::failure_text;
@@ -14,11 +17,13 @@ const FILTER_DEFAULT: &str = "warn";
 /// Starts logging. Whoever reads stdout gets results only.
 pub(crate) fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER_DEFAULT));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
-        LogFormat::Json => logs.json().init(),
-    }
+    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let logs = match format {
+        LogFormat::Text => logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => logs.json().boxed(),
+    };
+    // What attempts log goes to the head, whatever is shown here.
+    tracing_subscriber::registry().with(attempt_logs()).with(logs.with_filter(filter)).init();
     std::panic::set_hook(Box::new(|panic| eprint!("{}", failure_text(&panic_failure(panic), None))));
 }
 

@@ -7,6 +7,7 @@ mod commands;
 mod exit;
 mod follow;
 mod interrupts;
+mod job_args;
 mod job_file;
 mod kinds;
 mod logs;
@@ -14,6 +15,7 @@ mod machine;
 mod models;
 mod render;
 mod sizes;
+mod state_args;
 mod terminal;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

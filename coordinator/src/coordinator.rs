@@ -87,7 +87,14 @@ impl Actor for Coordinator {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Event(event, permit) => {
+                let recalled = match *event {
+                    Event::Recalled { job, .. } => Some(job),
+                    _ => None,
+                };
                 state.handle(*event);
+                if let Some(job) = recalled {
+                    state.outside.forget_recalled(job);
+                }
                 drop(permit);
             }
             Message::Submit { spec, options, answer } => {

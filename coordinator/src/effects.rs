@@ -9,14 +9,22 @@ use shoal_core::control::{Control, Effect, Event, ReplyId};
 use shoal_core::journal::{Journal, Record};
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
-use shoal_core::{Failure, WorkerId};
+use shoal_core::{Failure, JobUid, WorkerId};
 use shoal_wire::proto::{Assign, CancelAttempt, HeadMessage, Release, head_message::Message as ToWorker};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::coordinator::{Answer, Message};
+use crate::coordinator::{Answer, Message, now_ms};
 use crate::event_log;
+use crate::history::Histories;
 use crate::links::Links;
 use crate::metrics::HeadMetrics;
+
+/// Inputs that are looked at, at the same time: each holds a table's list of files in memory. A head that took in a
+/// thousand jobs within a second looks at the others' meanwhile.
+const FACTS_AT_ONCE_MAX: usize = 16;
+
+/// Commits that are made or withdrawn, and folders that are swept, at the same time: each reads a table's log.
+const COMMITS_AT_ONCE_MAX: usize = 16;
 
 /// What effects reach, apart from the workers' streams and waiting callers.
 pub(crate) struct Interpreter {
@@ -28,6 +36,7 @@ pub(crate) struct Interpreter {
     /// One append at a time: the effect loop waits for its end.
     pub(crate) journal: mpsc::Sender<Vec<Record>>,
     pub(crate) metrics: HeadMetrics,
+    pub(crate) histories: Histories,
 }
 
 /// All that effects reach. What takes time runs beside the actor and comes back as an event.
@@ -39,6 +48,8 @@ pub(crate) struct Outside {
     next_reply: u64,
     /// Closed with the coordinator: what still runs beside it ends then, a commit of a head that leads no more included.
     alive: watch::Sender<()>,
+    facts: Arc<Semaphore>,
+    commits: Arc<Semaphore>,
 }
 
 impl Outside {
@@ -50,6 +61,8 @@ impl Outside {
             replies: HashMap::new(),
             next_reply: 0,
             alive: watch::Sender::new(()),
+            facts: Arc::new(Semaphore::new(FACTS_AT_ONCE_MAX)),
+            commits: Arc::new(Semaphore::new(COMMITS_AT_ONCE_MAX)),
         }
     }
 
@@ -59,6 +72,11 @@ impl Outside {
         let reply = ReplyId(self.next_reply);
         self.replies.insert(reply, answer);
         reply
+    }
+
+    /// It is decided whether a failed job goes on.
+    pub(crate) fn forget_recalled(&self, job: JobUid) {
+        self.interpreter.histories.forget_recalled(job);
     }
 
     fn send(&mut self, worker: &WorkerId, message: ToWorker) {
@@ -76,6 +94,7 @@ impl Outside {
 
 impl shoal_core::control::Outside for Outside {
     fn append(&mut self, records: Vec<Record>) {
+        let records = self.interpreter.histories.complete(records, now_ms());
         if self.interpreter.journal.try_send(records).is_err() {
             self.coordinator.stop(Some("the journal writer has ended".to_owned()));
         }
@@ -83,6 +102,7 @@ impl shoal_core::control::Outside for Outside {
 
     fn observe(&mut self, records: &[Record], control: &Control) {
         event_log::log(records);
+        self.interpreter.histories.observe(records, now_ms());
         self.interpreter.metrics.observe(records, control);
     }
 
@@ -95,24 +115,39 @@ impl shoal_core::control::Outside for Outside {
                 }
             }
             Effect::Recall { job } => {
-                let journal = self.interpreter.records.clone();
-                let recall = async move { journal.load_job(job).await };
+                let (journal, histories) = (self.interpreter.records.clone(), self.interpreter.histories.clone());
+                let recall = async move {
+                    let records = journal.load_job(job).await?;
+                    // Nothing depends on it but what people read.
+                    let history = journal.load_history(job).await.unwrap_or_default();
+                    histories.recall(job, &records, history);
+                    Ok(records)
+                };
                 self.beside(recall, move |result| Event::Recalled { job, result });
             }
             Effect::GatherFacts { job } => {
                 let (kinds, uid) = (self.interpreter.kinds.clone(), job.uid);
                 let facts = async move { kinds.get(job.work.kind())?.facts(&job).await };
-                self.beside(facts, move |result| Event::FactsGathered { job: uid, result });
+                self.beside(in_turn(self.facts.clone(), facts), move |result| Event::FactsGathered {
+                    job: uid,
+                    result,
+                });
             }
             Effect::Publish { intent } => {
                 let (publisher, uid) = (self.interpreter.publisher.clone(), intent.job);
                 let publish = async move { publisher.publish(&intent).await };
-                self.beside(publish, move |result| Event::Published { job: uid, result });
+                self.beside(in_turn(self.commits.clone(), publish), move |result| Event::Published {
+                    job: uid,
+                    result,
+                });
             }
             Effect::Withdraw { intent } => {
                 let (publisher, uid) = (self.interpreter.publisher.clone(), intent.job);
                 let withdraw = async move { publisher.withdraw(&intent).await };
-                self.beside(withdraw, move |result| Event::Withdrawn { job: uid, result });
+                self.beside(in_turn(self.commits.clone(), withdraw), move |result| Event::Withdrawn {
+                    job: uid,
+                    result,
+                });
             }
             Effect::Discard { job, tables } => {
                 let publisher = self.interpreter.publisher.clone();
@@ -124,7 +159,9 @@ impl shoal_core::control::Outside for Outside {
                     }
                     Ok(())
                 };
-                self.beside(discard, move |_: Result<(), Failure>| Event::Discarded { job });
+                self.beside(in_turn(self.commits.clone(), discard), move |_: Result<(), Failure>| Event::Discarded {
+                    job,
+                });
             }
             Effect::Assign { worker, instance, assignment } => match serde_json::to_vec(&assignment) {
                 Ok(assignment_json) => {
@@ -149,6 +186,13 @@ impl shoal_core::control::Outside for Outside {
             }
         }
     }
+}
+
+/// Does something once a turn is free. Nothing is done in vain while it waits.
+async fn in_turn<T>(turns: Arc<Semaphore>, work: impl Future<Output = T>) -> T {
+    // It is never closed; and if it were, there would only be more at a time.
+    let _turn = turns.acquire_owned().await.ok();
+    work.await
 }
 
 /// Runs something beside the actor; a panic in it comes back as a failure, never as silence.

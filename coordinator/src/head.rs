@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ractor::ActorRef;
 use shoal_core::control::{Control, SubmitOptions, WorkerStatus};
+use shoal_core::history::JobHistory;
 use shoal_core::journal::{JobChange, Leadership};
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
@@ -34,6 +35,10 @@ use crate::standing::{Leading, Standing};
 /// How long workers may take to read that they should end, before their streams are cut.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
 
+/// Submissions that wait to be stored; whoever comes then is told to come back. A group commit takes some milliseconds
+/// and all that wait, so that this many are thousands a second, and at a megabyte each still fit into memory.
+const SUBMISSIONS_WAITING_MAX: usize = 128;
+
 /// What a head is started with.
 pub struct HeadConfig {
     /// Where workers connect; port 0 takes one that is free.
@@ -57,6 +62,7 @@ pub struct Head {
     workers_address: SocketAddr,
     local_paths: LocalPaths,
     metrics: HeadMetrics,
+    submissions: Arc<Semaphore>,
     tasks: Arc<Tasks>,
 }
 
@@ -142,7 +148,8 @@ impl Head {
             governor: Mutex::default(),
             leadership: OnceLock::new(),
         };
-        Ok(Self { standing, workers_address, local_paths, metrics, tasks: Arc::new(tasks) })
+        let submissions = Arc::new(Semaphore::new(SUBMISSIONS_WAITING_MAX));
+        Ok(Self { standing, workers_address, local_paths, metrics, submissions, tasks: Arc::new(tasks) })
     }
 
     /// Opens the journal and leads as soon as it can: goes on with what it finds, and takes workers and requests. With a
@@ -196,8 +203,12 @@ impl Head {
     }
 
     async fn coordinator(&self) -> Result<ActorRef<Message>, Failure> {
+        self.leading().await.map(|Leading { coordinator, .. }| coordinator)
+    }
+
+    async fn leading(&self) -> Result<Leading, Failure> {
         let leader = self.leader().await;
-        self.standing.borrow().leading(leader).map(|Leading { coordinator, .. }| coordinator)
+        self.standing.borrow().leading(leader)
     }
 
     /// Where workers connect.
@@ -210,6 +221,10 @@ impl Head {
     /// # Errors
     /// What is wrong with the spec, [`Reason::LocalPathRefused`], [`Reason::JobConflict`], [`Reason::Busy`].
     pub async fn submit(&self, spec: ShoalJob, options: SubmitOptions) -> Result<JobStatus, Failure> {
+        let _turn = self.submissions.try_acquire().map_err(|_| {
+            Failure::new(Reason::Busy, format!("{SUBMISSIONS_WAITING_MAX} submissions are waiting already"))
+                .next("submit it again in a moment")
+        })?;
         let spec = Arc::new(spec);
         self.local_paths.check(&Job::parse(JobUid(uuid::Uuid::nil()), spec.clone())?)?;
         self.ask(|answer| Message::Submit { spec, options, answer }).await
@@ -248,6 +263,30 @@ impl Head {
     pub async fn show(&self, name: &str) -> Result<JobStatus, Failure> {
         let name = name.to_owned();
         self.ask(|answer| Message::Show { name, answer }).await
+    }
+
+    /// The spec of the latest submission under a name.
+    ///
+    /// # Errors
+    /// [`Reason::JobNotFound`].
+    pub async fn spec(&self, name: &str) -> Result<Arc<ShoalJob>, Failure> {
+        let name = name.to_owned();
+        Ok(self.look(move |control, _| control.spec(&name)).await??.1)
+    }
+
+    /// The latest submission under a name, with its attempts and its log; empty for a job that a build without histories
+    /// has ended.
+    ///
+    /// # Errors
+    /// [`Reason::JobNotFound`]; what keeps the journal from being read.
+    pub async fn history(&self, name: &str) -> Result<(JobStatus, JobHistory), Failure> {
+        let Leading { histories, journal, .. } = self.leading().await?;
+        let status = self.show(name).await?;
+        let history = match histories.view(status.uid) {
+            Some(history) => history,
+            None => journal.load_history(status.uid).await?.unwrap_or_default(),
+        };
+        Ok((status, history))
     }
 
     /// The workers, by name.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use ractor::ActorRef;
+use shoal_core::JobUid;
 use shoal_core::journal::{Journal, Record};
 use tokio::sync::mpsc;
 
 use crate::coordinator::Message;
+use crate::history::Histories;
 
 /// Appends what comes in, one after the other, and tells the coordinator how each ended. Ends with the coordinator.
 pub(crate) async fn run(
@@ -14,9 +16,15 @@ pub(crate) async fn run(
     epoch: u64,
     mut appends: mpsc::Receiver<Vec<Record>>,
     coordinator: ActorRef<Message>,
+    histories: Histories,
 ) {
     while let Some(records) = appends.recv().await {
+        let is_end = |record: &&Record| matches!(record, Record::Ended { .. });
+        let ended: Vec<JobUid> = records.iter().filter(is_end).map(Record::job).collect();
         let result = journal.append(epoch, records).await;
+        if result.is_ok() {
+            histories.stored(&ended);
+        }
         if coordinator.send_message(Message::Stored(result)).is_err() {
             return;
         }

@@ -13,6 +13,7 @@ mod effects;
 mod event_log;
 mod govern;
 mod head;
+mod history;
 mod journal;
 mod journal_writer;
 mod links;
@@ -21,6 +22,7 @@ mod membership;
 mod metrics;
 mod reign;
 mod standing;
+pub mod state;
 
 pub use head::{Head, HeadConfig};
 pub use journal::{EtcdConfig, EtcdJournal, EtcdTls, EtcdUser, PREFIX_DEFAULT, RedbJournal, StateConfig};

@@ -11,7 +11,8 @@ use shoal_core::{Failure, Reason, WorkerId, limits};
 use shoal_wire::failure::to_status;
 use shoal_wire::proto::membership_server::Membership;
 use shoal_wire::proto::{
-    AttemptFinished, HeadMessage, Register, Welcome, WorkerMessage, attempt_finished, head_message, worker_message,
+    AttemptFinished, HeadMessage, LogLevel, Register, Welcome, WorkerMessage, attempt_finished, head_message,
+    worker_message,
 };
 use shoal_wire::{WIRE_VERSION, WIRE_VERSION_OLDEST, json};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -19,7 +20,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::coordinator::{Message, WorkerKey, parse_attempts, stopped};
+use crate::coordinator::{Message, WorkerKey, now_ms, parse_attempts, stopped};
+use crate::history::{AttemptLog, Histories};
 use crate::links::{LINK_QUEUE_MAX, Link};
 use crate::metrics::HeadMetrics;
 use crate::standing::{Leading, Standing};
@@ -59,6 +61,7 @@ impl Membership for MembershipService {
                         coordinator: leading.coordinator,
                         admission: self.admission.clone(),
                         metrics: self.metrics.clone(),
+                        histories: leading.histories,
                     }
                     .run(incoming),
                 );
@@ -123,6 +126,7 @@ struct Incoming {
     coordinator: ActorRef<Message>,
     admission: Arc<Semaphore>,
     metrics: HeadMetrics,
+    histories: Histories,
 }
 
 impl Incoming {
@@ -168,7 +172,7 @@ impl Incoming {
                 running: parse_attempts(&heartbeat.running),
                 peak_memory_bytes: heartbeat.peak_memory_bytes,
             }),
-            worker_message::Message::AttemptFinished(AttemptFinished { attempt, result }) => {
+            worker_message::Message::AttemptFinished(AttemptFinished { attempt, result, log, log_left_out }) => {
                 let attempt = attempt.parse().ok()?;
                 let result = match result? {
                     attempt_finished::Result::OutputJson(bytes) => json::decode(&bytes, "a task's result"),
@@ -176,8 +180,20 @@ impl Incoming {
                         Err(json::decode(&bytes, "a task's failure").unwrap_or_else(|failure| failure))
                     }
                 };
+                let lines = log.into_iter().map(|line| (line.at_ms, level(line.level()), line.text)).collect();
+                let log = AttemptLog { lines, left_out: u64::from(log_left_out) };
+                // Before the machine hears of the end, after which the attempt has no log any more.
+                self.histories.take_lines(attempt, &worker, log, result.is_err(), now_ms());
                 Some(Event::AttemptFinished { worker, instance, attempt, result })
             }
         }
+    }
+}
+
+fn level(level: LogLevel) -> shoal_core::task::LogLevel {
+    match level {
+        LogLevel::Info => shoal_core::task::LogLevel::Info,
+        LogLevel::Warn => shoal_core::task::LogLevel::Warn,
+        LogLevel::Error => shoal_core::task::LogLevel::Error,
     }
 }

@@ -117,6 +117,7 @@ impl HeadMetrics {
                 | Record::Intent { .. }
                 | Record::Published { .. }
                 | Record::Ended { .. }
+                | Record::History { .. }
                 | Record::Forgotten { .. } => {}
             }
         }

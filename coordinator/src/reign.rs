@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ractor::{Actor, ActorRef};
+use ractor::Actor;
 use shoal_core::Failure;
 use shoal_core::control::Control;
 use shoal_core::kind::Kinds;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::coordinator::{Coordinator, Message, Start, now_ms};
 use crate::effects::Interpreter;
+use crate::history::Histories;
 use crate::journal::Stores;
 use crate::journal_writer;
 use crate::metrics::HeadMetrics;
@@ -38,15 +39,14 @@ pub(crate) struct Realm {
 
 /// A running coordinator, its journal writer and its workers' streams. All of it ends when this is dropped.
 pub(crate) struct Reign {
-    coordinator: ActorRef<Message>,
-    epoch: u64,
+    leading: Leading,
     actor: JoinHandle<()>,
     writer: JoinHandle<()>,
 }
 
 impl Drop for Reign {
     fn drop(&mut self) {
-        self.coordinator.kill();
+        self.leading.coordinator.kill();
         self.writer.abort();
     }
 }
@@ -58,19 +58,30 @@ impl Reign {
     /// What keeps the journal from being loaded, or what is in it from being understood.
     pub(crate) async fn begin(realm: &Realm, epoch: u64) -> Result<Self, Failure> {
         let Realm { stores: Stores { journal, place, .. }, kinds, publisher, metrics } = realm.clone();
+        let records = journal.load().await?;
+        let histories = Histories::load(&records, journal.as_ref()).await;
         let (control, effects) =
-            Control::recover(kinds.clone(), journal.load().await?, now_ms()).map_err(|failure| failure.file(place))?;
+            Control::recover(kinds.clone(), records, now_ms()).map_err(|failure| failure.file(place))?;
         let (appends, queue) = mpsc::channel(1);
-        let interpreter = Interpreter { epoch, kinds, publisher, records: journal.clone(), journal: appends, metrics };
+        let interpreter = Interpreter {
+            epoch,
+            kinds,
+            publisher,
+            records: journal.clone(),
+            journal: appends,
+            metrics,
+            histories: histories.clone(),
+        };
         let (coordinator, actor) = Actor::spawn(None, Coordinator, Start { control, effects, interpreter })
             .await
             .map_err(|error| Failure::internal("the coordinator cannot be started").because(&error))?;
-        let writer = tokio::spawn(journal_writer::run(journal, epoch, queue, coordinator.clone()));
-        Ok(Self { coordinator, epoch, actor, writer })
+        let writer = journal_writer::run(journal.clone(), epoch, queue, coordinator.clone(), histories.clone());
+        let writer = tokio::spawn(writer);
+        Ok(Self { leading: Leading { coordinator, epoch, journal, histories }, actor, writer })
     }
 
     pub(crate) fn leading(&self) -> Leading {
-        Leading { coordinator: self.coordinator.clone(), epoch: self.epoch }
+        self.leading.clone()
     }
 
     /// Completes once the coordinator has ended by itself: its journal failed, or it did. Cancel safe.
@@ -80,21 +91,24 @@ impl Reign {
 
     /// Stops at once: nothing is stored, sent or answered any more.
     pub(crate) async fn depose(self) {
-        let _ =
-            self.coordinator.stop_and_wait(Some("this head does not lead any more".to_owned()), Some(STOP_MAX)).await;
+        let _ = self
+            .leading
+            .coordinator
+            .stop_and_wait(Some("this head does not lead any more".to_owned()), Some(STOP_MAX))
+            .await;
     }
 
     /// Stops once all that was to be stored is stored, and tells the workers to end where they are to.
     pub(crate) async fn finish(mut self, workers_end: bool) {
         if workers_end {
-            let _ = self.coordinator.send_message(Message::EndWorkers);
+            let _ = self.leading.coordinator.send_message(Message::EndWorkers);
         }
         // A stop overtakes messages, so an answer is awaited that comes after them.
         let (done, flushed) = oneshot::channel();
-        if self.coordinator.send_message(Message::Flush(done)).is_ok() {
+        if self.leading.coordinator.send_message(Message::Flush(done)).is_ok() {
             let _ = timeout(FLUSH_MAX, flushed).await;
         }
-        let _ = self.coordinator.stop_and_wait(Some("the head is shut down".to_owned()), Some(STOP_MAX)).await;
+        let _ = self.leading.coordinator.stop_and_wait(Some("the head is shut down".to_owned()), Some(STOP_MAX)).await;
         // The queue to the journal writer has closed with the coordinator.
         let _ = timeout(FLUSH_MAX, &mut self.writer).await;
     }

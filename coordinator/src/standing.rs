@@ -1,9 +1,13 @@
 //! Whether this head leads, for the doors: REST and workers come in whether it does or not.
 
+use std::sync::Arc;
+
 use ractor::ActorRef;
+use shoal_core::journal::Journal;
 use shoal_core::{Failure, Reason};
 
 use crate::coordinator::Message;
+use crate::history::Histories;
 
 /// Where a head stands.
 #[derive(Clone)]
@@ -21,6 +25,10 @@ pub(crate) enum Standing {
 pub(crate) struct Leading {
     pub(crate) coordinator: ActorRef<Message>,
     pub(crate) epoch: u64,
+    /// What is stored.
+    pub(crate) journal: Arc<dyn Journal>,
+    /// What is told of unfinished jobs.
+    pub(crate) histories: Histories,
 }
 
 impl Standing {

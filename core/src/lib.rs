@@ -12,6 +12,7 @@
 
 pub mod control;
 pub mod failure;
+pub mod history;
 pub mod id;
 pub mod job;
 pub mod journal;

@@ -1,5 +1,6 @@
 //! Every limit of the control plane, each with its reason.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A job file holds one resource; larger than this it is data, which belongs in a table.
@@ -24,6 +25,9 @@ pub const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Longest pause before a failed task runs again.
 pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Priorities that a job may have: enough to tell apart what people tell apart, and what the schema says.
+pub const PRIORITIES: RangeInclusive<i32> = -1_000..=1_000;
 
 /// Unfinished jobs that a head accepts: each costs memory per task, and a client can be told to come back.
 pub const JOBS_ACTIVE_MAX: usize = 1_000;

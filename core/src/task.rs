@@ -153,3 +153,14 @@ pub struct TaskOutput {
     #[serde(default)]
     pub payload: Value,
 }
+
+/// How much a line of a log matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum LogLevel {
+    /// It says what happens.
+    Info,
+    /// Somebody may want to look at it.
+    Warn,
+    /// Something failed.
+    Error,
+}

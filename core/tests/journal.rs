@@ -56,7 +56,8 @@ fn the_present_version_has_a_line_for_every_record() {
         | Record::Intent { .. }
         | Record::Published { .. }
         | Record::Ended { .. }
-        | Record::Forgotten { .. } => 14,
+        | Record::History { .. }
+        | Record::Forgotten { .. } => 15,
     };
     let expected = all(&decode(lines(RECORD_VERSION)[0].as_bytes()).unwrap());
     assert_eq!(seen.len(), expected, "{seen:?}");

@@ -125,6 +125,8 @@ impl Store {
                     kept.truncate(1);
                     kept.push(bytes);
                 }
+                // Kept apart, and decides nothing.
+                Retention::Apart => {}
                 Retention::None => {
                     self.records.remove(&record.job());
                 }

@@ -15,6 +15,7 @@
 //! What must outlive a restarted actor (results not yet sent, the highest epoch, the attempts that occupy slots) lies in
 //! `shared`; everything that must be undone is undone in `Drop`, because an actor that panicked runs no code of its own.
 
+mod attempt_log;
 mod config;
 mod flight;
 mod heads;
@@ -29,6 +30,7 @@ pub mod store;
 mod supervisor;
 mod worker;
 
+pub use attempt_log::attempt_logs;
 pub use config::WorkerConfig;
 pub use heads::{FixedHeads, Heads};
 pub use metrics::StoreMetrics;

@@ -57,6 +57,12 @@ pub(crate) const RESULTS_KEPT_MAX: usize = 512;
 /// long ago.
 pub(crate) const RESULT_BYTES_KEPT_MAX: usize = 16 << 20;
 
+/// Lines of an attempt's log that are kept for the head, the last ones: what it said before it failed.
+pub(crate) const ATTEMPT_LINES_MAX: usize = 50;
+
+/// Bytes of one such line; with all of them the log is a small part of what a result may take.
+pub(crate) const ATTEMPT_LINE_BYTES_MAX: usize = 1_000;
+
 /// How long a cancelled attempt may go on before its future is dropped: time to look at its flag and tidy up.
 pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(1);
 

@@ -71,10 +71,11 @@ impl Results {
 }
 
 fn size(message: &AttemptFinished) -> usize {
-    match &message.result {
+    let result = match &message.result {
         Some(Ended::OutputJson(json) | Ended::FailureJson(json)) => json.len(),
         None => 0,
-    }
+    };
+    result + message.log.iter().map(|line| line.text.len()).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -93,7 +94,7 @@ mod tests {
     fn push(results: &mut Results, job: u128, index: usize, bytes: usize) {
         let attempt = attempt(job, index);
         let result = Some(Ended::OutputJson(vec![0; bytes]));
-        results.push(attempt, AttemptFinished { attempt: attempt.to_string(), result });
+        results.push(attempt, AttemptFinished { attempt: attempt.to_string(), result, ..AttemptFinished::default() });
     }
 
     fn taken(results: &mut Results) -> usize {

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::attempt_log::Log;
 use crate::heads::Heads;
 use crate::membership::MembershipMessage;
 use crate::metrics::Metrics;
@@ -97,13 +98,15 @@ impl Shared {
     }
 
     /// Keeps the end of an attempt for the head and wakes who sends it.
-    pub(crate) fn finish(&self, attempt: AttemptId, result: Result<TaskOutput, Failure>) {
+    pub(crate) fn finish(&self, attempt: AttemptId, result: Result<TaskOutput, Failure>, log: Log) {
         let encoded = result.and_then(|output| json::encode(&output));
         let result = match encoded {
             Ok(output) => Some(Ended::OutputJson(output)),
             Err(failure) => json::encode(&failure).ok().map(Ended::FailureJson),
         };
-        self.results().push(attempt, AttemptFinished { attempt: attempt.to_string(), result });
+        let Log { lines, left_out: log_left_out } = log;
+        let ended = AttemptFinished { attempt: attempt.to_string(), result, log: lines.into(), log_left_out };
+        self.results().push(attempt, ended);
         self.wake_membership();
     }
 

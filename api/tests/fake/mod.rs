@@ -9,6 +9,10 @@ use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Withdrawal};
 use shoal_core::task::{StagePlan, TaskPlan};
 use shoal_core::{Failure, Job, JobUid};
 
+/// A table that takes for ever to look at: its jobs never wait for a worker.
+#[allow(dead_code, reason = "not every suite uses it")]
+pub(crate) const ENDLESS: &str = "/data/endless";
+
 pub(crate) fn kinds() -> Kinds {
     Kinds::new([Arc::new(Fake) as Arc<dyn JobKind>])
 }
@@ -26,7 +30,10 @@ impl JobKind for Fake {
         "groupedTraining"
     }
 
-    async fn facts(&self, _: &Job) -> Result<Value, Failure> {
+    async fn facts(&self, job: &Job) -> Result<Value, Failure> {
+        if job.work.tables().iter().any(|(_, table)| *table == ENDLESS) {
+            std::future::pending::<()>().await;
+        }
         Ok(json!({}))
     }
 

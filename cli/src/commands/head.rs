@@ -44,7 +44,10 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
     let head = Head::open(config).await?;
     let scheme = tls::scheme(tls.as_ref());
     let api = shoal_api::start(ApiConfig { listen, token, tls, head: head.clone() }).await?;
-    head.lead(state_config(state, scheme, api.address())?).await?;
+    // An address that stands for all of this machine's says to nobody where that is.
+    let rest = api.address();
+    let url = (!rest.ip().is_unspecified()).then(|| format!("{scheme}://{rest}"));
+    head.lead(state_config(state, url)?).await?;
     announce(scheme, api.address(), head.workers_address())?;
     let end = tokio::select! {
         signal = interrupts.next() => match signal {
@@ -61,7 +64,11 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
 /// Variable with the password of etcd's user: what is typed is seen by others on the machine.
 const ETCD_PASSWORD: &str = "SHOAL_ETCD_PASSWORD";
 
-fn state_config(args: StateArgs, scheme: &str, rest: SocketAddr) -> Result<StateConfig, Failure> {
+/// Where a head keeps its state; `url` is where it can be reached unless something else is said.
+///
+/// # Errors
+/// [`Reason::InvalidValue`] for a user of etcd without a password.
+pub(super) fn state_config(args: StateArgs, url: Option<String>) -> Result<StateConfig, Failure> {
     if args.etcd.is_empty() {
         return Ok(StateConfig::Folder(args.state_dir));
     }
@@ -76,8 +83,7 @@ fn state_config(args: StateArgs, scheme: &str, rest: SocketAddr) -> Result<State
         cluster: args.cluster_name,
         tls: args.etcd_ca.map(|ca| EtcdTls { ca, identity }),
         user: user.transpose()?,
-        // An address that stands for all of this machine's says to nobody where that is.
-        advertise: args.advertise_url.or_else(|| (!rest.ip().is_unspecified()).then(|| format!("{scheme}://{rest}"))),
+        advertise: args.advertise_url.or(url),
         ..EtcdConfig::new(args.etcd)
     }))
 }

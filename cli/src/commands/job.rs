@@ -1,18 +1,22 @@
 //! `shoal job`: the client of a running head.
 
-use std::path::Path;
-
 use serde_json::json;
+use shoal_core::control::SubmitOptions;
+use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
+use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
 use shoal_wire::Token;
 use shoal_wire::tls::trusting;
 
-use crate::args::{JobArgs, JobCommand, Output};
+use super::job_history;
+use super::run::has_done_something;
+use crate::args::{JobArgs, Output};
 use crate::client::Client;
 use crate::exit::End;
 use crate::follow::{Followed, OnInterrupt, follow};
 use crate::interrupts::Interrupts;
+use crate::job_args::JobCommand;
 use crate::job_file::JobFile;
 use crate::render::failure_text;
 use crate::render::report::{jobs_text, outputs_text, report_text};
@@ -25,30 +29,61 @@ pub(crate) async fn run(args: JobArgs) -> Result<(), End> {
     let trusts = tls_ca.as_deref().map(trusting).transpose()?;
     let client = Client::new(&head, token, trusts)?;
     match command {
-        JobCommand::Submit { job, rerun, wait } => submit(&client, &job, rerun, wait, output).await,
+        JobCommand::Submit { job, rerun, start } => {
+            let file = JobFile::read(&job)?;
+            submit(&client, &file.job()?, start.options(rerun), Some(&file), start.wait, output).await
+        }
         JobCommand::List => Ok(list(&client, output).await?),
-        JobCommand::Show { name } => {
-            let status = client.show(&name).await?;
-            show(&status, output)?;
-            if let (Output::Table, Some(failure)) = (output, &status.failure) {
-                print(&failure_text(failure, None))?;
-            }
-            Ok(())
+        JobCommand::Show { name, attempts: true } => {
+            Ok(job_history::show_attempts(&client.attempts(&name).await?, output)?)
+        }
+        JobCommand::Show { name, attempts: false } => Ok(show_all(&client, &name, output).await?),
+        JobCommand::Logs { name, task, follow } => {
+            job_history::logs(&client, &name, task.as_deref(), follow, output).await
         }
         JobCommand::Wait { name } => {
             let status = client.show(&name).await?;
             wait(&client, status, None, output).await
         }
-        JobCommand::Cancel { name } => Ok(cancel(&client, &name, output).await?),
+        JobCommand::Cancel { name } => cancel(&client, &name, output).await,
+        JobCommand::Suspend { name } => {
+            let suspend = JobChange { suspend: Some(true), ..JobChange::default() };
+            let next = format!("its running tasks are handed back\nnext: {} job resume {name}", program());
+            Ok(change(&client, &name, suspend, &next, output).await?)
+        }
+        JobCommand::Resume { name } => {
+            let resume = JobChange { suspend: Some(false), ..JobChange::default() };
+            Ok(change(&client, &name, resume, &format!("next: {} job wait {name}", program()), output).await?)
+        }
+        JobCommand::Priority { name, priority } => {
+            let raise = JobChange { priority: Some(priority), ..JobChange::default() };
+            Ok(change(&client, &name, raise, &format!("its priority is {priority}"), output).await?)
+        }
+        JobCommand::Rerun { name, start } => {
+            let spec = client.spec(&name).await?;
+            submit(&client, &spec, start.options(true), None, start.wait, output).await
+        }
     }
 }
 
-async fn submit(client: &Client, job: &Path, rerun: bool, waits: bool, output: Output) -> Result<(), End> {
-    let file = JobFile::read(job)?;
-    let job = file.job()?;
-    let status = client.submit(&job, rerun).await.map_err(|failure| End::from(failure).about(&file))?;
+/// Submits a job, which comes from a file or from the head itself.
+async fn submit(
+    client: &Client,
+    job: &ShoalJob,
+    options: SubmitOptions,
+    file: Option<&JobFile>,
+    waits: bool,
+    output: Output,
+) -> Result<(), End> {
+    let about = |failure| file.map_or(End::from(failure), |file| End::from(failure).about(file));
+    let before = client.show(&job.metadata.name).await.ok().filter(|before| before.phase.is_final());
+    let status = client.submit(job, options).await.map_err(about)?;
+    if before.is_some_and(|before| before.uid == status.uid) && has_done_something(&status) {
+        let name = &status.name;
+        Terminal::new().line(&format!("job `{name}` failed before, and goes on; `--fresh` would start it over"));
+    }
     if waits {
-        return wait(client, status, Some(&file), output).await;
+        return wait(client, status, file, output).await;
     }
     match output {
         Output::Json => print_json(&json!({"status": status}))?,
@@ -57,6 +92,26 @@ async fn submit(client: &Client, job: &Path, rerun: bool, waits: bool, output: O
         }
     }
     Ok(())
+}
+
+async fn change(client: &Client, name: &str, change: JobChange, and: &str, output: Output) -> Result<(), Failure> {
+    let status = client.change(name, change).await?;
+    match output {
+        Output::Json => print_json(&json!({"status": status})),
+        Output::Table => print(&format!("job {name}: {:?}\n{and}\n", status.phase)),
+    }
+}
+
+/// All that is known of a job but its attempts and its log, which may be long.
+async fn show_all(client: &Client, name: &str, output: Output) -> Result<(), Failure> {
+    let status = client.show(name).await?;
+    match (output, &status.failure) {
+        (Output::Json, _) => print_json(&json!({"status": status, "spec": client.spec(name).await?})),
+        (Output::Table, failure) => {
+            show(&status, output)?;
+            failure.as_ref().map_or(Ok(()), |failure| print(&failure_text(failure, None)))
+        }
+    }
 }
 
 async fn list(client: &Client, output: Output) -> Result<(), Failure> {
@@ -85,13 +140,32 @@ async fn wait(client: &Client, status: JobStatus, file: Option<&JobFile>, output
     }
 }
 
-async fn cancel(client: &Client, name: &str, output: Output) -> Result<(), Failure> {
-    let status = client.cancel(name).await?;
-    let was_cancelled = status.failure.as_ref().is_some_and(|failure| failure.reason == Reason::Cancelled);
+async fn cancel(client: &Client, name: &str, output: Output) -> Result<(), End> {
+    let asked = client.cancel(name).await?;
+    let had_ended = asked.phase.is_final();
+    let terminal = Terminal::new();
+    let mut interrupts = Interrupts::listen()?;
+    let followed = follow(client, asked, &terminal, &mut interrupts, OnInterrupt::Leave).await;
+    terminal.clear();
+    let status = match followed? {
+        Followed::Interrupted(status) => return Err(End::Interrupted(Some(status))),
+        Followed::Ended(status) => status,
+    };
     match output {
-        Output::Json => print_json(&json!({"status": status})),
-        Output::Table if was_cancelled => print(&format!("job {name} is cancelled\n")),
-        Output::Table => print(&format!("job {name} had already ended: {:?}\n", status.phase)),
+        Output::Json => print_json(&json!({"status": status}))?,
+        Output::Table => print(&cancelled_text(&status, had_ended))?,
+    }
+    Ok(())
+}
+
+/// What came of a cancel.
+fn cancelled_text(status: &JobStatus, had_ended: bool) -> String {
+    let JobStatus { name, phase, failure, .. } = status;
+    match failure.as_ref().map(|failure| failure.reason) {
+        Some(Reason::Cancelled) => format!("job {name} is cancelled\n"),
+        _ if had_ended => format!("job {name} had already ended: {phase:?}\n"),
+        None => format!("job {name} had already made its commit: {phase:?}\n{}", outputs_text(status)),
+        Some(reason) => format!("job {name} had already failed: {reason:?}\n"),
     }
 }
 
@@ -99,5 +173,24 @@ fn show(status: &JobStatus, output: Output) -> Result<(), Failure> {
     match output {
         Output::Json => print_json(&json!({"status": status})),
         Output::Table => print(&format!("{}{}", report_text(status), outputs_text(status))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_core::report::Phase;
+
+    use super::*;
+    use crate::render::report::testing;
+
+    #[test]
+    fn a_cancel_says_what_came_of_it() {
+        let failed = |reason| JobStatus { failure: Some(Failure::new(reason, "")), ..testing::status(Phase::Failed) };
+        let succeeded = testing::status(Phase::Succeeded);
+        assert_eq!(cancelled_text(&failed(Reason::Cancelled), false), "job grunfeld is cancelled\n");
+        assert_eq!(cancelled_text(&failed(Reason::Cancelled), true), "job grunfeld is cancelled\n");
+        assert!(cancelled_text(&succeeded, true).contains("already ended: Succeeded"));
+        assert!(cancelled_text(&succeeded, false).contains("already made its commit"));
+        assert!(cancelled_text(&failed(Reason::TooManyFailed), false).contains("already failed: TooManyFailed"));
     }
 }

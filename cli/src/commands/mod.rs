@@ -3,9 +3,11 @@
 mod completions;
 mod head;
 mod job;
+mod job_history;
 mod operator;
 mod run;
 mod sql;
+mod state;
 mod worker;
 
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ pub(crate) async fn run(command: Command, log_format: LogFormat) -> Result<(), E
         Command::Head(args) => head::run(args).await,
         Command::Worker(args) => worker::run(args).await,
         Command::Job(args) => job::run(args).await,
+        Command::State(args) => state::run(args).await,
         Command::Sql(args) => sql::run(args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Operator(args) => operator::run(args.command),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
+use shoal_core::control::SubmitOptions;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
@@ -35,7 +36,9 @@ pub(crate) async fn run(args: RunArgs, log_format: LogFormat) -> Result<(), End>
     let job = file.job()?;
     let state_dir = args.state_dir.clone().unwrap_or_else(|| file.folder.join(STATE_FOLDER));
     let terminal = Terminal::new();
-    let followed = run_on_own_cluster(&job, state_dir, args.workers, log_format, &terminal, &mut interrupts).await;
+    let submission = Submission { job: &job, fresh: args.fresh };
+    let followed =
+        run_on_own_cluster(submission, state_dir, args.workers, log_format, &terminal, &mut interrupts).await;
     terminal.clear();
     match followed.map_err(|end| end.about(&file))? {
         Followed::Interrupted(status) => Err(End::Interrupted(Some(status))),
@@ -46,8 +49,16 @@ pub(crate) async fn run(args: RunArgs, log_format: LogFormat) -> Result<(), End>
     }
 }
 
+/// What is submitted, and how.
+#[derive(Clone, Copy)]
+struct Submission<'a> {
+    job: &'a ShoalJob,
+    /// Whether what the job did before it failed does not count.
+    fresh: bool,
+}
+
 async fn run_on_own_cluster(
-    job: &ShoalJob,
+    submission: Submission<'_>,
     state_dir: PathBuf,
     workers: Option<u32>,
     log_format: LogFormat,
@@ -57,7 +68,7 @@ async fn run_on_own_cluster(
     let mut cluster = LocalCluster::start_head(state_dir, log_format).await?;
     let client = cluster.client()?;
     let followed = tokio::select! {
-        submitted = start(job, workers, &mut cluster, &client, terminal) => match submitted {
+        submitted = start(submission, workers, &mut cluster, &client, terminal) => match submitted {
             Ok(status) => watch(status, &mut cluster, &client, terminal, interrupts).await.map_err(End::from),
             Err(failure) => Err(failure.into()),
         },
@@ -72,7 +83,7 @@ async fn run_on_own_cluster(
 }
 
 async fn start(
-    job: &ShoalJob,
+    Submission { job, fresh }: Submission<'_>,
     workers: Option<u32>,
     cluster: &mut LocalCluster,
     client: &Client,
@@ -80,7 +91,7 @@ async fn start(
 ) -> Result<JobStatus, Failure> {
     cancel_leftovers(job, client, terminal).await?;
     cluster.start_workers(workers, terminal).await?;
-    submit(job, client, terminal).await
+    submit(job, fresh, client, terminal).await
 }
 
 /// Cancels unfinished jobs of other names: a run that was killed left them in the journal, and its user asked for this
@@ -90,24 +101,29 @@ async fn cancel_leftovers(job: &ShoalJob, client: &Client, terminal: &Terminal) 
         if left.phase.is_final() || left.name == job.metadata.name {
             continue;
         }
-        match client.cancel(&left.name).await {
-            Ok(_) => terminal.line(&format!("job `{}`, which a killed run had left, is cancelled", left.name)),
-            // Its commit was decided and is being made: all of it or nothing.
-            Err(failure) if failure.reason == Reason::NotPossible => {}
-            Err(failure) => return Err(failure),
-        }
+        client.cancel(&left.name).await?;
+        terminal.line(&format!("job `{}`, which a killed run had left, is cancelled", left.name));
     }
     Ok(())
 }
 
 /// Submits the job anew, or goes on with the same one where a killed run has left it unfinished.
-async fn submit(job: &ShoalJob, client: &Client, terminal: &Terminal) -> Result<JobStatus, Failure> {
+async fn submit(job: &ShoalJob, fresh: bool, client: &Client, terminal: &Terminal) -> Result<JobStatus, Failure> {
+    let again = SubmitOptions { rerun: true, fresh };
     let name = &job.metadata.name;
     let left = client.list().await?.into_iter().find(|left| left.name == *name && !left.phase.is_final());
     if left.is_none() {
-        return client.submit(job, true).await;
+        let status = client.submit(job, again).await?;
+        if has_done_something(&status) {
+            terminal.line(&format!("job `{name}` failed before, and goes on; `--fresh` would start it over"));
+        }
+        return Ok(status);
     }
-    match client.submit(job, false).await {
+    if fresh {
+        cancelled(name, client).await?;
+        return client.submit(job, again).await;
+    }
+    match client.submit(job, SubmitOptions::default()).await {
         Ok(status) => {
             terminal.line(&format!("job `{name}` was left unfinished by a killed run, and goes on"));
             Ok(status)
@@ -115,10 +131,15 @@ async fn submit(job: &ShoalJob, client: &Client, terminal: &Terminal) -> Result<
         Err(failure) if failure.reason == Reason::JobConflict => {
             terminal.line(&format!("job `{name}`, which a killed run had left with another spec, is cancelled"));
             cancelled(name, client).await?;
-            client.submit(job, true).await
+            client.submit(job, again).await
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// Whether a job that was just submitted has run before.
+pub(super) fn has_done_something(status: &JobStatus) -> bool {
+    !status.phase.is_final() && !status.report.stages.is_empty()
 }
 
 /// Cancels a job and waits until its files are swept.

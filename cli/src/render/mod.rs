@@ -1,8 +1,10 @@
 //! What a person reads: failures, progress, reports, tables. Texts are made by pure functions.
 
 mod failure;
+pub(crate) mod history;
 pub(crate) mod progress;
 pub(crate) mod report;
+pub(crate) mod state;
 pub(crate) mod table;
 
 use serde_json::{Value, json};
@@ -18,6 +20,8 @@ pub(crate) fn show_end(end: &End, output: Output) {
     let text = match end {
         End::Failed(failed) => failure_text(&failed.failure, failed.source.as_ref()),
         End::Interrupted(status) => interrupted_text(status.as_deref()),
+        // The report has said what is.
+        End::Broken => return,
     };
     Terminal::new().line(text.trim_end());
     if output == Output::Json {
@@ -43,7 +47,7 @@ fn end_json(end: &End) -> Value {
             None => json!({"failure": failed.failure}),
         },
         End::Interrupted(Some(status)) => json!({"status": status}),
-        End::Interrupted(None) => json!({}),
+        End::Interrupted(None) | End::Broken => json!({}),
     }
 }
 

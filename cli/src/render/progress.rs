@@ -45,7 +45,7 @@ fn doing(status: &JobStatus) -> String {
             Some(stage) => format!("stage {}", stage.name),
             None => "planning".to_owned(),
         },
-        (Phase::Suspended, _) => "suspended".to_owned(),
+        (Phase::Suspended, _) => format!("suspended, until `shoal job resume {}`", status.name),
         (Phase::Committing, None) => "committing".to_owned(),
         (Phase::Committing, Some(_)) => "withdrawing its commit".to_owned(),
         (Phase::Succeeded, _) => "succeeded".to_owned(),
@@ -75,6 +75,11 @@ mod tests {
         assert_eq!(line(Some(&pending), &in_stage("map", 0)).as_deref(), Some("grunfeld: stage map"));
         assert_eq!(line(Some(&in_stage("map", 0)), &in_stage("map", 3)), None);
         assert_eq!(line(Some(&in_stage("map", 4)), &in_stage("reduce", 0)).as_deref(), Some("grunfeld: stage reduce"));
+
+        let suspended = status(Phase::Suspended);
+        let said = "grunfeld: suspended, until `shoal job resume grunfeld`";
+        assert_eq!(line(Some(&in_stage("map", 0)), &suspended).as_deref(), Some(said));
+        assert_eq!(line(Some(&suspended), &in_stage("map", 0)).as_deref(), Some("grunfeld: stage map"));
 
         let mut failed = in_stage("map", 1);
         failed.report.failed_attempts = vec![FailedAttempt {

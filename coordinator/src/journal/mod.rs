@@ -12,6 +12,7 @@ use shoal_core::journal::{Journal, Leadership};
 
 pub use self::etcd::{EtcdConfig, EtcdJournal, EtcdTls, EtcdUser, PREFIX_DEFAULT};
 pub use self::redb::RedbJournal;
+pub(crate) use self::redb::journal_path;
 
 /// Where a head keeps what must survive it.
 #[derive(Clone, Debug)]

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_core::Reason;
+use shoal_core::history::JobHistory;
 use shoal_core::journal::{Journal, Leadership, RECORD_VERSION, Record, decode};
 use tokio::time::timeout;
 
 use crate::place::{Folder, OneEtcd, Place};
-use crate::samples::{corpus, ended, facts, started, uid};
+use crate::samples::{corpus, ended, facts, history, started, uid};
 
 /// For what happens within milliseconds unless something is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +28,7 @@ macro_rules! conformance {
 conformance!(
     records_keep_the_order_of_their_job,
     what_an_ended_job_did_on_its_way_goes,
+    histories_are_kept_apart,
     a_large_record_is_one_record,
     ten_thousand_records_go_in_at_once,
     appends_that_overlap_keep_their_order,
@@ -80,6 +82,42 @@ async fn what_an_ended_job_did_on_its_way_goes<P: Place>() {
     let rest = vec![ended(2, false), Record::Forgotten { job: uid(3) }, Record::Forgotten { job: uid(9) }];
     store.append(epoch, rest).await.unwrap();
     assert_eq!(store.load().await.unwrap(), [facts(2, 1), ended(2, false), facts(4, 1), ended(4, false)]);
+}
+
+async fn histories_are_kept_apart<P: Place>() {
+    let place = P::new();
+    let store = place.open().await;
+    let epoch = store.campaign().await.unwrap();
+    assert_eq!(store.load_history(uid(1)).await.unwrap(), None);
+    // The later one of an append stands for both, and none is cut away with what an ended job did.
+    let records = vec![facts(1, 1), history(1, 1), facts(2, 1), history(2, 7), history(1, 2), ended(1, false)];
+    store.append(epoch, records).await.unwrap();
+    let left_out = |history: Option<JobHistory>| history.map(|history| history.attempts_left_out);
+    assert_eq!(left_out(store.load_history(uid(1)).await.unwrap()), Some(2));
+    store.append(epoch, vec![history(1, 3)]).await.unwrap();
+    assert_eq!(store.load().await.unwrap(), [facts(1, 1), ended(1, false), facts(2, 1)]);
+    assert_eq!(store.load_job(uid(1)).await.unwrap(), [facts(1, 1), ended(1, false)]);
+    store.resign().await;
+    drop(store);
+
+    let store = place.open().await;
+    let epoch = store.campaign().await.unwrap();
+    assert_eq!(left_out(store.load_history(uid(1)).await.unwrap()), Some(3));
+    // All that is stored, as bytes.
+    let mut of_job: Vec<Record> = Vec::new();
+    for stored in store.scan().await.unwrap() {
+        let record = decode(&stored.bytes).unwrap();
+        assert_eq!(record.job(), stored.job);
+        if stored.job == uid(1) {
+            of_job.push(record);
+        }
+    }
+    assert_eq!(of_job, [facts(1, 1), ended(1, false), history(1, 3)]);
+    // A forgotten job's goes with it, and no other's.
+    store.append(epoch, vec![Record::Forgotten { job: uid(1) }]).await.unwrap();
+    assert_eq!(store.load_history(uid(1)).await.unwrap(), None);
+    assert_eq!(left_out(store.load_history(uid(2)).await.unwrap()), Some(7));
+    assert_eq!(store.scan().await.unwrap().len(), 2);
 }
 
 async fn a_large_record_is_one_record<P: Place>() {

@@ -1,6 +1,7 @@
 //! Records.
 
 use serde_json::json;
+use shoal_core::history::JobHistory;
 use shoal_core::journal::Record;
 use shoal_core::{AttemptId, JobUid, TaskId, WorkerId};
 use uuid::Uuid;
@@ -24,6 +25,11 @@ pub(crate) fn ended(job: u128, resumable: bool) -> Record {
         "name": "j", "uid": uid(job), "kind": "k", "phase": "Succeeded", "progress": {}, "outputs": [], "report": {},
     });
     Record::Ended { job: uid(job), status: serde_json::from_value(status).unwrap(), resumable }
+}
+
+/// What is kept apart of a job, to be told by a number.
+pub(crate) fn history(job: u128, number: u64) -> Record {
+    Record::History { job: uid(job), history: Box::new(JobHistory { attempts_left_out: number, ..Default::default() }) }
 }
 
 /// What earlier builds wrote, version by version.

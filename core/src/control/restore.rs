@@ -102,6 +102,7 @@ impl Restored {
             | Record::Resumed { .. }
             | Record::Intent { .. }
             | Record::Ended { .. }
+            | Record::History { .. }
             | Record::Forgotten { .. } => {}
         }
     }

@@ -1,5 +1,7 @@
 //! What the machine shows of itself.
 
+use std::sync::Arc;
+
 use super::Control;
 use super::ending::job_not_found;
 use super::job_state::{ActiveJob, Entry, JobPhase};
@@ -7,6 +9,7 @@ use super::stage::StageState;
 use crate::failure::Failure;
 use crate::id::{AttemptId, JobUid};
 use crate::report::{JobStatus, Phase, Progress, Report, StageReport};
+use crate::spec::v1alpha1::ShoalJob;
 use crate::task::Counters;
 
 /// How many tasks are in which state.
@@ -34,6 +37,20 @@ impl Control {
     /// [`crate::Reason::JobNotFound`].
     pub fn show(&self, name: &str, now_ms: u64) -> Result<JobStatus, Failure> {
         self.names.get(name).and_then(|uid| self.status_of(*uid, now_ms)).ok_or_else(|| job_not_found(name))
+    }
+
+    /// The latest submission under a name, and its spec.
+    ///
+    /// # Errors
+    /// [`crate::Reason::JobNotFound`].
+    pub fn spec(&self, name: &str) -> Result<(JobUid, Arc<ShoalJob>), Failure> {
+        let entry = |uid: &JobUid| Some((*uid, self.jobs.get(uid)?));
+        let (uid, entry) = self.names.get(name).and_then(entry).ok_or_else(|| job_not_found(name))?;
+        let spec = match entry {
+            Entry::Active(active) => active.job.spec.clone(),
+            Entry::Ended(ended) => ended.spec.clone(),
+        };
+        Ok((uid, spec))
     }
 
     /// Kind and stage name of an attempt of an unfinished job.

@@ -6,14 +6,15 @@ mod stored;
 use async_trait::async_trait;
 
 use crate::failure::Failure;
+use crate::history::JobHistory;
 use crate::id::JobUid;
 pub use record::{JobChange, Record, Retention};
-pub use stored::{RECORD_VERSION, decode, encode};
+pub use stored::{RECORD_VERSION, StoredRecord, decode, encode, version_of};
 
 /// Where records are kept. Only the head that leads speaks to it.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// All records, each job's in the order in which they were appended.
+    /// All records but those that are kept apart, each job's in the order in which they were appended.
     ///
     /// # Errors
     /// What keeps them from being read; [`crate::Reason::IncompatibleVersion`] for records of a newer build.
@@ -24,6 +25,19 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// As [`Journal::load`].
     async fn load_job(&self, job: JobUid) -> Result<Vec<Record>, Failure>;
+
+    /// What is kept apart of a job: see [`Retention::Apart`].
+    ///
+    /// # Errors
+    /// As [`Journal::load`].
+    async fn load_history(&self, job: JobUid) -> Result<Option<JobHistory>, Failure>;
+
+    /// All that is stored, as it is stored: each job's records in their order, then what is kept apart of it. For tools
+    /// that look at a journal which a head may refuse.
+    ///
+    /// # Errors
+    /// What keeps it from being read; never what is wrong with a record.
+    async fn scan(&self) -> Result<Vec<StoredRecord>, Failure>;
 
     /// Appends records; they survive once this returns. A crash in the middle may leave the first few of them, in order,
     /// never a part of one. Where it cannot be known whether a write arrived, it is repeated until that is known.

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::history::JobHistory;
 use crate::id::{AttemptId, JobUid, WorkerId};
 use crate::publish::{CommitIntent, PublishedTable};
 use crate::report::JobStatus;
@@ -128,6 +129,13 @@ pub enum Record {
         #[serde(default)]
         resumable: bool,
     },
+    /// What a job's attempts and log were: for people, decides nothing.
+    History {
+        /// The job.
+        job: JobUid,
+        /// Its attempts and log so far.
+        history: Box<JobHistory>,
+    },
     /// A job is forgotten: nothing of it is loaded again.
     Forgotten {
         /// The job.
@@ -143,7 +151,10 @@ pub enum Retention {
     /// Only the first of them stays, which is the job's acceptance: what a job did on its way is of no use once it has
     /// ended for good.
     First,
-    /// None stays, and the record itself need not be stored.
+    /// They stay, and the record itself is kept apart from them: it takes the place of the one before it that was kept
+    /// apart, and is read by [`super::Journal::load_history`] only. Heads start without reading what only people ask for.
+    Apart,
+    /// None stays, those that are kept apart included, and the record itself need not be stored.
     None,
 }
 
@@ -153,6 +164,7 @@ impl Record {
         match self {
             Self::Forgotten { .. } => Retention::None,
             Self::Ended { resumable: false, .. } => Retention::First,
+            Self::History { .. } => Retention::Apart,
             _ => Retention::All,
         }
     }
@@ -168,6 +180,7 @@ impl Record {
             | Self::Resumed { job, .. }
             | Self::Published { job, .. }
             | Self::Ended { job, .. }
+            | Self::History { job, .. }
             | Self::Forgotten { job } => *job,
             Self::AttemptStarted { attempt, .. }
             | Self::AttemptFinished { attempt, .. }
@@ -184,6 +197,7 @@ impl Record {
 pub struct JobChange {
     /// Jobs with a higher priority get free slots first.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1000, max = 1000))]
     pub priority: Option<i32>,
     /// Whether the job hands its running tasks back and starts no others.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,9 +11,19 @@ use serde_json::Value;
 
 use super::Record;
 use crate::failure::{Failure, Reason};
+use crate::id::JobUid;
 
 /// Version of the records that this build writes.
 pub const RECORD_VERSION: u32 = 2;
+
+/// A record as a journal keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// The job under which it is kept.
+    pub job: JobUid,
+    /// What [`encode`] made of it, in this build or an older one.
+    pub bytes: Vec<u8>,
+}
 
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -64,6 +74,17 @@ pub fn decode(bytes: &[u8]) -> Result<Record, Failure> {
         migrate_1_to_2(&mut record);
     }
     serde_json::from_value(record).map_err(corrupt)
+}
+
+/// The version of a stored record; none for what is no record at all.
+pub fn version_of(bytes: &[u8]) -> Option<u32> {
+    match serde_json::from_slice(bytes).ok()? {
+        Value::Object(members) => match members.get("v") {
+            Some(version) => u32::try_from(version.as_u64()?).ok(),
+            None => Some(1),
+        },
+        _ => None,
+    }
 }
 
 /// Version 2 says which start of a worker runs an attempt. No worker has an empty one, so such attempts count as lost.

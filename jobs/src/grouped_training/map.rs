@@ -36,6 +36,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
         Err(Error::Failure(failure)) => return Err(failure),
     }
     let partitions = context.partitions.seal(assignment.attempt).await?;
+    tracing::info!(rows_in = counters.rows_in, rows_out = counters.rows_out, "the split is dealt to its buckets");
     Ok(TaskOutput { partitions, counters, payload: to_value(&stage.exchange)?, ..TaskOutput::default() })
 }
 

@@ -53,6 +53,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     counters.groups_ok = counts.ok;
     counters.groups_failed = counts.failed;
     counters.rows_out = counts.ok + counts.failed;
+    tracing::info!(ok = counts.ok, failed = counts.failed, "the bucket's groups are trained");
     Ok(TaskOutput { files: vec![file.finish().await?], counters, ..TaskOutput::default() })
 }
 

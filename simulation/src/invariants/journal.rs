@@ -75,6 +75,7 @@ impl Ledger {
             Record::StagePlanned { .. }
             | Record::PartitionsMoved { .. }
             | Record::Ending { .. }
+            | Record::History { .. }
             | Record::Forgotten { .. } => Ok(()),
         }
     }

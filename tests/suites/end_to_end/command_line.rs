@@ -3,7 +3,7 @@
 use shoal_tests::{shoal, slots};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 21] = [
     &[],
     &["run"],
     &["head"],
@@ -14,6 +14,15 @@ const COMMANDS: [&[&str]; 12] = [
     &["job", "show"],
     &["job", "wait"],
     &["job", "cancel"],
+    &["job", "logs"],
+    &["job", "suspend"],
+    &["job", "resume"],
+    &["job", "priority"],
+    &["job", "rerun"],
+    &["state"],
+    &["state", "check"],
+    &["state", "export"],
+    &["state", "import"],
     &["sql"],
     &["completions"],
 ];
@@ -33,7 +42,7 @@ fn every_command_has_help_with_an_example() {
 #[test]
 fn no_command_is_forgotten_here() {
     let _slots = slots::take(1);
-    for parent in [&[][..], &["job"]] {
+    for parent in [&[][..], &["job"], &["state"]] {
         let help = shoal::run([parent, &["--help"]].concat()).stdout;
         let listed = help.split_once("Commands:\n").map(|(_, after)| after).unwrap_or_default();
         let names =

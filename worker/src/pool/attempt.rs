@@ -16,6 +16,7 @@ use tracing::Instrument;
 
 use super::owed::Owed;
 use super::slot::Slot;
+use crate::attempt_log;
 use crate::limits::CANCEL_GRACE;
 use crate::scratch::AttemptScratch;
 use crate::shared::{AbortOnDrop, Shared};
@@ -49,7 +50,7 @@ pub(super) async fn drive(shared: Arc<Shared>, assignment: Assignment, owed: Owe
     let mut counted = Counted::start(shared.clone(), &assignment);
     let attempt = assignment.attempt;
     let span = tracing::info_span!(
-        "attempt",
+        attempt_log::SPAN,
         job = %attempt.task.job,
         job_name = %assignment.job_name,
         task = %attempt.task,
@@ -72,7 +73,7 @@ pub(super) async fn drive(shared: Arc<Shared>, assignment: Assignment, owed: Owe
     });
     counted.succeeded = result.is_ok();
     drop(counted);
-    owed.pay(result);
+    owed.pay(result, attempt_log::take(&span));
 }
 
 async fn run(

@@ -12,6 +12,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use shoal_core::task::Assignment;
 use shoal_core::{AttemptId, Failure, JobUid, Reason};
 
+use crate::attempt_log::Log;
 use crate::shared::{AbortOnDrop, Shared};
 use attempt::Cancel;
 pub(crate) use owed::Owed;
@@ -82,7 +83,7 @@ impl State {
             Err(NoSlot::RunsAlready) => return owed.hand_over(),
             Err(NoSlot::AllUsed) => {
                 let why = format!("all {} slots of the worker are used", self.shared.identity.slots);
-                return owed.pay(Err(Failure::new(Reason::Busy, why)));
+                return owed.pay(Err(Failure::new(Reason::Busy, why)), Log::default());
             }
         };
         let cancel = Cancel::default();

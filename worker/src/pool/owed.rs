@@ -5,6 +5,7 @@ use std::sync::Arc;
 use shoal_core::task::TaskOutput;
 use shoal_core::{AttemptId, Failure, Reason};
 
+use crate::attempt_log::Log;
 use crate::shared::Shared;
 
 /// The report that the head is owed for an assignment, from the moment it arrives. Dropped unpaid, by an actor that
@@ -21,9 +22,9 @@ impl Owed {
     }
 
     /// Reports.
-    pub(super) fn pay(mut self, result: Result<TaskOutput, Failure>) {
+    pub(super) fn pay(mut self, result: Result<TaskOutput, Failure>, log: Log) {
         self.settled = true;
-        self.shared.finish(self.attempt, result.map_err(|failure| self.located(failure)));
+        self.shared.finish(self.attempt, result.map_err(|failure| self.located(failure)), log);
     }
 
     /// Leaves the report to somebody else who owes the same one.
@@ -45,7 +46,7 @@ impl Drop for Owed {
     fn drop(&mut self) {
         if !self.settled {
             let lost = Failure::new(Reason::WorkerLost, "the worker dropped the attempt before its end");
-            self.shared.finish(self.attempt, Err(self.located(lost)));
+            self.shared.finish(self.attempt, Err(self.located(lost)), Log::default());
         }
     }
 }

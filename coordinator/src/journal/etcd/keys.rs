@@ -4,6 +4,7 @@
 //!   PREFIX identity                             what this state is, and in which format
 //!   PREFIX leader                               the head that leads, under its lease
 //!   PREFIX records/JOB/EPOCH-NUMBER-PART-PARTS  a record of a job, in one part or several
+//!   PREFIX apart/JOB                            what is kept apart of a job
 //! ```
 //!
 //! Numbers are hexadecimal with a fixed width: the order of keys is the order of records. A key says all of its record's
@@ -56,6 +57,22 @@ impl Keys {
     /// What the keys of a job's records begin with.
     pub(super) fn job(&self, job: JobUid) -> String {
         format!("{}{}/", self.records(), job.0.simple())
+    }
+
+    /// What the keys of all that is kept apart begin with.
+    pub(super) fn all_apart(&self) -> String {
+        format!("{}apart/", self.prefix)
+    }
+
+    /// The key of what is kept apart of a job.
+    pub(super) fn apart(&self, job: JobUid) -> String {
+        format!("{}{}", self.all_apart(), job.0.simple())
+    }
+
+    /// The job whose record or whose apart this key is.
+    pub(super) fn job_of(&self, key: &str) -> Option<JobUid> {
+        let rest = key.strip_prefix(&self.records()).or_else(|| key.strip_prefix(&self.all_apart()))?;
+        rest.split('/').next()?.parse().ok().map(JobUid)
     }
 
     /// What the keys of a record's parts begin with; those of later records of the job come after it.
@@ -119,5 +136,8 @@ mod tests {
         let part = parse_part(&keys.part(job, place, 1, 20)).unwrap();
         assert_eq!(part, Part { record: keys.record(job, place), index: 1, of: 20 });
         assert_eq!(parse_part("/shoal/leader"), None);
+        assert_eq!(keys.job_of(&keys.part(job, place, 1, 20)), Some(job));
+        assert_eq!(keys.job_of(&keys.apart(job)), Some(job));
+        assert_eq!(keys.job_of("/shoal/leader"), None);
     }
 }

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use etcd_client::{Client, Compare, CompareOp, DeleteOptions, Error, GetOptions, Txn, TxnOp};
-use shoal_core::journal::{Journal, Leadership, Record};
+use shoal_core::history::JobHistory;
+use shoal_core::journal::{Journal, Leadership, Record, StoredRecord};
 use shoal_core::{Failure, JobUid};
 use tokio::sync::Mutex;
 
@@ -129,6 +130,14 @@ impl Journal for EtcdJournal {
 
     async fn load_job(&self, job: JobUid) -> Result<Vec<Record>, Failure> {
         read::read(&self.session, &self.session.keys.job(job)).await
+    }
+
+    async fn load_history(&self, job: JobUid) -> Result<Option<JobHistory>, Failure> {
+        read::read_apart(&self.session, job).await
+    }
+
+    async fn scan(&self) -> Result<Vec<StoredRecord>, Failure> {
+        read::scan(&self.session).await
     }
 
     async fn append(&self, epoch: u64, records: Vec<Record>) -> Result<(), Failure> {

@@ -44,6 +44,18 @@ impl Transaction {
         self.puts.push((key, value));
     }
 
+    /// Takes a put back.
+    fn delete_put(&mut self, key: &str) {
+        let bytes = &mut self.bytes;
+        self.puts.retain(|(other, value)| {
+            let goes = other == key;
+            if goes {
+                *bytes -= other.len() + value.len();
+            }
+            !goes
+        });
+    }
+
     /// Deletes a range, and leaves out what this transaction itself would have put there.
     fn delete(&mut self, from: Vec<u8>, to: Vec<u8>) {
         let is_in = |key: &str| key.as_bytes() >= from.as_slice() && key.as_bytes() < to.as_slice();
@@ -84,10 +96,20 @@ pub(super) fn plan(
     let mut now = Transaction::default();
     for (record, number) in records.iter().zip(start.number..) {
         let (job, place) = (record.job(), Place { number, ..start });
+        if record.retention() == Retention::Apart {
+            let (key, value) = (keys.apart(job), journal::encode(record)?);
+            if !now.has_room_for(1, key.len() + value.len()) {
+                planned.push(std::mem::take(&mut now));
+            }
+            // One key in a transaction twice is refused: the later one stands for both.
+            now.delete_put(&key);
+            now.put(key, value);
+            continue;
+        }
         let name = keys.record(job, place);
         // Of a retention that deletes, the range comes first: it ends where this record begins.
         let range = match record.retention() {
-            Retention::All => None,
+            Retention::All | Retention::Apart => None,
             Retention::None => Some((keys.job(job).into_bytes(), name.clone().into_bytes())),
             Retention::First => {
                 firsts.get(&job).map(|first| (end_of(first), name.clone().into_bytes())).filter(|(from, to)| from < to)
@@ -111,10 +133,12 @@ pub(super) fn plan(
         if record.retention() == Retention::None
             && let Some((from, to)) = range
         {
-            if !now.has_room_for(1, from.len() + to.len()) {
+            let apart = keys.apart(job);
+            if !now.has_room_for(2, from.len() + to.len() + 2 * apart.len()) {
                 planned.push(std::mem::take(&mut now));
             }
             now.delete(from, to);
+            now.delete(apart.clone().into_bytes(), end_of(&apart));
         }
     }
     if !now.is_empty() {

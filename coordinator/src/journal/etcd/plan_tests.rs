@@ -3,7 +3,7 @@
 use serde_json::json;
 use shoal_core::{AttemptId, TaskId, WorkerId};
 
-use super::super::read::assemble;
+use super::super::read::{assemble, decode};
 use super::*;
 
 fn uid(job: u128) -> JobUid {
@@ -45,7 +45,8 @@ impl Model {
     }
 
     fn records(&self) -> Vec<Record> {
-        assemble(self.0.iter().map(|(key, value)| (key.clone(), value.clone())).collect()).unwrap()
+        let entries = self.0.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        assemble(entries).unwrap().iter().map(|(key, bytes)| decode(key, bytes).unwrap()).collect()
     }
 
     fn firsts(&self, keys: &Keys, job: JobUid) -> BTreeMap<JobUid, String> {

@@ -1,8 +1,9 @@
 //! Records out of etcd: page by page, all as of one revision.
 
 use etcd_client::{Error, GetOptions};
-use shoal_core::journal::{self, Record};
-use shoal_core::{Failure, Reason};
+use shoal_core::history::JobHistory;
+use shoal_core::journal::{self, Record, StoredRecord};
+use shoal_core::{Failure, JobUid, Reason};
 
 use super::keys::{end_of, parse_part};
 use super::session::{Session, Trouble};
@@ -16,12 +17,37 @@ pub(super) const PAGE_BYTES_MAX: usize = 64 << 20;
 /// How often a reading is begun anew because etcd has forgotten the revision in the middle of it.
 const COMPACTED_MAX: usize = 5;
 
-/// What a range holds.
+/// The records of a range.
 pub(super) async fn read(session: &Session, prefix: &str) -> Result<Vec<Record>, Failure> {
+    let stored = assemble(read_entries(session, prefix).await?);
+    let records = stored.and_then(|stored| stored.iter().map(|(key, bytes)| decode(key, bytes)).collect());
+    records.map_err(|failure: Failure| failure.file(session.place()))
+}
+
+/// What is kept apart of a job.
+pub(super) async fn read_apart(session: &Session, job: JobUid) -> Result<Option<JobHistory>, Failure> {
+    let entries = read_entries(session, &session.keys.apart(job)).await?;
+    let Some((key, bytes)) = entries.first() else { return Ok(None) };
+    match decode(key, bytes).map_err(|failure| failure.file(session.place()))? {
+        Record::History { history, .. } => Ok(Some(*history)),
+        _ => Ok(None),
+    }
+}
+
+/// All that is stored, as it is stored.
+pub(super) async fn scan(session: &Session) -> Result<Vec<StoredRecord>, Failure> {
+    let mut stored = assemble(read_entries(session, &session.keys.records()).await?)?;
+    stored.extend(read_entries(session, &session.keys.all_apart()).await?);
+    let of_job = |(key, bytes): (String, Vec<u8>)| Some(StoredRecord { job: session.keys.job_of(&key)?, bytes });
+    Ok(stored.into_iter().filter_map(of_job).collect())
+}
+
+/// What a range holds.
+async fn read_entries(session: &Session, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let mut times = 0;
     loop {
         match entries(session, prefix).await? {
-            Some(entries) => return assemble(entries).map_err(|failure| failure.file(session.place())),
+            Some(entries) => return Ok(entries),
             None if times < COMPACTED_MAX => times += 1,
             None => {
                 return Err(Failure::new(Reason::Io, "etcd is compacted faster than the journal can be read")
@@ -80,8 +106,9 @@ fn is_too_large(error: &Error) -> bool {
     matches!(error, Error::GRpcStatus(status) if status.code() == tonic::Code::OutOfRange)
 }
 
-/// Puts parts together. A record of which parts are missing was never acknowledged, and is none.
-pub(super) fn assemble(entries: Vec<(String, Vec<u8>)>) -> Result<Vec<Record>, Failure> {
+/// Puts parts together: each record under the key of its last part. One of which parts are missing was never
+/// acknowledged, and is none.
+pub(super) fn assemble(entries: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let mut records = Vec::new();
     // The record that the parts so far belong to, how many there were, and what they hold.
     let mut begun = (String::new(), 0, Vec::new());
@@ -100,13 +127,13 @@ pub(super) fn assemble(entries: Vec<(String, Vec<u8>)>) -> Result<Vec<Record>, F
         begun.1 += 1;
         begun.2.extend(value);
         if begun.1 == part.of {
-            records.push(decode(&key, &begun.2)?);
+            records.push((key, std::mem::take(&mut begun.2)));
         }
     }
     Ok(records)
 }
 
-fn decode(key: &str, bytes: &[u8]) -> Result<Record, Failure> {
+pub(super) fn decode(key: &str, bytes: &[u8]) -> Result<Record, Failure> {
     journal::decode(bytes).map_err(|mut failure| {
         failure.message = format!("{} (key `{key}`)", failure.message);
         failure

@@ -18,7 +18,7 @@ const FILE_NAME: &str = "journal.redb";
 const FILE_NAME_NEW: &str = "journal.redb.new";
 
 /// Where a state folder's journal lies.
-pub(super) fn path(folder: &Path) -> PathBuf {
+pub(crate) fn path(folder: &Path) -> PathBuf {
     folder.join(FILE_NAME)
 }
 

@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ::redb::Database;
 use async_trait::async_trait;
-use shoal_core::journal::{Journal, Leadership, Record};
+use shoal_core::history::JobHistory;
+use shoal_core::journal::{Journal, Leadership, Record, StoredRecord};
 use shoal_core::{Failure, JobUid};
 
+pub(crate) use self::file::path as journal_path;
 use super::term::{Term, not_leading};
 
 /// A journal in a file of a state folder, held by this process alone.
@@ -66,6 +68,14 @@ impl Journal for RedbJournal {
 
     async fn load_job(&self, job: JobUid) -> Result<Vec<Record>, Failure> {
         self.with_database(move |database| table::load_job(database, job)).await
+    }
+
+    async fn load_history(&self, job: JobUid) -> Result<Option<JobHistory>, Failure> {
+        self.with_database(move |database| table::load_history(database, job)).await
+    }
+
+    async fn scan(&self) -> Result<Vec<StoredRecord>, Failure> {
+        self.with_database(table::scan).await
     }
 
     async fn append(&self, epoch: u64, records: Vec<Record>) -> Result<(), Failure> {

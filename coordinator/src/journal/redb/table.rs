@@ -2,14 +2,19 @@
 
 use std::ops::RangeInclusive;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-use shoal_core::journal::{self, Record, Retention};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use shoal_core::history::JobHistory;
+use shoal_core::journal::{self, Record, Retention, StoredRecord};
 use shoal_core::{Failure, JobUid, Reason};
+use uuid::Uuid;
 
 use crate::journal::term::not_leading;
 
 /// Records of a job in the order of their numbers; the number counts all appends of this file.
 const RECORDS: TableDefinition<'_, (u128, u64), &[u8]> = TableDefinition::new("records");
+
+/// What is kept apart of a job; absent in files of builds that kept nothing apart.
+const APART: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("apart");
 
 /// What the file says of itself: `format`, `epoch`, and the `next` number.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -95,6 +100,50 @@ fn load(database: &Database, keys: RangeInclusive<(u128, u64)>) -> Result<Vec<Re
     Ok(records)
 }
 
+/// What is kept apart of a job.
+pub(super) fn load_history(database: &Database, job: JobUid) -> Result<Option<JobHistory>, Failure> {
+    let found = || -> Result<Option<Vec<u8>>, redb::Error> {
+        let transaction = database.begin_read()?;
+        let Some(table) = if_there(transaction.open_table(APART))? else { return Ok(None) };
+        Ok(table.get(job.0.as_u128())?.map(|value| value.value().to_vec()))
+    };
+    match found().map_err(unreadable)?.map(|bytes| journal::decode(&bytes)).transpose()? {
+        Some(Record::History { history, .. }) => Ok(Some(*history)),
+        _ => Ok(None),
+    }
+}
+
+/// All that is stored, as it is stored.
+pub(super) fn scan(database: &Database) -> Result<Vec<StoredRecord>, Failure> {
+    let all = || -> Result<Vec<StoredRecord>, redb::Error> {
+        let stored =
+            |job: u128, bytes: &[u8]| StoredRecord { job: JobUid(Uuid::from_u128(job)), bytes: bytes.to_vec() };
+        let transaction = database.begin_read()?;
+        let mut found = Vec::new();
+        for entry in transaction.open_table(RECORDS)?.iter()? {
+            let (key, value) = entry?;
+            found.push(stored(key.value().0, value.value()));
+        }
+        if let Some(table) = if_there(transaction.open_table(APART))? {
+            for entry in table.iter()? {
+                let (key, value) = entry?;
+                found.push(stored(key.value(), value.value()));
+            }
+        }
+        Ok(found)
+    };
+    all().map_err(unreadable)
+}
+
+/// A table, where the file has it.
+fn if_there<T>(opened: Result<T, TableError>) -> Result<Option<T>, redb::Error> {
+    match opened {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Appends records in one transaction, unless the file's epoch is another.
 pub(super) fn append(database: &Database, epoch: u64, records: &[Record]) -> Result<(), Failure> {
     let encoded = records.iter().map(journal::encode).collect::<Result<Vec<_>, _>>()?;
@@ -107,10 +156,16 @@ pub(super) fn append(database: &Database, epoch: u64, records: &[Record]) -> Res
             }
             let mut next = meta.get(NEXT_KEY)?.map_or(0, |value| value.value());
             let mut table = transaction.open_table(RECORDS)?;
+            let mut apart = transaction.open_table(APART)?;
             for (record, bytes) in records.iter().zip(&encoded) {
                 let job = record.job();
                 match record.retention() {
+                    Retention::Apart => {
+                        apart.insert(job.0.as_u128(), bytes.as_slice())?;
+                        continue;
+                    }
                     Retention::None => {
+                        apart.remove(job.0.as_u128())?;
                         table.retain_in(all_of(job), |_, _| false)?;
                         continue;
                     }

@@ -1,0 +1,114 @@
+//! Reads what an export wrote: all of it or nothing.
+
+use std::collections::BTreeSet;
+use std::io::BufRead;
+
+use serde::Deserialize;
+use shoal_core::control::Control;
+use shoal_core::journal::{Journal, Record, decode};
+use shoal_core::kind::Kinds;
+use shoal_core::{Failure, JobUid, Reason};
+
+use super::EXPORT_VERSION;
+
+/// What was read in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// Jobs.
+    pub jobs: usize,
+    /// Records, histories included.
+    pub records: usize,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "shoalState")]
+    version: u32,
+}
+
+#[derive(Deserialize)]
+struct Footer {
+    end: Counts,
+}
+
+#[derive(Deserialize)]
+struct Counts {
+    jobs: usize,
+    records: usize,
+}
+
+/// The records of an export that is whole.
+pub(super) fn parse(export: impl BufRead, name: &str) -> Result<Vec<Record>, Failure> {
+    let corrupt = |message: String| {
+        Failure::new(Reason::CorruptFile, message).file(name).next("write it anew with `shoal state export`")
+    };
+    let mut records = Vec::new();
+    let mut is_whole = false;
+    for (line, number) in export.lines().zip(1..) {
+        let line =
+            line.map_err(|error| corrupt("the export cannot be read".to_owned()).line(number).because(&error))?;
+        if number == 1 {
+            let header = serde_json::from_str::<Header>(&line);
+            let Header { version } = header.map_err(|error| {
+                corrupt("this is no export: its first line does not say so".to_owned()).line(number).because(&error)
+            })?;
+            known(version).map_err(|failure| failure.file(name))?;
+        } else if is_whole {
+            return Err(corrupt("something stands behind the export's end".to_owned()).line(number));
+        } else if let Ok(Footer { end }) = serde_json::from_str(&line) {
+            let counts = counts(&records);
+            if (end.jobs, end.records) != (counts.jobs, counts.records) {
+                let Imported { jobs, records } = counts;
+                return Err(corrupt(format!(
+                    "the export has {records} records of {jobs} jobs, and its end says {} of {}",
+                    end.records, end.jobs
+                ))
+                .line(number));
+            }
+            is_whole = true;
+        } else {
+            records.push(decode(line.as_bytes()).map_err(|failure| failure.file(name).line(number))?);
+        }
+    }
+    if is_whole { Ok(records) } else { Err(corrupt("the export was cut off: its end is missing".to_owned())) }
+}
+
+fn known(version: u32) -> Result<(), Failure> {
+    if (1..=EXPORT_VERSION).contains(&version) {
+        return Ok(());
+    }
+    let message = format!("the export has format {version}; this build reads up to {EXPORT_VERSION}");
+    Err(Failure::new(Reason::IncompatibleVersion, message).next("import it with the newer build that wrote it"))
+}
+
+fn counts(records: &[Record]) -> Imported {
+    let jobs: BTreeSet<JobUid> = records.iter().map(Record::job).collect();
+    Imported { jobs: jobs.len(), records: records.len() }
+}
+
+/// Whether a head would start with these records.
+pub(super) fn verify(records: &[Record], kinds: &Kinds, now_ms: u64) -> Result<(), Failure> {
+    let decisive = records.iter().filter(|record| !matches!(record, Record::History { .. }));
+    Control::recover(kinds.clone(), decisive.cloned().collect(), now_ms).map(drop)
+}
+
+/// Stores records in a journal that has none.
+pub(super) async fn store(journal: &dyn Journal, epoch: u64, records: Vec<Record>) -> Result<Imported, Failure> {
+    if !journal.scan().await?.is_empty() {
+        return Err(Failure::new(Reason::NotPossible, "there are jobs already: an import does not mix them")
+            .next("name a state that is empty, or that is not there yet"));
+    }
+    let counts = counts(&records);
+    let jobs: BTreeSet<JobUid> = records.iter().map(Record::job).collect();
+    match journal.append(epoch, records).await {
+        Ok(()) => Ok(counts),
+        Err(failure) => {
+            // A store that takes it in several parts may have taken some.
+            let undo = journal.append(epoch, jobs.into_iter().map(|job| Record::Forgotten { job }).collect()).await;
+            if let Err(undo) = undo {
+                tracing::warn!(failure = %undo, "a part of the import may have stayed");
+            }
+            Err(failure)
+        }
+    }
+}
