@@ -81,6 +81,9 @@ impl World {
                 Effect::Recall { .. } | Effect::Withdraw { .. } => {
                     unreachable!("nothing is cancelled while it is committed")
                 }
+                Effect::MovePartitions { .. } | Effect::Dismiss { .. } => {
+                    unreachable!("nobody is asked to leave")
+                }
                 Effect::CancelAttempt { .. }
                 | Effect::Disconnect { .. }
                 | Effect::Reply { .. }
