@@ -16,6 +16,7 @@
 //! `shared`; everything that must be undone is undone in `Drop`, because an actor that panicked runs no code of its own.
 
 mod config;
+mod disk;
 mod flight;
 mod heads;
 mod limits;

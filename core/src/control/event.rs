@@ -48,14 +48,7 @@ pub struct WorkerInfo {
 impl WorkerInfo {
     /// A worker that can do what this build's can, and that stays.
     pub fn new(id: WorkerId, instance: impl Into<String>, flight_url: impl Into<String>, slots: u32) -> Self {
-        Self {
-            id,
-            instance: instance.into(),
-            flight_url: flight_url.into(),
-            slots,
-            adopts: true,
-            leaves_by_ms: None,
-        }
+        Self { id, instance: instance.into(), flight_url: flight_url.into(), slots, adopts: true, leaves_by_ms: None }
     }
 }
 

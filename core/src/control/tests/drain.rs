@@ -93,7 +93,9 @@ fn a_leaving_worker_gets_no_task_and_its_partitions_move_before_it_goes() {
     let first = head.handle(moved("b", on_their_way[0].1[0].attempt, Ok(())), 20);
     assert!(dismissed(&first).is_empty() && first.records.len() == 1, "{first:?}", first = first.records);
     let second = head.handle(moved("b", on_their_way[1].1[0].attempt, Ok(())), 30);
-    let [Record::PartitionsMoved { worker: to, .. }] = second.records.as_slice() else { panic!("{:?}", second.records) };
+    let [Record::PartitionsMoved { worker: to, .. }] = second.records.as_slice() else {
+        panic!("{:?}", second.records)
+    };
     assert_eq!((to, dismissed(&second)), (&worker("b"), vec![worker("a")]));
 
     // The rest of the job reads from where they are now, and nothing ran twice.
@@ -153,9 +155,8 @@ fn what_runs_on_is_called_back_before_the_deadline_and_nobody_failed() {
         expected.sort();
         assert_eq!(called_back(&beat(&mut head, call_back_at)), expected);
         let last = if reports {
-            let cancelled = |map: &Assignment| {
-                finished("a", "1", map.attempt, Err(Failure::new(Reason::Cancelled, "called back")))
-            };
+            let cancelled =
+                |map: &Assignment| finished("a", "1", map.attempt, Err(Failure::new(Reason::Cancelled, "called back")));
             head.handle(cancelled(&own[0].1), call_back_at + 1);
             head.handle(cancelled(&own[1].1), call_back_at + 2)
         } else {
