@@ -5,7 +5,7 @@ use actix_web::web::{Json, ServiceConfig};
 use serde_json::Value;
 use utoipa::OpenApi;
 
-use crate::cluster::{__path_show_cluster, show_cluster};
+use crate::cluster::{__path_drain_worker, __path_show_cluster, drain_worker, show_cluster};
 use crate::jobs::{
     __path_cancel_job, __path_list_jobs, __path_show_job, __path_submit_job, cancel_job, list_jobs, show_job,
     submit_job,
@@ -37,7 +37,7 @@ macro_rules! routes {
     };
 }
 
-routes!(submit_job, list_jobs, show_job, cancel_job, show_cluster, openapi_document);
+routes!(submit_job, list_jobs, show_job, cancel_job, show_cluster, drain_worker, openapi_document);
 
 /// This document.
 #[utoipa::path(

@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use shoal_api::JobList;
+use shoal_core::control::WorkerStatus;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
@@ -119,6 +120,13 @@ impl Client {
     /// Cancels a job.
     pub(crate) async fn cancel(&self, name: &str) -> Result<JobStatus, Failure> {
         self.send(Call { method: Method::POST, ..Call::get(&["jobs", name, "cancel"]) }).await
+    }
+
+    /// Lets a worker leave in order within so many seconds.
+    pub(crate) async fn drain_worker(&self, name: &str, within_seconds: u64) -> Result<WorkerStatus, Failure> {
+        let query = format!("withinSeconds={within_seconds}");
+        let path = ["workers", name, "drain"];
+        self.send(Call { method: Method::POST, query: Some(&query), ..Call::get(&path) }).await
     }
 
     /// How many heads there are.

@@ -1,6 +1,6 @@
 //! Workers: who is there, what they run, and what happens to it when they are not.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::drain::was_drained;
 use super::job_state::{ActiveJob, Entry};
@@ -12,7 +12,7 @@ use crate::id::{AttemptId, JobUid, WorkerId};
 use crate::limits;
 
 /// A worker as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerStatus {
     /// Its name.
@@ -30,7 +30,7 @@ pub struct WorkerStatus {
 }
 
 /// Where a worker stands, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum WorkerPhase {
     /// It was there before the head was restarted, and has not come back yet.
     Expected,
