@@ -144,13 +144,19 @@ impl shoal_core::control::Outside for Outside {
             Effect::Release { worker, job } => {
                 self.send(&worker, ToWorker::Release(Release { job_uid: job.to_string() }))
             }
-            Effect::MovePartitions { worker, sources } => match serde_json::to_vec(&sources) {
-                Ok(sources_json) => self.send(&worker, ToWorker::Adopt(Adopt { sources_json })),
+            Effect::MovePartitions { worker, instance, sources } => match serde_json::to_vec(&sources) {
+                Ok(sources_json) => {
+                    if self.links.leads_to(&worker, &instance) {
+                        self.send(&worker, ToWorker::Adopt(Adopt { sources_json }));
+                    }
+                }
                 Err(error) => tracing::error!(%worker, %error, "partitions to move cannot be written as JSON"),
             },
             Effect::Dismiss { worker, instance } => {
                 tracing::info!(%worker, "a worker leaves in order");
-                self.send(&worker, ToWorker::Shutdown(Shutdown {}));
+                if self.links.leads_to(&worker, &instance) {
+                    self.send(&worker, ToWorker::Shutdown(Shutdown {}));
+                }
                 // What is in the queue still arrives.
                 self.links.close(&worker, &instance);
             }

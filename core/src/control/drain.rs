@@ -15,7 +15,7 @@ use super::job_state::{ActiveJob, Entry, JobPhase};
 use super::roster::{Presence, WorkerState};
 use super::stage::{Holder, TaskStatus};
 use super::workers::unread_stages;
-use super::{Control, Effect};
+use super::{Control, Effect, Mutation};
 use crate::failure::{Failure, Reason};
 use crate::id::{AttemptId, TaskId, WorkerId};
 use crate::journal::Record;
@@ -77,6 +77,9 @@ impl Control {
         let Some(drain) = self.drains.get_mut(worker) else { return };
         drain.leave_by(leaves_by_ms, now_ms);
         let deadline_ms = drain.leaves_by_ms;
+        if self.mutation == Some(Mutation::AssignToDraining) {
+            return;
+        }
         self.roster.change(worker, |state| {
             state.presence = Presence::Draining { deadline_ms };
             state.reserved = None;
@@ -168,12 +171,12 @@ impl Control {
                 (None, _) => drop(drain.to_move.remove(&attempt)),
                 // A worker that starts meanwhile may take them.
                 (Some(_), None) => break,
-                (Some(sources), Some(taker)) => {
+                (Some(sources), Some((taker, instance))) => {
                     drain.to_move.remove(&attempt);
                     drain.moving.insert(attempt, taker.clone());
                     let bytes: u64 = sources.iter().map(|source| source.partition.bytes).sum();
                     *drain.given.entry(taker.clone()).or_default() += bytes;
-                    effects.push(Effect::MovePartitions { worker: taker, sources });
+                    effects.push(Effect::MovePartitions { worker: taker, instance, sources });
                 }
             }
         }
@@ -201,7 +204,7 @@ impl Control {
     }
 
     /// Who takes an attempt's partitions: of those that have not refused them, who was given the least for its size.
-    fn taker(&self, attempt: AttemptId, drain: &Drain) -> Option<WorkerId> {
+    fn taker(&self, attempt: AttemptId, drain: &Drain) -> Option<(WorkerId, String)> {
         let refused = drain.refused.get(&attempt).map(Vec::as_slice).unwrap_or_default();
         let takes = |state: &&WorkerState| {
             state.presence == Presence::Ready
@@ -213,7 +216,8 @@ impl Control {
             let given = drain.given.get(&state.info.id).copied().unwrap_or(0);
             (given / u64::from(state.info.slots.max(1)), std::cmp::Reverse(state.idle_slots()), state.info.id.clone())
         };
-        self.roster.iter().filter(takes).min_by_key(load).map(|state| state.info.id.clone())
+        let taker = self.roster.iter().filter(takes).min_by_key(load)?;
+        Some((taker.info.id.clone(), taker.info.instance.clone()))
     }
 
     /// Whether a worker has nothing left to do: it runs nothing, nothing it holds has to move, nobody reads from it.

@@ -238,6 +238,8 @@ pub enum Effect {
     MovePartitions {
         /// The worker that takes them.
         worker: WorkerId,
+        /// Which start of it.
+        instance: String,
         /// Where they lie.
         sources: Vec<PartitionSource>,
     },
