@@ -258,6 +258,9 @@ pub(crate) struct ClusterArgs {
     /// File with the cluster's token.
     #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// File with the authority that has signed the head's certificate [default: those that this machine trusts].
+    #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TLS_CA")]
+    pub(crate) tls_ca: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: ClusterCommand,
 }
