@@ -3,6 +3,7 @@
 
 mod agreement;
 mod command_line;
+mod drain;
 mod exchange;
 mod failover;
 mod failures;
@@ -15,3 +16,4 @@ mod s3;
 mod sql;
 mod tls;
 mod token;
+mod worker_faults;

@@ -60,7 +60,8 @@ impl Store {
         let mut buckets: Vec<(AdoptedBucket, Bytes)> =
             sources.iter().map(|source| (AdoptedBucket::new(source.partition.bucket, &folder), Bytes::new())).collect();
         let worker = sources[0].worker.clone();
-        let peer = Peer { token: self.token.clone(), fetched: self.metrics.fetched_bytes.clone() };
+        let peer =
+            Peer { token: self.token.clone(), tls: self.tls.clone(), fetched: self.metrics.fetched_bytes.clone() };
         let mut fetch = Fetch::new(peer, Receiver::new(worker, sources.clone()));
         let mut schema = Bytes::new();
         while let Some(arrived) = fetch.arrive().await? {
