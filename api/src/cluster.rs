@@ -7,7 +7,6 @@ use actix_web::{Error, get, post};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shoal_coordinator::Head;
-use shoal_core::Reason;
 use shoal_core::control::WorkerStatus;
 use shoal_core::limits::{DRAIN_DEFAULT, DRAIN_MAX};
 use shoal_core::{Failure, Reason};

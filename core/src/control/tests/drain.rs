@@ -21,7 +21,7 @@ fn moved(name: &str, attempt: AttemptId, result: Result<(), Failure>) -> Event {
 
 fn moves(done: &Done) -> Vec<(WorkerId, Vec<PartitionSource>)> {
     let moves = |effect: &Effect| match effect {
-        Effect::MovePartitions { worker, sources } => Some((worker.clone(), sources.clone())),
+        Effect::MovePartitions { worker, instance: _, sources } => Some((worker.clone(), sources.clone())),
         _ => None,
     };
     done.effects.iter().filter_map(moves).collect()
