@@ -5,7 +5,7 @@ use actix_web::web::{Json, ServiceConfig};
 use serde_json::Value;
 use utoipa::OpenApi;
 
-use crate::cluster::{__path_show_cluster, show_cluster};
+use crate::cluster::{__path_drain_worker, __path_show_cluster, drain_worker, show_cluster};
 use crate::history::{__path_list_attempts, __path_show_log, __path_show_spec, list_attempts, show_log, show_spec};
 use crate::jobs::{
     __path_cancel_job, __path_change_job, __path_list_jobs, __path_show_job, __path_submit_job, cancel_job, change_job,
@@ -48,6 +48,7 @@ routes!(
     list_attempts,
     show_log,
     show_cluster,
+    drain_worker,
     openapi_document,
 );
 

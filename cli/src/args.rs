@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shoal_coordinator::PREFIX_DEFAULT;
+use shoal_core::limits::{DRAIN_DEFAULT, DRAIN_MAX};
 
 use shoal_wire::tls::TlsFiles;
 
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Worker(WorkerArgs),
     Job(JobArgs),
     State(StateToolArgs),
+    Cluster(ClusterArgs),
     Sql(SqlArgs),
     Completions(CompletionsArgs),
     #[command(hide = true)]
@@ -55,6 +57,7 @@ impl Command {
             Self::Sql(args) => args.output,
             Self::Job(args) => args.output,
             Self::State(args) => args.output,
+            Self::Cluster(args) => args.output,
             Self::Head(_) | Self::Worker(_) | Self::Completions(_) | Self::Operator(_) => Output::Table,
         }
     }
@@ -142,7 +145,9 @@ pub(crate) struct HeadArgs {
 
 /// Runs a worker of a head's cluster.
 ///
-/// Runs until Ctrl-C or SIGTERM, or until its head tells it to end. Its tasks run again elsewhere.
+/// Runs until SIGTERM, or until its head tells it to end: then it leaves in order. It gets no more tasks, what it runs ends
+/// or is handed back, and what it holds moves to others. Ctrl-C, or SIGTERM again, ends it at once; its tasks run again
+/// elsewhere.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  shoal worker --head http://127.0.0.1:7370\n  \
                         shoal worker --head https://10.0.0.1:7370 --listen 10.0.0.2 --token-file token \
@@ -175,6 +180,10 @@ pub(crate) struct WorkerArgs {
     /// Folder for what does not fit in memory [default: a private one, deleted at the end].
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,
+    /// How long it may take to leave after SIGTERM, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = DRAIN_DEFAULT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(..=DRAIN_MAX.as_secs()))]
+    pub(crate) drain_timeout: u64,
     #[command(flatten)]
     pub(crate) token: TokenArgs,
     #[command(flatten)]
@@ -202,6 +211,40 @@ pub(crate) struct JobArgs {
     pub(crate) tls_ca: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: JobCommand,
+}
+
+/// Changes the cluster of a running head.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  shoal cluster drain worker-1")]
+pub(crate) struct ClusterArgs {
+    /// URL of the head's REST interface; of several heads, all of them: the one that leads is asked.
+    #[arg(long, global = true, value_name = "URL", env = "SHOAL_HEAD", default_value = HEAD_URL_DEFAULT, value_delimiter = ',')]
+    pub(crate) head: Vec<String>,
+    /// How the result is written to stdout.
+    #[arg(long, global = true, value_enum, default_value = "table")]
+    pub(crate) output: Output,
+    /// File with the cluster's token.
+    #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// File with the authority that has signed the head's certificate [default: those that this machine trusts].
+    #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TLS_CA")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: ClusterCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Lets a worker leave in order: no more tasks, and what it holds moves to others.
+    #[command(after_help = "Example:\n  shoal cluster drain worker-1 --within 60")]
+    Drain {
+        /// Name of the worker.
+        name: String,
+        /// How long it may take, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = DRAIN_DEFAULT.as_secs(),
+              value_parser = clap::value_parser!(u64).range(..=DRAIN_MAX.as_secs()))]
+        within: u64,
+    },
 }
 
 /// Asks tables that are named by their paths, on this machine.

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shoal_api::{JobAttempts, JobList, JobLog};
-use shoal_core::control::SubmitOptions;
+use shoal_core::control::{SubmitOptions, WorkerStatus};
 use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
@@ -147,6 +147,13 @@ impl Client {
         query.append_pair("after", &after.to_string()).extend_pairs(task.map(|task| ("task", task)));
         let query = query.finish();
         self.send(Call { query: Some(&query), ..Call::get(&["jobs", name, "logs"]) }).await
+    }
+
+    /// Lets a worker leave in order within so many seconds.
+    pub(crate) async fn drain_worker(&self, name: &str, within_seconds: u64) -> Result<WorkerStatus, Failure> {
+        let query = format!("withinSeconds={within_seconds}");
+        let path = ["workers", name, "drain"];
+        self.send(Call { method: Method::POST, query: Some(&query), ..Call::get(&path) }).await
     }
 
     /// How many heads there are.

@@ -107,6 +107,7 @@ mod tests {
             (ColumnNotFound, INPUT_WRONG),
             (OutputExists, INPUT_WRONG),
             (JobNotFound, INPUT_WRONG),
+            (WorkerNotFound, INPUT_WRONG),
             (Unauthorized, INPUT_WRONG),
             (TableEmpty, INPUT_WRONG),
             (CorruptFile, INPUT_WRONG),

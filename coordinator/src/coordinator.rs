@@ -4,16 +4,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use shoal_core::control::{Control, Effect, EffectLoop, Event, SubmitOptions, WorkerInfo};
+use shoal_core::control::{Control, Effect, EffectLoop, Event, SubmitOptions, WorkerInfo, WorkerPhase, WorkerStatus};
 use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{AttemptId, Failure, JobUid, Reason, WorkerId};
-use shoal_wire::proto::{HeadMessage, Shutdown, head_message};
+use shoal_wire::proto::{Drain, HeadMessage, Shutdown, head_message};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::effects::{Interpreter, Outside};
 use crate::links::Link;
+use crate::newcomers::{Newcomer, Newcomers};
 
 /// How often time passes for the machine: a fraction of the shortest pause that it waits for.
 const TICK: Duration = Duration::from_millis(100);
@@ -38,6 +39,8 @@ pub(crate) enum Message {
     Change { name: String, change: JobChange, answer: Answer },
     /// A worker opened a stream.
     Join { worker: WorkerInfo, link: Link, answer: oneshot::Sender<Result<(), Failure>> },
+    /// A worker is to leave within that time.
+    Drain { worker: WorkerId, within: Duration, answer: oneshot::Sender<Result<WorkerStatus, Failure>> },
     /// Somebody wants to look at the machine.
     Look(View),
     /// The append in flight has ended.
@@ -55,6 +58,7 @@ pub(crate) struct Coordinator;
 pub(crate) struct State {
     effect_loop: EffectLoop,
     outside: Outside,
+    newcomers: Newcomers,
     /// Who waits until nothing waits for the journal.
     flushing: Vec<oneshot::Sender<()>>,
 }
@@ -76,7 +80,7 @@ impl Actor for Coordinator {
         let mut outside = Outside::new(myself.clone(), interpreter);
         let effect_loop = EffectLoop::start(control, effects, &mut outside);
         myself.send_interval(TICK, || Message::Event(Box::new(Event::Tick), None));
-        Ok(State { effect_loop, outside, flushing: Vec::new() })
+        Ok(State { effect_loop, outside, newcomers: Newcomers::default(), flushing: Vec::new() })
     }
 
     async fn handle(
@@ -87,13 +91,20 @@ impl Actor for Coordinator {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Event(event, permit) => {
+                let is_tick = matches!(*event, Event::Tick);
                 let recalled = match *event {
                     Event::Recalled { job, .. } => Some(job),
                     _ => None,
                 };
+                if let Event::Heartbeat { worker, instance, .. } = &*event {
+                    state.newcomers.holder_lives(worker, instance);
+                }
                 state.handle(*event);
                 if let Some(job) = recalled {
                     state.outside.forget_recalled(job);
+                }
+                if is_tick {
+                    state.admit_newcomers();
                 }
                 drop(permit);
             }
@@ -114,9 +125,9 @@ impl Actor for Coordinator {
                 let reply = state.outside.expect_reply(answer);
                 state.handle(Event::Change { name, change, reply });
             }
-            Message::Join { worker, link, answer } => {
-                let joined = state.join(worker, link);
-                let _ = answer.send(joined);
+            Message::Join { worker, link, answer } => state.join(Newcomer { worker, link, answer }),
+            Message::Drain { worker, within, answer } => {
+                let _ = answer.send(state.drain(&worker, within));
             }
             Message::Look(look) => look(state.effect_loop.control(), now_ms()),
             Message::Stored(result) => {
@@ -152,17 +163,41 @@ impl State {
         }
     }
 
-    fn join(&mut self, worker: WorkerInfo, link: Link) -> Result<(), Failure> {
-        if self.outside.links.is_held_by_another(&worker.id, &worker.instance) {
-            return Err(Failure::new(
-                Reason::NotPossible,
-                format!("a worker called `{}` is connected already", worker.id),
-            )
-            .next("give each worker a name of its own with `--name`"));
+    /// Lets a worker in; one whose name another process has waits until it is known whether that one lives.
+    fn join(&mut self, newcomer: Newcomer) {
+        if self.outside.links.is_held_by_another(&newcomer.worker.id, &newcomer.worker.instance) {
+            return self.newcomers.wait(newcomer, Instant::now());
         }
+        let Newcomer { worker, link, answer } = newcomer;
         self.outside.links.open(worker.id.clone(), link);
         self.handle(Event::WorkerJoined { worker });
-        Ok(())
+        let _ = answer.send(Ok(()));
+    }
+
+    fn admit_newcomers(&mut self) {
+        let links = &self.outside.links;
+        let free = self
+            .newcomers
+            .whose_name_is_free(Instant::now(), |worker| !links.is_held_by_another(&worker.id, &worker.instance));
+        free.into_iter().for_each(|newcomer| self.join(newcomer));
+    }
+
+    /// Starts to drain a worker, and tells it so: another head would hear it from the worker.
+    fn drain(&mut self, worker: &WorkerId, within: Duration) -> Result<WorkerStatus, Failure> {
+        let status = |control: &Control| control.workers().into_iter().find(|status| status.name == worker.0);
+        let before = status(self.effect_loop.control());
+        let instance = self.effect_loop.control().worker_instance(worker).map(str::to_owned);
+        let (Some(mut shown), Some(instance)) = (before, instance) else {
+            return Err(Failure::new(Reason::WorkerNotFound, format!("no worker is called `{worker}`"))
+                .next("`/api/v1/cluster` lists those that there are"));
+        };
+        let leaves_within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        self.outside.send(worker, head_message::Message::Drain(Drain { leaves_within_ms }));
+        let leaves_by_ms = now_ms().saturating_add(leaves_within_ms);
+        self.handle(Event::DrainRequested { worker: worker.clone(), instance, leaves_by_ms });
+        // One that had nothing to hand over is gone already.
+        shown.state = WorkerPhase::Draining;
+        Ok(status(self.effect_loop.control()).unwrap_or(shown))
     }
 }
 

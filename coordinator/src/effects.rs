@@ -10,7 +10,8 @@ use shoal_core::journal::{Journal, Record};
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
 use shoal_core::{Failure, JobUid, WorkerId};
-use shoal_wire::proto::{Assign, CancelAttempt, HeadMessage, Release, head_message::Message as ToWorker};
+use shoal_wire::proto::head_message::Message as ToWorker;
+use shoal_wire::proto::{Adopt, Assign, CancelAttempt, HeadMessage, Release, Shutdown};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::coordinator::{Answer, Message, now_ms};
@@ -79,7 +80,7 @@ impl Outside {
         self.interpreter.histories.forget_recalled(job);
     }
 
-    fn send(&mut self, worker: &WorkerId, message: ToWorker) {
+    pub(crate) fn send(&mut self, worker: &WorkerId, message: ToWorker) {
         self.links.send(worker, HeadMessage { message: Some(message) });
     }
 
@@ -179,6 +180,22 @@ impl shoal_core::control::Outside for Outside {
             }
             Effect::Release { worker, job } => {
                 self.send(&worker, ToWorker::Release(Release { job_uid: job.to_string() }))
+            }
+            Effect::MovePartitions { worker, instance, sources } => match serde_json::to_vec(&sources) {
+                Ok(sources_json) => {
+                    if self.links.leads_to(&worker, &instance) {
+                        self.send(&worker, ToWorker::Adopt(Adopt { sources_json }));
+                    }
+                }
+                Err(error) => tracing::error!(%worker, %error, "partitions to move cannot be written as JSON"),
+            },
+            Effect::Dismiss { worker, instance } => {
+                tracing::info!(%worker, "a worker leaves in order");
+                if self.links.leads_to(&worker, &instance) {
+                    self.send(&worker, ToWorker::Shutdown(Shutdown {}));
+                }
+                // What is in the queue still arrives.
+                self.links.close(&worker, &instance);
             }
             Effect::Disconnect { worker, instance, failure } => {
                 tracing::warn!(%worker, %failure, "a worker was taken out");

@@ -12,7 +12,7 @@ use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
-use shoal_core::{Failure, Job, JobUid, Reason, limits};
+use shoal_core::{Failure, Job, JobUid, Reason, WorkerId, limits};
 use shoal_wire::limits::MESSAGE_BYTES_MAX;
 use shoal_wire::listen::check_listen;
 use shoal_wire::proto::membership_server::MembershipServer;
@@ -295,6 +295,17 @@ impl Head {
     /// [`Reason::NotLeading`].
     pub async fn workers(&self) -> Result<Vec<WorkerStatus>, Failure> {
         self.look(|control, _| control.workers()).await
+    }
+
+    /// Lets a worker leave in order within that time: it gets no more tasks and hands over what it has.
+    ///
+    /// # Errors
+    /// [`Reason::WorkerNotFound`], [`Reason::NotLeading`].
+    pub async fn drain_worker(&self, name: &str, within: Duration) -> Result<WorkerStatus, Failure> {
+        let (answer, receiver) = oneshot::channel();
+        let drain = Message::Drain { worker: WorkerId(name.to_owned()), within, answer };
+        self.coordinator().await?.send_message(drain).map_err(|_| stopped())?;
+        receiver.await.map_err(|_| stopped())?
     }
 
     /// The metrics, their gauges as of now. A head that does not lead has no jobs and no workers.

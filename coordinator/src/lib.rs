@@ -20,6 +20,7 @@ mod links;
 pub mod local_paths;
 mod membership;
 mod metrics;
+mod newcomers;
 mod reign;
 mod standing;
 pub mod state;

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use shoal_core::WorkerId;
+use shoal_wire::WIRE_VERSION_DRAINS;
 use shoal_wire::proto::HeadMessage;
+use shoal_wire::proto::head_message::Message;
 use tokio::sync::mpsc;
 
 /// Messages that wait for one worker: an assignment and a cancellation per slot, and some releases. A worker that lets
@@ -13,6 +15,8 @@ pub(crate) const LINK_QUEUE_MAX: usize = 4_096;
 /// A stream to a worker.
 pub(crate) struct Link {
     pub(crate) instance: String,
+    /// Version of the protocol that the worker speaks: it is told nothing that it cannot know.
+    pub(crate) wire_version: u32,
     pub(crate) sender: mpsc::Sender<HeadMessage>,
 }
 
@@ -44,6 +48,9 @@ impl Links {
 
     pub(crate) fn send(&mut self, worker: &WorkerId, message: HeadMessage) {
         let Some(link) = self.0.get(worker) else { return };
+        if message.message.as_ref().is_some_and(|message| link.wire_version < since(message)) {
+            return;
+        }
         if let Err(error) = link.sender.try_send(message) {
             tracing::warn!(%worker, %error, "the stream to a worker is closed");
             self.0.remove(worker);
@@ -55,5 +62,18 @@ impl Links {
         for worker in workers {
             self.send(&worker, message.clone());
         }
+    }
+}
+
+/// The version of the protocol that a message came with.
+fn since(message: &Message) -> u32 {
+    match message {
+        Message::Welcome(_)
+        | Message::Refused(_)
+        | Message::Assign(_)
+        | Message::CancelAttempt(_)
+        | Message::Release(_)
+        | Message::Shutdown(_) => 1,
+        Message::Drain(_) | Message::Adopt(_) => WIRE_VERSION_DRAINS,
     }
 }

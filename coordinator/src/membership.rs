@@ -11,10 +11,10 @@ use shoal_core::{Failure, Reason, WorkerId, limits};
 use shoal_wire::failure::to_status;
 use shoal_wire::proto::membership_server::Membership;
 use shoal_wire::proto::{
-    AttemptFinished, HeadMessage, LogLevel, Register, Welcome, WorkerMessage, attempt_finished, head_message,
-    worker_message,
+    AttemptFinished, Draining, HeadMessage, LogLevel, PartitionsAdopted, Register, Welcome, WorkerMessage,
+    attempt_finished, head_message, worker_message,
 };
-use shoal_wire::{WIRE_VERSION, WIRE_VERSION_OLDEST, json};
+use shoal_wire::{WIRE_VERSION, WIRE_VERSION_DRAINS, WIRE_VERSION_OLDEST, json};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
@@ -62,6 +62,7 @@ impl Membership for MembershipService {
                         admission: self.admission.clone(),
                         metrics: self.metrics.clone(),
                         histories: leading.histories,
+                        disk_full: false,
                     }
                     .run(incoming),
                 );
@@ -84,12 +85,7 @@ async fn admit(
     sender: mpsc::Sender<HeadMessage>,
 ) -> Result<WorkerKey, Failure> {
     check_version(register)?;
-    let worker = WorkerInfo {
-        id: WorkerId(register.worker_id.clone()),
-        instance: register.instance.clone(),
-        flight_url: register.flight_url.clone(),
-        slots: register.slots,
-    };
+    let worker = worker_info(register);
     let key = WorkerKey { id: worker.id.clone(), instance: worker.instance.clone() };
     // The welcome is the first message on the stream: nothing can be assigned before the link is open.
     let welcome =
@@ -99,11 +95,24 @@ async fn admit(
         .await
         .map_err(|_| Failure::new(Reason::WorkerLost, "the worker hung up while it registered"))?;
     let (answer, joined) = oneshot::channel();
-    let link = Link { instance: key.instance.clone(), sender };
+    let link = Link { instance: key.instance.clone(), wire_version: register.wire_version, sender };
     leading.coordinator.send_message(Message::Join { worker, link, answer }).map_err(|_| stopped())?;
     joined.await.map_err(|_| stopped())??;
     tracing::info!(worker = %key.id, slots = register.slots, build = %register.build, "a worker joined");
     Ok(key)
+}
+
+fn worker_info(register: &Register) -> WorkerInfo {
+    WorkerInfo {
+        adopts: register.wire_version >= WIRE_VERSION_DRAINS,
+        leaves_by_ms: register.leaves_within_ms.map(|within_ms| now_ms().saturating_add(within_ms)),
+        ..WorkerInfo::new(
+            WorkerId(register.worker_id.clone()),
+            register.instance.clone(),
+            register.flight_url.clone(),
+            register.slots,
+        )
+    }
 }
 
 fn check_version(register: &Register) -> Result<(), Failure> {
@@ -127,18 +136,20 @@ struct Incoming {
     admission: Arc<Semaphore>,
     metrics: HeadMetrics,
     histories: Histories,
+    /// Whether the worker's disk was full at its last heartbeat.
+    disk_full: bool,
 }
 
 impl Incoming {
-    async fn run(self, mut incoming: Streaming<WorkerMessage>) {
+    async fn run(mut self, mut incoming: Streaming<WorkerMessage>) {
         loop {
             match incoming.message().await {
                 Ok(Some(message)) => {
                     self.metrics.received_bytes.inc_by(message.encoded_len() as u64);
-                    if let Some(event) = self.event(message)
-                        && self.send(event).await.is_err()
-                    {
-                        return;
+                    for event in self.events(message) {
+                        if self.send(event).await.is_err() {
+                            return;
+                        }
                     }
                 }
                 // The worker ended the stream in good order: it is gone for good.
@@ -162,9 +173,31 @@ impl Incoming {
         self.coordinator.send_message(Message::Event(Box::new(event), Some(permit))).map_err(|_| stopped())
     }
 
+    fn events(&mut self, message: WorkerMessage) -> Vec<Event> {
+        let full = match &message.message {
+            Some(worker_message::Message::Heartbeat(heartbeat)) if heartbeat.disk_full != self.disk_full => {
+                self.disk_full = heartbeat.disk_full;
+                let WorkerKey { id: worker, instance } = self.key.clone();
+                Some(Event::DiskFull { worker, instance, full: self.disk_full })
+            }
+            _ => None,
+        };
+        full.into_iter().chain(self.event(message)).collect()
+    }
+
     fn event(&self, message: WorkerMessage) -> Option<Event> {
         let WorkerKey { id: worker, instance } = self.key.clone();
         match message.message? {
+            worker_message::Message::Draining(Draining { leaves_within_ms }) => Some(Event::DrainRequested {
+                worker,
+                instance,
+                leaves_by_ms: now_ms().saturating_add(leaves_within_ms),
+            }),
+            worker_message::Message::PartitionsAdopted(PartitionsAdopted { attempt, failure_json }) => {
+                let failure = failure_json.map(|bytes| json::decode(&bytes, "why partitions cannot be taken over"));
+                let result = failure.map_or(Ok(()), |failure| Err(failure.unwrap_or_else(|failure| failure)));
+                Some(Event::PartitionsMoved { worker, instance, attempt: attempt.parse().ok()?, result })
+            }
             worker_message::Message::Register(_) => None,
             worker_message::Message::Heartbeat(heartbeat) => Some(Event::Heartbeat {
                 worker,

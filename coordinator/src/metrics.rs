@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
-use shoal_core::control::Control;
+use shoal_core::control::{Control, WorkerPhase, WorkerStatus};
 use shoal_core::journal::Record;
 use shoal_core::{AttemptId, Failure};
 use shoal_wire::memory::Memory;
@@ -140,7 +140,16 @@ impl HeadMetrics {
         self.set_memory();
         self.leads.set(1);
         let workers = control.workers();
-        self.workers.with_label_values(&["ready"]).set(gauge(workers.len() as u64));
+        let standing = |worker: &WorkerStatus| match worker.state {
+            WorkerPhase::Expected => "expected",
+            WorkerPhase::Draining => "draining",
+            WorkerPhase::Ready if worker.disk_full => "disk_full",
+            WorkerPhase::Ready => "ready",
+        };
+        for state in ["expected", "draining", "disk_full", "ready"] {
+            let number = workers.iter().filter(|worker| standing(worker) == state).count();
+            self.workers.with_label_values(&[state]).set(gauge(number as u64));
+        }
         self.slots.with_label_values(&["total"]).set(workers.iter().map(|worker| i64::from(worker.slots)).sum());
         self.slots.with_label_values(&["used"]).set(workers.iter().map(|worker| i64::from(worker.used)).sum());
     }

@@ -47,6 +47,8 @@ pub enum Reason {
     JobConflict,
     /// No job has that name.
     JobNotFound,
+    /// No worker has that name.
+    WorkerNotFound,
     /// The request carries no token, or a wrong one; or an object store does not accept the credentials.
     Unauthorized,
     /// Something asked for cannot be done in the state that things are in.
@@ -254,9 +256,9 @@ impl Reason {
         use Reason::*;
         match self {
             MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName
-            | InvalidName | InvalidExpression | LocalPathRefused | JobConflict | JobNotFound | Unauthorized
-            | NotPossible | TableNotFound | ColumnNotFound | ColumnNotNumeric | OutputExists | SchemaMismatch
-            | TaskKillsWorkers | DeadlineExceeded | Cancelled => Actor::User,
+            | InvalidName | InvalidExpression | LocalPathRefused | JobConflict | JobNotFound | WorkerNotFound
+            | Unauthorized | NotPossible | TableNotFound | ColumnNotFound | ColumnNotNumeric | OutputExists
+            | SchemaMismatch | TaskKillsWorkers | DeadlineExceeded | Cancelled => Actor::User,
             TableUnreadable | TableEmpty | MalformedRow | CorruptFile | MissingValue | TooManyFailed => Actor::Data,
             HeadUnreachable | WorkerStartFailed | NoWorkers | WorkerLost | PartitionLost | PartitionCorrupt
             | ResourcesExhausted | Io | StateLocked | NotLeading | HandedBack | CommitConflict

@@ -79,3 +79,20 @@ pub const HISTORY_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// A tick that comes so much later than the last one means that the head itself stood still or that its clock jumped:
 /// nobody's silence during that time counts.
 pub const STANDSTILL: Duration = Duration::from_secs(2);
+
+/// How long a worker has to leave in order where nobody says: the time that Kubernetes gives a pod.
+pub const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
+
+/// The longest that a worker may take to leave: a worker that takes no tasks for longer is better ended.
+pub const DRAIN_MAX: Duration = Duration::from_secs(3_600);
+
+/// How long before its time is over a leaving worker's tasks are called back: they have a second to end by themselves,
+/// and what ends in time still moves. Of a shorter time to leave it is half.
+pub const DRAIN_HAND_BACK: Duration = Duration::from_secs(3);
+
+/// Attempts of a leaving worker whose partitions are on their way at the same time: enough to keep several peers busy,
+/// few enough that those that arrive count soon.
+pub const DRAIN_MOVES_MAX: usize = 16;
+
+/// Workers that are tried for the partitions of one attempt before they are left where they are.
+pub const DRAIN_MOVE_TRIES_MAX: usize = 3;

@@ -175,6 +175,12 @@ impl Head {
         Process::start(&mut command).finish()
     }
 
+    /// Runs `shoal cluster ...` against it, with JSON as its output.
+    pub fn cluster(&self, arguments: &[&str]) -> Finished {
+        let mut command = shoal::command(["cluster"]);
+        Process::start(command.args(arguments).args(["--head", &self.url, "--output", "json"])).finish()
+    }
+
     /// Submits a job file.
     pub fn submit(&self, file: &Path, more: &[&str]) -> Finished {
         self.ask(&[&["submit", file.to_str().unwrap()], more].concat())
@@ -244,6 +250,33 @@ impl Worker {
         let worker = Self::start_command(head, name, &mut command);
         assert_eq!(std::fs::read_dir(scratch).unwrap().count(), 0, "this process sees the worker's scratch folder");
         worker
+    }
+
+    /// As [`Worker::start`], with a disk of its own for scratch that holds so many bytes.
+    ///
+    /// # Panics
+    /// Where this user may not mount file systems: run the tests as root, or where user namespaces are allowed.
+    pub fn start_on_small_disk(
+        head: &Head,
+        name: &str,
+        slots: u32,
+        scratch: &Path,
+        bytes: usize,
+        more: &[&str],
+    ) -> Self {
+        assert!(may_mount(), "a small disk takes the right to mount: `unshare --mount` must work for this user");
+        std::fs::create_dir(scratch).unwrap();
+        let mut command = Command::new("unshare");
+        let mount = format!("mount -t tmpfs -o size={bytes} none \"$0\" && exec \"$@\"");
+        command.args(["--mount", "sh", "-c", &mount]).arg(scratch);
+        command.arg(shoal::binary()).args(["worker", "--head", &head.url, "--name", name]);
+        command.args(["--slots", &slots.to_string(), "--scratch"]).arg(scratch).args(more);
+        Self::start_command(head, name, &mut command)
+    }
+
+    /// Lets its process be waited for.
+    pub fn into_process(self) -> Process {
+        self.process
     }
 
     fn start_command(head: &Head, name: &str, command: &mut Command) -> Self {

@@ -16,9 +16,13 @@ pub mod transport;
 pub use tls::Tls;
 pub use token::Token;
 
-/// Version of the protocol that this build speaks.
-pub const WIRE_VERSION: u32 = 1;
+/// Version of the protocol that this build speaks. Version 2 lets workers be drained: they say so, and take over
+/// partitions of each other.
+pub const WIRE_VERSION: u32 = 2;
 
-/// Oldest version that a head of this build accepts: the one before its own, once there is one, so that a cluster can
-/// be upgraded worker by worker.
+/// Oldest version that a head of this build accepts: the one before its own, so that a cluster can be upgraded worker by
+/// worker, the head first.
 pub const WIRE_VERSION_OLDEST: u32 = 1;
+
+/// Version since which a worker can be drained, and can take over partitions.
+pub const WIRE_VERSION_DRAINS: u32 = 2;

@@ -17,6 +17,7 @@
 
 mod attempt_log;
 mod config;
+mod disk;
 mod flight;
 mod heads;
 mod limits;

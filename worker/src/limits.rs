@@ -70,6 +70,18 @@ pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(1);
 /// longer is left to the end of the process.
 pub(crate) const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// Attempts whose partitions are taken over from leaving workers at the same time: each is a stream that fills memory and
+/// disk beside the tasks.
+pub(crate) const ADOPTIONS_MAX: usize = 4;
+
+/// How much sooner than it ends by itself a leaving worker tells its head that it leaves: time for the head's word that
+/// lets it go to arrive. Of a short time to leave it is a quarter.
+pub(crate) const LEAVE_MARGIN: Duration = Duration::from_millis(500);
+
+/// How long a worker's disk counts as full after something found no room on it: the worker gets no tasks meanwhile. Long
+/// enough for tasks of other workers to make progress, short enough that a disk that has room again is not idle.
+pub(crate) const DISK_FULL_PAUSE: Duration = Duration::from_secs(10);
+
 /// Restarts of actors within [`RESTART_WINDOW`] before the worker gives up: a state that fails that often does not heal.
 pub(crate) const RESTARTS_MAX: usize = 5;
 

@@ -47,11 +47,36 @@ impl StoreMetrics {
     }
 }
 
+/// What is counted of a full disk.
+#[derive(Clone)]
+pub(crate) struct DiskMetrics {
+    /// 1 while it counts as full.
+    pub(crate) full: IntGauge,
+    /// Times that something found no room on it.
+    pub(crate) full_total: IntCounter,
+}
+
+impl DiskMetrics {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, Failure> {
+        Ok(Self {
+            full: register(
+                registry,
+                IntGauge::new("shoal_worker_disk_full", "1 while the scratch disk counts as full: no tasks then."),
+            )?,
+            full_total: register(
+                registry,
+                IntCounter::new("shoal_worker_disk_full_total", "Times that something found no room for scratch."),
+            )?,
+        })
+    }
+}
+
 /// What a worker counts.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     pub(crate) registry: Registry,
     pub(crate) store: StoreMetrics,
+    pub(crate) disk: DiskMetrics,
     /// Attempts that run, by kind and stage.
     pub(crate) running: IntGaugeVec,
     /// Attempts that ended, by kind, stage and state.
@@ -72,6 +97,7 @@ impl Metrics {
         register(&registry, ProcessMemory::new())?;
         Ok(Self {
             store: StoreMetrics::new(&registry)?,
+            disk: DiskMetrics::new(&registry)?,
             running: register(
                 &registry,
                 IntGaugeVec::new(

@@ -45,6 +45,11 @@ impl Results {
             .collect()
     }
 
+    /// Whether any was never sent, or not on the present stream.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.kept.iter().any(|kept| !kept.sent)
+    }
+
     /// Says that another stream begins, which has carried nothing yet.
     pub(crate) fn send_again(&mut self) {
         self.kept.iter_mut().for_each(|kept| kept.sent = false);

@@ -37,6 +37,10 @@ impl WorkerScratch {
         Ok(Self { folder, _lock: lock })
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(crate) fn partitions(&self) -> PathBuf {
         self.folder.join("partitions")
     }

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ractor::ActorRef;
+use shoal_core::limits::DRAIN_MAX;
 use shoal_core::runner::TaskRunner;
 use shoal_core::task::TaskOutput;
 use shoal_core::{AttemptId, Failure};
@@ -13,11 +15,13 @@ use shoal_wire::proto::attempt_finished::Result as Ended;
 use shoal_wire::proto::{AttemptFinished, Register};
 use shoal_wire::{Tls, Token, json};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::attempt_log::Log;
+use crate::disk::Disk;
 use crate::heads::Heads;
+use crate::limits::{ADOPTIONS_MAX, LEAVE_MARGIN};
 use crate::membership::MembershipMessage;
 use crate::metrics::Metrics;
 use crate::pool::PoolMessage;
@@ -39,7 +43,10 @@ pub(crate) struct Shared {
     /// Memory that each task may use, in bytes.
     pub(crate) task_memory_bytes: u64,
     pub(crate) store: Arc<Store>,
+    pub(crate) disk: Disk,
     pub(crate) metrics: Metrics,
+    /// Bounds what is taken over from leaving workers at the same time.
+    pub(crate) adoptions: Semaphore,
     /// Attempts that occupy a slot.
     pub(crate) running: watch::Sender<BTreeSet<AttemptId>>,
     /// The highest epoch of a head that was seen.
@@ -47,6 +54,8 @@ pub(crate) struct Shared {
     /// Whether a head has welcomed the worker.
     pub(crate) ready: AtomicBool,
     results: Mutex<Results>,
+    /// When it ends by itself, once it is to leave.
+    leaves_at: watch::Sender<Option<Instant>>,
     ended: watch::Sender<Option<Result<(), Failure>>>,
 }
 
@@ -61,6 +70,7 @@ pub(crate) struct SharedParts {
     pub(crate) attempts_folder: PathBuf,
     pub(crate) task_memory_bytes: u64,
     pub(crate) store: Arc<Store>,
+    pub(crate) disk: Disk,
     pub(crate) metrics: Metrics,
 }
 
@@ -76,6 +86,7 @@ impl Shared {
             attempts_folder,
             task_memory_bytes,
             store,
+            disk,
             metrics,
         } = parts;
         Arc::new(Self {
@@ -88,11 +99,14 @@ impl Shared {
             attempts_folder,
             task_memory_bytes,
             store,
+            disk,
             metrics,
+            adoptions: Semaphore::new(ADOPTIONS_MAX),
             running: watch::Sender::default(),
             epoch: AtomicU64::new(0),
             ready: AtomicBool::new(false),
             results: Mutex::default(),
+            leaves_at: watch::Sender::default(),
             ended: watch::Sender::default(),
         })
     }
@@ -112,9 +126,43 @@ impl Shared {
 
     /// Lets the membership actor look for results. Where it is just being started again, it looks anyway.
     pub(crate) fn wake_membership(&self) {
+        self.tell_membership(MembershipMessage::ResultReady);
+    }
+
+    /// Sends to the membership actor. The message is dropped where it is just being started again.
+    pub(crate) fn tell_membership(&self, message: MembershipMessage) {
         if let Some(membership) = ActorRef::<MembershipMessage>::where_is(self.membership_name()) {
-            let _ = membership.cast(MembershipMessage::ResultReady);
+            let _ = membership.cast(message);
         }
+    }
+
+    /// Decides that the worker leaves within that time; of two times the sooner counts.
+    pub(crate) fn leave_within(&self, within: Duration) {
+        let at = Instant::now() + within.min(DRAIN_MAX);
+        self.leaves_at.send_if_modified(|leaves_at| {
+            let is_sooner = leaves_at.is_none_or(|known| at < known);
+            if is_sooner {
+                *leaves_at = Some(at);
+            }
+            is_sooner
+        });
+    }
+
+    /// When it ends by itself, where it is to leave.
+    pub(crate) fn leaves_at(&self) -> Option<Instant> {
+        *self.leaves_at.borrow()
+    }
+
+    /// How long the head may take to let it go, in milliseconds, where it is to leave.
+    pub(crate) fn leaves_within_ms(&self) -> Option<u64> {
+        let left = self.leaves_at()?.saturating_duration_since(Instant::now());
+        let for_the_head = left - LEAVE_MARGIN.min(left / 4);
+        Some(u64::try_from(for_the_head.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether nobody would miss it: it runs nothing, holds nothing and has nothing to report.
+    pub(crate) fn is_empty_handed(&self) -> bool {
+        self.running.borrow().is_empty() && self.store.held_bytes() == 0 && !self.results().has_unsent()
     }
 
     /// Sends to the pool. The message is dropped where the pool is just being started again; what it owes is paid then.

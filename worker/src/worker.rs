@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use prometheus::Registry;
@@ -16,8 +17,10 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::config::{MemoryShares, WorkerConfig};
+use crate::disk::Disk;
 use crate::flight;
 use crate::limits::SHUTDOWN_WAIT_MAX;
+use crate::membership::MembershipMessage;
 use crate::metrics::Metrics;
 use crate::scratch::WorkerScratch;
 use crate::shared::{AbortOnDrop, Shared, SharedParts};
@@ -71,6 +74,8 @@ pub async fn start(config: WorkerConfig) -> Result<Worker, Failure> {
             slots: config.slots,
             memory_bytes: config.memory_bytes,
             build: env!("CARGO_PKG_VERSION").to_owned(),
+            // Filled in whenever the worker registers.
+            leaves_within_ms: None,
         },
         heads: config.heads,
         token: token.clone(),
@@ -80,6 +85,7 @@ pub async fn start(config: WorkerConfig) -> Result<Worker, Failure> {
         attempts_folder: scratch.attempts(),
         task_memory_bytes: task,
         store: store.clone(),
+        disk: Disk::new(scratch.folder().to_owned(), metrics.disk.clone()),
         metrics: metrics.clone(),
     });
 
@@ -135,6 +141,13 @@ impl Worker {
     /// failing.
     pub async fn stopped(&self) -> Result<(), Failure> {
         self.shared.ended().await
+    }
+
+    /// Lets it leave in order: it gets no more tasks, hands over what it has, and then ends by itself, within that time.
+    /// One that belongs to no cluster now and has nothing ends at once. The sooner of two times counts.
+    pub fn drain(&self, within: Duration) {
+        self.shared.leave_within(within);
+        self.shared.tell_membership(MembershipMessage::Leave);
     }
 
     /// Ends it: cancels its attempts, leaves the cluster and deletes its files.

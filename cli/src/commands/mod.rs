@@ -1,5 +1,6 @@
 //! One module per command.
 
+mod cluster;
 mod completions;
 mod head;
 mod job;
@@ -26,6 +27,7 @@ pub(crate) async fn run(command: Command, log_format: LogFormat) -> Result<(), E
         Command::Worker(args) => worker::run(args).await,
         Command::Job(args) => job::run(args).await,
         Command::State(args) => state::run(args).await,
+        Command::Cluster(args) => cluster::run(args).await,
         Command::Sql(args) => sql::run(args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Operator(args) => operator::run(args.command),

@@ -32,9 +32,10 @@ const HEAD_PAUSE: Duration = Duration::from_millis(200);
 pub(crate) async fn run(args: WorkerArgs) -> Result<(), End> {
     let mut interrupts = Interrupts::listen()?;
     let parent = args.exit_with_parent.then(stdin_closed);
+    let drain_timeout = Duration::from_secs(args.drain_timeout);
     let leave_nothing = args.exit_with_parent.then(|| args.scratch.clone()).flatten();
     let end = tokio::select! {
-        worker = start(args) => run_until_end(worker?, &mut interrupts, parent).await,
+        worker = start(args) => run_until_end(worker?, &mut interrupts, parent, drain_timeout).await,
         signal = interrupts.next() => of_signal(signal),
     };
     if let Some(folder) = leave_nothing {
@@ -118,6 +119,7 @@ async fn run_until_end(
     running: Running,
     interrupts: &mut Interrupts,
     parent: Option<oneshot::Receiver<()>>,
+    drain_timeout: Duration,
 ) -> Result<(), End> {
     let parent_gone = async {
         match parent {
@@ -128,10 +130,22 @@ async fn run_until_end(
     let end = tokio::select! {
         ended = running.worker.stopped() => ended.map_err(End::from),
         () = parent_gone => Ok(()),
-        signal = interrupts.next() => of_signal(signal),
+        signal = interrupts.next() => match signal {
+            Signal::Terminate => leave(&running.worker, interrupts, drain_timeout).await,
+            Signal::Interrupt => of_signal(signal),
+        },
     };
     running.worker.shutdown().await;
     end
+}
+
+/// Leaves the cluster in order; at once where another signal asks for that.
+async fn leave(worker: &Worker, interrupts: &mut Interrupts, within: Duration) -> Result<(), End> {
+    worker.drain(within);
+    tokio::select! {
+        ended = worker.stopped() => ended.map_err(End::from),
+        signal = interrupts.next() => of_signal(signal),
+    }
 }
 
 fn of_signal(signal: Signal) -> Result<(), End> {

@@ -88,6 +88,7 @@ impl Control {
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
         active.attempt_succeeded(attempt, holder, output.clone(), now_ms);
         let all_done = active.all_stages_done();
+        self.is_held_by(attempt, &worker);
         let mut effects = vec![Effect::persist(Record::AttemptFinished { attempt, worker, output, at_ms: now_ms })];
         if all_done {
             effects.extend(self.advance(uid, now_ms));

@@ -12,7 +12,7 @@ use crate::journal::{JobChange, Record};
 use crate::publish::{CommitIntent, PublishedTable, Withdrawal};
 use crate::report::JobStatus;
 use crate::spec::v1alpha1::ShoalJob;
-use crate::task::{Assignment, TaskOutput};
+use crate::task::{Assignment, PartitionSource, TaskOutput};
 
 /// Who waits for an answer; the shell that asked knows which caller it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +39,17 @@ pub struct WorkerInfo {
     pub flight_url: String,
     /// Tasks that it runs at the same time.
     pub slots: u32,
+    /// Whether it can take over partitions of others.
+    pub adopts: bool,
+    /// When it leaves at the latest, where it is being drained, in milliseconds since 1970-01-01 UTC.
+    pub leaves_by_ms: Option<u64>,
+}
+
+impl WorkerInfo {
+    /// A worker that can do what this build's can, and that stays.
+    pub fn new(id: WorkerId, instance: impl Into<String>, flight_url: impl Into<String>, slots: u32) -> Self {
+        Self { id, instance: instance.into(), flight_url: flight_url.into(), slots, adopts: true, leaves_by_ms: None }
+    }
 }
 
 /// What has happened.
@@ -116,6 +127,35 @@ pub enum Event {
         running: Vec<AttemptId>,
         /// Highest memory of its process so far.
         peak_memory_bytes: u64,
+    },
+    /// A worker's scratch disk became full, or has not been for a while.
+    DiskFull {
+        /// The worker.
+        worker: WorkerId,
+        /// Which start of it.
+        instance: String,
+        /// Whether it is full.
+        full: bool,
+    },
+    /// A worker is to leave, or wants to: it gets no more tasks and hands over what it has.
+    DrainRequested {
+        /// The worker.
+        worker: WorkerId,
+        /// Which start of it.
+        instance: String,
+        /// When it leaves at the latest, in milliseconds since 1970-01-01 UTC.
+        leaves_by_ms: u64,
+    },
+    /// A worker has taken over partitions, or could not.
+    PartitionsMoved {
+        /// The worker that was to take them.
+        worker: WorkerId,
+        /// Which start of it.
+        instance: String,
+        /// The attempt that wrote them.
+        attempt: AttemptId,
+        /// Why it could not, where it could not.
+        result: Result<(), Failure>,
     },
     /// An attempt ended.
     AttemptFinished {
@@ -200,6 +240,22 @@ pub enum Effect {
         worker: WorkerId,
         /// The job.
         job: JobUid,
+    },
+    /// Tell a worker to take over the partitions of one attempt.
+    MovePartitions {
+        /// The worker that takes them.
+        worker: WorkerId,
+        /// Which start of it.
+        instance: String,
+        /// Where they lie.
+        sources: Vec<PartitionSource>,
+    },
+    /// Tell a worker to end: it has handed over what it had, or its time is over.
+    Dismiss {
+        /// The worker.
+        worker: WorkerId,
+        /// Which start of it.
+        instance: String,
     },
     /// Close a worker's connection: it was taken out.
     Disconnect {

@@ -10,6 +10,7 @@
 //! "acknowledged before stored" cannot be written by accident.
 
 mod attempts;
+mod drain;
 mod effect_loop;
 mod ending;
 mod event;
@@ -40,9 +41,10 @@ pub use mutation::Mutation;
 pub use status::TaskCounts;
 pub use workers::{WorkerPhase, WorkerStatus};
 
-use crate::id::JobUid;
+use crate::id::{JobUid, WorkerId};
 use crate::kind::{Capacity, Kinds, StageOutcome, Step};
 use crate::limits;
+use drain::Drain;
 use job_state::{ActiveJob, Entry, JobPhase};
 use queue::Queue;
 use resume::Recalling;
@@ -56,6 +58,8 @@ pub struct Control {
     /// The latest submission under each name.
     names: BTreeMap<String, JobUid>,
     roster: Roster,
+    /// Workers that are to leave.
+    drains: BTreeMap<WorkerId, Drain>,
     /// Jobs with a task for a free slot.
     queue: Queue,
     /// Jobs with a task that has to run alone.
@@ -78,6 +82,7 @@ impl Control {
             jobs: BTreeMap::new(),
             names: BTreeMap::new(),
             roster: Roster::default(),
+            drains: BTreeMap::new(),
             queue: Queue::default(),
             suspicious: BTreeSet::new(),
             touched: BTreeSet::new(),
@@ -102,6 +107,14 @@ impl Control {
             Event::Heartbeat { worker, instance, running, peak_memory_bytes } => {
                 self.heartbeat(&worker, &instance, &running, peak_memory_bytes, now_ms)
             }
+            Event::DiskFull { worker, instance, full } => self.disk_full(&worker, &instance, full),
+            Event::DrainRequested { worker, instance, leaves_by_ms } => {
+                self.drain_requested(&worker, &instance, leaves_by_ms, now_ms);
+                Vec::new()
+            }
+            Event::PartitionsMoved { worker, instance, attempt, result } => {
+                self.partitions_moved(&worker, &instance, attempt, result)
+            }
             Event::AttemptFinished { worker, instance, attempt, result } => {
                 self.attempt_finished(&worker, &instance, attempt, result, now_ms)
             }
@@ -111,6 +124,7 @@ impl Control {
             Event::Tick => self.tick(now_ms),
         };
         effects.extend(self.finish_recovery(now_ms));
+        effects.extend(self.drain_workers(now_ms));
         for uid in std::mem::take(&mut self.touched) {
             self.settle(uid, now_ms);
         }

@@ -110,7 +110,7 @@ impl Control {
             }
         }
         for (id, instance) in latest {
-            let info = WorkerInfo { id, instance, flight_url: String::new(), slots: 0 };
+            let info = WorkerInfo::new(id, instance, "", 0);
             self.roster.insert(WorkerState::new(info, Presence::Expected, now_ms));
         }
         for active in self.jobs.values().filter_map(Entry::active) {

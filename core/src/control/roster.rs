@@ -20,6 +20,8 @@ pub(super) struct WorkerState {
     pub(super) unconfirmed: BTreeSet<AttemptId>,
     /// A task that is to run alone there; nothing else is placed until it has.
     pub(super) reserved: Option<TaskId>,
+    /// Whether its scratch disk is full: what it is given now would fail.
+    pub(super) disk_full: bool,
 }
 
 /// How a worker stands to the cluster.
@@ -30,7 +32,6 @@ pub(super) enum Presence {
     /// It takes tasks.
     Ready,
     /// It takes no tasks any more, and leaves when it has handed over what it has, at this time at the latest.
-    #[allow(dead_code, reason = "drain.rs follows")]
     Draining { deadline_ms: u64 },
 }
 
@@ -44,7 +45,13 @@ impl WorkerState {
             foreign: BTreeSet::new(),
             unconfirmed: BTreeSet::new(),
             reserved: None,
+            disk_full: false,
         }
+    }
+
+    /// Whether tasks may be placed there once a slot is free.
+    fn takes_tasks(&self) -> bool {
+        self.presence == Presence::Ready && !self.disk_full
     }
 
     /// Slots that nothing runs in.
@@ -60,7 +67,7 @@ impl WorkerState {
 
     /// Slots that a task may be placed in.
     fn free_slots(&self) -> u32 {
-        if self.presence == Presence::Ready && self.reserved.is_none() { self.idle_slots() } else { 0 }
+        if self.takes_tasks() && self.reserved.is_none() { self.idle_slots() } else { 0 }
     }
 }
 
@@ -145,7 +152,7 @@ impl Roster {
     /// A worker where a task can run alone: one that runs nothing, or else the one that is closest to it and that waits
     /// for no other task already.
     pub(super) fn place_alone(&self, task: TaskId) -> Option<&WorkerId> {
-        let ready = || self.workers.values().filter(|state| state.presence == Presence::Ready);
+        let ready = || self.workers.values().filter(|state| state.takes_tasks());
         ready()
             .find(|state| state.reserved == Some(task))
             .or_else(|| {
@@ -187,7 +194,7 @@ mod tests {
         let names: Vec<WorkerId> = ["a", "b", "c"].map(|name| WorkerId(name.into())).to_vec();
         let mut roster = Roster::default();
         for (id, free) in names.iter().zip(free) {
-            let info = WorkerInfo { id: id.clone(), instance: "1".into(), flight_url: String::new(), slots: 4 };
+            let info = WorkerInfo::new(id.clone(), "1", "", 4);
             let mut state = WorkerState::new(info, Presence::Ready, 0);
             state.running = (free..4).map(|number| AttemptId { task: task(), number }).collect();
             roster.insert(state);
@@ -224,6 +231,8 @@ mod tests {
         assert_eq!(roster.place(&BTreeSet::new()), Some(&names[0]));
         roster.remove(&names[0]);
         assert_eq!((roster.place(&BTreeSet::new()), roster.has_free(), roster.ready_slots()), (None, false, 4));
+        roster.change(&names[1], |state| (state.reserved, state.disk_full) = (None, true));
+        assert_eq!((roster.place(&BTreeSet::new()), roster.place_alone(task())), (None, None));
     }
 
     #[test]

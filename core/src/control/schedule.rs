@@ -147,6 +147,7 @@ impl Control {
             payload: plan.payload.clone(),
             sources,
         };
+        self.reads_from(attempt, &assignment.sources);
         self.active_mut(task.job)?.attempt_started(attempt, &worker, now_ms);
         let instance = self.roster.change(&worker, |state| {
             state.running.insert(attempt);

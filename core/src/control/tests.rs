@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod decisions;
+mod drain;
 mod ending;
 mod fixture;
 mod recovery;

@@ -1,7 +1,8 @@
 //! Workers: who is there, what they run, and what happens to it when they are not.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::drain::was_drained;
 use super::job_state::{ActiveJob, Entry};
 use super::roster::{Presence, WorkerState};
 use super::stage::{Holder, StageState};
@@ -11,7 +12,7 @@ use crate::id::{AttemptId, JobUid, WorkerId};
 use crate::limits;
 
 /// A worker as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerStatus {
     /// Its name.
@@ -24,10 +25,12 @@ pub struct WorkerStatus {
     pub slots: u32,
     /// Slots in use.
     pub used: u32,
+    /// Whether its scratch disk is full: it gets no tasks for now.
+    pub disk_full: bool,
 }
 
 /// Where a worker stands, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum WorkerPhase {
     /// It was there before the head was restarted, and has not come back yet.
     Expected,
@@ -50,11 +53,27 @@ impl Control {
             flight_url: worker.info.flight_url.clone(),
             slots: worker.info.slots,
             used: worker.info.slots - worker.idle_slots(),
+            disk_full: worker.disk_full,
         };
         self.roster.iter().map(status).collect()
     }
 
+    /// Which start of a worker is there, where one is.
+    pub fn worker_instance(&self, worker: &WorkerId) -> Option<&str> {
+        self.roster.get(worker).filter(|state| !state.is_expected()).map(|state| state.info.instance.as_str())
+    }
+
     pub(super) fn worker_joined(&mut self, info: WorkerInfo, now_ms: u64) -> Vec<Effect> {
+        let (id, instance, leaves_by_ms) = (info.id.clone(), info.instance.clone(), info.leaves_by_ms);
+        let effects = self.welcome_worker(info, now_ms);
+        // In the same step: otherwise it would get tasks first.
+        if let Some(leaves_by_ms) = leaves_by_ms {
+            self.drain_requested(&id, &instance, leaves_by_ms, now_ms);
+        }
+        effects
+    }
+
+    fn welcome_worker(&mut self, info: WorkerInfo, now_ms: u64) -> Vec<Effect> {
         let id = info.id.clone();
         let known = self.roster.get(&id).map(|known| (known.info.instance.clone(), known.is_expected()));
         match known {
@@ -67,6 +86,7 @@ impl Control {
                         state.presence = Presence::Ready;
                     }
                 });
+                self.moves_lost(&id);
                 self.call_back_unwanted(&id)
             }
             known => {
@@ -119,6 +139,13 @@ impl Control {
         effects
     }
 
+    pub(super) fn disk_full(&mut self, worker: &WorkerId, instance: &str, full: bool) -> Vec<Effect> {
+        if self.roster.instance(worker, instance).is_some() {
+            self.roster.change(worker, |state| state.disk_full = full);
+        }
+        Vec::new()
+    }
+
     /// Calls back what a worker runs and nobody waits for: attempts that were taken from it, and those that were called
     /// back while it was not there to hear it.
     fn call_back_unwanted(&self, worker: &WorkerId) -> Vec<Effect> {
@@ -144,6 +171,10 @@ impl Control {
             return Vec::new();
         }
         let Some(state) = self.roster.remove(worker) else { return Vec::new() };
+        // However one ends that was to leave: nobody failed.
+        let drained = self.drains.remove(worker).map(|_| was_drained(worker));
+        let failure = drained.as_ref().unwrap_or(failure);
+        self.moves_lost(worker);
         let mut effects = Vec::new();
         for attempt in state.running {
             effects.extend(self.attempt_lost(worker, attempt, failure, now_ms));
@@ -223,7 +254,7 @@ impl Control {
 }
 
 /// Stages whose partitions somebody still has to read.
-fn unread_stages(active: &ActiveJob) -> impl Iterator<Item = usize> + '_ {
+pub(super) fn unread_stages(active: &ActiveJob) -> impl Iterator<Item = usize> + '_ {
     let is_read = |index: u32| {
         let mut readers = active.stages.iter().filter(|stage| stage.plan.reads == Some(index)).peekable();
         readers.peek().is_some() && readers.all(StageState::is_done)

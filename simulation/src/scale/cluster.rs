@@ -116,8 +116,7 @@ impl Cluster {
     fn join_all(&mut self) -> Result<(), Failure> {
         for index in 0..self.size.workers {
             let flight_url = format!("http://10.0.{}.{}:8472", index / 256, index % 256);
-            let worker =
-                WorkerInfo { id: Self::worker(index), instance: "1".into(), flight_url, slots: self.size.slots };
+            let worker = WorkerInfo::new(Self::worker(index), "1", flight_url, self.size.slots);
             self.handle(Event::WorkerJoined { worker })?;
         }
         Ok(())

@@ -177,6 +177,7 @@ impl World {
                     }
                 }
             }
+            Effect::MovePartitions { .. } | Effect::Dismiss { .. } => unreachable!("no scenario drains a worker yet"),
             Effect::Publish { intent } => self.start_operation(key, Kind::Publish(intent)),
             Effect::Withdraw { intent } => self.start_operation(key, Kind::Withdraw(intent)),
             Effect::Discard { job, tables } => self.start_operation(key, Kind::Discard { job, tables }),

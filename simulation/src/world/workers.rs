@@ -183,8 +183,7 @@ impl World {
         }
         let head = place.next_head % heads;
         place.next_head += 1;
-        let info =
-            WorkerInfo { id: place.name.clone(), instance: instance.clone(), flight_url: instance, slots: place.slots };
+        let info = WorkerInfo::new(place.name.clone(), instance.clone(), instance, place.slots);
         let head = self.head_key(head);
         let number = self.open_stream(key, head);
         self.workers[key.worker].stream = Some(number);

@@ -12,7 +12,7 @@ use crate::place::Place;
 
 /// Each larger than the smallest split, and two of them larger than a third of all, which is a slot's share: one split
 /// per file.
-const FILE_BYTES: [usize; 5] = [4_400_000; 5];
+pub(crate) const FILE_BYTES: [usize; 5] = [4_400_000; 5];
 
 pub(crate) const GROUPS: u64 = 40;
 

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod command_line;
+mod drain;
 mod exchange;
 mod failover;
 mod failures;
@@ -17,3 +18,4 @@ mod sql;
 mod suspend;
 mod tls;
 mod token;
+mod worker_faults;

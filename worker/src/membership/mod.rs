@@ -1,5 +1,6 @@
 //! The actor that keeps the worker a member of its cluster. [`session`] decides, this carries it out.
 
+mod leaving;
 mod session;
 mod stream;
 
@@ -12,8 +13,9 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use shoal_core::{AttemptId, Failure, Reason};
 use shoal_wire::memory::Memory;
 use shoal_wire::proto::worker_message::Message;
-use shoal_wire::proto::{HeadMessage, Heartbeat, WorkerMessage};
+use shoal_wire::proto::{Draining, HeadMessage, Heartbeat, PartitionsAdopted, WorkerMessage};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::pool::{Owed, PoolMessage};
@@ -33,6 +35,10 @@ pub(crate) enum MembershipMessage {
     Beat,
     /// There is a result to send.
     ResultReady,
+    /// The worker is to leave: when stands in [`Shared`].
+    Leave,
+    /// Partitions were taken over, or could not be.
+    Adopted(PartitionsAdopted),
 }
 
 /// The actor.
@@ -47,6 +53,10 @@ pub(crate) struct State {
     connection: Option<Connection>,
     beats: Option<AbortOnDrop<()>>,
     reopening: Option<AbortOnDrop<()>>,
+    /// Ends the worker when its time is over, once it is to leave.
+    leaving: Option<AbortOnDrop<()>>,
+    /// What is being taken over from workers that leave.
+    adoptions: JoinSet<()>,
 }
 
 struct Connection {
@@ -64,7 +74,10 @@ impl Actor for Membership {
         let epoch = shared.epoch.load(Ordering::Relaxed);
         let session = Session::new(epoch, spread, Instant::now()).among(shared.heads.number());
         myself.cast(MembershipMessage::Open(0))?;
-        Ok(State { shared, session, stream: 0, connection: None, beats: None, reopening: None })
+        // Where this actor is started again while the worker leaves.
+        let leaving = leaving::end_in_time(&shared);
+        let (connection, beats, reopening) = (None, None, None);
+        Ok(State { shared, session, stream: 0, connection, beats, reopening, leaving, adoptions: JoinSet::new() })
     }
 
     async fn handle(
@@ -89,6 +102,12 @@ impl Actor for Membership {
             MembershipMessage::Open(_) | MembershipMessage::Broken(..) => {}
             MembershipMessage::Beat => state.step(&myself, Event::Beat),
             MembershipMessage::ResultReady => state.step(&myself, Event::ResultReady),
+            MembershipMessage::Leave => {
+                state.leaving = leaving::end_in_time(&state.shared);
+                let empty_handed = state.shared.is_empty_handed();
+                state.step(&myself, Event::Leave { empty_handed });
+            }
+            MembershipMessage::Adopted(adopted) => state.step(&myself, Event::Adopted(adopted)),
         }
         Ok(())
     }
@@ -130,6 +149,21 @@ impl State {
                 self.send_results()?;
             }
             Effect::SendResults => self.send_results()?,
+            Effect::LeaveWithin(within) => {
+                self.shared.leave_within(within);
+                self.leaving = leaving::end_in_time(&self.shared);
+            }
+            Effect::SendDraining => {
+                if let Some(leaves_within_ms) = self.shared.leaves_within_ms() {
+                    self.send(Message::Draining(Draining { leaves_within_ms }))?;
+                }
+            }
+            Effect::Adopt(sources) => {
+                while self.adoptions.try_join_next().is_some() {}
+                let adoption = leaving::adopt(self.shared.clone(), sources);
+                self.adoptions.spawn_on(adoption, &self.shared.task_runtime);
+            }
+            Effect::SendAdopted(adopted) => self.send(Message::PartitionsAdopted(adopted))?,
             Effect::Assign(assignment) => {
                 let owed = Owed::new(self.shared.clone(), assignment.attempt);
                 self.shared.tell_pool(PoolMessage::Run(assignment, owed));
@@ -197,7 +231,8 @@ impl State {
     fn heartbeat(&self) -> Heartbeat {
         let running = self.shared.running.borrow().iter().map(AttemptId::to_string).collect();
         let (peak_memory_bytes, held_bytes) = (Memory::now().peak, self.shared.store.held_bytes());
-        Heartbeat { running, peak_memory_bytes, held_bytes }
+        let disk_full = self.shared.disk.is_full(Instant::now());
+        Heartbeat { running, peak_memory_bytes, held_bytes, disk_full }
     }
 }
 

@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use shoal_core::lease::EpochGate;
-use shoal_core::task::Assignment;
+use shoal_core::task::{Assignment, PartitionSource};
 use shoal_core::{AttemptId, Failure, JobUid, Reason};
 use shoal_wire::json;
 use shoal_wire::proto::head_message::Message;
-use shoal_wire::proto::{Assign, CancelAttempt, HeadMessage, Refused, Release, Shutdown, Welcome};
+use shoal_wire::proto::{
+    Adopt, Assign, CancelAttempt, Drain, HeadMessage, PartitionsAdopted, Refused, Release, Shutdown, Welcome,
+};
 
 use crate::limits::{HEAD_GONE_MAX, RECONNECT_PAUSE, RECONNECT_PAUSE_MAX};
 
@@ -46,6 +48,13 @@ pub(super) enum Event {
     Beat,
     /// There is a result to send.
     ResultReady,
+    /// The worker is to leave.
+    Leave {
+        /// Whether nobody would miss it.
+        empty_handed: bool,
+    },
+    /// Partitions were taken over, or could not be.
+    Adopted(PartitionsAdopted),
 }
 
 /// What is to be done about it.
@@ -61,6 +70,14 @@ pub(super) enum Effect {
     SendAllResults,
     /// Send the results that were not sent yet.
     SendResults,
+    /// Leave within that time.
+    LeaveWithin(Duration),
+    /// Say that the worker leaves.
+    SendDraining,
+    /// Take over partitions.
+    Adopt(Vec<PartitionSource>),
+    /// Say what came of that.
+    SendAdopted(PartitionsAdopted),
     /// Run an attempt.
     Assign(Box<Assignment>),
     /// Cancel an attempt.
@@ -100,8 +117,11 @@ impl Session {
             Event::Broken(failure) => vec![self.broken(*failure, now)],
             Event::Beat if self.is_joined() => vec![Effect::Heartbeat],
             Event::ResultReady if self.is_joined() => vec![Effect::SendResults],
-            // Sent once there is a head again.
-            Event::Beat | Event::ResultReady => Vec::new(),
+            Event::Leave { .. } if self.is_joined() => vec![Effect::SendDraining],
+            Event::Leave { empty_handed: true } => vec![Effect::End(Ok(()))],
+            Event::Adopted(adopted) if self.is_joined() => vec![Effect::SendAdopted(adopted)],
+            // Sent once there is a head again, or asked for by it again.
+            Event::Beat | Event::ResultReady | Event::Leave { .. } | Event::Adopted(_) => Vec::new(),
             Event::FromHead(HeadMessage { message }) => match message {
                 Some(message) => self.hear(message, now),
                 // Something that a later head says and that this build does not know.
@@ -118,6 +138,14 @@ impl Session {
                 vec![Effect::End(Err(Box::new(failure)))]
             }
             Message::Shutdown(Shutdown {}) => vec![Effect::End(Ok(()))],
+            Message::Drain(Drain { leaves_within_ms }) => {
+                vec![Effect::LeaveWithin(Duration::from_millis(leaves_within_ms)), Effect::SendDraining]
+            }
+            Message::Adopt(Adopt { sources_json }) => match json::decode(&sources_json, "partitions to take over") {
+                Ok(sources) => vec![Effect::Adopt(sources)],
+                // Which they are cannot be known; the head asks another worker when this one is gone.
+                Err(failure) => vec![Effect::End(Err(Box::new(failure)))],
+            },
             Message::Assign(Assign { epoch, .. }) if !self.gate.admit(epoch) => Vec::new(),
             Message::Assign(Assign { epoch: _, assignment_json }) => {
                 match json::decode(&assignment_json, "an assignment") {
@@ -310,6 +338,23 @@ mod tests {
             [Effect::End(Err(failure))] => assert_eq!(failure.reason, Reason::IncompatibleVersion),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_worker_that_leaves_says_so_or_ends_where_nobody_would_miss_it() {
+        let now = Instant::now();
+        let mut session = Session::new(0, 0.0, now);
+        assert_eq!(session.handle(Event::Leave { empty_handed: false }, now), []);
+        assert_eq!(session.handle(Event::Leave { empty_handed: true }, now), [Effect::End(Ok(()))]);
+        let adopted = PartitionsAdopted::default();
+        assert_eq!(session.handle(Event::Adopted(adopted.clone()), now), []);
+        session.handle(welcome(1), now);
+        assert_eq!(session.handle(Event::Leave { empty_handed: true }, now), [Effect::SendDraining]);
+        assert_eq!(session.handle(Event::Adopted(adopted.clone()), now), [Effect::SendAdopted(adopted)]);
+        let told = session.handle(from_head(Message::Drain(Drain { leaves_within_ms: 7 })), now);
+        assert_eq!(told, [Effect::LeaveWithin(Duration::from_millis(7)), Effect::SendDraining]);
+        let adopt = Adopt { sources_json: json::encode(&Vec::<PartitionSource>::new()).unwrap() };
+        assert_eq!(session.handle(from_head(Message::Adopt(adopt)), now), [Effect::Adopt(Vec::new())]);
     }
 
     #[test]

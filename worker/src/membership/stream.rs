@@ -8,7 +8,7 @@ use shoal_wire::failure::from_status;
 use shoal_wire::limits::MESSAGE_BYTES_MAX;
 use shoal_wire::proto::membership_client::MembershipClient;
 use shoal_wire::proto::worker_message::Message;
-use shoal_wire::proto::{HeadMessage, WorkerMessage};
+use shoal_wire::proto::{HeadMessage, Register, WorkerMessage};
 use shoal_wire::token::SendToken;
 use shoal_wire::transport;
 use tokio::sync::mpsc;
@@ -22,7 +22,8 @@ use crate::shared::Shared;
 /// The worker's side of a stream that is not open yet: `Register` already waits in it.
 pub(super) fn outgoing(shared: &Shared) -> (mpsc::Sender<WorkerMessage>, mpsc::Receiver<WorkerMessage>) {
     let (sender, receiver) = mpsc::channel(OUTGOING_MAX);
-    let register = WorkerMessage { message: Some(Message::Register(shared.identity.clone())) };
+    let register = Register { leaves_within_ms: shared.leaves_within_ms(), ..shared.identity.clone() };
+    let register = WorkerMessage { message: Some(Message::Register(register)) };
     sender.try_send(register).expect("a new channel has room");
     (sender, receiver)
 }

@@ -5,6 +5,7 @@
 //! that computes cannot be stopped between two awaits. The driver reports once it is.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use shoal_core::runner::{Cancelled, TaskContext};
 use shoal_core::task::{Assignment, TaskOutput};
@@ -18,6 +19,7 @@ use super::owed::Owed;
 use super::slot::Slot;
 use crate::attempt_log;
 use crate::limits::CANCEL_GRACE;
+use crate::membership::MembershipMessage;
 use crate::scratch::AttemptScratch;
 use crate::shared::{AbortOnDrop, Shared};
 
@@ -71,6 +73,12 @@ pub(super) async fn drive(shared: Arc<Shared>, assignment: Assignment, owed: Owe
         Ok(_) => tracing::debug!("the attempt succeeded"),
         Err(failure) => tracing::warn!(reason = ?failure.reason, %failure, "the attempt failed"),
     });
+    if let Err(failure) = &result
+        && shared.disk.note(failure, Instant::now())
+    {
+        // Before its result: with that the head would place the next task here.
+        shared.tell_membership(MembershipMessage::Beat);
+    }
     counted.succeeded = result.is_ok();
     drop(counted);
     owed.pay(result, attempt_log::take(&span));

@@ -114,6 +114,30 @@ impl OpenBucket {
     }
 }
 
+/// A bucket that another worker wrote, on its way here.
+pub(super) struct AdoptedBucket {
+    messages: Vec<Part>,
+    file: BucketFile,
+}
+
+impl AdoptedBucket {
+    pub(super) fn new(bucket: u32, folder: &Arc<AttemptFolder>) -> Self {
+        Self { messages: Vec::new(), file: BucketFile::new(folder, bucket) }
+    }
+
+    pub(super) fn keep(&mut self, message: Encoded, checksum: u64, places: &Places) -> Result<(), Failure> {
+        let kept = places.keep(message, &mut self.file)?;
+        self.messages.push(Part { kept, checksum });
+        Ok(())
+    }
+
+    /// The bucket as it can be read: what was written is what has arrived.
+    pub(super) fn seal(self, worker: &WorkerId, attempt: AttemptId, meta: PartitionMeta, schema: Bytes) -> Partition {
+        let Self { messages, file } = self;
+        Partition { worker: worker.clone(), attempt, meta, schema, messages, file }
+    }
+}
+
 /// What a Flight message takes besides an IPC message.
 const MESSAGE_OVERHEAD_MAX: usize = 1 << 10;
 

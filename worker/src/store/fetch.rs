@@ -3,6 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow_flight::FlightData;
 use arrow_flight::flight_service_client::FlightServiceClient;
+use bytes::Bytes;
 use futures::stream;
 use prometheus::IntCounter;
 use shoal_core::partition::BatchStream;
@@ -15,6 +16,7 @@ use shoal_wire::{Tls, Token, transport};
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
+use super::codec::Encoded;
 use super::receive::Receiver;
 use crate::limits::FETCH_SILENCE_MAX;
 
@@ -23,6 +25,21 @@ pub(super) struct Peer {
     pub(super) token: Option<Token>,
     pub(super) tls: Option<Tls>,
     pub(super) fetched: IntCounter,
+}
+
+/// What arrives of partitions.
+pub(super) enum Arrived {
+    /// The schema of what follows.
+    Schema(Bytes),
+    /// A message of the partition at that place among the sources.
+    Message {
+        source: usize,
+        message: Encoded,
+        /// The partition's up to and including this message.
+        checksum: u64,
+        /// The rows in it; none in a dictionary.
+        batch: Option<RecordBatch>,
+    },
 }
 
 /// Partitions of one other worker on their way.
@@ -43,21 +60,29 @@ impl Fetch {
 
     async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
         loop {
-            let Some(data) = self.message().await? else {
-                self.receiver.finish()?;
-                return Ok(None);
-            };
-            let FlightData { flight_descriptor: _, data_header, app_metadata, data_body } = data;
-            let Some(mark) = Mark::from_bytes(&app_metadata) else {
-                self.receiver.schema(&data_header)?;
-                continue;
-            };
-            self.peer.fetched.inc_by((data_header.len() + data_body.len()) as u64);
-            let batch = self.receiver.take(mark.source as usize, &data_header, data_body, mark.checksum)?;
-            if batch.is_some() {
-                return Ok(batch);
+            match self.arrive().await? {
+                Some(Arrived::Message { batch: Some(batch), .. }) => return Ok(Some(batch)),
+                Some(Arrived::Schema(_) | Arrived::Message { .. }) => {}
+                None => return Ok(None),
             }
         }
+    }
+
+    /// The next that arrives, checked. After the last, everything has arrived as it was written.
+    pub(super) async fn arrive(&mut self) -> Result<Option<Arrived>, Failure> {
+        let Some(data) = self.message().await? else {
+            self.receiver.finish()?;
+            return Ok(None);
+        };
+        let FlightData { flight_descriptor: _, data_header: header, app_metadata, data_body: body } = data;
+        let Some(Mark { source, checksum }) = Mark::from_bytes(&app_metadata) else {
+            self.receiver.schema(&header)?;
+            return Ok(Some(Arrived::Schema(header)));
+        };
+        self.peer.fetched.inc_by((header.len() + body.len()) as u64);
+        let source = source as usize;
+        let batch = self.receiver.take(source, &header, body.clone(), checksum)?;
+        Ok(Some(Arrived::Message { source, message: Encoded { header, body }, checksum, batch }))
     }
 
     async fn message(&mut self) -> Result<Option<FlightData>, Failure> {

@@ -6,6 +6,7 @@
 //! Files: `bucket` collects rows into messages, `codec` turns batches into messages and back, `place` keeps messages in
 //! memory or on disk, `receive` checks what is read, `read` and `fetch` get it from here and from other workers.
 
+mod adopt;
 mod bucket;
 mod codec;
 mod fetch;
@@ -45,6 +46,8 @@ pub struct Store {
 enum Attempt {
     /// It still writes.
     Open(Arc<Mutex<OpenAttempt>>),
+    /// It wrote on another worker, and its partitions are on their way here.
+    Arriving,
     /// It is done; its partitions can be read. They never change, so readers share them without a lock.
     Sealed(BTreeMap<u32, Arc<Partition>>),
 }
@@ -102,7 +105,7 @@ impl Store {
     pub(crate) fn partition(&self, attempt: AttemptId, bucket: u32) -> Result<Arc<Partition>, Failure> {
         let found = match self.attempts().get(&attempt) {
             Some(Attempt::Sealed(partitions)) => partitions.get(&bucket).cloned(),
-            Some(Attempt::Open(_)) | None => None,
+            Some(Attempt::Open(_) | Attempt::Arriving) | None => None,
         };
         found.ok_or_else(|| {
             let message = format!("worker `{}` does not hold bucket {bucket} of attempt {attempt}", self.name);
@@ -118,7 +121,9 @@ impl Store {
     fn open_attempt(&self, attempt: AttemptId) -> Result<Arc<Mutex<OpenAttempt>>, Failure> {
         match self.attempts().get(&attempt) {
             Some(Attempt::Open(open)) => Ok(open.clone()),
-            Some(Attempt::Sealed(_)) => Err(Failure::internal(format!("attempt {attempt} writes after it was sealed"))),
+            Some(Attempt::Sealed(_) | Attempt::Arriving) => {
+                Err(Failure::internal(format!("attempt {attempt} writes after it was sealed")))
+            }
             None => Err(Failure::new(Reason::Cancelled, format!("attempt {attempt} may not write any more"))),
         }
     }

@@ -1,14 +1,14 @@
 //! A head that does what a test says.
 
 use serde_json::{Value, json};
-use shoal_core::task::{Assignment, TaskOutput};
+use shoal_core::task::{Assignment, PartitionSource, TaskOutput};
 use shoal_core::{AttemptId, Failure, JobUid, TaskId};
 use shoal_wire::proto::head_message::Message as FromHead;
 use shoal_wire::proto::membership_server::{Membership, MembershipServer};
 use shoal_wire::proto::worker_message::Message as FromWorker;
 use shoal_wire::proto::{
-    Assign, CancelAttempt, HeadMessage, Heartbeat, Refused, Register, Release, Shutdown, Welcome, WorkerMessage,
-    attempt_finished,
+    Adopt, Assign, CancelAttempt, Drain, HeadMessage, Heartbeat, Refused, Register, Release, Shutdown, Welcome,
+    WorkerMessage, attempt_finished,
 };
 use shoal_wire::token::RequireToken;
 use shoal_wire::{Token, json as wire_json};
@@ -98,6 +98,15 @@ impl Link {
         self.send(FromHead::Release(Release { job_uid: job.to_string() })).await;
     }
 
+    pub(crate) async fn drain(&self, leaves_within_ms: u64) {
+        self.send(FromHead::Drain(Drain { leaves_within_ms })).await;
+    }
+
+    pub(crate) async fn adopt(&self, sources: &[PartitionSource]) {
+        let sources_json = serde_json::to_vec(sources).unwrap();
+        self.send(FromHead::Adopt(Adopt { sources_json })).await;
+    }
+
     pub(crate) async fn shutdown(&self) {
         self.send(FromHead::Shutdown(Shutdown {})).await;
     }
@@ -128,6 +137,32 @@ impl Link {
     pub(crate) async fn assert_closed(mut self) {
         let closed = async { while let Ok(Some(_)) = self.from.message().await {} };
         within("the end of the stream", closed).await;
+    }
+
+    /// How long the head may take to let the worker go, in milliseconds, once the worker says so.
+    pub(crate) async fn draining(&mut self) -> u64 {
+        let said = async {
+            loop {
+                if let FromWorker::Draining(draining) = self.next().await {
+                    return draining.leaves_within_ms;
+                }
+            }
+        };
+        within("word that the worker leaves", said).await
+    }
+
+    /// What came of the next partitions that were to be taken over.
+    pub(crate) async fn adopted(&mut self) -> (AttemptId, Result<(), Failure>) {
+        let adopted = async {
+            loop {
+                if let FromWorker::PartitionsAdopted(adopted) = self.next().await {
+                    return adopted;
+                }
+            }
+        };
+        let adopted = within("word of partitions", adopted).await;
+        let failure = adopted.failure_json.map(|json| wire_json::decode(&json, "failure").unwrap());
+        (adopted.attempt.parse().unwrap(), failure.map_or(Ok(()), Err))
     }
 
     /// The next heartbeat that is like that.

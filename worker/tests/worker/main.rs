@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod attempts;
+mod drain;
 mod exchange;
 mod head;
 mod membership;

@@ -84,6 +84,11 @@ impl TaskRunner for FakeRunner {
                 context.partitions.append(attempt, 0, numbers(rows)).await?;
                 Ok(TaskOutput { partitions: context.partitions.seal(attempt).await?, ..output })
             }
+            "fill the disk" => {
+                // As the kernel says it; a real full disk is in the end to end tests.
+                let error = std::io::Error::from_raw_os_error(28);
+                Err(Failure::new(Reason::ResourcesExhausted, "no room to spill").because(&error))
+            }
             "read" => {
                 let reader = context.partitions.read(assignment.sources).await?;
                 let (bytes_fetched, bytes_local) = (reader.bytes_remote, reader.bytes_local);

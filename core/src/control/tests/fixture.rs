@@ -94,8 +94,7 @@ pub(super) fn worker(name: &str) -> WorkerId {
 }
 
 pub(super) fn joined(name: &str, instance: &str, slots: u32) -> Event {
-    let flight_url = format!("http://{name}");
-    Event::WorkerJoined { worker: WorkerInfo { id: worker(name), instance: instance.into(), flight_url, slots } }
+    Event::WorkerJoined { worker: WorkerInfo::new(worker(name), instance, format!("http://{name}"), slots) }
 }
 
 pub(super) fn submit(uid: JobUid, spec: &Arc<ShoalJob>, rerun: bool) -> Event {

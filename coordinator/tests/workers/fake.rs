@@ -1,0 +1,120 @@
+//! A head whose one kind of job has one task.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_core::control::SubmitOptions;
+use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
+use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Withdrawal};
+use shoal_core::report::JobStatus;
+use shoal_core::spec::v1alpha1::OutputMode;
+use shoal_core::task::{StagePlan, TaskPlan};
+use shoal_core::{Failure, Job, JobUid};
+use tempfile::TempDir;
+
+use crate::within;
+
+struct OneTask;
+
+#[async_trait]
+impl JobKind for OneTask {
+    fn name(&self) -> &'static str {
+        "groupedTraining"
+    }
+
+    async fn facts(&self, _: &Job) -> Result<Value, Failure> {
+        Ok(Value::Null)
+    }
+
+    fn plan(&self, job: &Job, _: &Value, done: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
+        let task = TaskPlan { bucket: None, weight: 1, payload: Value::Null };
+        let step = if done.is_empty() {
+            let (name, common) = ("map".to_owned(), Value::Null);
+            Step::Run(StagePlan { name, reads: None, percent_after: 50, common, tasks: vec![task] })
+        } else {
+            Step::Publish(CommitIntent {
+                job: job.uid,
+                job_name: job.name.clone(),
+                output: "models".into(),
+                table: "/out".into(),
+                mode: OutputMode::Overwrite,
+                schema: String::new(),
+                files: Vec::new(),
+            })
+        };
+        Ok(Planned { step, notes: Vec::new() })
+    }
+}
+
+struct Publishes;
+
+#[async_trait]
+impl Publisher for Publishes {
+    async fn publish(&self, intent: &CommitIntent) -> Result<PublishedTable, Failure> {
+        Ok(PublishedTable { name: intent.output.clone(), table: intent.table.clone(), version: 0, rows: 0 })
+    }
+
+    async fn withdraw(&self, _: &CommitIntent) -> Result<Withdrawal, Failure> {
+        Ok(Withdrawal::Withdrawn)
+    }
+
+    async fn discard(&self, _: JobUid, _: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+pub(crate) struct FakeHead {
+    pub(crate) head: Head,
+    _state: TempDir,
+}
+
+impl FakeHead {
+    pub(crate) async fn start() -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let config = HeadConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            kinds: Kinds::new([Arc::new(OneTask) as Arc<dyn JobKind>]),
+            publisher: Arc::new(Publishes),
+            token: None,
+            tls: None,
+            local_paths: LocalPaths::Any,
+        };
+        let head = Head::start(config, StateConfig::Folder(state.path().to_owned())).await.unwrap();
+        Self { head, _state: state }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.head.workers_address())
+    }
+
+    pub(crate) async fn submit(&self, name: &str) {
+        let spec = json!({
+            "apiVersion": "shoal.dev/v1alpha1",
+            "kind": "ShoalJob",
+            "metadata": {"name": name},
+            "spec": {"groupedTraining": {
+                "input": {"table": "/in.csv"},
+                "groupBy": ["firm"],
+                "model": {"ols": {"target": "y", "features": ["x"]}},
+                "output": {"table": "/out"},
+            }},
+        });
+        self.head.submit(serde_json::from_value(spec).unwrap(), SubmitOptions::default()).await.unwrap();
+    }
+
+    /// The status of a job that has ended.
+    pub(crate) async fn ended(&self, name: &str) -> JobStatus {
+        let ended = async {
+            loop {
+                let status = self.head.show(name).await.unwrap();
+                if status.phase.is_final() {
+                    return status;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        within("the end of the job", ended).await
+    }
+}
