@@ -52,8 +52,8 @@ FIRST ?= 0
 
 .PHONY: simulate
 simulate: ## Runs the control plane through SEEDS=10000 worlds of faults; SEED=7 replays one.
-	cargo build --release --quiet --package shoal-simulation
-	$(CARGO_TARGET_DIR)/release/simulate $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS) --first $(FIRST))
+	cargo build --quiet --package shoal-simulation
+	$(CARGO_TARGET_DIR)/debug/simulate $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS) --first $(FIRST))
 
 .PHONY: bench-scale
 bench-scale: ## The control plane with 10,000 workers and a million tasks; writes docs/scale.json and docs/scale.svg.

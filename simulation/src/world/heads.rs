@@ -131,7 +131,7 @@ impl World {
     }
 
     /// Sends a request to the journal, unless the head cannot reach it.
-    pub(super) fn to_store(&mut self, key: HeadKey, request: StoreRequest) {
+    pub(super) fn ask_store(&mut self, key: HeadKey, request: StoreRequest) {
         if self.store_cuts.get(&key.head).is_some_and(|until| *until > self.now_ms) {
             return;
         }
@@ -142,7 +142,7 @@ impl World {
         self.after(delay, Action::Store(key, request));
     }
 
-    fn from_store(&mut self, key: HeadKey, input: HeadInput) {
+    fn store_answers(&mut self, key: HeadKey, input: HeadInput) {
         if self.store_cuts.get(&key.head).is_some_and(|until| *until > self.now_ms) {
             return;
         }
@@ -163,24 +163,24 @@ impl World {
             StoreRequest::Campaign => {
                 let alive = self.heads[key.head].life == key.life;
                 let won = if alive { self.store.campaign(key, now_ms) } else { None };
-                self.from_store(key, HeadInput::Campaigned(won));
+                self.store_answers(key, HeadInput::Campaigned(won));
             }
             StoreRequest::Renew(epoch) => {
                 let renewed = self.store.renew(epoch, now_ms);
-                self.from_store(key, HeadInput::Renewed(renewed));
+                self.store_answers(key, HeadInput::Renewed(renewed));
             }
             StoreRequest::Load(epoch) => {
                 // A head that reads while another leads would go on from what is old at once.
                 if self.store.renew(epoch, now_ms) {
                     let records = self.store.load();
-                    self.from_store(key, HeadInput::Loaded(records));
+                    self.store_answers(key, HeadInput::Loaded(records));
                 } else {
-                    self.from_store(key, HeadInput::Renewed(false));
+                    self.store_answers(key, HeadInput::Renewed(false));
                 }
             }
             StoreRequest::Recall(job) => {
                 let records = self.store.load_job(job);
-                self.from_store(key, HeadInput::Recalled(job, records));
+                self.store_answers(key, HeadInput::Recalled(job, records));
             }
             StoreRequest::Append { epoch, append, records } => self.store_appends(key, epoch, append, records),
         }
@@ -211,12 +211,12 @@ impl World {
         if result.is_ok() {
             self.moment(Moment::AppendStored, key);
         }
-        self.from_store(key, HeadInput::AppendAnswered(append, result));
+        self.store_answers(key, HeadInput::AppendAnswered(append, result));
     }
 
     pub(super) fn campaign(&mut self, key: HeadKey) {
         if matches!(self.heads[key.head].state, HeadState::Candidate) {
-            self.to_store(key, StoreRequest::Campaign);
+            self.ask_store(key, StoreRequest::Campaign);
             let pause = 200 + self.random.below(200);
             self.after(pause, Action::Head(key, HeadInput::Campaign));
         }
@@ -235,7 +235,7 @@ impl World {
 
     pub(super) fn load(&mut self, key: HeadKey) {
         if let HeadState::Loading { epoch } = self.heads[key.head].state {
-            self.to_store(key, StoreRequest::Load(epoch));
+            self.ask_store(key, StoreRequest::Load(epoch));
             self.after(STORE_PATIENCE_MS, Action::Head(key, HeadInput::Load));
         }
     }
@@ -286,7 +286,7 @@ impl World {
         if self.scenario.heads > 1 && self.now_ms.saturating_sub(self.heads[key.head].renewed_ms) > LEASE_MS {
             return self.end_head(key.head, "it cannot be sure that it leads", 300);
         }
-        self.to_store(key, StoreRequest::Renew(epoch));
+        self.ask_store(key, StoreRequest::Renew(epoch));
         self.after(LEASE_MS / 3, Action::Head(key, HeadInput::Renew));
     }
 
@@ -352,7 +352,7 @@ impl World {
         if tries > 1 {
             self.meet("an append is repeated");
         }
-        self.to_store(key, StoreRequest::Append { epoch, append: number, records });
+        self.ask_store(key, StoreRequest::Append { epoch, append: number, records });
         self.after(STORE_PATIENCE_MS, Action::Head(key, HeadInput::AppendOverdue { append: number, tries }));
     }
 

@@ -63,7 +63,7 @@ impl World {
     /// Asks the journal for what it has of a job, until it answers.
     fn recall(&mut self, key: HeadKey, job: JobUid) {
         if self.leading(key.head).is_some_and(|leading| leading.recalling.contains(&job)) {
-            self.to_store(key, StoreRequest::Recall(job));
+            self.ask_store(key, StoreRequest::Recall(job));
             self.after(STORE_PATIENCE_MS, Action::Head(key, HeadInput::Recall(job)));
         }
     }
@@ -73,14 +73,14 @@ impl World {
         let (worker, instance) = (self.workers[who.worker].name.clone(), self.instance(who));
         match message {
             ToHead::Register(info) => {
-                let Some(leading) = self.leading(key.head) else { return self.to_worker(stream, ToWorker::Close) };
+                let Some(leading) = self.leading(key.head) else { return self.send_to_worker(stream, ToWorker::Close) };
                 let epoch = leading.epoch;
-                self.to_worker(stream, ToWorker::Welcome(epoch));
+                self.send_to_worker(stream, ToWorker::Welcome(epoch));
                 let Some(leading) = self.leading(key.head) else { return };
                 if leading.links.get(&worker).is_some_and(|(held, _)| *held != instance) {
                     note!(self, "head {} refuses {instance}: another {worker} is connected", key.head);
                     self.meet("a second worker of a name is refused");
-                    return self.to_worker(stream, ToWorker::Refused);
+                    return self.send_to_worker(stream, ToWorker::Refused);
                 }
                 leading.links.insert(worker, (instance.clone(), stream));
                 note!(self, "{instance} joins head {}", key.head);
@@ -187,7 +187,7 @@ impl World {
     fn send_to(&mut self, key: HeadKey, worker: &shoal_core::WorkerId, message: ToWorker) {
         let stream = self.leading(key.head).and_then(|leading| leading.links.get(worker)).map(|(_, stream)| *stream);
         if let Some(stream) = stream {
-            self.to_worker(stream, message);
+            self.send_to_worker(stream, message);
         }
     }
 

@@ -31,7 +31,7 @@ impl World {
         number
     }
 
-    pub(super) fn to_head(&mut self, number: u64, message: ToHead) {
+    pub(super) fn send_to_head(&mut self, number: u64, message: ToHead) {
         let delay = self.delay();
         let now_ms = self.now_ms;
         let Some(stream) = self.streams.get_mut(&number) else { return };
@@ -42,7 +42,7 @@ impl World {
         self.queue.put(at_ms, Action::Carry(number, Carried::ToHead(head, message)));
     }
 
-    pub(super) fn to_worker(&mut self, number: u64, message: ToWorker) {
+    pub(super) fn send_to_worker(&mut self, number: u64, message: ToWorker) {
         let delay = self.delay();
         let now_ms = self.now_ms;
         let Some(stream) = self.streams.get_mut(&number) else { return };

@@ -164,7 +164,7 @@ impl World {
             WorkerInput::Beat(stream) => {
                 if place.stream == Some(stream) && place.joined {
                     let running = place.running.keys().copied().collect();
-                    self.to_head(stream, ToHead::Heartbeat(running));
+                    self.send_to_head(stream, ToHead::Heartbeat(running));
                     self.after(BEAT_MS, Action::Worker(key, WorkerInput::Beat(stream)));
                 }
             }
@@ -191,7 +191,7 @@ impl World {
             let at_ms = self.now_ms + self.delay();
             return self.break_stream(number, self.now_ms, at_ms);
         }
-        self.to_head(number, ToHead::Register(info));
+        self.send_to_head(number, ToHead::Register(info));
         self.after(WELCOME_MAX_MS, Action::Worker(key, WorkerInput::WelcomeOverdue(number)));
     }
 
@@ -296,7 +296,7 @@ impl World {
             })
             .collect();
         for (attempt, result) in unsent {
-            self.to_head(stream, ToHead::Finished(attempt, Box::new(result)));
+            self.send_to_head(stream, ToHead::Finished(attempt, Box::new(result)));
         }
     }
 
