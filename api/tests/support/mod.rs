@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use crate::fake;
 
+/// Connections that a request may find closed.
+const TRIES_MAX: usize = 5;
+
 pub(crate) struct Server {
     pub(crate) api: Api,
     pub(crate) head: Head,
@@ -53,8 +56,15 @@ impl Server {
         request.send().await.unwrap()
     }
 
+    /// Sends again over another connection where the one that it took was just being closed, as idle ones are.
     pub(crate) async fn post(&self, path: &str, body: &str) -> Response {
-        self.request(Method::POST, path).body(body.to_owned()).send().await.unwrap()
+        let mut tries = 1;
+        loop {
+            match self.request(Method::POST, path).body(body.to_owned()).send().await {
+                Err(error) if error.is_request() && tries < TRIES_MAX => tries += 1,
+                answer => return answer.unwrap(),
+            }
+        }
     }
 
     pub(crate) async fn stop(self) {

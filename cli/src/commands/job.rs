@@ -75,7 +75,10 @@ async fn submit(
     waits: bool,
     output: Output,
 ) -> Result<(), End> {
-    let about = |failure| file.map_or(End::from(failure), |file| End::from(failure).about(file));
+    let about = |failure: Failure| match file {
+        Some(file) => End::from(failure).about(file),
+        None => failure.into(),
+    };
     let before = client.show(&job.metadata.name).await.ok().filter(|before| before.phase.is_final());
     let status = client.submit(job, options).await.map_err(about)?;
     if before.is_some_and(|before| before.uid == status.uid) && has_done_something(&status) {

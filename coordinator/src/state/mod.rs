@@ -1,4 +1,4 @@
-//! What whoever runs a cluster does with a head's state while no head runs on it: verify it, write it out, read it in.
+//! What whoever runs a cluster does with a head's state without a head: verify it, write it out, read it in.
 
 mod check;
 mod export;
@@ -43,8 +43,9 @@ pub async fn export(state: StateConfig, without: &[JobUid]) -> Result<Export, Fa
 /// Reads an export, called `name` in messages, into a state that has no jobs: all of it or nothing.
 ///
 /// # Errors
-/// [`Reason::NotPossible`] where jobs are there already; [`Reason::StateLocked`] where a head leads; [`Reason::CorruptFile`] and [`Reason::IncompatibleVersion`] for a
-/// file that is no whole export of this build or an older one; what a head would refuse to start with.
+/// [`Reason::NotPossible`] where jobs are there already; [`Reason::StateLocked`] where a head leads;
+/// [`Reason::CorruptFile`] and [`Reason::IncompatibleVersion`] for a file that is no whole export of this build or an
+/// older one; what a head would refuse to start with.
 pub async fn import(state: StateConfig, export: impl BufRead, name: &str, kinds: &Kinds) -> Result<Imported, Failure> {
     // Before anything is made, so that a refusal leaves nothing behind.
     let records = import::parse(export, name)?;
