@@ -105,6 +105,7 @@ async fn admit(
 fn worker_info(register: &Register) -> WorkerInfo {
     WorkerInfo {
         adopts: register.wire_version >= WIRE_VERSION_DRAINS,
+        running: parse_attempts(&register.running),
         leaves_by_ms: register.leaves_within_ms.map(|within_ms| now_ms().saturating_add(within_ms)),
         ..WorkerInfo::new(
             WorkerId(register.worker_id.clone()),

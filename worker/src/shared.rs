@@ -148,6 +148,11 @@ impl Shared {
         });
     }
 
+    /// The attempts that occupy a slot, as they are written.
+    pub(crate) fn running_attempts(&self) -> Vec<String> {
+        self.running.borrow().iter().map(AttemptId::to_string).collect()
+    }
+
     /// When it ends by itself, where it is to leave.
     pub(crate) fn leaves_at(&self) -> Option<Instant> {
         *self.leaves_at.borrow()

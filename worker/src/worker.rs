@@ -76,6 +76,7 @@ pub async fn start(config: WorkerConfig) -> Result<Worker, Failure> {
             build: env!("CARGO_PKG_VERSION").to_owned(),
             // Filled in whenever the worker registers.
             leaves_within_ms: None,
+            running: Vec::new(),
         },
         heads: config.heads,
         token: token.clone(),

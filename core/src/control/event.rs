@@ -43,12 +43,22 @@ pub struct WorkerInfo {
     pub adopts: bool,
     /// When it leaves at the latest, where it is being drained, in milliseconds since 1970-01-01 UTC.
     pub leaves_by_ms: Option<u64>,
+    /// Attempts that it runs already: this head may have given them up, or never have known of them.
+    pub running: Vec<AttemptId>,
 }
 
 impl WorkerInfo {
     /// A worker that can do what this build's can, and that stays.
     pub fn new(id: WorkerId, instance: impl Into<String>, flight_url: impl Into<String>, slots: u32) -> Self {
-        Self { id, instance: instance.into(), flight_url: flight_url.into(), slots, adopts: true, leaves_by_ms: None }
+        Self {
+            id,
+            instance: instance.into(),
+            flight_url: flight_url.into(),
+            slots,
+            adopts: true,
+            leaves_by_ms: None,
+            running: Vec::new(),
+        }
     }
 }
 

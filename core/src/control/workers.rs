@@ -97,7 +97,10 @@ impl Control {
                     let failure = Failure::new(reason, format!("worker `{id}` was started again"));
                     effects.extend(self.worker_left(&id, &instance, &failure, now_ms));
                 }
-                self.roster.insert(WorkerState::new(info, Presence::Ready, now_ms));
+                let mut state = WorkerState::new(info, Presence::Ready, now_ms);
+                state.foreign = std::mem::take(&mut state.info.running).into_iter().collect();
+                self.roster.insert(state);
+                effects.extend(self.call_back_unwanted(&id));
                 effects
             }
         }

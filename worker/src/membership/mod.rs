@@ -229,7 +229,7 @@ impl State {
     }
 
     fn heartbeat(&self) -> Heartbeat {
-        let running = self.shared.running.borrow().iter().map(AttemptId::to_string).collect();
+        let running = self.shared.running_attempts();
         let (peak_memory_bytes, held_bytes) = (Memory::now().peak, self.shared.store.held_bytes());
         let disk_full = self.shared.disk.is_full(Instant::now());
         Heartbeat { running, peak_memory_bytes, held_bytes, disk_full }

@@ -22,7 +22,8 @@ use crate::shared::Shared;
 /// The worker's side of a stream that is not open yet: `Register` already waits in it.
 pub(super) fn outgoing(shared: &Shared) -> (mpsc::Sender<WorkerMessage>, mpsc::Receiver<WorkerMessage>) {
     let (sender, receiver) = mpsc::channel(OUTGOING_MAX);
-    let register = Register { leaves_within_ms: shared.leaves_within_ms(), ..shared.identity.clone() };
+    let running = shared.running_attempts();
+    let register = Register { leaves_within_ms: shared.leaves_within_ms(), running, ..shared.identity.clone() };
     let register = WorkerMessage { message: Some(Message::Register(register)) };
     sender.try_send(register).expect("a new channel has room");
     (sender, receiver)

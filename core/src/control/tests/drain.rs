@@ -332,3 +332,22 @@ fn a_worker_whose_disk_is_full_gets_no_task_until_it_is_not() {
     assert!(head.control.workers()[0].disk_full);
     assert_eq!(head.handle(full(false), 4).assignments().len() as u32, MAPS);
 }
+
+#[test]
+fn a_worker_that_comes_back_after_it_was_given_up_gets_no_task_for_a_slot_in_use() {
+    let (mut head, maps) = mapping(&["a", "b"]);
+    let late = maps.iter().find(|(holder, _)| *holder == worker("a")).unwrap().1.attempt;
+    let silence = limits::WORKER_SILENCE_MAX.as_millis() as u64;
+    for now in (1_000..silence + 2_000).step_by(1_000) {
+        head.handle(heartbeat("b", Vec::new()), now);
+        head.handle(Event::Tick, now);
+    }
+    assert_eq!(head.control.workers().len(), 1, "it was taken out");
+    let back = WorkerInfo { running: vec![late], ..WorkerInfo::new(worker("a"), "1", "http://a", 1) };
+    let done = head.handle(Event::WorkerJoined { worker: back }, silence + 2_500);
+    assert!(done.assignments().iter().all(|(to, _)| *to != worker("a")), "{:?}", done.effects);
+    assert_eq!((called_back(&done), head.control.workers()[0].used), (vec![late], 1));
+    let cancelled = Err(Failure::new(Reason::Cancelled, "called back"));
+    head.handle(finished("a", "1", late, cancelled), silence + 2_600);
+    assert_eq!(head.control.workers()[0].used, 0);
+}
