@@ -87,7 +87,7 @@ impl Head {
         command.args(["--etcd", &endpoints.join(",")]);
         let mut process = Process::start(&mut command);
         let url = process.wait_for_output("the head says where it listens", |text| urls_in(text).next());
-        Self { process, url, token: None }
+        Self { process, url, token: None, ca: None }
     }
 
     /// Whether it takes requests: it runs, answers, and leads.
