@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
@@ -25,6 +26,10 @@ const SERVER_THREADS: usize = 2;
 
 /// How long a stopping server waits for requests that it has begun to answer.
 const SHUTDOWN_SECONDS: u64 = 1;
+
+/// How long a client may take to send what its request begins with. Far above what a machine takes that is asked for too
+/// much: whoever comes then is to hear 429 and when to come back, not that he was slow.
+const REQUEST_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// What the interface is started with.
 pub struct ApiConfig {
@@ -69,6 +74,7 @@ pub async fn start(config: ApiConfig) -> Result<Api, Failure> {
     })
     .workers(SERVER_THREADS)
     .disable_signals()
+    .client_request_timeout(REQUEST_WAIT_MAX)
     .shutdown_timeout(SHUTDOWN_SECONDS);
     let server = match tls {
         None => server.listen(listener),

@@ -20,7 +20,7 @@ use support::{Server, job};
 const SUBMISSIONS: usize = 10_000;
 
 /// Clients at a time: more than the head lets wait.
-const CLIENTS: usize = 256;
+const CLIENTS: usize = 160;
 
 /// What the process may grow by while it refuses nine submissions of ten: what allocators and connections make of their
 /// memory, far from what 9,000 specs and their connections take.
