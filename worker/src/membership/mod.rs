@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use shoal_core::{AttemptId, Failure, Reason};
+use shoal_core::{Failure, Reason};
 use shoal_wire::memory::Memory;
 use shoal_wire::proto::worker_message::Message;
 use shoal_wire::proto::{Draining, HeadMessage, Heartbeat, PartitionsAdopted, WorkerMessage};
