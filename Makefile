@@ -18,13 +18,17 @@ demo: setup ## Trains one regression per firm on two local workers and shows the
 	$(SHOAL) run examples/grunfeld.yaml --workers 2 --state-dir target/demo/state
 
 .PHONY: test
-test: setup ## Runs every test that this machine can run.
+test: setup services ## Runs every test that this machine can run.
 	cargo build --quiet --package shoal-cli
 	cargo test --workspace
 
 .PHONY: setup
-setup: ## Installs what is missing: system packages, Python packages for the oracles, services for tests.
+setup: ## Installs what is missing: system packages, Python packages for the oracles.
 	@scripts/setup
+
+.PHONY: services
+services: setup ## Builds what tests run beside Shoal: etcd, an S3 gateway.
+	@scripts/services
 
 .PHONY: generate
 generate: ## Writes crds/ and the API description anew from the code.

@@ -1,6 +1,6 @@
 //! What tests of several crates share: services that they run beside Shoal.
 //!
-//! `make setup` builds them once; a service that is not there is a failing test that says so.
+//! `make services` builds them once; a service that is not there is a failing test that says so.
 #![allow(clippy::unwrap_used)]
 
 mod etcd;

@@ -12,6 +12,6 @@ pub fn program(name: &str) -> PathBuf {
         PathBuf::from(home).join(".cache/shoal/services")
     });
     let program = services.join("bin").join(name);
-    assert!(program.is_file(), "there is no {}: run `make setup`, which builds it", program.display());
+    assert!(program.is_file(), "there is no {}: run `make services`, which builds it", program.display());
     program
 }

@@ -35,17 +35,6 @@ pub struct S3 {
     runtime: Runtime,
 }
 
-/// The program, as `scripts/services` builds it.
-fn binary() -> PathBuf {
-    let services = std::env::var_os("SHOAL_SERVICES").map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/shoal/services"),
-        PathBuf::from,
-    );
-    let binary = services.join("bin/versitygw");
-    assert!(binary.exists(), "there is no {}: run `make setup`", binary.display());
-    binary
-}
-
 impl S3 {
     /// Starts a server and makes the bucket.
     pub fn start() -> Self {
@@ -151,7 +140,7 @@ fn start(folder: &Path) -> (Process, String) {
     for _ in 0..STARTS_MAX {
         // It says port 0 where it is asked to take a free one, so one is found for it.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let mut command = Command::new(binary());
+        let mut command = Command::new(shoal_testkit::program("versitygw"));
         command.args(["--port", &address, "posix", "--sidecar"]);
         command.arg(folder.join("metadata")).arg(folder.join("objects"));
         let mut process = Process::start(command.env("ROOT_ACCESS_KEY", ACCESS_KEY).env("ROOT_SECRET_KEY", SECRET_KEY));

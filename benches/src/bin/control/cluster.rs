@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(2);
 const WORKER_MEMORY_BYTES: u64 = 1 << 30;
 
 /// Starts a head over a state folder.
-pub async fn start_head(state_dir: &Path, kinds: Kinds) -> BenchResult<Head> {
+pub(crate) async fn start_head(state_dir: &Path, kinds: Kinds) -> BenchResult<Head> {
     let config = HeadConfig {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
         kinds,
@@ -34,7 +34,7 @@ pub async fn start_head(state_dir: &Path, kinds: Kinds) -> BenchResult<Head> {
 }
 
 /// Starts a worker and waits until the head knows it.
-pub async fn start_worker(
+pub(crate) async fn start_worker(
     head: &Head,
     name: &str,
     slots: u32,
@@ -63,7 +63,7 @@ pub async fn start_worker(
 }
 
 /// Waits until a job is as it should be.
-pub async fn wait_for(head: &Head, job: &str, is_there: impl Fn(&JobStatus) -> bool) -> BenchResult<JobStatus> {
+pub(crate) async fn wait_for(head: &Head, job: &str, is_there: impl Fn(&JobStatus) -> bool) -> BenchResult<JobStatus> {
     loop {
         let status = head.show(job).await?;
         if is_there(&status) {

@@ -60,12 +60,12 @@ impl JobKind for NoWork {
 }
 
 /// The registry with jobs of so many tasks.
-pub fn kinds(tasks: u32) -> Kinds {
+pub(crate) fn kinds(tasks: u32) -> Kinds {
     Kinds::new([Arc::new(NoWork { tasks }) as Arc<dyn JobKind>])
 }
 
 /// Publishes nothing, at once.
-pub struct NoTable;
+pub(crate) struct NoTable;
 
 #[async_trait]
 impl Publisher for NoTable {
@@ -83,15 +83,15 @@ impl Publisher for NoTable {
 }
 
 /// Ends tasks at once, up to so many; the others wait for ever. Says when it got the latest.
-pub struct NoTask {
+pub(crate) struct NoTask {
     left: AtomicU64,
     /// When the latest task came in.
-    pub started: watch::Sender<Option<Instant>>,
+    pub(crate) started: watch::Sender<Option<Instant>>,
 }
 
 impl NoTask {
     /// Ends so many tasks.
-    pub fn ending(tasks: u64) -> Arc<Self> {
+    pub(crate) fn ending(tasks: u64) -> Arc<Self> {
         Arc::new(Self { left: AtomicU64::new(tasks), started: watch::Sender::default() })
     }
 }
@@ -109,7 +109,7 @@ impl TaskRunner for NoTask {
 }
 
 /// A job of that name.
-pub fn job(name: &str) -> Result<ShoalJob, serde_json::Error> {
+pub(crate) fn job(name: &str) -> Result<ShoalJob, serde_json::Error> {
     serde_json::from_value(json!({
         "apiVersion": "shoal.dev/v1alpha1",
         "kind": "ShoalJob",
