@@ -1,0 +1,134 @@
+//! Processes that are killed, asked to end, or hang.
+
+use std::time::Duration;
+
+use shoal_tests::signals::{Signal, signal};
+
+use super::Fault;
+use crate::watch::Seen;
+use crate::world::{Member, World};
+
+/// How long a worker may take to hand over what it has and to end.
+const END_MAX: Duration = Duration::from_secs(20);
+
+/// Whom a fault falls on.
+#[derive(Clone, Copy, Debug)]
+enum Whom {
+    Worker(usize),
+    Leader,
+    Head(usize),
+    Gateway,
+}
+
+impl Whom {
+    /// The same, with the head that leads now.
+    fn now(self, seen: &Seen) -> Self {
+        match self {
+            Self::Leader => Self::Head(seen.leader),
+            other => other,
+        }
+    }
+
+    fn of(self, world: &mut World) -> &mut Member {
+        match self {
+            Self::Worker(index) => &mut world.workers[index],
+            Self::Head(index) => &mut world.heads[index],
+            Self::Gateway => &mut world.store.as_mut().expect("the scenario has S3").gateway,
+            Self::Leader => unreachable!("the leader is found when the fault begins"),
+        }
+    }
+}
+
+/// SIGKILL, and started again at the end.
+pub(super) struct Killed(Whom);
+
+impl Killed {
+    pub(super) fn worker(index: usize) -> Self {
+        Self(Whom::Worker(index))
+    }
+
+    pub(super) fn leader() -> Self {
+        Self(Whom::Leader)
+    }
+
+    pub(super) fn gateway() -> Self {
+        Self(Whom::Gateway)
+    }
+}
+
+impl Fault for Killed {
+    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
+        self.0 = self.0.now(seen);
+        let member = self.0.of(world);
+        if member.pid().is_none() {
+            return Err(format!("{} is down already", member.name));
+        }
+        member.kill();
+        Ok(format!("{} SIGKILL", member.name))
+    }
+
+    fn stop(&mut self, world: &mut World) {
+        self.0.of(world).restart();
+    }
+}
+
+/// SIGTERM, and started again at the end.
+pub(super) struct Ended(Whom);
+
+impl Ended {
+    pub(super) fn worker(index: usize) -> Self {
+        Self(Whom::Worker(index))
+    }
+}
+
+impl Fault for Ended {
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
+        let member = self.0.of(world);
+        let Some(pid) = member.pid() else { return Err(format!("{} is down already", member.name)) };
+        signal(pid, Signal::Terminate);
+        Ok(format!("{} SIGTERM", member.name))
+    }
+
+    fn stop(&mut self, world: &mut World) {
+        let member = self.0.of(world);
+        // It has had its signal: what is left is to wait.
+        let wrong = member.end_within(END_MAX).filter(|wrong| !wrong.contains("by itself"));
+        assert_eq!(wrong, None);
+        member.restart();
+    }
+}
+
+/// SIGSTOP, and SIGCONT at the end.
+pub(super) struct Paused {
+    whom: Whom,
+    pid: Option<u32>,
+}
+
+impl Paused {
+    pub(super) fn worker(index: usize) -> Self {
+        Self { whom: Whom::Worker(index), pid: None }
+    }
+
+    pub(super) fn leader() -> Self {
+        Self { whom: Whom::Leader, pid: None }
+    }
+}
+
+impl Fault for Paused {
+    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
+        self.whom = self.whom.now(seen);
+        let member = self.whom.of(world);
+        self.pid = member.pid();
+        if self.pid.is_none() {
+            return Err(format!("{} is down already", member.name));
+        }
+        member.signal(Signal::Stop);
+        Ok(format!("{} SIGSTOP", member.name))
+    }
+
+    fn stop(&mut self, _: &mut World) {
+        if let Some(pid) = self.pid.take() {
+            signal(pid, Signal::Continue);
+        }
+    }
+}
