@@ -8,7 +8,7 @@ use shoal_tests::process::is_alive;
 use shoal_tests::wait::eventually_within;
 
 use crate::network::Node;
-use crate::world::World;
+use crate::world::{Etcd, World};
 
 /// How long workers may take to free what a finished job held.
 const FREED_MAX: std::time::Duration = std::time::Duration::from_secs(10);
@@ -54,6 +54,9 @@ pub(crate) fn after_the_cluster(world: &World) -> Vec<String> {
     if !temporary.is_empty() {
         let names: Vec<&Path> = temporary.iter().map(|(path, _)| path.as_path()).collect();
         wrong.push(format!("temporary files are left: {names:?}"));
+    }
+    if let Some(leases) = world.etcd.as_ref().and_then(Etcd::leases_left) {
+        wrong.push(format!("etcd has leases of heads that have ended: {leases}"));
     }
     for member in world.heads.iter().chain(&world.workers) {
         let ports = listening(&member.node);

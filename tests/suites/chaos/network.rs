@@ -53,11 +53,6 @@ impl Network {
         node
     }
 
-    /// The machines.
-    pub(crate) fn nodes(&self) -> &[Node] {
-        &self.nodes
-    }
-
     /// Takes everything down, and says which namespaces could not be.
     pub(crate) fn end(self) -> Vec<String> {
         for node in &self.nodes {

@@ -75,12 +75,12 @@ fn draw(kind: Kind, stage: Stage, numbers: &mut Numbers) -> Planned {
 fn hold(kind: Kind) -> (f64, f64) {
     let silence = WORKER_SILENCE_MAX.as_secs_f64();
     match kind {
-        Kind::WorkerKilled | Kind::WorkerEnded | Kind::GatewayKilled => (0.1, 2.0),
-        Kind::HeadKilled => (0.1, 3.0),
+        Kind::WorkerKilled | Kind::WorkerEnded | Kind::GatewayKilled | Kind::EtcdMemberKilled => (0.1, 2.0),
+        Kind::HeadKilled | Kind::EtcdLeaderKilled => (0.1, 3.0),
         Kind::WorkerPausedShortly | Kind::HeadPausedShortly => (0.5, 0.5 * silence),
         Kind::WorkerPausedLong | Kind::HeadPausedLong => (1.2 * silence, 1.6 * silence),
         Kind::ConnectionsKilled => (0.0, 0.1),
-        Kind::HeadWorkerCut | Kind::HeadWorkerCutOneWay | Kind::WorkersCut => (0.5, 1.5 * silence),
+        Kind::HeadWorkerCut | Kind::HeadWorkerCutOneWay | Kind::WorkersCut | Kind::HeadEtcdCut => (0.5, 1.5 * silence),
         Kind::Loss | Kind::Narrow | Kind::Delay => (2.0, 5.0),
         Kind::ScratchFull => (1.0, 3.0),
         Kind::StoreRefuses | Kind::StoreSlow => (1.0, 3.0),

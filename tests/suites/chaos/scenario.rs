@@ -41,6 +41,12 @@ pub(crate) enum Kind {
     StateFull,
     /// The kernel ends a worker that takes more memory than it may.
     MemoryLimit,
+    /// A member of etcd gets SIGKILL and is started again.
+    EtcdMemberKilled,
+    /// The member of etcd that leads gets SIGKILL and is started again.
+    EtcdLeaderKilled,
+    /// The head that leads reaches no member of etcd.
+    HeadEtcdCut,
     /// The S3 gateway gets SIGKILL and is started again.
     GatewayKilled,
     /// S3 answers many requests by 503.
@@ -70,7 +76,10 @@ pub(crate) enum Store {
 /// Where the head keeps what must survive it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Journal {
+    /// A file.
     Redb,
+    /// So many members of etcd.
+    Etcd(usize),
 }
 
 /// A part of the job that a fault begins in.
@@ -113,6 +122,7 @@ impl fmt::Display for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Redb => f.write_str("redb"),
+            Self::Etcd(members) => write!(f, "etcd{members}"),
         }
     }
 }
@@ -157,20 +167,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         faults: &[(HeadKilled, Map), (HeadKilled, Reduce)],
     },
     Scenario {
-        name: "worker-paused",
+        name: "paused",
         strategy: Strategy::Bucket,
         store: Store::Disk,
         journal: Journal::Redb,
         heads: 1,
-        faults: &[(WorkerPausedShortly, Map), (WorkerPausedLong, Reduce)],
-    },
-    Scenario {
-        name: "head-paused",
-        strategy: Strategy::Aggregate,
-        store: Store::Disk,
-        journal: Journal::Redb,
-        heads: 1,
-        faults: &[(HeadPausedShortly, Map), (HeadPausedLong, Reduce), (WorkerKilled, Reduce)],
+        faults: &[(WorkerPausedShortly, Map), (HeadPausedShortly, Map), (WorkerPausedLong, Reduce)],
     },
     Scenario {
         name: "cut-off",
@@ -213,11 +215,19 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         faults: &[(StoreSlow, Map), (StoreRefuses, Map), (GatewayKilled, Reduce), (CommitAnswerLost, Reduce)],
     },
     Scenario {
-        name: "head-killed-in-commit",
+        name: "failover",
         strategy: Strategy::Aggregate,
+        store: Store::Disk,
+        journal: Journal::Etcd(1),
+        heads: 2,
+        faults: &[(HeadKilled, Map), (EtcdMemberKilled, Reduce), (HeadPausedLong, Reduce)],
+    },
+    Scenario {
+        name: "failover-s3",
+        strategy: Strategy::Bucket,
         store: Store::S3,
-        journal: Journal::Redb,
-        heads: 1,
-        faults: &[(WorkerKilled, Map), (HeadKilledInCommit, Reduce)],
+        journal: Journal::Etcd(3),
+        heads: 2,
+        faults: &[(EtcdLeaderKilled, Map), (HeadEtcdCut, Map), (HeadKilledInCommit, Reduce)],
     },
 ];

@@ -73,7 +73,7 @@ impl Fault for StateFull {
         Ok(format!("{} has no room for its journal", member.name))
     }
 
-    fn is_done(&mut self, world: &mut World) -> bool {
+    fn is_done(&mut self, world: &mut World, _: &Seen) -> bool {
         world.heads[self.head].has_ended()
     }
 

@@ -73,7 +73,7 @@ impl Fault for MemoryLimit {
         Ok(format!("{} gets {} MiB more memory", member.name, MORE >> 20))
     }
 
-    fn is_done(&mut self, world: &mut World) -> bool {
+    fn is_done(&mut self, world: &mut World, _: &Seen) -> bool {
         world.workers[self.worker].has_ended()
     }
 

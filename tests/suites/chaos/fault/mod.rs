@@ -26,7 +26,7 @@ pub(crate) trait Fault {
     fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String>;
 
     /// Called again and again while it lasts. True once it has done what it is for and may end.
-    fn is_done(&mut self, _world: &mut World) -> bool {
+    fn is_done(&mut self, _world: &mut World, _seen: &Seen) -> bool {
         false
     }
 
@@ -42,10 +42,13 @@ pub(crate) fn make(planned: &Planned) -> Box<dyn Fault> {
         Kind::WorkerKilled => Box::new(process::Killed::worker(worker)),
         Kind::WorkerEnded => Box::new(process::Ended::worker(worker)),
         Kind::HeadKilled => Box::new(process::Killed::leader()),
+        Kind::EtcdMemberKilled => Box::new(process::Killed::etcd_member(worker)),
+        Kind::EtcdLeaderKilled => Box::new(process::Killed::etcd_leader()),
         Kind::GatewayKilled => Box::new(process::Killed::gateway()),
         Kind::WorkerPausedShortly | Kind::WorkerPausedLong => Box::new(process::Paused::worker(worker)),
         Kind::HeadPausedShortly | Kind::HeadPausedLong => Box::new(process::Paused::leader()),
         Kind::ConnectionsKilled => Box::new(network::ConnectionsKilled { worker: variant.then_some(worker) }),
+        Kind::HeadEtcdCut => Box::new(network::Cut::head_and_etcd()),
         Kind::HeadWorkerCut => Box::new(network::Cut::head_and_worker(worker, network::Ways::Both)),
         Kind::HeadWorkerCutOneWay => Box::new(network::Cut::head_and_worker(worker, network::Ways::one(variant))),
         Kind::WorkersCut => Box::new(network::Cut::workers(worker, other)),

@@ -45,6 +45,7 @@ impl Ways {
 }
 
 enum Pair {
+    HeadAndEtcd,
     HeadAndWorker(usize),
     Workers(usize, usize),
 }
@@ -61,6 +62,10 @@ impl Cut {
         Self { pair: Pair::HeadAndWorker(worker), ways, rules: Vec::new() }
     }
 
+    pub(super) fn head_and_etcd() -> Self {
+        Self { pair: Pair::HeadAndEtcd, ways: Ways::Both, rules: Vec::new() }
+    }
+
     pub(super) fn workers(one: usize, other: usize) -> Self {
         Self { pair: Pair::Workers(one, other), ways: Ways::Both, rules: Vec::new() }
     }
@@ -68,23 +73,35 @@ impl Cut {
 
 impl Fault for Cut {
     fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
-        let (first, second) = match self.pair {
-            Pair::HeadAndWorker(worker) => (&world.heads[seen.leader], &world.workers[worker]),
-            Pair::Workers(one, other) => (&world.workers[one], &world.workers[other]),
+        let (first, seconds, name) = match self.pair {
+            Pair::HeadAndEtcd => {
+                let etcd = &world.etcd.as_ref().expect("the scenario has etcd").members;
+                (&world.heads[seen.leader], etcd.as_slice(), "etcd".to_owned())
+            }
+            Pair::HeadAndWorker(worker) => {
+                let worker = &world.workers[worker];
+                (&world.heads[seen.leader], std::slice::from_ref(worker), worker.name.clone())
+            }
+            Pair::Workers(one, other) => {
+                let other = &world.workers[other];
+                (&world.workers[one], std::slice::from_ref(other), other.name.clone())
+            }
         };
         let drops = |at: &Node, from: &Node| Rule::add(at, &format!("INPUT -s {} -j DROP", from.address));
-        if self.ways != Ways::ToSecond {
-            self.rules.push(drops(&first.node, &second.node));
-        }
-        if self.ways != Ways::ToFirst {
-            self.rules.push(drops(&second.node, &first.node));
+        for second in seconds {
+            if self.ways != Ways::ToSecond {
+                self.rules.push(drops(&first.node, &second.node));
+            }
+            if self.ways != Ways::ToFirst {
+                self.rules.push(drops(&second.node, &first.node));
+            }
         }
         let between = match self.ways {
             Ways::Both => "<-/->",
             Ways::ToFirst => "<-/-",
             Ways::ToSecond => "-/->",
         };
-        Ok(format!("{} {between} {}", first.name, second.name))
+        Ok(format!("{} {between} {}", first.name, name))
     }
 
     fn stop(&mut self, _: &mut World) {

@@ -17,14 +17,20 @@ enum Whom {
     Worker(usize),
     Leader,
     Head(usize),
+    EtcdLeader,
+    EtcdMember(usize),
     Gateway,
 }
 
 impl Whom {
-    /// The same, with the head that leads now.
-    fn now(self, seen: &Seen) -> Self {
+    /// The same, with whoever leads now.
+    fn now(self, world: &World, seen: &Seen) -> Self {
+        let etcd = || world.etcd.as_ref().expect("the scenario has etcd");
         match self {
             Self::Leader => Self::Head(seen.leader),
+            // Without a leader, any: it may be the one that would be chosen.
+            Self::EtcdLeader => Self::EtcdMember(etcd().leader().unwrap_or_default()),
+            Self::EtcdMember(index) => Self::EtcdMember(index % etcd().members.len()),
             other => other,
         }
     }
@@ -34,7 +40,8 @@ impl Whom {
             Self::Worker(index) => &mut world.workers[index],
             Self::Head(index) => &mut world.heads[index],
             Self::Gateway => &mut world.store.as_mut().expect("the scenario has S3").gateway,
-            Self::Leader => unreachable!("the leader is found when the fault begins"),
+            Self::EtcdMember(index) => &mut world.etcd.as_mut().expect("the scenario has etcd").members[index],
+            Self::Leader | Self::EtcdLeader => unreachable!("the leader is found when the fault begins"),
         }
     }
 }
@@ -51,6 +58,14 @@ impl Killed {
         Self(Whom::Leader)
     }
 
+    pub(super) fn etcd_member(index: usize) -> Self {
+        Self(Whom::EtcdMember(index))
+    }
+
+    pub(super) fn etcd_leader() -> Self {
+        Self(Whom::EtcdLeader)
+    }
+
     pub(super) fn gateway() -> Self {
         Self(Whom::Gateway)
     }
@@ -58,7 +73,7 @@ impl Killed {
 
 impl Fault for Killed {
     fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
-        self.0 = self.0.now(seen);
+        self.0 = self.0.now(world, seen);
         let member = self.0.of(world);
         if member.pid().is_none() {
             return Err(format!("{} is down already", member.name));
@@ -116,7 +131,7 @@ impl Paused {
 
 impl Fault for Paused {
     fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
-        self.whom = self.whom.now(seen);
+        self.whom = self.whom.now(world, seen);
         let member = self.whom.of(world);
         self.pid = member.pid();
         if self.pid.is_none() {

@@ -75,14 +75,14 @@ pub(super) struct HeadKilledInCommit {
 }
 
 impl Fault for HeadKilledInCommit {
-    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
-        self.head = seen.leader;
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
         feel(world, |mood| mood.commit_gate = Some(self.gate.clone()));
         Ok("head SIGKILL while it commits".to_owned())
     }
 
-    fn is_done(&mut self, world: &mut World) -> bool {
+    fn is_done(&mut self, world: &mut World, seen: &Seen) -> bool {
         if !self.is_killed && self.gate.waiting() > 0 {
+            self.head = seen.leader;
             world.heads[self.head].kill();
             self.is_killed = true;
         }

@@ -27,7 +27,10 @@ impl World {
         command.args(["--listen", &format!("{}:{REST_PORT}", node.address)]);
         command.args(["--workers-listen", &format!("{}:{WORKERS_PORT}", node.address)]);
         command.arg("--token-file").arg(&self.token.file).arg("--allow-local").arg("/");
-        command.arg("--state-dir").arg(self.state(node));
+        match &self.etcd {
+            Some(etcd) => command.args(["--etcd", &etcd.endpoints()]),
+            None => command.arg("--state-dir").arg(self.state(node)),
+        };
         node.command(self.environment(&mut command))
     }
 

@@ -1,6 +1,7 @@
 //! All processes of a run, each on a machine of its own.
 
 mod commands;
+mod etcd;
 mod member;
 mod store;
 
@@ -13,11 +14,12 @@ use shoal_tests::http;
 use shoal_tests::process::Process;
 use shoal_tests::wait::eventually;
 
+pub(crate) use self::etcd::Etcd;
 pub(crate) use self::member::Member;
 pub(crate) use self::store::{Mood, Store};
 use crate::fault::DelayProxies;
 use crate::network::{Network, Node, run};
-use crate::scenario::{self, Kind, Scenario};
+use crate::scenario::{self, Journal, Kind, Scenario};
 
 /// Workers of every run.
 pub(crate) const WORKERS: usize = 3;
@@ -43,6 +45,7 @@ pub(crate) struct World {
     pub(crate) heads: Vec<Member>,
     pub(crate) workers: Vec<Member>,
     pub(crate) store: Option<Store>,
+    pub(crate) etcd: Option<Etcd>,
     pub(crate) delays: Option<DelayProxies>,
     mounted: Vec<PathBuf>,
 }
@@ -61,12 +64,16 @@ impl World {
             heads: Vec::new(),
             workers: Vec::new(),
             store: None,
+            etcd: None,
             delays: None,
             mounted: Vec::new(),
         };
         if scenario.store == scenario::Store::S3 {
             let node = world.network.add("s3", 41);
             world.store = Some(Store::start(node, folder, input));
+        }
+        if let Journal::Etcd(members) = scenario.journal {
+            world.etcd = Some(Etcd::start(members, &mut world.network, folder));
         }
         for index in 0..scenario.heads {
             let node = world.network.add(&format!("head{index}"), 11 + index as u8);
@@ -171,9 +178,9 @@ impl World {
 
     /// Ends what else there is, and says what it left behind.
     pub(crate) fn end(self) -> Vec<String> {
-        let Self { network, store, delays, mounted, heads, workers, .. } = self;
+        let Self { network, store, etcd, delays, mounted, heads, workers, .. } = self;
         drop((heads, workers));
-        drop((store, delays));
+        drop((store, etcd, delays));
         for folder in mounted {
             run("umount", &[folder.to_str().unwrap()]);
         }
@@ -182,7 +189,9 @@ impl World {
 
     /// What all processes have written, the end of it.
     pub(crate) fn logs(&self) -> String {
-        let members = self.heads.iter().chain(&self.workers);
+        let etcd = self.etcd.iter().flat_map(|etcd| &etcd.members);
+        let gateway = self.store.iter().map(|store| &store.gateway);
+        let members = etcd.chain(gateway).chain(&self.heads).chain(&self.workers);
         members.map(|member| format!("--- {}\n{}\n", member.name, member.log())).collect()
     }
 }

@@ -76,11 +76,6 @@ impl Store {
         self.server.unfinished_uploads()
     }
 
-    /// Requests that did not just go through.
-    pub(crate) fn faults(&self) -> u64 {
-        self.proxy.faults()
-    }
-
     /// Changes how it behaves.
     pub(crate) fn feel(&self, change: impl FnOnce(&mut Mood)) {
         change(&mut self.mood.lock().unwrap_or_else(PoisonError::into_inner));
