@@ -20,6 +20,9 @@ use crate::{leaks, result};
 /// Where a run says how it went.
 pub(crate) const VERDICT: &str = "verdict.json";
 
+/// A variable that asks for the logs of runs that went well, too.
+const LOGS: &str = "SHOAL_CHAOS_LOGS";
+
 /// How long a job may take, with all that happens to it.
 const JOB_MAX: Duration = Duration::from_secs(90);
 
@@ -94,6 +97,9 @@ fn disturbed(seed: Seed, shared: &Path, expected: &Path) -> Value {
         // What is left goes with the namespaces.
         std::process::exit(1);
     });
+    if std::env::var_os(LOGS).is_some() {
+        eprintln!("{}", world.logs());
+    }
     let mut wrong = world.end();
     wrong.extend(leaks::processes());
     wrong.extend(fault::control_groups_left());

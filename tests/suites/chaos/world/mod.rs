@@ -107,11 +107,13 @@ impl World {
     /// Waits until the head that leads has all workers.
     pub(crate) fn wait_for_workers(&self) {
         eventually("all workers have joined", || {
-            let found = self.rest_urls().iter().find_map(|url| {
-                let cluster = http::get(&format!("{url}/api/v1/cluster"), Some(&self.token.text))?;
-                (cluster.status == 200).then(|| cluster.json()["workers"].as_array().map_or(0, Vec::len))
+            // A head that does not lead answers too, and has none.
+            let has_all = self.rest_urls().iter().any(|url| {
+                let cluster = http::get(&format!("{url}/api/v1/cluster"), Some(&self.token.text));
+                let cluster = cluster.filter(|answer| answer.status == 200).map(|answer| answer.json());
+                cluster.is_some_and(|cluster| cluster["workers"].as_array().is_some_and(|all| all.len() == WORKERS))
             });
-            (found == Some(WORKERS)).then_some(())
+            has_all.then_some(())
         });
     }
 
