@@ -89,7 +89,14 @@ fn runs(shared: &Path) -> Result<(), String> {
         let verdict = verdict.ok_or_else(|| format!("no fault fell on {REPEATS_MAX} runs of {}", scenario.name))??;
         met.extend(verdict.met.into_iter().chain(verdict.impossible));
     }
-    say(&format!("met or impossible here: {}", met.into_iter().collect::<Vec<_>>().join(", ")));
+    let missed: Vec<String> = (SCENARIOS.iter().take(number).flat_map(|scenario| scenario.faults))
+        .map(|(kind, _)| format!("{kind:?}"))
+        .filter(|kind| !met.iter().any(|met| met.starts_with(kind)))
+        .collect();
+    say(&format!("faults met: {}", met.into_iter().collect::<Vec<_>>().join(", ")));
+    if !missed.is_empty() {
+        say(&format!("planned, but the job was faster: {}", missed.join(", ")));
+    }
     Ok(())
 }
 

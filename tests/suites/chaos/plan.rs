@@ -61,7 +61,7 @@ pub(crate) fn plan(seed: Seed) -> Vec<Planned> {
 
 fn draw(kind: Kind, stage: Stage, numbers: &mut Numbers) -> Planned {
     // Late in a stage the job may be over before the fault is there.
-    let share = numbers.between(0.0, 0.6);
+    let share = numbers.between(0.0, 0.4);
     let (shortest, longest) = hold(kind);
     let hold = Duration::from_secs_f64(numbers.between(shortest, longest));
     let worker = numbers.below(WORKERS as u64) as usize;

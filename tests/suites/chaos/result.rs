@@ -12,8 +12,6 @@ use arrow::datatypes::{DataType, Float64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use shoal_tests::delta_log::{commits, content, times_committed};
 
-use crate::scenario::Strategy;
-
 /// How far two numbers may be apart that were added up in another order, relative to the larger. States of a group merge
 /// in the order in which they arrive, and rows of a group are sorted by their key alone, so their order within it is that
 /// of their arrival: sums differ in their last bits, and what is computed from them by a little more.
@@ -50,7 +48,7 @@ fn files_in_log(table: &Path) -> BTreeSet<String> {
 }
 
 /// Where a table differs from the one that undisturbed workers make.
-pub(crate) fn differences(found: &RecordBatch, expected: &RecordBatch, strategy: Strategy) -> Vec<String> {
+pub(crate) fn differences(found: &RecordBatch, expected: &RecordBatch) -> Vec<String> {
     if found.schema() != expected.schema() || found.num_rows() != expected.num_rows() {
         return vec![format!(
             "{} rows of {:?}, expected {} of {:?}",
@@ -60,7 +58,6 @@ pub(crate) fn differences(found: &RecordBatch, expected: &RecordBatch, strategy:
             expected.schema()
         )];
     }
-    let _ = strategy;
     let found = leaves("", &StructArray::from(found.clone()));
     let expected = leaves("", &StructArray::from(expected.clone()));
     found.iter().zip(&expected).filter_map(|((name, left), (_, right))| difference(name, left, right)).collect()

@@ -196,7 +196,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         store: Store::Disk,
         journal: Journal::Redb,
         heads: 1,
-        faults: &[(ScratchFull, Map), (MemoryLimit, Reduce)],
+        faults: &[(ScratchFull, Map), (MemoryLimit, Map)],
     },
     Scenario {
         name: "no-room-for-the-journal",
@@ -220,7 +220,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         store: Store::Disk,
         journal: Journal::Etcd(1),
         heads: 2,
-        faults: &[(HeadKilled, Map), (EtcdMemberKilled, Reduce), (HeadPausedLong, Reduce)],
+        faults: &[(HeadKilled, Map), (EtcdMemberKilled, Map), (HeadPausedLong, Reduce)],
     },
     Scenario {
         name: "failover-s3",

@@ -14,7 +14,7 @@ const GROUPS: &str = "/sys/fs/cgroup/memory";
 const PREFIX: &str = "shoal-chaos-";
 
 /// Memory that the worker may take besides what it has, in bytes.
-const MORE: u64 = 4 << 20;
+const MORE: u64 = 1 << 20;
 
 /// A control group; gone when it is dropped, if nobody is in it.
 struct Group(PathBuf);

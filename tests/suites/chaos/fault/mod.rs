@@ -57,7 +57,7 @@ pub(crate) fn make(planned: &Planned) -> Box<dyn Fault> {
         Kind::Delay => Box::new(delay::Delay::new(Duration::from_millis(between(50.0, 500.0) as u64))),
         Kind::ScratchFull => Box::new(disk::ScratchFull::new(worker)),
         Kind::StateFull => Box::new(disk::StateFull::default()),
-        Kind::MemoryLimit => Box::new(memory::MemoryLimit::new(worker)),
+        Kind::MemoryLimit => Box::new(memory::MemoryLimit::new(other)),
         Kind::StoreRefuses => Box::new(store::Refuses::new(between(20.0, 60.0) as u64)),
         Kind::StoreSlow => Box::new(store::Slow::new(Duration::from_millis(between(100.0, 600.0) as u64))),
         Kind::CommitAnswerLost => Box::new(store::CommitAnswerLost),

@@ -15,7 +15,7 @@ const SLOTS: &str = "2";
 const MEMORY: &str = "512Mi";
 
 /// Memory of a worker where its disk is to be needed.
-const MEMORY_SMALL: &str = "16Mi";
+const MEMORY_SMALL: &str = "2Mi";
 
 /// Ports of a worker: the same after a restart, as an orchestrator would have it.
 const FLIGHT_PORT: &str = "7372";
