@@ -102,7 +102,8 @@ fn disturbed(seed: Seed, shared: &Path, expected: &Path) -> Value {
     }
     let mut wrong = world.end();
     wrong.extend(leaks::processes());
-    wrong.extend(fault::control_groups_left());
+    let groups = fault::control_groups_left(shared);
+    wrong.extend(groups.iter().map(|group| format!("the control group {} is left", group.display())));
     assert!(wrong.is_empty(), "left behind: {wrong:#?}");
     std::fs::remove_dir_all(&folder).unwrap();
     verdict

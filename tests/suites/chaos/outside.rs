@@ -10,6 +10,7 @@ use serde_json::Value;
 use shoal_tests::data::Numbers;
 
 use crate::INSIDE;
+use crate::fault::control_groups_left;
 use crate::inside::VERDICT;
 use crate::plan::Seed;
 use crate::scenario::SCENARIOS;
@@ -133,13 +134,17 @@ fn run(name: &str, seed: Seed, shared: &Path) -> Result<Verdict, String> {
         std::thread::park_timeout(Duration::from_millis(20));
     };
     if !status.success() {
+        // All else that a failed run leaves has gone with its namespaces.
+        for group in control_groups_left(shared) {
+            let _ = std::fs::remove_dir(group);
+        }
         return Err(failed(status.to_string()));
     }
     let said: Value = serde_json::from_slice(&std::fs::read(&verdict).unwrap()).unwrap();
     let list = |field: &str| said[field].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect();
     let verdict =
         Verdict { met: list("met"), impossible: list("impossible"), line: said["line"].as_str().unwrap().to_owned() };
-    let impossible: String = verdict.impossible.iter().map(|why| format!("; cannot be here: {why}")).collect();
+    let impossible: String = verdict.impossible.iter().map(|why| format!("; not done: {why}")).collect();
     let counts = if verdict.met.is_empty() { "; met no fault, does not count" } else { "" };
     say(&format!("run {name} seed {seed} {}: {}{impossible}{counts}", seed.scenario, verdict.line));
     Ok(verdict)

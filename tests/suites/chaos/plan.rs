@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use shoal_core::limits::WORKER_SILENCE_MAX;
+use shoal_core::limits::{DRAIN_DEFAULT, WORKER_SILENCE_MAX};
 use shoal_tests::data::Numbers;
 
 use crate::scenario::{Kind, Scenario, Stage};
@@ -75,7 +75,7 @@ fn draw(kind: Kind, stage: Stage, numbers: &mut Numbers) -> Planned {
 fn hold(kind: Kind) -> (f64, f64) {
     let silence = WORKER_SILENCE_MAX.as_secs_f64();
     match kind {
-        Kind::WorkerKilled | Kind::WorkerEnded | Kind::GatewayKilled | Kind::EtcdMemberKilled => (0.1, 2.0),
+        Kind::WorkerKilled | Kind::GatewayKilled | Kind::EtcdMemberKilled => (0.1, 2.0),
         Kind::HeadKilled | Kind::EtcdLeaderKilled => (0.1, 3.0),
         Kind::WorkerPausedShortly | Kind::HeadPausedShortly => (0.5, 0.5 * silence),
         Kind::WorkerPausedLong | Kind::HeadPausedLong => (1.2 * silence, 1.6 * silence),
@@ -85,6 +85,7 @@ fn hold(kind: Kind) -> (f64, f64) {
         Kind::ScratchFull => (1.0, 3.0),
         Kind::StoreRefuses | Kind::StoreSlow => (1.0, 3.0),
         Kind::StateFull => (2.0, 5.0),
+        Kind::WorkerEnded => (DRAIN_DEFAULT.as_secs_f64(), DRAIN_DEFAULT.as_secs_f64()),
         // These end when they have done what they are for; so long is waited for that.
         Kind::MemoryLimit | Kind::HeadKilledInCommit | Kind::CommitAnswerLost => (20.0, 20.0),
     }

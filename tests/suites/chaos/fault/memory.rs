@@ -20,8 +20,8 @@ const MORE: u64 = 1 << 20;
 struct Group(PathBuf);
 
 impl Group {
-    fn limit(pid: u32) -> Result<Self, String> {
-        let group = Path::new(GROUPS).join(format!("{PREFIX}{pid}-{}", fresh()));
+    fn limit(pid: u32, run: &Path) -> Result<Self, String> {
+        let group = Path::new(GROUPS).join(format!("{}{pid}", prefix(run)));
         std::fs::create_dir(&group).map_err(|error| format!("no control group for memory can be made: {error}"))?;
         let group = Self(group);
         let write = |file: &str, value: String| {
@@ -41,16 +41,17 @@ impl Drop for Group {
     }
 }
 
-/// Something that no other run has: ids of processes are the same in all of them.
-fn fresh() -> u128 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+/// What names of groups begin with whose runs share a folder. Ids of processes are the same in many runs.
+fn prefix(shared: &Path) -> String {
+    format!("{PREFIX}{}-", shared.file_name().unwrap_or_default().display())
 }
 
-/// The groups that runs have left behind.
-pub(crate) fn control_groups_left() -> Vec<String> {
+/// The groups that runs have left behind, which share this folder.
+pub(crate) fn control_groups_left(shared: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(GROUPS) else { return Vec::new() };
-    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.starts_with(PREFIX)).collect()
+    let prefix = prefix(shared);
+    let groups = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+    groups.map(|entry| entry.path()).collect()
 }
 
 /// The fault.
@@ -69,7 +70,7 @@ impl Fault for MemoryLimit {
     fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
         let member = &world.workers[self.worker];
         let pid = member.pid().ok_or_else(|| format!("{} is down already", member.name))?;
-        self.group = Some(Group::limit(pid)?);
+        self.group = Some(Group::limit(pid, world.shared())?);
         Ok(format!("{} gets {} MiB more memory", member.name, MORE >> 20))
     }
 

@@ -8,7 +8,7 @@ use super::Fault;
 use crate::watch::Seen;
 use crate::world::{Member, World};
 
-/// How long a worker may take to hand over what it has and to end.
+/// How long a worker may take to end after its deadline to hand over what it has.
 const END_MAX: Duration = Duration::from_secs(20);
 
 /// Whom a fault falls on.
@@ -104,11 +104,14 @@ impl Fault for Ended {
         Ok(format!("{} SIGTERM", member.name))
     }
 
+    fn is_done(&mut self, world: &mut World, _: &Seen) -> bool {
+        self.0.of(world).has_ended()
+    }
+
     fn stop(&mut self, world: &mut World) {
         let member = self.0.of(world);
-        // It has had its signal: what is left is to wait.
-        let wrong = member.end_within(END_MAX).filter(|wrong| !wrong.contains("by itself"));
-        assert_eq!(wrong, None);
+        let wrong = member.wait_for_end(END_MAX);
+        assert!(wrong.is_none(), "{wrong:?}:\n{}", member.log());
         member.restart();
     }
 }

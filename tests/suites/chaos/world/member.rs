@@ -69,6 +69,13 @@ impl Member {
             return Some(format!("{} has ended by itself", self.name));
         }
         signal(process.pid(), Signal::Terminate);
+        self.process = Some(process);
+        self.wait_for_end(limit)
+    }
+
+    /// Waits until it has ended, as it was asked to, and says what was wrong with how it did.
+    pub(crate) fn wait_for_end(&mut self, limit: Duration) -> Option<String> {
+        let process = self.process.take().expect("it was asked to end");
         let finished = process.finish_within(limit);
         self.remember(&format!("{}{}", finished.stdout, finished.stderr), &format!("ended with {}", finished.code));
         (finished.code != 0).then(|| format!("{} ended with {}", self.name, finished.code))

@@ -127,6 +127,11 @@ impl World {
         &self.token.text
     }
 
+    /// Folder that all runs of a process share.
+    pub(crate) fn shared(&self) -> &Path {
+        self.folder.parent().expect("the folder of a run lies in that of all")
+    }
+
     /// Folder of the run.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
