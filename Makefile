@@ -22,6 +22,11 @@ test: setup services ## Runs every test that this machine can run.
 	cargo build --quiet --package shoal-cli
 	cargo test --workspace
 
+.PHONY: chaos
+chaos: setup ## Real faults on real processes: RUNS=N runs with fresh seeds, or SEED=S again (as root).
+	cargo build --quiet --package shoal-cli
+	SHOAL_CHAOS_RUNS="$(RUNS)" SHOAL_CHAOS_SEED="$(SEED)" cargo test --quiet --workspace --test chaos
+
 .PHONY: setup
 setup: ## Installs what is missing: system packages, Python packages for the oracles.
 	@scripts/setup

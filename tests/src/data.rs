@@ -45,7 +45,8 @@ impl Numbers {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    /// A whole number below a bound.
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 

@@ -88,7 +88,12 @@ struct Shared {
 impl FaultProxy {
     /// Starts one in front of a server at an address.
     pub fn start(upstream: &str, decide: impl Fn(&Request) -> Fault + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1:0", upstream, decide)
+    }
+
+    /// As [`FaultProxy::start`], listening on an address that is said.
+    pub fn start_at(listen: &str, upstream: &str, decide: impl Fn(&Request) -> Fault + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(listen).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let shared = Arc::new(Shared {
             upstream: upstream.to_owned(),

@@ -22,30 +22,38 @@ const SECRET_KEY: &str = "shoal-tests-secret";
 /// The bucket that every test has.
 pub const BUCKET: &str = "lake";
 
+/// Networks of tests, which no proxy of the environment knows.
+const NOT_PROXIED: &str = "127.0.0.1,198.18.0.0/15";
+
 /// How often another port is tried: somebody may take a free one before the server does.
 const STARTS_MAX: usize = 5;
 
-/// A running server with one bucket. It ends when it is dropped, and its folder goes away.
+/// A running server with one bucket.
 #[derive(Debug)]
 pub struct S3 {
-    _process: Process,
     address: String,
-    folder: tempfile::TempDir,
+    folder: PathBuf,
     store: Arc<AmazonS3>,
     runtime: Runtime,
+    /// The server and its folder, where both are its own: they end when it is dropped.
+    _own: Option<(Process, tempfile::TempDir)>,
 }
 
 impl S3 {
     /// Starts a server and makes the bucket.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["objects", "metadata"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
-        }
         let (process, address) = start(folder.path());
+        let mut this = Self::over(folder.path(), &address);
+        this._own = Some((process, folder));
+        this
+    }
+
+    /// Makes the bucket of a server that was started by [`server_command`] and that listens.
+    pub fn over(folder: &Path, address: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let store = builder(&address).build().unwrap();
-        let this = Self { _process: process, address, folder, store: Arc::new(store), runtime };
+        let store = Arc::new(builder(address).build().unwrap());
+        let this = Self { address: address.to_owned(), folder: folder.to_owned(), store, runtime, _own: None };
         this.make_bucket();
         this
     }
@@ -103,7 +111,7 @@ impl S3 {
 
     /// The folder in which the server keeps the objects of a prefix, as files of the same names.
     pub fn folder(&self, prefix: &str) -> PathBuf {
-        self.folder.path().join("objects").join(BUCKET).join(prefix)
+        self.folder.join("objects").join(BUCKET).join(prefix)
     }
 
     /// Uploads in parts that were neither completed nor aborted, as the server keeps them.
@@ -120,13 +128,13 @@ pub fn environment(address: &str) -> Vec<(&'static str, String)> {
         ("AWS_REGION", "us-east-1".to_owned()),
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
         ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
-        ("NO_PROXY", "127.0.0.1".to_owned()),
-        ("no_proxy", "127.0.0.1".to_owned()),
+        ("NO_PROXY", NOT_PROXIED.to_owned()),
+        ("no_proxy", NOT_PROXIED.to_owned()),
     ]
 }
 
 fn builder(address: &str) -> AmazonS3Builder {
-    let client = object_store::ClientOptions::new().with_allow_http(true).with_proxy_excludes("127.0.0.1");
+    let client = object_store::ClientOptions::new().with_allow_http(true).with_proxy_excludes(NOT_PROXIED);
     AmazonS3Builder::new()
         .with_client_options(client)
         .with_endpoint(format!("http://{address}"))
@@ -136,14 +144,23 @@ fn builder(address: &str) -> AmazonS3Builder {
         .with_secret_access_key(SECRET_KEY)
 }
 
+/// The command of a server that listens on an address and keeps its objects in a folder.
+pub fn server_command(folder: &Path, address: &str) -> Command {
+    let [objects, metadata] = ["objects", "metadata"].map(|name| folder.join(name));
+    for folder in [&objects, &metadata] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let mut command = Command::new(shoal_testkit::program("versitygw"));
+    command.args(["--port", address, "posix", "--sidecar"]).arg(metadata).arg(objects);
+    command.env("ROOT_ACCESS_KEY", ACCESS_KEY).env("ROOT_SECRET_KEY", SECRET_KEY);
+    command
+}
+
 fn start(folder: &Path) -> (Process, String) {
     for _ in 0..STARTS_MAX {
         // It says port 0 where it is asked to take a free one, so one is found for it.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let mut command = Command::new(shoal_testkit::program("versitygw"));
-        command.args(["--port", &address, "posix", "--sidecar"]);
-        command.arg(folder.join("metadata")).arg(folder.join("objects"));
-        let mut process = Process::start(command.env("ROOT_ACCESS_KEY", ACCESS_KEY).env("ROOT_SECRET_KEY", SECRET_KEY));
+        let mut process = Process::start(&mut server_command(folder, &address));
         let is_up =
             eventually("versitygw listens", || match (std::net::TcpStream::connect(&address), process.is_running()) {
                 (Ok(_), running) => Some(running),

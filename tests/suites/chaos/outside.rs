@@ -1,0 +1,191 @@
+//! All runs, one after the other, each in a process with namespaces of its own.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use shoal_tests::data::Numbers;
+
+use crate::INSIDE;
+use crate::fault::control_groups_left;
+use crate::inside::VERDICT;
+use crate::plan::Seed;
+use crate::scenario::SCENARIOS;
+
+/// Variables that say how many runs there are, or which one.
+const RUNS: &str = "SHOAL_CHAOS_RUNS";
+const SEED: &str = "SHOAL_CHAOS_SEED";
+
+/// Runs where nobody says how many: each scenario once.
+const RUNS_DEFAULT: usize = SCENARIOS.len();
+
+/// How often a run is repeated on which no fault fell: on a fast machine a job may be over before.
+const REPEATS_MAX: usize = 3;
+
+/// How long a run may take: far more than the job and all that is waited for around it.
+const RUN_MAX: Duration = Duration::from_secs(240);
+
+/// Seeds of runs that once showed a bug, with what it was.
+const KEPT: &str = include_str!("kept-seeds.txt");
+
+/// What a run came to.
+struct Verdict {
+    met: Vec<String>,
+    impossible: Vec<String>,
+    line: String,
+}
+
+/// Does the runs that the environment asks for.
+pub(crate) fn main(arguments: &[String]) -> ExitCode {
+    // As the harness of other suites would: a filter that does not name this one leaves nothing to do.
+    let mut filters = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
+    if arguments.iter().any(|argument| argument == "--list")
+        || filters.peek().is_some() && !filters.any(|it| "chaos".contains(it.as_str()))
+    {
+        return ExitCode::SUCCESS;
+    }
+    let missing = missing();
+    if !missing.is_empty() {
+        eprintln!("chaos cannot run here:\n{}", missing.join("\n"));
+        return ExitCode::FAILURE;
+    }
+    let shared = tempfile::tempdir().unwrap();
+    let since = Instant::now();
+    let result = runs(shared.path());
+    say(&format!("chaos took {:.0} s", since.elapsed().as_secs_f64()));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runs(shared: &Path) -> Result<(), String> {
+    if let Some(text) = variable(SEED) {
+        let seed =
+            Seed::parse(&text).ok_or_else(|| format!("{SEED} is `{text}`, not as a run shows it: NAME/NUMBER"))?;
+        return run("replay", seed, shared).map(|_| ());
+    }
+    let number = variable(RUNS)
+        .map_or(Ok(RUNS_DEFAULT), |text| text.parse().map_err(|_| format!("{RUNS} is `{text}`, no number")))?;
+    for line in KEPT.lines().filter(|line| !line.starts_with('#')) {
+        let seed = line.split_whitespace().next().unwrap_or_default();
+        let seed = Seed::parse(seed).ok_or_else(|| format!("a kept seed is of no scenario: {seed}"))?;
+        run("kept", seed, shared)?;
+    }
+    let mut numbers = Numbers::new(entropy());
+    let mut met = BTreeSet::new();
+    for index in 0..number {
+        let scenario = &SCENARIOS[index % SCENARIOS.len()];
+        let verdict = (0..REPEATS_MAX).find_map(|_| {
+            let seed = Seed { scenario, number: numbers.below(1 << 32) };
+            // One that no fault fell on does not count.
+            run(&index.to_string(), seed, shared).map(|it| (!it.met.is_empty()).then_some(it)).transpose()
+        });
+        let verdict = verdict.ok_or_else(|| format!("no fault fell on {REPEATS_MAX} runs of {}", scenario.name))??;
+        met.extend(verdict.met.into_iter().chain(verdict.impossible));
+    }
+    let missed: Vec<String> = (SCENARIOS.iter().take(number).flat_map(|scenario| scenario.faults))
+        .map(|(kind, _)| format!("{kind:?}"))
+        .filter(|kind| !met.iter().any(|met| met.starts_with(kind)))
+        .collect();
+    say(&format!("faults met: {}", met.into_iter().collect::<Vec<_>>().join(", ")));
+    if !missed.is_empty() {
+        say(&format!("planned, but the job was faster: {}", missed.join(", ")));
+    }
+    Ok(())
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A number that is another one in each process.
+fn entropy() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
+}
+
+/// Does one run, and says its seed first.
+fn run(name: &str, seed: Seed, shared: &Path) -> Result<Verdict, String> {
+    say(&format!("run {name} seed {seed} {}: ...", seed.scenario));
+    let verdict = shared.join(VERDICT);
+    let _ = std::fs::remove_file(&verdict);
+    let mut command = isolated();
+    command.arg(std::env::current_exe().unwrap()).arg(INSIDE).arg(seed.to_string()).arg(shared);
+    let failed = |why: String| format!("run {name} seed {seed} failed: {why}\nreplay it with `make chaos SEED={seed}`");
+    // Its stdin is held open for as long as it may run.
+    let mut child = command.stdin(Stdio::piped()).spawn().map_err(|error| failed(format!("{command:?}: {error}")))?;
+    let deadline = Instant::now() + RUN_MAX;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(failed(format!("it did not end within {RUN_MAX:?}")));
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    };
+    if !status.success() {
+        // All else that a failed run leaves has gone with its namespaces.
+        for group in control_groups_left(shared) {
+            let _ = std::fs::remove_dir(group);
+        }
+        return Err(failed(status.to_string()));
+    }
+    let said: Value = serde_json::from_slice(&std::fs::read(&verdict).unwrap()).unwrap();
+    let list = |field: &str| said[field].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect();
+    let verdict =
+        Verdict { met: list("met"), impossible: list("impossible"), line: said["line"].as_str().unwrap().to_owned() };
+    let impossible: String = verdict.impossible.iter().map(|why| format!("; not done: {why}")).collect();
+    let counts = if verdict.met.is_empty() { "; met no fault, does not count" } else { "" };
+    say(&format!("run {name} seed {seed} {}: {}{impossible}{counts}", seed.scenario, verdict.line));
+    Ok(verdict)
+}
+
+/// A command with network, mounts and processes of its own, all of which end with it.
+fn isolated() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
+    command
+}
+
+/// What this machine lacks.
+fn missing() -> Vec<String> {
+    let mut missing = Vec::new();
+    let tried = isolated().arg("true").output();
+    match tried {
+        Ok(tried) if tried.status.success() => {}
+        Ok(tried) => missing.push(format!(
+            "- namespaces for network, mounts and processes: run as root, in a container as a privileged one ({})",
+            String::from_utf8_lossy(&tried.stderr).trim()
+        )),
+        Err(error) => missing.push(format!("- unshare, of the package util-linux ({error})")),
+    }
+    for (program, package) in [
+        ("ip", "iproute2"),
+        ("tc", "iproute2"),
+        ("ss", "iproute2"),
+        ("iptables", "iptables"),
+        ("nsenter", "util-linux"),
+    ] {
+        if Command::new(program).arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+            missing.push(format!("- {program}, of the package {package}: run `make setup`"));
+        }
+    }
+    missing
+}
+
+/// Writes a line at once, whatever becomes of the process.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}
