@@ -57,7 +57,7 @@ impl Control {
         let failure = |seconds| {
             Failure::new(Reason::DeadlineExceeded, format!("the job took longer than {seconds} s"))
                 .field("spec.activeDeadlineSeconds")
-                .next("raise the deadline or add workers, and submit it again: what it has done is kept")
+                .next("add workers, and submit it again: what it has done is kept, and it has as much time again")
         };
         overdue.into_iter().flat_map(|(uid, seconds)| self.end(uid, failure(seconds), now_ms)).collect()
     }
