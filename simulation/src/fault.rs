@@ -12,6 +12,7 @@ pub(crate) enum Fault {
     WorkerPause,
     WorkerSlow,
     WorkerTwin,
+    WorkerDrain,
     WorkerDiskFull,
     WorkerMemoryFull,
     WorkerLosesPartition,
@@ -30,7 +31,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// All of them.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::HeadCrash,
         Self::HeadPause,
         Self::HeadClockForward,
@@ -40,6 +41,7 @@ impl Fault {
         Self::WorkerPause,
         Self::WorkerSlow,
         Self::WorkerTwin,
+        Self::WorkerDrain,
         Self::WorkerDiskFull,
         Self::WorkerMemoryFull,
         Self::WorkerLosesPartition,
@@ -68,6 +70,7 @@ impl Fault {
             Self::WorkerPause => "worker pauses",
             Self::WorkerSlow => "worker is slow",
             Self::WorkerTwin => "second worker of the same name",
+            Self::WorkerDrain => "worker is drained",
             Self::WorkerDiskFull => "worker's disk is full",
             Self::WorkerMemoryFull => "worker is killed for its memory",
             Self::WorkerLosesPartition => "worker loses a partition",

@@ -4,7 +4,7 @@ use shoal_core::control::WorkerInfo;
 use shoal_core::journal::JobChange;
 use shoal_core::publish::{LogEntry, PublishedTable};
 use shoal_core::report::JobStatus;
-use shoal_core::task::{Assignment, TaskOutput};
+use shoal_core::task::{Assignment, PartitionSource, TaskOutput};
 use shoal_core::{AttemptId, Failure, JobUid};
 
 use crate::fault::{Fault, Healing, Moment};
@@ -74,6 +74,10 @@ pub(crate) enum HeadInput {
 pub(crate) enum ToHead {
     Register(WorkerInfo),
     Heartbeat(Vec<AttemptId>),
+    /// It leaves within so many milliseconds.
+    Draining(u64),
+    /// It has taken over the partitions of an attempt, or could not.
+    Moved(AttemptId, Result<(), Failure>),
     Finished(AttemptId, Box<Result<TaskOutput, Failure>>),
 }
 
@@ -85,6 +89,8 @@ pub(crate) enum ToWorker {
     Assign(u64, Box<Assignment>),
     Cancel(AttemptId),
     Release(JobUid),
+    Adopt(Vec<PartitionSource>),
+    Dismiss,
     Close,
 }
 
@@ -103,6 +109,12 @@ pub(crate) enum WorkerInput {
     },
     Ended(AttemptId),
     CancelOverdue(AttemptId),
+    /// It is to leave.
+    Leave,
+    /// Its time is over.
+    Overdue,
+    /// Partitions that it was to take over have arrived.
+    Adopted(Box<PartitionSource>),
 }
 
 /// What a client asks a head for.

@@ -54,3 +54,8 @@ fn the_result_of_a_revoked_lease_is_noticed() {
 fn a_running_task_that_is_not_adopted_is_noticed() {
     assert_caught(Mutation::ForgetToAdopt, &["one_lease_per_task"]);
 }
+
+#[test]
+fn a_task_for_a_draining_worker_is_noticed() {
+    assert_caught(Mutation::AssignToDraining, &["no_task_for_a_draining_worker"]);
+}

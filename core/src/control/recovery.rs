@@ -146,8 +146,8 @@ impl Control {
     /// Plans what comes next for jobs whose stages were all done when the head ended: once it is clear which workers are
     /// there, since plans depend on that.
     pub(super) fn finish_recovery(&mut self, now_ms: u64) -> Vec<Effect> {
-        let still_expects = self.roster.iter().any(WorkerState::is_expected);
-        if !self.recovering || still_expects {
+        // Asked after every event: only a head that recovers looks at its workers for it.
+        if !self.recovering || self.roster.iter().any(WorkerState::is_expected) {
             return Vec::new();
         }
         self.recovering = false;

@@ -6,7 +6,9 @@ mod processes;
 mod table;
 mod users;
 
-pub(crate) use processes::{heads_know_their_slots, queues_are_bounded, slots_are_never_exceeded};
+pub(crate) use processes::{
+    heads_know_their_slots, no_task_for_a_draining_worker, queues_are_bounded, slots_are_never_exceeded,
+};
 pub(crate) use table::no_committed_file_is_deleted;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,7 @@
 //! What heads and workers may do.
 
+use std::collections::BTreeSet;
+
 use shoal_core::AttemptId;
 use shoal_core::control::EffectLoop;
 use shoal_core::limits;
@@ -44,4 +46,10 @@ pub(crate) fn heads_know_their_slots(effect_loop: &EffectLoop) -> Checked {
 pub(crate) fn queues_are_bounded(effect_loop: &EffectLoop) -> Checked {
     let (waiting, most) = (effect_loop.backlog(), limits::EVENT_QUEUE_MAX * 2);
     hold("queues_are_bounded", waiting <= most, || format!("{waiting} appends wait; {most} are possible"))
+}
+
+/// A head that knows that a worker leaves gives it nothing more to do.
+pub(crate) fn no_task_for_a_draining_worker(decided: &[(AttemptId, String)], draining: &BTreeSet<String>) -> Checked {
+    let wrong = decided.iter().find(|(_, instance)| draining.contains(instance));
+    hold("no_task_for_a_draining_worker", wrong.is_none(), || format!("{wrong:?} is handed out"))
 }

@@ -56,6 +56,7 @@ impl World {
                 self.workers[worker].slow_until_ms = until_ms;
                 true
             }
+            Fault::WorkerDrain => self.drain(worker, length * 2),
             Fault::WorkerTwin => self.start_twin(worker),
             Fault::WorkerDiskFull => {
                 self.workers[worker].disk_full_until_ms = until_ms;

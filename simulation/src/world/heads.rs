@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use shoal_core::control::{Control, Effect, EffectLoop, Event, Outside, ReplyId};
 use shoal_core::journal::{Record, decode, encode};
-use shoal_core::{Failure, JobUid, WorkerId};
+use shoal_core::{AttemptId, Failure, JobUid, WorkerId};
 
 use super::operations::Operation;
 use super::{World, note};
 use crate::fault::Moment;
-use crate::invariants::{heads_know_their_slots, hold, queues_are_bounded};
+use crate::invariants::{heads_know_their_slots, hold, no_task_for_a_draining_worker, queues_are_bounded};
 use crate::kind;
 use crate::message::{Action, HeadInput, HeadKey, StoreRequest};
 use crate::store::LEASE_MS;
@@ -57,6 +57,8 @@ pub(super) struct Leading {
     pub(super) replies_asked: u64,
     append: Option<Append>,
     appends: u64,
+    /// Starts of workers that are to leave, as far as the head has heard.
+    pub(super) draining: BTreeSet<String>,
     /// Jobs whose records are on their way.
     pub(super) recalling: BTreeSet<JobUid>,
     pub(super) operations: BTreeMap<u64, Operation>,
@@ -72,7 +74,11 @@ struct Append {
 
 /// Takes down what the effect loop wants done.
 #[derive(Default)]
-pub(super) struct Collector(Vec<Wanted>);
+pub(super) struct Collector {
+    wanted: Vec<Wanted>,
+    /// Attempts that were decided on, and the start of a worker that is to run each.
+    decided: Vec<(AttemptId, String)>,
+}
 
 pub(super) enum Wanted {
     Append(Vec<Record>),
@@ -81,14 +87,20 @@ pub(super) enum Wanted {
 
 impl Outside for Collector {
     fn append(&mut self, records: Vec<Record>) {
-        self.0.push(Wanted::Append(records));
+        self.wanted.push(Wanted::Append(records));
     }
 
     fn carry_out(&mut self, effect: Effect) {
-        self.0.push(Wanted::Effect(effect));
+        self.wanted.push(Wanted::Effect(effect));
     }
 
-    fn observe(&mut self, _: &[Record], _: &Control) {}
+    fn observe(&mut self, records: &[Record], _: &Control) {
+        for record in records {
+            if let Record::AttemptStarted { attempt, instance, .. } = record {
+                self.decided.push((*attempt, instance.clone()));
+            }
+        }
+    }
 }
 
 impl World {
@@ -119,7 +131,12 @@ impl World {
     }
 
     pub(super) fn clock(&self, head: usize) -> u64 {
-        let shown = CLOCK_START_MS + self.now_ms as i64 + self.heads[head].clock_ahead_ms;
+        self.shown_at(head, self.now_ms)
+    }
+
+    /// What a head's clock shows at a time of the world.
+    pub(super) fn shown_at(&self, head: usize, time_ms: u64) -> u64 {
+        let shown = CLOCK_START_MS + time_ms as i64 + self.heads[head].clock_ahead_ms;
         u64::try_from(shown).unwrap_or(0)
     }
 
@@ -269,6 +286,7 @@ impl World {
             replies_asked: 0,
             append: None,
             appends: 0,
+            draining: BTreeSet::new(),
             recalling: BTreeSet::new(),
             operations: BTreeMap::new(),
             operations_started: 0,
@@ -311,7 +329,11 @@ impl World {
     }
 
     pub(super) fn carry_out(&mut self, key: HeadKey, collector: Collector) {
-        for wanted in collector.0 {
+        if let Some(leading) = self.leading(key.head) {
+            let checked = no_task_for_a_draining_worker(&collector.decided, &leading.draining);
+            self.check(checked);
+        }
+        for wanted in collector.wanted {
             match wanted {
                 Wanted::Append(records) => self.append(key, &records),
                 Wanted::Effect(effect) => self.effect(key, effect),

@@ -1,6 +1,6 @@
 //! What a head's process does about what it hears, and what its machine's effects reach.
 
-use shoal_core::control::{Effect, Event, ReplyId, SubmitOptions};
+use shoal_core::control::{Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
 use shoal_core::journal::decode;
 use shoal_core::{Failure, JobUid, Reason};
 use uuid::Uuid;
@@ -84,15 +84,37 @@ impl World {
                 }
                 leading.links.insert(worker, (instance.clone(), stream));
                 note!(self, "{instance} joins head {}", key.head);
-                self.drive(key, Event::WorkerJoined { worker: info });
+                let leaves_by_ms = info.leaves_by_ms.map(|leaves_ms| self.shown_at(key.head, leaves_ms));
+                if leaves_by_ms.is_some() {
+                    self.drains_from_now(key, &instance);
+                }
+                self.drive(key, Event::WorkerJoined { worker: WorkerInfo { leaves_by_ms, ..info } });
             }
             ToHead::Heartbeat(running) => {
                 self.drive(key, Event::Heartbeat { worker, instance, running, peak_memory_bytes: 0 });
+            }
+            ToHead::Draining(within_ms) => {
+                note!(self, "head {} hears that {instance} leaves", key.head);
+                self.drains_from_now(key, &instance);
+                let leaves_by_ms = self.clock(key.head) + within_ms;
+                self.drive(key, Event::DrainRequested { worker, instance, leaves_by_ms });
+            }
+            ToHead::Moved(attempt, result) => {
+                self.drive(key, Event::PartitionsMoved { worker, instance, attempt, result });
             }
             ToHead::Finished(attempt, result) => {
                 note!(self, "head {} hears of {}: {}", key.head, short(attempt), outcome(&result));
                 self.drive(key, Event::AttemptFinished { worker, instance, attempt, result: *result });
             }
+        }
+    }
+
+    /// Whatever a head decides from now on must leave that worker alone.
+    fn drains_from_now(&mut self, key: HeadKey, instance: &str) {
+        if let Some(leading) = self.leading(key.head)
+            && leading.links.values().any(|(held, _)| held == instance)
+        {
+            leading.draining.insert(instance.to_owned());
         }
     }
 
@@ -177,10 +199,21 @@ impl World {
                     }
                 }
             }
-            Effect::MovePartitions { .. } | Effect::Dismiss { .. } => unreachable!("no scenario drains a worker yet"),
+            Effect::MovePartitions { worker, instance, sources } => {
+                self.send_to_start(key, &worker, &instance, ToWorker::Adopt(sources));
+            }
+            Effect::Dismiss { worker, instance } => self.send_to_start(key, &worker, &instance, ToWorker::Dismiss),
             Effect::Publish { intent } => self.start_operation(key, Kind::Publish(intent)),
             Effect::Withdraw { intent } => self.start_operation(key, Kind::Withdraw(intent)),
             Effect::Discard { job, tables } => self.start_operation(key, Kind::Discard { job, tables }),
+        }
+    }
+
+    /// Sends to that start of a worker, and to no other.
+    fn send_to_start(&mut self, key: HeadKey, worker: &shoal_core::WorkerId, instance: &str, message: ToWorker) {
+        let held = self.leading(key.head).and_then(|leading| leading.links.get(worker));
+        if held.is_some_and(|(held, _)| held == instance) {
+            self.send_to(key, worker, message);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The world: processes, what they share, and the time that passes for all of them.
 
 mod calls;
+mod drains;
 mod faults;
 mod heads;
 mod inputs;

@@ -67,7 +67,9 @@ impl World {
                     read.push(source.attempt.task.index);
                 }
                 Peer::There(_) | Peer::Silent | Peer::Gone => {
-                    let lost = located(Failure::new(Reason::PartitionLost, "the partition is gone"), source.attempt);
+                    let mut lost =
+                        located(Failure::new(Reason::PartitionLost, "the partition is gone"), source.attempt);
+                    lost.location.worker = Some(source.worker.0.clone());
                     return self.read(key, attempt, Err(lost));
                 }
             }
@@ -84,7 +86,7 @@ impl World {
         self.after(time, Action::Worker(key, WorkerInput::Ended(attempt)));
     }
 
-    fn peer(&self, key: WorkerKey, instance: &str) -> Peer {
+    pub(super) fn peer(&self, key: WorkerKey, instance: &str) -> Peer {
         let holder = (0..self.workers.len())
             .find(|worker| self.workers[*worker].up && self.instance(self.worker_key(*worker)) == instance);
         let Some(holder) = holder else { return Peer::Gone };
@@ -147,14 +149,14 @@ impl World {
     }
 }
 
-enum Peer {
+pub(super) enum Peer {
     There(usize),
     Silent,
     Gone,
 }
 
 /// A failure of, or about, an attempt.
-fn located(mut failure: Failure, attempt: AttemptId) -> Failure {
+pub(super) fn located(mut failure: Failure, attempt: AttemptId) -> Failure {
     failure.location.attempt = Some(attempt);
     failure
 }

@@ -36,6 +36,8 @@ pub(crate) struct Process {
     pub(super) pile: VecDeque<WorkerInput>,
     /// A second process of the same name: it is not started again.
     pub(super) twin: bool,
+    /// When it leaves, where it is to.
+    pub(super) leaves_ms: Option<u64>,
     pub(super) slow_until_ms: u64,
     pub(super) disk_full_until_ms: u64,
     gate: EpochGate,
@@ -66,6 +68,7 @@ impl Process {
             paused: false,
             pile: VecDeque::new(),
             twin: false,
+            leaves_ms: None,
             slow_until_ms: 0,
             disk_full_until_ms: 0,
             gate: EpochGate::default(),
@@ -78,6 +81,13 @@ impl Process {
             holds: BTreeSet::new(),
             results: VecDeque::new(),
         }
+    }
+}
+
+impl Process {
+    /// The stream to the head that it belongs to.
+    pub(super) fn joined_stream(&self) -> Option<u64> {
+        self.stream.filter(|_| self.joined)
     }
 }
 
@@ -171,6 +181,9 @@ impl World {
             WorkerInput::Fetch { attempt, since_ms } => self.fetch(key, attempt, since_ms),
             WorkerInput::Ended(attempt) => self.task_ended(key, attempt),
             WorkerInput::CancelOverdue(attempt) => self.cancel_overdue(key, attempt),
+            WorkerInput::Leave => self.say_that_it_leaves(key),
+            WorkerInput::Overdue => self.end_worker(key.worker, "its time to leave is over"),
+            WorkerInput::Adopted(source) => self.adopted(key, &source),
         }
     }
 
@@ -183,6 +196,8 @@ impl World {
         }
         let head = place.next_head % heads;
         place.next_head += 1;
+        let running = place.running.keys().copied().collect();
+        let leaves_by_ms = place.leaves_ms;
         let info = WorkerInfo::new(place.name.clone(), instance.clone(), instance, place.slots);
         let head = self.head_key(head);
         let number = self.open_stream(key, head);
@@ -191,7 +206,7 @@ impl World {
             let at_ms = self.now_ms + self.delay();
             return self.break_stream(number, self.now_ms, at_ms);
         }
-        self.send_to_head(number, ToHead::Register(info));
+        self.send_to_head(number, ToHead::Register(WorkerInfo { running, leaves_by_ms, ..info }));
         self.after(WELCOME_MAX_MS, Action::Worker(key, WorkerInput::WelcomeOverdue(number)));
     }
 
@@ -231,6 +246,16 @@ impl World {
             }
             ToWorker::Refused => self.end_worker(key.worker, "the head refuses it"),
             ToWorker::Close => self.reopen(key),
+            ToWorker::Adopt(sources) => {
+                // All of one attempt: what the model holds of it is one thing.
+                if let Some(source) = sources.into_iter().next() {
+                    self.adopt(key, source);
+                }
+            }
+            ToWorker::Dismiss => {
+                self.meet("a drained worker is dismissed");
+                self.end_worker(key.worker, "it is drained");
+            }
             ToWorker::Assign(epoch, assignment) => {
                 if !self.workers[key.worker].gate.admit(epoch) {
                     return self.meet("an old head's assignment is refused");
