@@ -3,7 +3,7 @@
 use shoal_tests::{shoal, slots};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 23] = [
     &[],
     &["run"],
     &["head"],
@@ -23,6 +23,8 @@ const COMMANDS: [&[&str]; 21] = [
     &["state", "check"],
     &["state", "export"],
     &["state", "import"],
+    &["cluster"],
+    &["cluster", "drain"],
     &["sql"],
     &["completions"],
 ];
@@ -42,7 +44,7 @@ fn every_command_has_help_with_an_example() {
 #[test]
 fn no_command_is_forgotten_here() {
     let _slots = slots::take(1);
-    for parent in [&[][..], &["job"], &["state"]] {
+    for parent in [&[][..], &["job"], &["state"], &["cluster"]] {
         let help = shoal::run([parent, &["--help"]].concat()).stdout;
         let listed = help.split_once("Commands:\n").map(|(_, after)| after).unwrap_or_default();
         let names =
