@@ -36,10 +36,11 @@ pub(super) async fn logs(
         Terminal::new().line(&format!("{} lines are missing: there was no room to keep them", log.left_out));
     }
     if !follows {
-        return Ok(match output {
+        match output {
             Output::Json => print_json(&log)?,
             Output::Table => print(&text(&log))?,
-        });
+        }
+        return Ok(());
     }
     let mut interrupts = Interrupts::listen()?;
     let mut after = 0;

@@ -32,10 +32,10 @@ pub async fn check(state: StateConfig, kinds: &Kinds) -> Result<StateReport, Fai
     Ok(check::check(&stored, kinds, now_ms()))
 }
 
-/// All of a state but some jobs, in the format that [`import`] reads.
+/// All of a state but some jobs, in the format that [`import()`] reads.
 ///
 /// # Errors
-/// As [`check`]; [`Reason::CorruptFile`] for a record that cannot be read, naming the job to leave out.
+/// As [`check()`]; [`Reason::CorruptFile`] for a record that cannot be read, naming the job to leave out.
 pub async fn export(state: StateConfig, without: &[JobUid]) -> Result<Export, Failure> {
     export::export(&existing(state).await?.journal.scan().await?, without)
 }

@@ -2,7 +2,7 @@
 //!
 //! Everything that finds, reads, writes or deletes a file of a table goes through a [`Location`]. Two things differ
 //! between a disk and an object store and are told apart here alone: what a place is called, and how a file comes into
-//! being ([`NewFile`]).
+//! being (`NewFile`).
 
 mod failure;
 mod location;
