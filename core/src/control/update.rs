@@ -15,7 +15,8 @@ impl Control {
         if self.jobs.get(&uid).is_none_or(|entry| entry.active().is_none()) {
             let failure = Failure::new(Reason::NotPossible, format!("job `{name}` has ended"))
                 .next(format!("`shoal job show {name}` shows how, `shoal job rerun {name}` runs it again"));
-            return vec![reply_with(reply, Err(failure))];
+            // Told once the end is stored: another head may find the job unfinished.
+            return vec![Effect::in_order(vec![reply_with(reply, Err(failure))])];
         }
         let mut effects = self.change_active(uid, change, now_ms);
         effects.push(self.reply_when_stored(reply, uid, now_ms));

@@ -122,6 +122,7 @@ impl Ledger {
         lake: &Lake,
         scenario: &Scenario,
     ) -> Checked {
+        self.ended_once.insert(job);
         let known = self.ended.insert(job, status.phase);
         hold("the_end_is_the_end", known.is_none_or(|known| known == status.phase), || {
             format!("{} ended as {known:?} and then as {:?}", status.name, status.phase)

@@ -51,6 +51,8 @@ pub(crate) struct Ledger {
     wrote: BTreeMap<TaskId, AttemptId>,
     intents: BTreeMap<JobUid, CommitIntent>,
     ended: BTreeMap<JobUid, Phase>,
+    /// Those that have ended at some time, also where they went on later.
+    ended_once: BTreeSet<JobUid>,
     shares: fairness::Shares,
     /// What users were told: the job under a name, and how it ended.
     told: BTreeMap<usize, (JobUid, Option<Phase>)>,

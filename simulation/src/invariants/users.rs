@@ -14,7 +14,7 @@ impl Ledger {
             format!("{} was acknowledged, the journal does not have it", status.name)
         })?;
         let ended = status.phase.is_final();
-        hold("an_end_that_is_shown_is_stored", !ended || self.ended.contains_key(&status.uid), || {
+        hold("an_end_that_is_shown_is_stored", !ended || self.ended_once.contains(&status.uid), || {
             format!("{} is said to be {:?}, the journal does not have it", status.name, status.phase)
         })
     }

@@ -132,9 +132,9 @@ impl World {
             Ok(status) => {
                 let user = &mut self.clients[client];
                 user.is_served();
-                // An old head may show what nobody will ever store; it says nothing of an end.
+                // An old head shows what was true once, or what nobody will ever store.
                 let only_looks = matches!(user.request, Request::Show);
-                if only_looks && epoch != self.store.epoch() && !status.phase.is_final() {
+                if only_looks && epoch != self.store.epoch() {
                     return;
                 }
                 let ended = status.phase.is_final().then_some(status.phase);
