@@ -55,9 +55,9 @@ impl Command {
         match self {
             Self::Run(args) => args.output,
             Self::Sql(args) => args.output,
-            Self::Job(args) => args.output,
+            Self::Job(args) => args.client.output,
             Self::State(args) => args.output,
-            Self::Cluster(args) => args.output,
+            Self::Cluster(args) => args.client.output,
             Self::Head(_) | Self::Worker(_) | Self::Completions(_) | Self::Operator(_) => Output::Table,
         }
     }
@@ -193,10 +193,9 @@ pub(crate) struct WorkerArgs {
     pub(crate) exit_with_parent: bool,
 }
 
-/// Submits, shows, changes and cancels jobs of a running head.
+/// How a running head is asked, and its answers are written.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  shoal job submit examples/grunfeld.yaml --wait")]
-pub(crate) struct JobArgs {
+pub(crate) struct ClientArgs {
     /// URL of the head's REST interface; of several heads, all of them: the one that leads is asked.
     #[arg(long, global = true, value_name = "URL", env = "SHOAL_HEAD", default_value = HEAD_URL_DEFAULT, value_delimiter = ',')]
     pub(crate) head: Vec<String>,
@@ -209,6 +208,14 @@ pub(crate) struct JobArgs {
     /// File with the authority that has signed the head's certificate [default: those that this machine trusts].
     #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TLS_CA")]
     pub(crate) tls_ca: Option<PathBuf>,
+}
+
+/// Submits, shows, changes and cancels jobs of a running head.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  shoal job submit examples/grunfeld.yaml --wait")]
+pub(crate) struct JobArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
     #[command(subcommand)]
     pub(crate) command: JobCommand,
 }
@@ -217,18 +224,8 @@ pub(crate) struct JobArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  shoal cluster drain worker-1")]
 pub(crate) struct ClusterArgs {
-    /// URL of the head's REST interface; of several heads, all of them: the one that leads is asked.
-    #[arg(long, global = true, value_name = "URL", env = "SHOAL_HEAD", default_value = HEAD_URL_DEFAULT, value_delimiter = ',')]
-    pub(crate) head: Vec<String>,
-    /// How the result is written to stdout.
-    #[arg(long, global = true, value_enum, default_value = "table")]
-    pub(crate) output: Output,
-    /// File with the cluster's token.
-    #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TOKEN_FILE")]
-    pub(crate) token_file: Option<PathBuf>,
-    /// File with the authority that has signed the head's certificate [default: those that this machine trusts].
-    #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TLS_CA")]
-    pub(crate) tls_ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
     #[command(subcommand)]
     pub(crate) command: ClusterCommand,
 }
@@ -405,7 +402,7 @@ mod tests {
         let Ok(Command::Job(job)) = parse("shoal job wait grunfeld --head http://h:1,http://h:2 --output json") else {
             panic!("a job is expected");
         };
-        assert!(job.head == ["http://h:1", "http://h:2"] && job.output == Output::Json);
+        assert!(job.client.head == ["http://h:1", "http://h:2"] && job.client.output == Output::Json);
     }
 
     #[test]

@@ -15,9 +15,10 @@ use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
 use shoal_wire::Token;
 use shoal_wire::limits::CONNECT_TIMEOUT;
-use shoal_wire::tls::{ClientConfig, refusal};
+use shoal_wire::tls::{ClientConfig, refusal, trusting};
 use url::{Host, Url};
 
+use crate::args::ClientArgs;
 use crate::terminal::Terminal;
 
 /// A head answers in milliseconds; one that takes longer has a disk that hangs.
@@ -59,6 +60,16 @@ struct Door {
 }
 
 impl Client {
+    /// A client as the command line asks for it; nothing is sent yet.
+    ///
+    /// # Errors
+    /// As [`Client::new`], and what is wrong with the files of the token or the authority.
+    pub(crate) fn from_args(args: &ClientArgs) -> Result<Self, Failure> {
+        let token = args.token_file.as_deref().map(Token::read).transpose()?;
+        let trusts = args.tls_ca.as_deref().map(trusting).transpose()?;
+        Self::new(&args.head, token, trusts)
+    }
+
     /// A client of the heads at some URLs; nothing is sent yet. Over `https` it trusts what it is told to, else the
     /// authorities that this machine trusts.
     ///

@@ -1,13 +1,12 @@
 //! One term of a head: from what the journal holds to the end of its coordinator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::Actor;
 use shoal_core::Failure;
 use shoal_core::control::Control;
 use shoal_core::kind::Kinds;
-use std::sync::Arc;
-
 use shoal_core::publish::Publisher;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;

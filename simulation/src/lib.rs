@@ -12,13 +12,14 @@
 //!
 //! The state machine, the loop that carries its effects out, the fence, the stored form of records and the decisions
 //! about commits are the very ones of production; everything else is a model of what production has there. After every
-//! event invariants are checked, each by its name. Nothing here reads a clock, starts a thread or draws a number that
-//! does not come from the seed: the same seed tells the same story, event by event.
+//! event invariants are checked, each by its name. Nothing in a world reads a clock, starts a thread or draws a number
+//! that does not come from the seed: the same seed tells the same story, event by event.
 
 mod fault;
 mod invariants;
 mod kind;
 mod lake;
+mod many;
 mod message;
 mod queue;
 mod random;
@@ -31,6 +32,7 @@ mod world;
 use std::collections::BTreeMap;
 
 pub use invariants::Violation;
+pub use many::run_all;
 pub use report::Summary;
 pub use shoal_core::control::Mutation;
 

@@ -1,10 +1,9 @@
 //! Fresh seeds every time, and those that once found something.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use shoal_simulation::{Summary, run};
+use shoal_simulation::{Summary, run, run_all};
 
 /// Fresh seeds of one test run: what fits in some seconds of an unoptimised build.
 const FRESH: u64 = 300;
@@ -12,22 +11,9 @@ const FRESH: u64 = 300;
 /// Which seeds are fresh; unset, the clock says.
 const FIRST: &str = "SHOAL_SIMULATION_FIRST_SEED";
 
-/// Runs seeds on all processors; says which did not hold.
-fn run_all(seeds: &[u64]) -> Summary {
-    let next = AtomicU64::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut summary = Summary::default();
-    std::thread::scope(|scope| {
-        let share = || {
-            let mut summary = Summary::default();
-            while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                summary.add(&run(*seed, None, false));
-            }
-            summary
-        };
-        let shares: Vec<_> = (0..threads).map(|_| scope.spawn(share)).collect();
-        shares.into_iter().for_each(|share| summary.join(share.join().unwrap()));
-    });
+/// Runs seeds, all of them to their end.
+fn run_seeds(seeds: &[u64]) -> Summary {
+    let summary = run_all(seeds, |_| ());
     assert_eq!(summary.seeds, seeds.len() as u64);
     summary
 }
@@ -46,7 +32,7 @@ fn fresh_seeds_hold() {
     let by_clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() * 1_000;
     let first = std::env::var(FIRST).map_or_else(|_| by_clock(), |text| text.parse().unwrap());
     println!("seeds {first} to {}; repeat them with {FIRST}={first}", first + FRESH - 1);
-    let summary = run_all(&(first..first + FRESH).collect::<Vec<_>>());
+    let summary = run_seeds(&(first..first + FRESH).collect::<Vec<_>>());
     println!("{summary}");
     assert_all_held(&summary);
     for fault in [
@@ -64,7 +50,7 @@ fn fresh_seeds_hold() {
 fn kept_seeds_hold() {
     let kept = include_str!("kept-seeds.txt").lines().filter(|line| !line.starts_with('#'));
     let seeds: Vec<u64> = kept.map(|line| line.split_whitespace().next().unwrap().parse().unwrap()).collect();
-    assert_all_held(&run_all(&seeds));
+    assert_all_held(&run_seeds(&seeds));
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
+/// How often a condition is looked at. Short against everything that is waited for, long against what a look costs.
 const POLL: Duration = Duration::from_millis(20);
 
-/// How long tests wait for what should take a moment: reached only when something is broken.
+/// How long tests wait for what should take a moment: generous, because a loaded machine is slow, and reached only when
+/// something is broken.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Waits until `look` finds something, and returns it. Blocks the thread.

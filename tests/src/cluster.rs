@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::http::{self, Answer};
 use crate::process::{Finished, Process};
 use crate::shoal;
-use crate::wait::eventually;
+use shoal_testkit::eventually;
 
 /// A running head.
 #[derive(Debug)]

@@ -16,5 +16,4 @@ pub mod shoal;
 pub mod signals;
 pub mod slots;
 pub mod table;
-pub mod wait;
 pub mod workspace;

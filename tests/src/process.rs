@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::signals::{Signal, signal};
-use crate::wait::{PATIENCE, eventually_within};
+use shoal_testkit::{PATIENCE, eventually_within};
 
 /// A running process. Killed with all that it started when it is dropped.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 
 use crate::delta_log::content;
 use crate::process::Process;
-use crate::wait::eventually;
+use shoal_testkit::eventually;
 
 const ACCESS_KEY: &str = "shoal-tests";
 const SECRET_KEY: &str = "shoal-tests-secret";

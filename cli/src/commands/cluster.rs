@@ -1,8 +1,5 @@
 //! `shoal cluster`: what is done to the cluster of a running head.
 
-use shoal_wire::Token;
-use shoal_wire::tls::trusting;
-
 use crate::args::{ClusterArgs, ClusterCommand, Output};
 use crate::client::Client;
 use crate::exit::End;
@@ -10,10 +7,9 @@ use crate::terminal::{print, print_json};
 
 /// Carries out one of its commands.
 pub(crate) async fn run(args: ClusterArgs) -> Result<(), End> {
-    let ClusterArgs { head, output, token_file, tls_ca, command } = args;
-    let token = token_file.as_deref().map(Token::read).transpose()?;
-    let trusts = tls_ca.as_deref().map(trusting).transpose()?;
-    let client = Client::new(&head, token, trusts)?;
+    let ClusterArgs { client, command } = args;
+    let output = client.output;
+    let client = Client::from_args(&client)?;
     match command {
         ClusterCommand::Drain { name, within } => {
             let status = client.drain_worker(&name, within).await?;

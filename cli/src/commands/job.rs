@@ -6,8 +6,6 @@ use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
-use shoal_wire::Token;
-use shoal_wire::tls::trusting;
 
 use super::job_history;
 use super::run::has_done_something;
@@ -24,10 +22,9 @@ use crate::terminal::{Terminal, print, print_json, program};
 
 /// Carries out one of its commands.
 pub(crate) async fn run(args: JobArgs) -> Result<(), End> {
-    let JobArgs { head, output, token_file, tls_ca, command } = args;
-    let token = token_file.as_deref().map(Token::read).transpose()?;
-    let trusts = tls_ca.as_deref().map(trusting).transpose()?;
-    let client = Client::new(&head, token, trusts)?;
+    let JobArgs { client, command } = args;
+    let output = client.output;
+    let client = Client::from_args(&client)?;
     match command {
         JobCommand::Submit { job, rerun, start } => {
             let file = JobFile::read(&job)?;

@@ -83,7 +83,6 @@ impl Control {
 
     /// Sweeps an ending job's files once none of its attempts can write any more, or the grace is over.
     pub(super) fn sweep_when_quiet(&mut self, uid: JobUid, now_ms: u64) -> Vec<Effect> {
-        let tables = self.tables_of(uid);
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
         let quiet = active.running.is_empty();
         let JobPhase::Ending { deadline_ms, sweeping, failure } = &mut active.phase else { return Vec::new() };
@@ -100,7 +99,7 @@ impl Control {
             // What it wrote is what it can go on from.
             return self.close(uid, Ended::Resumable(failure), now_ms);
         }
-        vec![Effect::in_order(vec![Effect::Discard { job: uid, tables }])]
+        vec![Effect::in_order(vec![Effect::Discard { job: uid, tables: self.tables_of(uid) }])]
     }
 
     pub(super) fn give_up_cancelled_attempts(&mut self, now_ms: u64) -> Vec<Effect> {

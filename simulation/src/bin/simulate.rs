@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use shoal_simulation::{Outcome, Summary, run};
+use shoal_simulation::{run, run_all};
 
 /// How often progress is shown.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -74,34 +74,15 @@ fn replay(seed: u64, trace: bool) -> ExitCode {
 
 fn many(first: u64, seeds: u64) -> ExitCode {
     let start = Instant::now();
-    let next = AtomicU64::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut summary = Summary::default();
-    std::thread::scope(|scope| {
-        let share = || {
-            let mut summary = Summary::default();
-            let mut shown = Instant::now();
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= seeds {
-                    return summary;
-                }
-                let outcome: Outcome = run(first + index, None, false);
-                summary.add(&outcome);
-                if shown.elapsed() > PROGRESS {
-                    shown = Instant::now();
-                    println!("{index} of {seeds} seeds after {:.0} s", start.elapsed().as_secs_f64());
-                }
-            }
-        };
-        let shares: Vec<_> = (0..threads).map(|_| scope.spawn(share)).collect();
-        for share in shares {
-            // A panic of the code under test is shown where it happened.
-            if let Ok(share) = share.join() {
-                summary.join(share);
-            }
+    let shown = Mutex::new(start);
+    let progress = |index: usize| {
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.elapsed() > PROGRESS {
+            *shown = Instant::now();
+            println!("{index} of {seeds} seeds after {:.0} s", start.elapsed().as_secs_f64());
         }
-    });
+    };
+    let summary = run_all(&(first..first + seeds).collect::<Vec<_>>(), progress);
     let seconds = start.elapsed().as_secs_f64();
     print!("{summary}");
     println!("{} events in {seconds:.1} s: {:.0} events/s", summary.events, summary.events as f64 / seconds);

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use shoal_testkit::eventually_within;
 use shoal_tests::delta_log::content;
 use shoal_tests::process::is_alive;
-use shoal_tests::wait::eventually_within;
 
 use crate::network::Node;
 use crate::world::{Etcd, World};

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use shoal_testkit::eventually;
 use shoal_tests::cluster::{Head, Worker};
 use shoal_tests::signals::{Signal, Throttle, signal};
-use shoal_tests::wait::eventually;
 use shoal_tests::{data, job, slots};
 
 use crate::lost_worker::{FILE_BYTES, GROUPS, assert_right, stage};

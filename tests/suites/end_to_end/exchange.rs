@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use shoal_testkit::eventually;
 use shoal_tests::cluster::{Head, Worker};
 use shoal_tests::data::{SKEWED_FEATURES, SKEWED_GROUPS, Skewed, skewed};
 use shoal_tests::http::{metric, metric_names};
 use shoal_tests::oracle::{Fit, read_delta, statsmodels};
 use shoal_tests::table::{ByKey, assert_agrees, assert_same, by_key};
-use shoal_tests::wait::eventually;
 use shoal_tests::{job, slots};
 
 use crate::place::Place;

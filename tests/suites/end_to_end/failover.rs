@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use shoal_testkit::Etcd;
+use shoal_testkit::{eventually, eventually_within};
 use shoal_tests::cluster::{Head, Worker};
 use shoal_tests::delta_log::times_committed;
 use shoal_tests::http::{self, metric};
 use shoal_tests::signals::{Signal, signal};
-use shoal_tests::wait::{eventually, eventually_within};
 use shoal_tests::{data, job, slots};
 
 use crate::lost_worker::{GROUPS, assert_right, stage};

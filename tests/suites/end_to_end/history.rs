@@ -4,10 +4,10 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use shoal_testkit::eventually;
 use shoal_tests::cluster::{Head, Worker};
 use shoal_tests::data::{SKEWED_FEATURES, damaged_parquet};
 use shoal_tests::process::{Finished, Process};
-use shoal_tests::wait::eventually;
 use shoal_tests::{http, job, shoal, slots};
 
 use crate::place::Place;

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
+use shoal_testkit::eventually_within;
 use shoal_tests::delta_log::content;
 use shoal_tests::oracle::read_delta;
 use shoal_tests::process::{Process, is_alive};
 use shoal_tests::signals::{Signal, signal, signal_group};
-use shoal_tests::wait::eventually_within;
 use shoal_tests::{data, job, slots};
 
 use crate::place::Place;

@@ -1,9 +1,9 @@
 //! Jobs on a running head, over REST: submitted, listed, shown, waited for, cancelled, and remembered.
 
 use serde_json::json;
+use shoal_testkit::eventually;
 use shoal_tests::cluster::{Head, Worker, head_command};
 use shoal_tests::process::Process;
-use shoal_tests::wait::eventually;
 use shoal_tests::{http, job, slots};
 
 use crate::place::Place;

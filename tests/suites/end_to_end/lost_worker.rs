@@ -1,11 +1,11 @@
 //! A worker that is killed with partitions that nobody has pulled yet.
 
 use serde_json::Value;
+use shoal_testkit::eventually;
 use shoal_tests::cluster::{Head, Worker};
 use shoal_tests::oracle::{Fit, read_delta, statsmodels};
 use shoal_tests::signals::{Signal, Throttle, signal};
 use shoal_tests::table::{assert_agrees, by_key};
-use shoal_tests::wait::eventually;
 use shoal_tests::{data, job, slots};
 
 use crate::place::Place;

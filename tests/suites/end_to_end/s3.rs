@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use shoal_testkit::eventually;
 use shoal_tests::cluster::{Head, Worker, head_command};
 use shoal_tests::delta_log::times_committed;
 use shoal_tests::fault_proxy::{Fault, FaultProxy, Gate};
@@ -11,7 +12,6 @@ use shoal_tests::oracle::{read_delta, read_delta_at, write_delta};
 use shoal_tests::process::{Finished, Process};
 use shoal_tests::s3::{S3, environment};
 use shoal_tests::table::{assert_same, by_key};
-use shoal_tests::wait::eventually;
 use shoal_tests::{data, job, shoal, slots};
 
 use crate::place::Place;

@@ -1,9 +1,9 @@
 //! Jobs that are suspended, resumed and given another priority while they run.
 
 use serde_json::{Value, json};
+use shoal_testkit::eventually;
 use shoal_tests::cluster::{Head, Worker};
 use shoal_tests::process::Process;
-use shoal_tests::wait::eventually;
 use shoal_tests::{data, job, shoal, slots};
 
 use crate::place::Place;

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::json;
+use shoal_testkit::eventually;
 use shoal_tests::cluster::{Head, TlsFiles, Token, Worker};
 use shoal_tests::http::{certificate, get, get_trusting, metric};
 use shoal_tests::process::Process;
-use shoal_tests::wait::eventually;
 use shoal_tests::{job, shoal, slots};
 use shoal_wire::proto::WorkerMessage;
 use shoal_wire::proto::membership_client::MembershipClient;

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use shoal_testkit::eventually;
 use shoal_tests::cluster::{Head, Worker};
 use shoal_tests::data::{SKEWED_FEATURES, skewed};
 use shoal_tests::delta_log::commits;
 use shoal_tests::http::metric;
 use shoal_tests::process::Process;
 use shoal_tests::signals::{Signal, Throttle, signal};
-use shoal_tests::wait::eventually;
 use shoal_tests::{data, job, shoal, slots};
 
 use crate::lost_worker::{FILE_BYTES, GROUPS, assert_right, stage};

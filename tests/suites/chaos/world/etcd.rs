@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use shoal_testkit::program;
-use shoal_tests::wait::{eventually, eventually_within};
+use shoal_testkit::{eventually, eventually_within};
 
 use super::Member;
 use crate::network::{Network, Node};

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
+use shoal_testkit::eventually;
 use shoal_tests::cluster::Token;
 use shoal_tests::http;
 use shoal_tests::process::Process;
-use shoal_tests::wait::eventually;
 
 pub(crate) use self::etcd::Etcd;
 pub(crate) use self::member::Member;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use shoal_testkit::eventually;
 use shoal_tests::fault_proxy::{Fault, FaultProxy, Gate, Request};
 use shoal_tests::s3::{self, S3};
-use shoal_tests::wait::eventually;
 
 use super::Member;
 use crate::network::{HUB, Node};
