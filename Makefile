@@ -6,6 +6,7 @@ SHELL := /bin/bash
 # Outside the checkout, so that a fresh clone of a project that was built before starts warm.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/shoal/target
 export SHOAL_VENV ?= $(HOME)/.cache/shoal/venv
+export SHOAL_PEERS_VENV ?= $(HOME)/.cache/shoal/venv-peers
 SHOAL := $(CARGO_TARGET_DIR)/debug/shoal
 
 .PHONY: help
@@ -50,9 +51,13 @@ bench-grouped: setup ## Grouped regression on 10 million rows, Shoal beside Duck
 	cargo build --release --quiet --package shoal-cli --package shoal-benches
 	$(CARGO_TARGET_DIR)/release/bench-grouped
 
+.PHONY: bench-peers
+bench-peers: setup ## Installs the peers that benches run beside Shoal: Spark, Ray.
+	@scripts/bench-peers
+
 .PHONY: bench-control
-bench-control: setup ## Speed of the control plane: completions, memory, latency, recovery.
-	cargo build --release --quiet --package shoal-benches
+bench-control: services bench-peers ## Speed of the control plane beside Spark and Ray: completions, memory, latency, recovery.
+	cargo build --release --quiet --package shoal-cli --package shoal-benches
 	$(CARGO_TARGET_DIR)/release/bench-control
 
 # Seeds of `make simulate`; `make simulate SEED=7` tells the story of one.

@@ -1,4 +1,4 @@
-//! Figures that are held against a bar of their own, and not against a peer that runs beside them.
+//! Figures that are held against a bar of their own, and those of peers that stand beside them.
 
 use serde::Serialize;
 
@@ -13,21 +13,26 @@ pub struct Figure {
     pub value: f64,
     /// Its unit.
     pub unit: String,
-    /// What it must reach, or must not pass.
-    pub bar: f64,
+    /// What it must reach, or must not pass; a peer's has none.
+    pub bar: Option<f64>,
     /// Whether it does.
-    pub holds: bool,
+    pub holds: Option<bool>,
 }
 
 impl Figure {
     /// A figure that is good where it is high.
     pub fn at_least(case: &str, value: f64, unit: &str, bar: f64) -> Self {
-        Self { case: case.to_owned(), value, unit: unit.to_owned(), bar, holds: value >= bar }
+        Self { bar: Some(bar), holds: Some(value >= bar), ..Self::of_peer(case, value, unit) }
     }
 
     /// A figure that is good where it is low.
     pub fn at_most(case: &str, value: f64, unit: &str, bar: f64) -> Self {
-        Self { case: case.to_owned(), value, unit: unit.to_owned(), bar, holds: value <= bar }
+        Self { bar: Some(bar), holds: Some(value <= bar), ..Self::of_peer(case, value, unit) }
+    }
+
+    /// What a peer reaches on the same machine.
+    pub fn of_peer(case: &str, value: f64, unit: &str) -> Self {
+        Self { case: case.to_owned(), value, unit: unit.to_owned(), bar: None, holds: None }
     }
 }
 
@@ -36,9 +41,11 @@ impl Figure {
 /// # Errors
 /// The file cannot be written.
 pub fn finish(name: &str, figures: &[Figure]) -> BenchResult<()> {
-    println!("\n{:<56} {:>12} {:<8} {:>10}  holds", "case", "value", "unit", "bar");
+    println!("\n{:<64} {:>10} {:<4} {:>8}  holds", "case", "value", "unit", "bar");
     for Figure { case, value, unit, bar, holds } in figures {
-        println!("{case:<56} {value:>12.1} {unit:<8} {bar:>10.1}  {}", if *holds { "yes" } else { "NO" });
+        let bar = bar.map_or_else(String::new, |bar| format!("{bar:.0}"));
+        let holds = holds.map_or("", |holds| if holds { "yes" } else { "NO" });
+        println!("{case:<64} {value:>10.1} {unit:<4} {bar:>8}  {holds}");
     }
     let path = bench_dir()?.join(format!("{name}.json"));
     std::fs::write(&path, serde_json::to_vec_pretty(figures)?)?;

@@ -1,7 +1,7 @@
 //! Processes of both sides.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -66,23 +66,46 @@ pub fn shoal() -> BenchResult<PathBuf> {
     }
 }
 
-/// Runs a script of `benches/` in the Python of the test environment; it prints `{"seconds": [...], "peak_rss_mib": ...}`.
+/// Where a script's packages are installed.
+#[derive(Clone, Copy, Debug)]
+pub enum Environment {
+    /// With those of the tests: `make setup`.
+    Tests,
+    /// Peers that only benches run: `make bench-peers`.
+    Peers,
+}
+
+impl Environment {
+    fn folder(self) -> BenchResult<String> {
+        let (variable, cached, target) = match self {
+            Self::Tests => ("SHOAL_VENV", "venv", "setup"),
+            Self::Peers => ("SHOAL_PEERS_VENV", "venv-peers", "bench-peers"),
+        };
+        let folder = std::env::var(variable)
+            .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cache/shoal/{cached}")))?;
+        if !Path::new(&folder).join("bin/python").exists() {
+            return Err(format!("there is no Python in {folder}: `make {target}` installs it").into());
+        }
+        Ok(folder)
+    }
+}
+
+/// Runs a script of `benches/` in that Python; it prints `{"seconds": [...], "peak_rss_mib": ...}`.
 ///
 /// # Errors
-/// Python is missing (`make setup` installs it) or the script fails.
-pub fn python(script: &str, arguments: &[&str]) -> BenchResult<Runs> {
-    let venv = std::env::var("SHOAL_VENV")
-        .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cache/shoal/venv")))?;
-    let output = Command::new(format!("{venv}/bin/python"))
+/// Python is missing or the script fails.
+pub fn python(environment: Environment, script: &str, arguments: &[&str]) -> BenchResult<Runs> {
+    let output = Command::new(format!("{}/bin/python", environment.folder()?))
         .arg(format!("benches/{script}"))
         .args(arguments)
         .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("{venv}/bin/python cannot be run ({error}): `make setup` installs it"))?;
+        .output()?;
     if !output.status.success() {
         return Err(format!("benches/{script} failed").into());
     }
-    let printed: Value = serde_json::from_slice(&output.stdout)?;
+    // A library may print before the script does.
+    let last = output.stdout.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let printed: Value = serde_json::from_slice(last)?;
     let seconds = printed["seconds"].as_array().ok_or("no seconds")?.iter().filter_map(Value::as_f64).collect();
     Ok(Runs { seconds, peak_rss_mib: printed["peak_rss_mib"].as_f64().ok_or("no peak_rss_mib")? })
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use clap::Parser;
 use serde_json::Value;
-use shoal_benches::processes::{Process, python, shoal};
+use shoal_benches::processes::{Environment, Process, python, shoal};
 use shoal_benches::{BenchResult, Runs, bench_dir, compare, data, finish};
 
 /// Shoal may take that many times as long as DuckDB.
@@ -39,7 +39,7 @@ fn main() -> BenchResult<()> {
 
     let shoal = run_shoal(&folder, &table, groups, runs, cores)?;
     let path = table.to_str().ok_or("the path is no UTF-8")?;
-    let duckdb = python("grouped_duckdb.py", &[path, &cores.to_string(), &runs.to_string()])?;
+    let duckdb = python(Environment::Tests, "grouped_duckdb.py", &[path, &cores.to_string(), &runs.to_string()])?;
     finish("grouped", &compare(&case, ("shoal", &shoal), ("duckdb sums", &duckdb), BAR))
 }
 

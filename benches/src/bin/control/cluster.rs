@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use shoal_benches::BenchResult;
 use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_core::publish::Publisher;
 use shoal_core::report::JobStatus;
 use shoal_core::runner::TaskRunner;
 use shoal_core::{WorkerId, kind::Kinds};
 use shoal_worker::{FixedHeads, Worker, WorkerConfig};
-
-use crate::work::NoTable;
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(2);
@@ -20,17 +19,17 @@ const LOOK: Duration = Duration::from_millis(2);
 /// Memory that each worker is told to have: nothing uses it.
 const WORKER_MEMORY_BYTES: u64 = 1 << 30;
 
-/// Starts a head over a state folder.
-pub(crate) async fn start_head(state_dir: &Path, kinds: Kinds) -> BenchResult<Head> {
+/// Starts a head and waits until it leads.
+pub(crate) async fn start_head(state: StateConfig, kinds: Kinds, publisher: Arc<dyn Publisher>) -> BenchResult<Head> {
     let config = HeadConfig {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
         kinds,
-        publisher: Arc::new(NoTable),
+        publisher,
         token: None,
         tls: None,
         local_paths: LocalPaths::Any,
     };
-    Ok(Head::start(config, StateConfig::Folder(state_dir.to_owned())).await?)
+    Ok(Head::start(config, state).await?)
 }
 
 /// Starts a worker and waits until the head knows it.
@@ -74,4 +73,12 @@ pub(crate) async fn wait_for(head: &Head, job: &str, is_there: impl Fn(&JobStatu
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Waits until the head has noticed that its workers are gone.
+pub(crate) async fn wait_for_no_worker(head: &Head) -> BenchResult<()> {
+    while !head.workers().await?.is_empty() {
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Jobs of tasks that do nothing: what is left is the control plane.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -108,17 +109,22 @@ impl TaskRunner for NoTask {
     }
 }
 
-/// A job of that name.
+/// A job of that name over a table that nobody reads.
 pub(crate) fn job(name: &str) -> Result<ShoalJob, serde_json::Error> {
+    job_over(name, Path::new("/data/events"), Path::new("/out"))
+}
+
+/// A job of that name over a table with the columns `store`, `day` and `sales`.
+pub(crate) fn job_over(name: &str, table: &Path, output: &Path) -> Result<ShoalJob, serde_json::Error> {
     serde_json::from_value(json!({
         "apiVersion": "shoal.dev/v1alpha1",
         "kind": "ShoalJob",
         "metadata": {"name": name},
         "spec": {"groupedTraining": {
-            "input": {"table": "/data/events"},
+            "input": {"table": table},
             "groupBy": ["store"],
             "model": {"ols": {"target": "sales", "features": ["day"]}},
-            "output": {"table": "/out", "mode": "overwrite"},
+            "output": {"table": output, "mode": "overwrite"},
         }},
     }))
 }
