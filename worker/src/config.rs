@@ -78,7 +78,7 @@ impl WorkerConfig {
         // A host that makes no URL would show only when another worker reads from this one.
         transport::endpoint(&self.flight_url(0), self.tls.as_ref())?;
         if let Some(tls) = &self.tls {
-            tls.check_host(&self.host())?;
+            tls.advertise(&self.host())?;
         }
         check_listen(SocketAddr::new(self.listen, self.flight_port), self.token.as_ref())
     }

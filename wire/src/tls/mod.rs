@@ -13,6 +13,7 @@ mod identity;
 mod refusal;
 mod reload;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -41,6 +42,8 @@ pub struct Tls {
 struct Current {
     files: TlsFiles,
     identity: RwLock<Arc<Identity>>,
+    /// Where others reach this process: what its certificate has to name, also after it was replaced.
+    hosts: RwLock<BTreeSet<String>>,
 }
 
 impl Tls {
@@ -78,12 +81,15 @@ impl Tls {
         self.current.identity().https.clone()
     }
 
-    /// Refuses a certificate that is not made for the host under which others will reach this process.
+    /// Says under which host others will reach this process. A certificate that is not made for it is refused: the present
+    /// one here, a later one when the files change.
     ///
     /// # Errors
     /// [`shoal_core::Reason::InvalidValue`].
-    pub fn check_host(&self, host: &str) -> Result<(), Failure> {
-        self.current.identity().check_host(&self.current.files.cert, host)
+    pub fn advertise(&self, host: &str) -> Result<(), Failure> {
+        self.current.identity().check_host(&self.current.files.cert, host)?;
+        self.current.hosts.write().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
+        Ok(())
     }
 }
 
@@ -103,15 +109,24 @@ pub fn scheme(tls: Option<&Tls>) -> &'static str {
 impl Current {
     fn new(files: TlsFiles, contents: &Contents, now: UnixTime) -> Result<Self, Failure> {
         let identity = Identity::new(&files, contents, now)?;
-        Ok(Self { files, identity: RwLock::new(Arc::new(identity)) })
+        Ok(Self { files, identity: RwLock::new(Arc::new(identity)), hosts: RwLock::default() })
     }
 
     fn identity(&self) -> Arc<Identity> {
         self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn replace(&self, identity: Identity) {
+    /// Takes over what the files hold now, where it can be used in the place of what they held.
+    ///
+    /// # Errors
+    /// [`shoal_core::Reason::InvalidValue`]: nothing has changed then.
+    fn replace(&self, contents: &Contents, now: UnixTime) -> Result<(), Failure> {
+        let identity = Identity::new(&self.files, contents, now)?;
+        for host in self.hosts.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            identity.check_host(&self.files.cert, host)?;
+        }
         *self.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity);
+        Ok(())
     }
 }
 

@@ -8,7 +8,6 @@ use shoal_core::Failure;
 
 use super::Current;
 use super::files::Contents;
-use super::identity::Identity;
 
 /// Pause between two looks at the files. Reading three small ones costs nothing, and whoever replaced them is watching;
 /// looking works where notifications do not, as on network file systems and for the links of Kubernetes' volumes.
@@ -59,15 +58,12 @@ pub(super) async fn watch(current: Weak<Current>, used: Contents, pause: Duratio
 
 /// Takes what was found where it can be used, and says so where it cannot.
 fn judge(current: &Current, found: &Found) {
-    let identity = match found {
-        Ok(contents) => Identity::new(&current.files, contents, UnixTime::now()),
+    let replaced = match found {
+        Ok(contents) => current.replace(contents, UnixTime::now()),
         Err(failure) => Err(failure.clone()),
     };
-    match identity {
-        Ok(identity) => {
-            current.replace(identity);
-            tracing::info!(cert = %current.files.cert.display(), "new TLS files are in use");
-        }
+    match replaced {
+        Ok(()) => tracing::info!(cert = %current.files.cert.display(), "new TLS files are in use"),
         Err(failure) => {
             let causes = failure.causes.join("; ");
             tracing::error!(%failure, causes, "the TLS files have changed and cannot be used; the old ones still are");
@@ -78,9 +74,12 @@ fn judge(current: &Current, found: &Found) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
     use shoal_core::Reason;
 
     use super::*;
+    use crate::tls::Tls;
     use crate::tls::tests::authority::{Authority, Folder};
 
     fn contents(of: &str) -> Found {
@@ -110,6 +109,15 @@ mod tests {
         assert!(seen.look(contents("old")).is_none());
         assert!(seen.look(contents("old")).is_some_and(Result::is_ok));
     }
+
+    /// What somebody reads in the log meanwhile.
+    fn logged(work: impl FnOnce()) -> String {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.reopen().unwrap()).finish();
+        tracing::subscriber::with_default(subscriber, work);
+        std::fs::read_to_string(log.path()).unwrap()
+    }
+
     #[test]
     fn what_cannot_be_used_changes_nothing() {
         let authority = Authority::new("one");
@@ -130,6 +138,29 @@ mod tests {
         assert_eq!(shown(), first);
         std::fs::write(folder.files().key, &second.key).unwrap();
         judge(&current, &folder.files().read());
+        assert_ne!(shown(), first);
+    }
+
+    #[test]
+    fn a_certificate_that_does_not_name_the_advertised_host_is_not_taken() {
+        let authority = Authority::new("one");
+        let folder = Folder::new(&authority, &["10.0.0.2", "w.example"]);
+        let found = folder.files().read().unwrap();
+        let tls = Tls { current: Arc::new(Current::new(folder.files(), &found, UnixTime::now()).unwrap()) };
+        // One that was refused counts for nothing later.
+        tls.advertise("other.example").unwrap_err();
+        tls.advertise("w.example").unwrap();
+        let shown = || tls.current.identity().key.cert[0].clone();
+        let first = shown();
+
+        folder.write(&authority.sign(&["10.0.0.2"]), &authority.pem);
+        let told = logged(|| judge(&tls.current, &folder.files().read()));
+        assert_eq!(shown(), first, "the old one stays");
+        for part in ["ERROR", "`w.example`", folder.files().cert.to_str().unwrap()] {
+            assert!(told.contains(part), "{part} is not in: {told}");
+        }
+        folder.write(&authority.sign(&["w.example"]), &authority.pem);
+        judge(&tls.current, &folder.files().read());
         assert_ne!(shown(), first);
     }
 }

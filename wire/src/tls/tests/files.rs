@@ -81,10 +81,10 @@ async fn a_certificate_has_to_be_for_the_host_that_is_told_to_others() {
     let folder = Folder::new(&Authority::new("own"), &["w.example", "10.0.0.2", "::1"]);
     let tls = Tls::start(folder.files()).unwrap();
     for host in ["w.example", "10.0.0.2", "[::1]"] {
-        tls.check_host(host).unwrap();
+        tls.advertise(host).unwrap();
     }
     for host in ["other.example", "10.0.0.3", "not a name"] {
-        let failure = tls.check_host(host).unwrap_err();
+        let failure = tls.advertise(host).unwrap_err();
         assert!(failure.reason == Reason::InvalidValue && failure.message.contains(host), "{failure:?}");
     }
 }
