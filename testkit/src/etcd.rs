@@ -29,8 +29,15 @@ pub struct EtcdSecurity {
 pub struct Etcd {
     folder: TempDir,
     members: Vec<Member>,
-    security: Option<EtcdSecurity>,
+    options: Options,
     user: Option<String>,
+}
+
+/// What members are started with.
+#[derive(Clone, Debug, Default)]
+struct Options {
+    security: Option<EtcdSecurity>,
+    quota_bytes: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -46,22 +53,27 @@ impl Etcd {
     /// # Panics
     /// Where they do not, with the end of their logs.
     pub fn start(members: usize) -> Self {
-        Self::start_with(members, None)
+        Self::start_with(members, Options::default())
     }
 
     /// As [`Etcd::start`], over TLS: clients must show a certificate of the same authority.
     pub fn start_secure(security: EtcdSecurity) -> Self {
-        Self::start_with(1, Some(security))
+        Self::start_with(1, Options { security: Some(security), ..Options::default() })
     }
 
-    fn start_with(members: usize, security: Option<EtcdSecurity>) -> Self {
+    /// As [`Etcd::start`], one member, which takes no more once its file is larger than that.
+    pub fn start_small(quota_bytes: u64) -> Self {
+        Self::start_with(1, Options { quota_bytes: Some(quota_bytes), ..Options::default() })
+    }
+
+    fn start_with(members: usize, options: Options) -> Self {
         for _ in 0..STARTS_MAX {
             let ports = free_ports(2 * members);
             let ports = ports.chunks(2);
             let members: Vec<Member> =
                 ports.map(|pair| Member { client_port: pair[0], peer_port: pair[1], process: None }).collect();
             let folder = tempfile::tempdir().unwrap();
-            let mut etcd = Self { folder, members, security: security.clone(), user: None };
+            let mut etcd = Self { folder, members, options: options.clone(), user: None };
             for index in 0..etcd.members.len() {
                 etcd.spawn(index);
             }
@@ -78,7 +90,7 @@ impl Etcd {
     }
 
     fn url(&self, port: u16) -> String {
-        let scheme = if self.security.is_some() { "https" } else { "http" };
+        let scheme = if self.options.security.is_some() { "https" } else { "http" };
         format!("{scheme}://127.0.0.1:{port}")
     }
 
@@ -94,6 +106,12 @@ impl Etcd {
     pub fn restart(&mut self, index: usize) {
         assert!(self.members[index].process.is_none(), "member {index} runs");
         self.spawn(index);
+    }
+
+    /// Takes the data of a member that was killed away: restarted, it begins anew.
+    pub fn lose_data(&self, index: usize) {
+        assert!(self.members[index].process.is_none(), "member {index} runs");
+        std::fs::remove_dir_all(self.data(index)).unwrap();
     }
 
     /// Waits until every member that runs answers that it is well.
@@ -131,6 +149,15 @@ impl Etcd {
         self.try_ctl(&endpoints, arguments).unwrap_or_else(|| panic!("etcdctl {arguments:?} failed:\n{}", self.logs()))
     }
 
+    /// What an operator does with an etcd that is full: forgets old revisions, gives their space back, ends the alarm.
+    pub fn make_room(&self) {
+        let status = self.ctl(&["endpoint", "status", "--write-out", "fields"]);
+        let revision = status.lines().find_map(|line| line.strip_prefix("\"Revision\" :")).unwrap().trim();
+        self.ctl(&["compact", "--physical", revision]);
+        self.ctl(&["defrag"]);
+        self.ctl(&["alarm", "disarm"]);
+    }
+
     /// Asks every client for a name and a password from now on: `root` and its password, which may do everything.
     pub fn enable_authentication(&mut self, password: &str) {
         self.ctl(&["user", "add", &format!("root:{password}")]);
@@ -142,7 +169,7 @@ impl Etcd {
     fn try_ctl(&self, endpoints: &str, arguments: &[&str]) -> Option<String> {
         let mut command = Command::new(program("etcdctl"));
         command.args(["--endpoints", endpoints, "--command-timeout", "5s", "--dial-timeout", "2s"]);
-        if let Some(security) = &self.security {
+        if let Some(security) = &self.options.security {
             command.arg("--cacert").arg(&security.ca).arg("--cert").arg(&security.cert).arg("--key").arg(&security.key);
         }
         if let Some(user) = &self.user {
@@ -175,17 +202,24 @@ impl Etcd {
         let (client, peer) = (self.url(member.client_port), format!("http://127.0.0.1:{}", member.peer_port));
         let mut command = Command::new(program("etcd"));
         command.args(["--name", &format!("member-{index}"), "--log-level", "warn"]);
-        command.arg("--data-dir").arg(self.folder.path().join(format!("member-{index}")));
+        command.arg("--data-dir").arg(self.data(index));
         command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
         command.args(["--initial-cluster", &peers.join(","), "--initial-cluster-token", &peers[0]]);
-        if let Some(security) = &self.security {
+        if let Some(security) = &self.options.security {
             command.arg("--client-cert-auth").arg("--trusted-ca-file").arg(&security.ca);
             command.arg("--cert-file").arg(&security.cert).arg("--key-file").arg(&security.key);
+        }
+        if let Some(bytes) = self.options.quota_bytes {
+            command.args(["--quota-backend-bytes", &bytes.to_string()]);
         }
         let stdout = log.try_clone().unwrap();
         let process = command.stdin(Stdio::null()).stdout(stdout).stderr(log).spawn().unwrap();
         self.members[index].process = Some(process);
+    }
+
+    fn data(&self, index: usize) -> PathBuf {
+        self.folder.path().join(format!("member-{index}"))
     }
 
     fn log(&self, index: usize) -> PathBuf {

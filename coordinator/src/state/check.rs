@@ -18,10 +18,16 @@ pub struct StateReport {
     pub records: u64,
     /// Attempts and logs of jobs, which are kept apart.
     pub histories: u64,
+    /// Attempts in those that can be read.
+    pub attempts: u64,
+    /// Lines of logs in those that can be read.
+    pub log_lines: u64,
     /// How many of both were written in which version, the oldest first.
     pub versions: BTreeMap<u32, u64>,
-    /// How many jobs are in which phase.
+    /// How many jobs are in which phase, of those that can be replayed.
     pub jobs: BTreeMap<String, u64>,
+    /// How many of them have ended.
+    pub finished: u64,
     /// What is broken.
     pub problems: Vec<StateProblem>,
 }
@@ -36,6 +42,9 @@ pub struct StateProblem {
     /// Its name, where that can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Where the damaged record lies in the store, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// What is wrong, and what to do.
     pub failure: Failure,
 }
@@ -43,15 +52,15 @@ pub struct StateProblem {
 impl StateReport {
     /// The report of a state of which nothing can be read.
     pub fn unreadable(failure: Failure) -> Self {
-        Self { problems: vec![StateProblem { job: None, name: None, failure }], ..Self::default() }
+        Self { problems: vec![StateProblem { job: None, name: None, key: None, failure }], ..Self::default() }
     }
 }
 
 /// Reads records and replays each job's, at `now_ms`.
 pub(super) fn check(stored: &[StoredRecord], kinds: &Kinds, now_ms: u64) -> StateReport {
-    let mut jobs: BTreeMap<JobUid, Vec<&[u8]>> = BTreeMap::new();
-    for StoredRecord { job, bytes } in stored {
-        jobs.entry(*job).or_default().push(bytes);
+    let mut jobs: BTreeMap<JobUid, Vec<&StoredRecord>> = BTreeMap::new();
+    for record in stored {
+        jobs.entry(record.job).or_default().push(record);
     }
     let bytes = stored.iter().map(|record| record.bytes.len() as u64).sum();
     let mut report = StateReport { bytes, ..StateReport::default() };
@@ -61,43 +70,47 @@ pub(super) fn check(stored: &[StoredRecord], kinds: &Kinds, now_ms: u64) -> Stat
     report
 }
 
-fn check_job(job: JobUid, stored: &[&[u8]], kinds: &Kinds, now_ms: u64, report: &mut StateReport) {
-    let (mut records, mut broken) = (Vec::new(), None);
-    for (number, bytes) in (1..).zip(stored) {
+fn check_job(job: JobUid, stored: &[&StoredRecord], kinds: &Kinds, now_ms: u64, report: &mut StateReport) {
+    let (mut records, mut broken) = (Vec::new(), Vec::new());
+    for (number, stored_record) in (1..).zip(stored) {
+        let StoredRecord { job: _, key, is_apart, bytes } = stored_record;
         if let Some(version) = version_of(bytes) {
             *report.versions.entry(version).or_default() += 1;
         }
+        *(if *is_apart { &mut report.histories } else { &mut report.records }) += 1;
         match decode(bytes).and_then(|record| belongs(record, job)) {
-            Ok(Record::History { .. }) => report.histories += 1,
-            Ok(record) => {
-                report.records += 1;
-                records.push(record);
+            Ok(Record::History { history, .. }) => {
+                report.attempts += history.attempts.len() as u64;
+                report.log_lines += history.lines.len() as u64;
             }
-            Err(failure) => {
-                report.records += 1;
-                broken.get_or_insert_with(|| numbered(failure, number, stored.len()));
-            }
+            Ok(record) => records.push(record),
+            Err(failure) => broken.push((key, *is_apart, numbered(failure, number, stored.len()))),
         }
     }
     let name = records.iter().find_map(|record| match record {
         Record::Accepted { spec, .. } => Some(spec.metadata.name.clone()),
         _ => None,
     });
-    // A history alone is of no harm: nobody asks for it.
-    let replayed = match broken {
-        None if records.is_empty() => return,
-        None => Control::recover(kinds.clone(), records, now_ms),
-        Some(failure) => Err(failure),
+    // Heads start without a history that cannot be read: it decides nothing. One alone is of no harm: nobody asks for it.
+    let is_decidable = broken.iter().all(|(_, is_apart, _)| *is_apart);
+    let mut problem = |key: Option<&String>, failure| {
+        let failure = advised(failure, job);
+        report.problems.push(StateProblem { job: Some(job), name: name.clone(), key: key.cloned(), failure });
     };
-    match replayed {
+    for (key, _, failure) in broken {
+        problem(Some(key), failure);
+    }
+    if records.is_empty() || !is_decidable {
+        return;
+    }
+    match Control::recover(kinds.clone(), records, now_ms) {
         Ok((control, _)) => {
             for status in control.list(now_ms) {
                 *report.jobs.entry(format!("{:?}", status.phase)).or_default() += 1;
+                report.finished += u64::from(status.phase.is_final());
             }
         }
-        Err(failure) => {
-            report.problems.push(StateProblem { job: Some(job), name, failure: advised(failure, job) });
-        }
+        Err(failure) => problem(None, failure),
     }
 }
 

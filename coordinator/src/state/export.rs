@@ -1,10 +1,10 @@
 //! A state as text: JSON lines, which every later build reads.
 //!
 //! ```text
-//!   {"shoalState": 1, "build": "0.1.0"}
-//!   {"v": 2, "record": {"accepted": {...}}}       each job's records in their order
+//!   {"shoalState": 1, "build": "0.1.0", "epoch": 7}    no head had led under a higher one; builds before had none here
+//!   {"v": 2, "record": {"accepted": {...}}}            each job's records in their order
 //!   ...
-//!   {"end": {"jobs": 3, "records": 12}}           so that a file that was cut off is noticed
+//!   {"end": {"jobs": 3, "records": 12}}                so that a file that was cut off is noticed
 //! ```
 
 use std::collections::BTreeSet;
@@ -27,10 +27,11 @@ pub struct Export {
     pub records: usize,
 }
 
-pub(super) fn export(stored: &[StoredRecord], without: &[JobUid]) -> Result<Export, Failure> {
-    let mut lines = format!("{}\n", json!({"shoalState": EXPORT_VERSION, "build": env!("CARGO_PKG_VERSION")}));
+pub(super) fn export(stored: &[StoredRecord], without: &[JobUid], epoch: u64) -> Result<Export, Failure> {
+    let build = env!("CARGO_PKG_VERSION");
+    let mut lines = format!("{}\n", json!({"shoalState": EXPORT_VERSION, "build": build, "epoch": epoch}));
     let (mut jobs, mut records) = (BTreeSet::new(), 0);
-    for StoredRecord { job, bytes } in stored.iter().filter(|stored| !without.contains(&stored.job)) {
+    for StoredRecord { job, bytes, .. } in stored.iter().filter(|stored| !without.contains(&stored.job)) {
         // Written anew, so that an export has records of one version only.
         let written = decode(bytes).and_then(|record| encode(&belongs(record, *job)?));
         let text = written.and_then(|bytes| String::from_utf8(bytes).map_err(|error| no_text(&error)));

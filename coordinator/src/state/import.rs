@@ -24,6 +24,9 @@ pub struct Imported {
 struct Header {
     #[serde(rename = "shoalState")]
     version: u32,
+    /// Absent where an older build wrote it.
+    #[serde(default)]
+    epoch: u64,
 }
 
 #[derive(Deserialize)]
@@ -37,22 +40,36 @@ struct Counts {
     records: usize,
 }
 
-/// The records of an export that is whole.
-pub(super) fn parse(export: impl BufRead, name: &str) -> Result<Vec<Record>, Failure> {
+/// What an export holds.
+pub(super) struct Parsed {
+    pub(super) records: Vec<Record>,
+    /// No head had led under a higher epoch.
+    pub(super) epoch: u64,
+}
+
+/// The highest epoch that an export may have: far more than heads or revisions ever count to, with room to count on.
+const EPOCH_MAX: u64 = 1 << 62;
+
+/// An export that is whole.
+pub(super) fn parse(export: impl BufRead, name: &str) -> Result<Parsed, Failure> {
     let corrupt = |message: String| {
         Failure::new(Reason::CorruptFile, message).file(name).next("write it anew with `shoal state export`")
     };
-    let mut records = Vec::new();
+    let (mut records, mut highest) = (Vec::new(), 0);
     let mut is_whole = false;
     for (line, number) in export.lines().zip(1..) {
         let line =
             line.map_err(|error| corrupt("the export cannot be read".to_owned()).line(number).because(&error))?;
         if number == 1 {
             let header = serde_json::from_str::<Header>(&line);
-            let Header { version } = header.map_err(|error| {
+            let Header { version, epoch } = header.map_err(|error| {
                 corrupt("this is no export: its first line does not say so".to_owned()).line(number).because(&error)
             })?;
             known(version).map_err(|failure| failure.file(name))?;
+            if epoch > EPOCH_MAX {
+                return Err(corrupt(format!("no head has led under epoch {epoch}")).line(number));
+            }
+            highest = epoch;
         } else if is_whole {
             return Err(corrupt("something stands behind the export's end".to_owned()).line(number));
         } else if let Ok(Footer { end }) = serde_json::from_str(&line) {
@@ -70,7 +87,10 @@ pub(super) fn parse(export: impl BufRead, name: &str) -> Result<Vec<Record>, Fai
             records.push(decode(line.as_bytes()).map_err(|failure| failure.file(name).line(number))?);
         }
     }
-    if is_whole { Ok(records) } else { Err(corrupt("the export was cut off: its end is missing".to_owned())) }
+    if !is_whole {
+        return Err(corrupt("the export was cut off: its end is missing".to_owned()));
+    }
+    Ok(Parsed { records, epoch: highest })
 }
 
 fn known(version: u32) -> Result<(), Failure> {
@@ -92,12 +112,18 @@ pub(super) fn verify(records: &[Record], kinds: &Kinds, now_ms: u64) -> Result<(
     Control::recover(kinds.clone(), decisive.cloned().collect(), now_ms).map(drop)
 }
 
+/// Refuses a journal that has records.
+pub(super) async fn check_empty(journal: &dyn Journal) -> Result<(), Failure> {
+    if journal.scan().await?.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Reason::NotPossible, "there are jobs already: an import does not mix them")
+        .next("name a state that is empty, or that is not there yet"))
+}
+
 /// Stores records in a journal that has none.
 pub(super) async fn store(journal: &dyn Journal, epoch: u64, records: Vec<Record>) -> Result<Imported, Failure> {
-    if !journal.scan().await?.is_empty() {
-        return Err(Failure::new(Reason::NotPossible, "there are jobs already: an import does not mix them")
-            .next("name a state that is empty, or that is not there yet"));
-    }
+    check_empty(journal).await?;
     let counts = counts(&records);
     let jobs: BTreeSet<JobUid> = records.iter().map(Record::job).collect();
     match journal.append(epoch, records).await {

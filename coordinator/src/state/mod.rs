@@ -13,8 +13,9 @@ use shoal_core::{Failure, JobUid, Reason};
 pub use self::check::{StateProblem, StateReport};
 pub use self::export::Export;
 pub use self::import::Imported;
+use self::import::Parsed;
 use crate::coordinator::now_ms;
-use crate::journal::{StateConfig, Stores, journal_path};
+use crate::journal::{StateConfig, Stores};
 
 /// Version of the export's format: what surrounds the records, which have a version of their own.
 const EXPORT_VERSION: u32 = 1;
@@ -25,10 +26,10 @@ const LEAD_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Reads every record of a state and replays every job.
 ///
 /// # Errors
-/// [`Reason::StateLocked`] while a head runs on its folder; what keeps the journal from being opened. What is wrong with
-/// a record is part of the report.
+/// [`Reason::InvalidValue`] where there is no state; [`Reason::StateLocked`] while a head runs on its folder (an etcd can be
+/// read while heads use it); what keeps the journal from being opened. What is wrong with a record is part of the report.
 pub async fn check(state: StateConfig, kinds: &Kinds) -> Result<StateReport, Failure> {
-    let stored = existing(state).await?.journal.scan().await?;
+    let stored = Stores::open_existing(state).await?.journal.scan().await?;
     Ok(check::check(&stored, kinds, now_ms()))
 }
 
@@ -37,7 +38,10 @@ pub async fn check(state: StateConfig, kinds: &Kinds) -> Result<StateReport, Fai
 /// # Errors
 /// As [`check()`]; [`Reason::CorruptFile`] for a record that cannot be read, naming the job to leave out.
 pub async fn export(state: StateConfig, without: &[JobUid]) -> Result<Export, Failure> {
-    export::export(&existing(state).await?.journal.scan().await?, without)
+    let Stores { journal, epochs, .. } = Stores::open_existing(state).await?;
+    // After the records: whoever wrote them had no higher one.
+    let stored = journal.scan().await?;
+    export::export(&stored, without, epochs.highest().await?)
 }
 
 /// Reads an export, called `name` in messages, into a state that has no jobs: all of it or nothing.
@@ -48,34 +52,42 @@ pub async fn export(state: StateConfig, without: &[JobUid]) -> Result<Export, Fa
 /// older one; what a head would refuse to start with.
 pub async fn import(state: StateConfig, export: impl BufRead, name: &str, kinds: &Kinds) -> Result<Imported, Failure> {
     // Before anything is made, so that a refusal leaves nothing behind.
-    let records = import::parse(export, name)?;
+    let Parsed { records, epoch } = import::parse(export, name)?;
     import::verify(&records, kinds, now_ms()).map_err(|failure| failure.file(name))?;
-    let Stores { journal, leadership, place } = Stores::open(state).await?;
-    let Ok(epoch) = tokio::time::timeout(LEAD_WAIT_MAX, leadership.campaign()).await else {
-        return Err(Failure::new(Reason::StateLocked, "a head leads, and keeps the state")
-            .file(place)
-            .next("end it first"));
+    let stores = Stores::open(state).await?;
+    let imported = async {
+        let epoch = lead_above(&stores, epoch).await?;
+        import::store(stores.journal.as_ref(), epoch, records).await
     };
-    let imported = import::store(journal.as_ref(), epoch?, records).await;
-    leadership.resign().await;
+    let imported = imported.await;
+    stores.leadership.resign().await;
     imported.map_err(|failure| match failure.reason {
-        Reason::NotPossible => failure.file(place),
+        Reason::NotPossible => failure.file(stores.place),
         _ => failure,
     })
 }
 
-/// A state, which is not made where it is not there.
-async fn existing(state: StateConfig) -> Result<Stores, Failure> {
-    if let StateConfig::Folder(folder) = &state
-        && !journal_path(folder).exists()
-    {
-        return Err(Failure::new(Reason::InvalidValue, "no head has kept its state in this folder")
-            .file(folder.display().to_string())
-            .next("name the folder that the head was started with: `--state-dir DIR`"));
+/// Leads a state that has no jobs under an epoch that is higher than `floor`, as every later one is then: workers that
+/// have seen a head of where the state came from follow the next one.
+async fn lead_above(stores: &Stores, floor: u64) -> Result<u64, Failure> {
+    let epoch = lead(stores).await?;
+    import::check_empty(stores.journal.as_ref()).await?;
+    if epoch > floor {
+        return Ok(epoch);
     }
-    Stores::open(state).await
+    stores.epochs.raise(epoch, floor).await?;
+    lead(stores).await
 }
 
+async fn lead(Stores { leadership, place, .. }: &Stores) -> Result<u64, Failure> {
+    tokio::time::timeout(LEAD_WAIT_MAX, leadership.campaign()).await.unwrap_or_else(|_| {
+        Err(Failure::new(Reason::StateLocked, "a head leads, and keeps the state").file(place).next("end it first"))
+    })
+}
+
+#[cfg(test)]
+#[path = "moving_tests.rs"]
+mod moving_tests;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

@@ -51,6 +51,19 @@ async fn refused(damages: impl Iterator<Item = Box<dyn Fn(&mut Vec<u8>)>>) -> us
     refused
 }
 
+/// Bytes that the file begins with: what it is, how large its parts are, and where the last two commits begin.
+const HEADER_BYTES: usize = 320;
+
+#[tokio::test]
+async fn a_header_that_changed_is_noticed() {
+    for bit in [0x01, 0x80] {
+        let damages = (0..HEADER_BYTES)
+            .map(|at| Box::new(move |bytes: &mut Vec<u8>| bytes[at] ^= bit) as Box<dyn Fn(&mut Vec<u8>)>);
+        let refused = refused(damages).await;
+        assert!(refused > 20, "only {refused} of {HEADER_BYTES} damages were noticed");
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_was_cut_off_is_refused() {
     let cuts = [0, 1, 100, 1_000, 4_096, 5_000, 20_000, 65_536, 100_000];

@@ -21,6 +21,10 @@ pub const RECORD_VERSION: u32 = 2;
 pub struct StoredRecord {
     /// The job under which it is kept.
     pub job: JobUid,
+    /// Where it lies, in the store's own words: for people who look there.
+    pub key: String,
+    /// Whether it is kept apart from the job's other records: see [`super::Retention::Apart`].
+    pub is_apart: bool,
     /// What [`encode`] made of it, in this build or an older one.
     pub bytes: Vec<u8>,
 }

@@ -5,9 +5,10 @@
 //!   leading:  keep the lease alive, watch the key; whichever fails ends the term
 //! ```
 //!
-//! The epoch is the revision at which the key was made: higher for each term than for all before it, and gone for ever with
-//! the key. So a term is never taken up again, not by the same head either: what it sent late finds another epoch.
+//! The epoch is the revision at which the key was made, and what a state that came from elsewhere adds to it: higher for
+//! each term than for all before it, and gone for ever with the key. So a term is never taken up again, not by the same head either: what it sent late finds another epoch.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,8 @@ use shoal_core::Failure;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::keeper;
 use super::session::{ANSWER_MAX, PAUSE, Session, Trouble};
+use super::{identity, keeper};
 use crate::journal::term::{Term, not_leading};
 
 /// How often the key is looked at although a watch would tell: a watch may hang without a word.
@@ -116,21 +117,39 @@ impl Election {
         let value = serde_json::to_vec(&leader).map_err(|error| {
             Trouble::Unusable(Failure::internal("an address cannot be written as JSON").because(&error))
         })?;
+        let identity = self.session.keys.identity();
         let create = Txn::new()
-            .when([Compare::create_revision(key.clone(), CompareOp::Equal, 0)])
-            .and_then([TxnOp::put(key.clone(), value, Some(PutOptions::new().with_lease(lease)))])
-            .or_else([TxnOp::get(key, None)]);
+            .when([
+                Compare::create_revision(key.clone(), CompareOp::Equal, 0),
+                // Nobody leads without a state: it may have been deleted below a head that runs.
+                Compare::create_revision(identity.clone(), CompareOp::Greater, 0),
+            ])
+            .and_then([
+                TxnOp::put(key.clone(), value, Some(PutOptions::new().with_lease(lease))),
+                TxnOp::get(identity.clone(), None),
+            ])
+            .or_else([TxnOp::get(key, None), TxnOp::get(identity, None)]);
         let created = self.session.once(ANSWER_MAX, |mut client| async move { client.txn(create).await }).await?;
         let revision = created.header().map_or(0, |header| header.revision());
+        let responses = created.op_responses();
+        let got = |index: usize| match responses.get(index) {
+            Some(TxnOpResponse::Get(got)) => got.kvs().first(),
+            _ => None,
+        };
+        let Some(identity) = got(1) else {
+            self.revoke(lease).await;
+            return Err(Trouble::Unusable(identity::missing(&self.session, &self.session.place())));
+        };
         if created.succeeded() {
-            return Ok(Look::Won { epoch: u64::try_from(revision).unwrap_or_default(), lease, confirmed });
+            let base = identity::epoch_base(&self.session.place(), identity.value()).map_err(Trouble::Unusable)?;
+            // Only the head that leads changes it.
+            self.session.epoch_base.store(base, Ordering::Release);
+            return Ok(Look::Won { epoch: self.session.epoch_of(revision), lease, confirmed });
         }
         self.revoke(lease).await;
-        match created.op_responses().first() {
-            Some(TxnOpResponse::Get(got)) if !got.kvs().is_empty() => {
-                self.held(candidate, &got.kvs()[0], revision).await
-            }
-            _ => Ok(Look::Held { revision }),
+        match got(0) {
+            Some(leader) => self.held(candidate, leader, revision).await,
+            None => Ok(Look::Held { revision }),
         }
     }
 
@@ -196,10 +215,10 @@ pub(super) async fn until_changed(session: &Session, revision: i64) {
     }
 }
 
-/// The revision at which the leader's key was made, and the revision of the answer; none where there is no key.
+/// The epoch of the leader's key, and the revision of the answer; none where there is no key.
 pub(super) async fn present(session: &Session) -> Result<(Option<u64>, i64), Trouble> {
     let found = get(session, GetOptions::new().with_keys_only()).await?;
-    let made = found.kvs().first().map(|key| u64::try_from(key.create_revision()).unwrap_or_default());
+    let made = found.kvs().first().map(|key| session.epoch_of(key.create_revision()));
     Ok((made, found.header().map_or(0, |header| header.revision())))
 }
 

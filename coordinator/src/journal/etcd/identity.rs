@@ -1,5 +1,7 @@
 //! Whether this is the etcd, and the state, that it should be.
 
+use std::sync::atomic::Ordering;
+
 use etcd_client::{Client, Compare, CompareOp, Error, Txn, TxnOp};
 use serde::{Deserialize, Serialize};
 use shoal_core::{Failure, Reason};
@@ -19,6 +21,29 @@ const CLUSTER_DEFAULT: &str = "default";
 struct Identity {
     format: u32,
     cluster: String,
+    /// How much higher than etcd's revisions epochs are: more than nothing where the state came from elsewhere, and had
+    /// higher ones there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    epoch_base: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The epoch base that a state says it has.
+pub(super) fn epoch_base(url: &str, bytes: &[u8]) -> Result<u64, Failure> {
+    parse(url, bytes).map(|identity| identity.epoch_base)
+}
+
+/// The same state with another epoch base.
+pub(super) fn with_epoch_base(url: &str, bytes: &[u8], epoch_base: u64) -> Result<Vec<u8>, Failure> {
+    written(&Identity { epoch_base, ..parse(url, bytes)? })
+}
+
+fn written(identity: &Identity) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(identity)
+        .map_err(|error| Failure::internal("an identity cannot be written as JSON").because(&error))
 }
 
 /// What was found at a member.
@@ -48,19 +73,41 @@ pub(super) async fn check(session: &Session, url: &str, found: Found, client: &C
     }
     let expected = session.config.cluster.as_deref();
     match found.identity {
-        Some(bytes) => compare(url, &bytes, expected).map_err(Trouble::Unusable),
-        None => write(session, url, client, expected.unwrap_or(CLUSTER_DEFAULT)).await,
+        Some(bytes) => compare(url, &bytes, expected).map_err(Trouble::Unusable)?,
+        None if session.may_begin() => write(session, url, client, expected.unwrap_or(CLUSTER_DEFAULT)).await?,
+        None => return Err(Trouble::Unusable(missing(session, url))),
     }
+    session.is_known.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
-fn compare(url: &str, bytes: &[u8], expected: Option<&str>) -> Result<(), Failure> {
-    let identity: Identity = serde_json::from_slice(bytes).map_err(|error| {
+/// There is no state, and none is begun.
+pub(super) fn missing(session: &Session, url: &str) -> Failure {
+    let prefix = &session.config.prefix;
+    if session.is_known.load(Ordering::Relaxed) {
+        let why = format!("the state is gone from the etcd at {url}: nothing lies below `{prefix}` any more");
+        return Failure::new(Reason::NotPossible, why).file(url).next(
+            "restore etcd from a backup, or import an export with `shoal state import`; a head that is started anew begins \
+             with an empty state",
+        );
+    }
+    let why = format!("no head has kept its state below `{prefix}` in the etcd at {url}");
+    Failure::new(Reason::InvalidValue, why)
+        .file(url)
+        .next("name the prefix that the head was started with: `--etcd-prefix PREFIX`")
+}
+
+fn parse(url: &str, bytes: &[u8]) -> Result<Identity, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
         Failure::new(Reason::CorruptFile, format!("what lies at the prefix in the etcd at {url} is no state of Shoal"))
             .because(&error)
             .file(url)
             .next("give Shoal a prefix of its own with `--etcd-prefix`")
-    })?;
-    let Identity { format, cluster } = identity;
+    })
+}
+
+fn compare(url: &str, bytes: &[u8], expected: Option<&str>) -> Result<(), Failure> {
+    let Identity { format, cluster, epoch_base: _ } = parse(url, bytes)?;
     if format > FORMAT {
         let why = format!("the state in etcd has format {format}; this build reads up to {FORMAT}");
         return Err(Failure::new(Reason::IncompatibleVersion, why)
@@ -80,20 +127,19 @@ fn compare(url: &str, bytes: &[u8], expected: Option<&str>) -> Result<(), Failur
 
 async fn write(session: &Session, url: &str, client: &Client, cluster: &str) -> Result<(), Trouble> {
     let key = session.keys.identity();
-    let identity = serde_json::to_vec(&Identity { format: FORMAT, cluster: cluster.to_owned() }).map_err(|error| {
-        Trouble::Unusable(Failure::internal("an identity cannot be written as JSON").because(&error))
-    })?;
+    let identity = Identity { format: FORMAT, cluster: cluster.to_owned(), epoch_base: 0 };
+    let identity = written(&identity).map_err(Trouble::Unusable)?;
     let create = Txn::new().when([Compare::create_revision(key.clone(), CompareOp::Equal, 0)]).and_then([TxnOp::put(
         key.clone(),
         identity,
         None,
     )]);
-    let written = async {
+    let begun = async {
         client.kv_client().txn(create).await?;
         // Another head may have been first.
         look(client, &session.keys).await
     };
-    match written.await {
+    match begun.await {
         Ok(found) => {
             let bytes = found.identity.unwrap_or_default();
             compare(url, &bytes, session.config.cluster.as_deref()).map_err(Trouble::Unusable)
@@ -110,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_state_of_another_cluster_or_build_is_refused() {
-        let bytes = |format, cluster: &str| serde_json::to_vec(&Identity { format, cluster: cluster.into() }).unwrap();
+        let bytes =
+            |format, cluster: &str| written(&Identity { format, cluster: cluster.into(), epoch_base: 0 }).unwrap();
         compare("u", &bytes(1, "a"), None).unwrap();
         compare("u", &bytes(1, "a"), Some("a")).unwrap();
         for (bytes, reason) in [

@@ -28,7 +28,8 @@ pub use self::config::{EtcdConfig, EtcdTls, EtcdUser, PREFIX_DEFAULT};
 use self::election::Election;
 use self::keys::{Place, end_of};
 use self::plan::Transaction;
-use self::session::{ANSWER_MAX, PAUSE, Session, Trouble};
+use self::session::{ANSWER_MAX, Missing, PAUSE, Session, Trouble};
+use super::Epochs;
 use super::term::not_leading;
 
 /// How long etcd waits for a silent head. Another one then leads within seconds; a shorter time would let a busy machine
@@ -52,7 +53,19 @@ impl EtcdJournal {
     /// [`shoal_core::Reason::IncompatibleVersion`] where a newer build wrote it;
     /// [`shoal_core::Reason::InvalidValue`] for a configuration that cannot work.
     pub async fn connect(config: EtcdConfig) -> Result<Self, Failure> {
-        let session = Arc::new(Session::open(config).await?);
+        Self::open(config, Missing::Begin).await
+    }
+
+    /// As [`EtcdJournal::connect`], to a state that is there.
+    ///
+    /// # Errors
+    /// [`shoal_core::Reason::InvalidValue`] where none is.
+    pub(crate) async fn connect_existing(config: EtcdConfig) -> Result<Self, Failure> {
+        Self::open(config, Missing::Refuse).await
+    }
+
+    async fn open(config: EtcdConfig, missing: Missing) -> Result<Self, Failure> {
+        let session = Arc::new(Session::open(config, missing).await?);
         let election = Election::new(session.clone());
         Ok(Self { session, election, next: Mutex::new(Place { epoch: 0, number: 0 }) })
     }
@@ -80,10 +93,15 @@ impl EtcdJournal {
         let deletes =
             deletes.into_iter().map(|(from, to)| TxnOp::delete(from, Some(DeleteOptions::new().with_range(to))));
         let puts = puts.into_iter().map(|(key, value)| TxnOp::put(key, value, None));
-        let expected = i64::try_from(epoch).unwrap_or_default();
+        self.leading(epoch, deletes.chain(puts).collect()).await
+    }
+
+    /// Carries operations out, all of them, if this head leads under that epoch.
+    async fn leading(&self, epoch: u64, operations: Vec<TxnOp>) -> Result<(), Failure> {
+        let expected = self.session.revision_of(epoch);
         let transaction = Txn::new()
             .when([Compare::create_revision(self.session.keys.leader(), CompareOp::Equal, expected)])
-            .and_then(deletes.chain(puts).collect::<Vec<_>>());
+            .and_then(operations);
         let ask = |mut client: Client| {
             let transaction = transaction.clone();
             async move { client.txn(transaction).await }
@@ -173,5 +191,40 @@ impl Leadership for EtcdJournal {
 
     async fn leader(&self) -> Option<String> {
         self.election.leader()
+    }
+}
+
+#[async_trait]
+impl Epochs for EtcdJournal {
+    async fn highest(&self) -> Result<u64, Failure> {
+        let (_, base, revision) = self.identity().await?;
+        Ok(base.saturating_add(revision))
+    }
+
+    async fn raise(&self, epoch: u64, floor: u64) -> Result<(), Failure> {
+        self.election.term.check(epoch)?;
+        let (identity, base, revision) = self.identity().await?;
+        // The next leader's key is made at a later revision than this one.
+        let raised = floor.saturating_sub(revision).max(base);
+        let identity = identity::with_epoch_base(&self.session.place(), &identity, raised)?;
+        self.leading(epoch, vec![TxnOp::put(self.session.keys.identity(), identity, None)]).await
+    }
+}
+
+impl EtcdJournal {
+    /// What the state says of itself, the epoch base in that, and etcd's revision.
+    async fn identity(&self) -> Result<(Vec<u8>, u64, u64), Failure> {
+        let key = self.session.keys.identity();
+        let asked = self.session.retry(|mut client: Client| {
+            let key = key.clone();
+            async move { client.get(key, None).await }
+        });
+        let mut answer = asked.await.map_err(|trouble| self.session.failure(trouble))?;
+        let revision = answer.header().map_or(0, |header| u64::try_from(header.revision()).unwrap_or_default());
+        let place = self.session.place();
+        let Some(found) = answer.take_kvs().pop() else { return Err(identity::missing(&self.session, &place)) };
+        let (_, identity) = found.into_key_value();
+        let base = identity::epoch_base(&place, &identity)?;
+        Ok((identity, base, revision))
     }
 }

@@ -1,6 +1,7 @@
 //! The connection: to one member at a time, to the next one where that has trouble.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use etcd_client::{Client, Error};
@@ -43,6 +44,21 @@ pub(super) struct Session {
     connection: Mutex<Connection>,
     /// Id of the etcd cluster: another one has another history.
     pub(super) cluster: OnceLock<u64>,
+    /// What is done where there is no state.
+    missing: Missing,
+    /// Whether the state was seen: it does not go away by itself.
+    pub(super) is_known: AtomicBool,
+    /// How much higher than etcd's revisions epochs are, as of when this head last won.
+    pub(super) epoch_base: AtomicU64,
+}
+
+/// What is done where there is no state at the prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// One is begun, as a new head does.
+    Begin,
+    /// That is told, as to whoever only looks.
+    Refuse,
 }
 
 #[derive(Default)]
@@ -58,10 +74,18 @@ impl Session {
     ///
     /// # Errors
     /// What keeps all of them from being used.
-    pub(super) async fn open(config: EtcdConfig) -> Result<Self, Failure> {
+    pub(super) async fn open(config: EtcdConfig, missing: Missing) -> Result<Self, Failure> {
         config.check()?;
         let keys = Keys::new(&config.prefix);
-        let this = Self { config, keys, connection: Mutex::default(), cluster: OnceLock::new() };
+        let this = Self {
+            config,
+            keys,
+            connection: Mutex::default(),
+            cluster: OnceLock::new(),
+            missing,
+            is_known: AtomicBool::new(false),
+            epoch_base: AtomicU64::new(0),
+        };
         let mut silent = None;
         for member in 0..this.config.endpoints.len() {
             match this.connect(member).await {
@@ -84,6 +108,23 @@ impl Session {
             }
             None => Ok(this),
         }
+    }
+
+    /// Whether a state may be begun: only where none was seen.
+    pub(super) fn may_begin(&self) -> bool {
+        self.missing == Missing::Begin && !self.is_known.load(Ordering::Relaxed)
+    }
+
+    /// The epoch of whoever made the leader's key at that revision.
+    pub(super) fn epoch_of(&self, revision: i64) -> u64 {
+        self.epoch_base.load(Ordering::Acquire).saturating_add(u64::try_from(revision).unwrap_or_default())
+    }
+
+    /// The revision at which the leader's key was made where that epoch is the present one.
+    pub(super) fn revision_of(&self, epoch: u64) -> i64 {
+        let revision = epoch.checked_sub(self.epoch_base.load(Ordering::Acquire));
+        // Of an epoch below the base no key can be: nothing is made at a negative revision.
+        revision.and_then(|revision| i64::try_from(revision).ok()).unwrap_or(-1)
     }
 
     /// What messages call it.

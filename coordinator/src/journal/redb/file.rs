@@ -1,20 +1,21 @@
 //! The file: made once, locked while it is open, looked over before it is trusted.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{Builder, Database, DatabaseError, StorageError};
 use shoal_core::{Failure, Reason};
+use uuid::Uuid;
 
 use super::table;
 
 /// Name of the file in the state folder.
 const FILE_NAME: &str = "journal.redb";
 
-/// Name under which a new file is made: it gets its own once it holds all that it begins with, so that an empty
-/// journal is never taken for a new one.
+/// What names begin with under which new files are made: one gets its own once it holds all that it begins with, so that
+/// an empty journal is never taken for a new one.
 const FILE_NAME_NEW: &str = "journal.redb.new";
 
 /// Where a state folder's journal lies.
@@ -26,10 +27,9 @@ pub(crate) fn path(folder: &Path) -> PathBuf {
 pub(super) fn open(folder: &Path) -> Result<Database, Failure> {
     let path = path(folder);
     std::fs::create_dir_all(folder).map_err(|error| {
-        Failure::new(Reason::Io, "the state folder cannot be made")
-            .file(folder.display().to_string())
-            .next("check the folder's permissions, or name another folder with `--state-dir`")
-            .because(&error)
+        let mut failure = cannot_open(&error, folder);
+        failure.message = "the state folder cannot be made".to_owned();
+        failure
     })?;
     match std::fs::metadata(&path) {
         Ok(found) if found.len() == 0 => {
@@ -48,16 +48,39 @@ pub(super) fn open(folder: &Path) -> Result<Database, Failure> {
 
 /// Makes a new journal. Of two heads that do so at the same moment, one keeps what the other made.
 fn make(folder: &Path) -> Result<(), Failure> {
-    let (path, new) = (path(folder), folder.join(FILE_NAME_NEW));
-    let database = opened(folder, &new, || Builder::new().create(&new))?;
-    table::initialize(&database).map_err(|error| cannot_open(&error, &new))?;
-    // Under the lock, so that nobody else makes one under that name. A link fails where the name is taken.
-    match std::fs::hard_link(&new, &path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(cannot_open(&error, &path)),
-        _ => {}
+    // A name of its own: what a crash or a full disk left half made is no file that can be opened.
+    let new = folder.join(format!("{FILE_NAME_NEW}-{}", Uuid::now_v7().simple()));
+    if let Err(failure) = make_as(folder, &new) {
+        let _ = std::fs::remove_file(&new);
+        return Err(failure);
     }
-    let tidy = std::fs::remove_file(&new).and_then(|()| File::open(folder)?.sync_all());
-    tidy.map_err(|error| cannot_open(&error, &new))
+    tidy(folder).and_then(|()| File::open(folder)?.sync_all()).map_err(|error| cannot_open(&error, &new))
+}
+
+fn make_as(folder: &Path, new: &Path) -> Result<(), Failure> {
+    let database = opened(folder, new, || Builder::new().create(new))?;
+    guarded(new, || table::initialize(&database)).map_err(|failure| place(failure, new))?;
+    drop(database);
+    let path = path(folder);
+    match std::fs::hard_link(new, &path) {
+        // A link fails where the name is taken; then another head was first, and may have tidied up already.
+        Err(error) if !path.exists() => Err(cannot_open(&error, &path)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what was to become a journal, now that there is one.
+fn tidy(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(FILE_NAME_NEW) {
+            match std::fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 fn opened(
@@ -89,6 +112,15 @@ fn is_damage(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::InvalidInput)
 }
 
+/// Whether there is no room: of the disk, of a quota, or of what this process may write.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
+/// What to do where there is none. Heads try again by themselves.
+pub(super) const FULL_NEXT: &str =
+    "make room on the disk below the state folder, or raise its quota; the head tries again";
+
 /// Turns a panic of the database, which takes its own files to be well, into a failure.
 pub(super) fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
@@ -116,11 +148,14 @@ fn damaged(failure: Failure, path: &Path) -> Failure {
     )
 }
 
-fn cannot_open(error: &(dyn std::error::Error + 'static), path: &Path) -> Failure {
-    Failure::new(Reason::Io, "the journal cannot be opened")
-        .file(path.display().to_string())
-        .next("check the disk and the folder's permissions, or name another folder with `--state-dir`")
-        .because(error)
+fn cannot_open(error: &io::Error, path: &Path) -> Failure {
+    let (reason, what, next) = if is_full(error) {
+        (Reason::ResourcesExhausted, "the journal cannot be opened: the disk is full", FULL_NEXT)
+    } else {
+        let next = "check the disk and the folder's permissions, or name another folder with `--state-dir`";
+        (Reason::Io, "the journal cannot be opened", next)
+    };
+    Failure::new(reason, what).file(path.display().to_string()).next(next).because(error)
 }
 
 #[cfg(test)]
@@ -152,11 +187,14 @@ mod tests {
 
     #[test]
     fn what_a_crash_left_of_a_new_file_does_not_matter() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(FILE_NAME_NEW), "").unwrap();
-        drop(open(folder.path()).unwrap());
-        assert!(!folder.path().join(FILE_NAME_NEW).exists());
-        drop(open(folder.path()).unwrap());
+        // Nothing, what an older build called it, room for pages, and some of them.
+        for (name, left) in [("", 0), ("", 1 << 20), ("-1", 0), ("-2", 1 << 20)] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(format!("{FILE_NAME_NEW}{name}")), vec![0; left]).unwrap();
+            drop(open(folder.path()).unwrap());
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "only the journal is there");
+            drop(open(folder.path()).unwrap());
+        }
     }
 
     #[test]

@@ -12,9 +12,9 @@ use ::redb::Database;
 use async_trait::async_trait;
 use shoal_core::history::JobHistory;
 use shoal_core::journal::{Journal, Leadership, Record, StoredRecord};
-use shoal_core::{Failure, JobUid};
+use shoal_core::{Failure, JobUid, Reason};
 
-pub(crate) use self::file::path as journal_path;
+use super::Epochs;
 use super::term::{Term, not_leading};
 
 /// A journal in a file of a state folder, held by this process alone.
@@ -35,6 +35,19 @@ impl RedbJournal {
         let this = Self { folder: folder.to_owned(), database: Mutex::default(), term: Term::standby() };
         this.database().await?;
         Ok(this)
+    }
+
+    /// As [`RedbJournal::open`], of a folder that has one.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidValue`] where it has none.
+    pub(crate) async fn open_existing(folder: &Path) -> Result<Self, Failure> {
+        if file::path(folder).exists() {
+            return Self::open(folder).await;
+        }
+        Err(Failure::new(Reason::InvalidValue, "no head has kept its state in this folder")
+            .file(folder.display().to_string())
+            .next("name the folder that the head was started with: `--state-dir DIR`"))
     }
 
     /// The open file; opened again where a write had failed.
@@ -111,6 +124,18 @@ impl Leadership for RedbJournal {
 
     async fn leader(&self) -> Option<String> {
         None
+    }
+}
+
+#[async_trait]
+impl Epochs for RedbJournal {
+    async fn highest(&self) -> Result<u64, Failure> {
+        self.with_database(table::epoch).await
+    }
+
+    async fn raise(&self, epoch: u64, floor: u64) -> Result<(), Failure> {
+        self.term.check(epoch)?;
+        self.with_database(move |database| table::raise_epoch(database, epoch, floor)).await
     }
 }
 

@@ -8,6 +8,7 @@ use shoal_core::journal::{self, Record, Retention, StoredRecord};
 use shoal_core::{Failure, JobUid, Reason};
 use uuid::Uuid;
 
+use super::file;
 use crate::journal::term::not_leading;
 
 /// Records of a job in the order of their numbers; the number counts all appends of this file.
@@ -27,12 +28,15 @@ const EPOCH_KEY: &str = "epoch";
 const NEXT_KEY: &str = "next";
 
 /// Makes what a new file begins with.
-pub(super) fn initialize(database: &Database) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
-    transaction.open_table(META)?.insert(FORMAT_KEY, FORMAT)?;
-    transaction.open_table(RECORDS)?;
-    transaction.commit()?;
-    Ok(())
+pub(super) fn initialize(database: &Database) -> Result<(), Failure> {
+    let write = || -> Result<(), redb::Error> {
+        let transaction = database.begin_write()?;
+        transaction.open_table(META)?.insert(FORMAT_KEY, FORMAT)?;
+        transaction.open_table(RECORDS)?;
+        transaction.commit()?;
+        Ok(())
+    };
+    write().map_err(unwritable)
 }
 
 /// Whether this build knows the file's layout.
@@ -72,6 +76,31 @@ pub(super) fn take_epoch(database: &Database) -> Result<u64, Failure> {
         Ok(epoch)
     };
     take().map_err(unwritable)
+}
+
+/// The highest epoch so far.
+pub(super) fn epoch(database: &Database) -> Result<u64, Failure> {
+    let read = || -> Result<u64, redb::Error> {
+        Ok(database.begin_read()?.open_table(META)?.get(EPOCH_KEY)?.map_or(0, |value| value.value()))
+    };
+    read().map_err(unreadable)
+}
+
+/// Counts the epoch up to `floor` at least, unless the file's is another than `epoch`.
+pub(super) fn raise_epoch(database: &Database, epoch: u64, floor: u64) -> Result<(), Failure> {
+    let write = || -> Result<bool, redb::Error> {
+        let transaction = database.begin_write()?;
+        {
+            let mut meta = transaction.open_table(META)?;
+            if meta.get(EPOCH_KEY)?.map(|value| value.value()) != Some(epoch) {
+                return Ok(false);
+            }
+            meta.insert(EPOCH_KEY, floor.max(epoch))?;
+        }
+        transaction.commit()?;
+        Ok(true)
+    };
+    written(write(), epoch)
 }
 
 /// Every record, each job's in the order in which they were appended.
@@ -116,18 +145,21 @@ pub(super) fn load_history(database: &Database, job: JobUid) -> Result<Option<Jo
 /// All that is stored, as it is stored.
 pub(super) fn scan(database: &Database) -> Result<Vec<StoredRecord>, Failure> {
     let all = || -> Result<Vec<StoredRecord>, redb::Error> {
-        let stored =
-            |job: u128, bytes: &[u8]| StoredRecord { job: JobUid(Uuid::from_u128(job)), bytes: bytes.to_vec() };
         let transaction = database.begin_read()?;
         let mut found = Vec::new();
         for entry in transaction.open_table(RECORDS)?.iter()? {
             let (key, value) = entry?;
-            found.push(stored(key.value().0, value.value()));
+            let (job, number) = key.value();
+            let job = JobUid(Uuid::from_u128(job));
+            let key = format!("records/{job}/{number}");
+            found.push(StoredRecord { job, key, is_apart: false, bytes: value.value().to_vec() });
         }
         if let Some(table) = if_there(transaction.open_table(APART))? {
             for entry in table.iter()? {
                 let (key, value) = entry?;
-                found.push(stored(key.value(), value.value()));
+                let job = JobUid(Uuid::from_u128(key.value()));
+                let key = format!("apart/{job}");
+                found.push(StoredRecord { job, key, is_apart: true, bytes: value.value().to_vec() });
             }
         }
         Ok(found)
@@ -183,7 +215,12 @@ pub(super) fn append(database: &Database, epoch: u64, records: &[Record]) -> Res
         transaction.commit()?;
         Ok(true)
     };
-    match write() {
+    written(write(), epoch)
+}
+
+/// What came of a write that is made under one epoch only.
+fn written(done: Result<bool, redb::Error>, epoch: u64) -> Result<(), Failure> {
+    match done {
         Ok(true) => Ok(()),
         Ok(false) => Err(not_leading(format!("the journal's epoch is not {epoch} any more"))),
         Err(error) => Err(unwritable(error)),
@@ -197,9 +234,9 @@ pub(super) fn unreadable(error: redb::Error) -> Failure {
 
 fn unwritable(error: redb::Error) -> Failure {
     let failure = match &error {
-        redb::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => {
+        redb::Error::Io(io) if file::is_full(io) => {
             Failure::new(Reason::ResourcesExhausted, "the journal cannot be written: the disk is full")
-                .next("make room on the disk; the head tries again")
+                .next(file::FULL_NEXT)
         }
         error if is_damage(error) => Failure::new(Reason::CorruptFile, "the journal cannot be written"),
         _ => Failure::new(Reason::Io, "the journal cannot be written")
