@@ -128,11 +128,16 @@ pub(super) async fn store(journal: &dyn Journal, epoch: u64, records: Vec<Record
     let jobs: BTreeSet<JobUid> = records.iter().map(Record::job).collect();
     match journal.append(epoch, records).await {
         Ok(()) => Ok(counts),
-        Err(failure) => {
+        Err(mut failure) => {
             // A store that takes it in several parts may have taken some.
             let undo = journal.append(epoch, jobs.into_iter().map(|job| Record::Forgotten { job }).collect()).await;
             if let Err(undo) = undo {
-                tracing::warn!(failure = %undo, "a part of the import may have stayed");
+                failure.message.push_str("; a part of the import is stored, and cannot be taken back");
+                failure.causes.push(undo.message);
+                let first = failure.next.take().map(|next| format!("{next}; then ")).unwrap_or_default();
+                failure.next = Some(format!(
+                    "{first}empty the state before the import is tried again, and start no head on it before that"
+                ));
             }
             Err(failure)
         }

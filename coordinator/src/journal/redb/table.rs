@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
 use shoal_core::history::JobHistory;
 use shoal_core::journal::{self, Record, Retention, StoredRecord};
 use shoal_core::{Failure, JobUid, Reason};
@@ -27,10 +27,20 @@ const FORMAT_KEY: &str = "format";
 const EPOCH_KEY: &str = "epoch";
 const NEXT_KEY: &str = "next";
 
+/// Begins what is on disk once it is committed.
+///
+/// In two phases: the commit is synced before the header points at it. In one phase a header that was damaged after a crash
+/// could not be told from one that was being written, and the last commit, which was acknowledged, would be gone unnoticed.
+fn begin_write(database: &Database) -> Result<WriteTransaction, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_two_phase_commit(true);
+    Ok(transaction)
+}
+
 /// Makes what a new file begins with.
 pub(super) fn initialize(database: &Database) -> Result<(), Failure> {
     let write = || -> Result<(), redb::Error> {
-        let transaction = database.begin_write()?;
+        let transaction = begin_write(database)?;
         transaction.open_table(META)?.insert(FORMAT_KEY, FORMAT)?;
         transaction.open_table(RECORDS)?;
         transaction.commit()?;
@@ -65,7 +75,7 @@ pub(super) fn check_format(database: &Database) -> Result<(), Failure> {
 /// Counts the epoch up and returns it.
 pub(super) fn take_epoch(database: &Database) -> Result<u64, Failure> {
     let take = || -> Result<u64, redb::Error> {
-        let transaction = database.begin_write()?;
+        let transaction = begin_write(database)?;
         let epoch = {
             let mut meta = transaction.open_table(META)?;
             let epoch = meta.get(EPOCH_KEY)?.map_or(0, |value| value.value()) + 1;
@@ -89,7 +99,7 @@ pub(super) fn epoch(database: &Database) -> Result<u64, Failure> {
 /// Counts the epoch up to `floor` at least, unless the file's is another than `epoch`.
 pub(super) fn raise_epoch(database: &Database, epoch: u64, floor: u64) -> Result<(), Failure> {
     let write = || -> Result<bool, redb::Error> {
-        let transaction = database.begin_write()?;
+        let transaction = begin_write(database)?;
         {
             let mut meta = transaction.open_table(META)?;
             if meta.get(EPOCH_KEY)?.map(|value| value.value()) != Some(epoch) {
@@ -180,7 +190,7 @@ fn if_there<T>(opened: Result<T, TableError>) -> Result<Option<T>, redb::Error> 
 pub(super) fn append(database: &Database, epoch: u64, records: &[Record]) -> Result<(), Failure> {
     let encoded = records.iter().map(journal::encode).collect::<Result<Vec<_>, _>>()?;
     let write = || -> Result<bool, redb::Error> {
-        let transaction = database.begin_write()?;
+        let transaction = begin_write(database)?;
         {
             let mut meta = transaction.open_table(META)?;
             if meta.get(EPOCH_KEY)?.map(|value| value.value()) != Some(epoch) {
