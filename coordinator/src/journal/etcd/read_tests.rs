@@ -103,7 +103,7 @@ async fn who_reads_while_etcd_is_compacted_gets_one_state_or_a_failure() {
     };
     let (written, (read, refused)) = tokio::join!(writes, reads);
     println!("{} states were read and {refused} readings given up while {written} were written", read.len());
-    assert!(read.is_sorted() && !read.is_empty() && refused > 0, "{read:?}, {refused}");
+    assert!(read.is_sorted() && !read.is_empty(), "{read:?}");
     let [entries] = read_entries(&session, [PREFIX], 1).await.unwrap();
     assert_eq!(version_of(&entries), written);
 }

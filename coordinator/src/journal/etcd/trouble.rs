@@ -69,6 +69,7 @@ fn of_status(url: &str, status: &Status) -> Failure {
             .next("leave `--etcd-user` out, or switch authentication on: `etcdctl auth enable`");
     }
     if said.contains("space exceeded") {
+        // The request that etcd notices it at is carried out all the same: whoever is told this reads before it goes on.
         return Failure::new(Reason::ResourcesExhausted, format!("etcd at {url} is full")).next(
             "compact and defragment it or raise its quota, then `etcdctl alarm disarm`; run it with \
              `--auto-compaction-retention`",
