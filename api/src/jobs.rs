@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use shoal_coordinator::Head;
 use shoal_core::control::SubmitOptions;
 use shoal_core::journal::JobChange;
-use shoal_core::limits::{JOB_FILE_BYTES_MAX, PRIORITIES};
+use shoal_core::limits::JOB_FILE_BYTES_MAX;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::parse_job;
 use shoal_core::{Failure, Reason};
@@ -128,10 +128,7 @@ pub(crate) async fn change_job(
 ) -> Result<Json<JobStatus>, Refusal> {
     let body = body.map_err(|error| wrong_change(&error))?;
     let change: JobChange = serde_json::from_slice(&body).map_err(|error| wrong_change(&error))?;
-    if let Some(priority) = change.priority.filter(|priority| !PRIORITIES.contains(priority)) {
-        let why = format!("{priority} is no priority: {} to {} are", PRIORITIES.start(), PRIORITIES.end());
-        return Err(Failure::new(Reason::InvalidValue, why).field("priority").into());
-    }
+    change.check()?;
     Ok(Json(head.change(&name, change).await?))
 }
 

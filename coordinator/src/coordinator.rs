@@ -25,6 +25,12 @@ pub(crate) type Answer = oneshot::Sender<Result<JobStatus, Failure>>;
 /// A look at the machine, at a time in milliseconds since 1970-01-01 UTC.
 pub(crate) type View = Box<dyn FnOnce(&Control, u64) + Send>;
 
+/// The same, where what it gives may be told only once it is stored: that is done by what it returns.
+pub(crate) type Reading = Box<dyn FnOnce(&Control, u64) -> Reveal + Send>;
+
+/// Tells what was read.
+pub(crate) type Reveal = Box<dyn FnOnce() + Send>;
+
 /// What the coordinator is told.
 pub(crate) enum Message {
     /// Something has happened. The permit keeps the number of waiting events bounded.
@@ -43,10 +49,10 @@ pub(crate) enum Message {
     Drain { worker: WorkerId, within: Duration, answer: oneshot::Sender<Result<WorkerStatus, Failure>> },
     /// Somebody wants to look at the machine.
     Look(View),
+    /// Somebody wants to be told what the machine knows.
+    Read(Reading),
     /// The append in flight has ended.
     Stored(Result<(), Failure>),
-    /// Answer once all that is to be stored is stored.
-    Flush(oneshot::Sender<()>),
     /// Tell all workers to end.
     EndWorkers,
 }
@@ -59,8 +65,6 @@ pub(crate) struct State {
     effect_loop: EffectLoop,
     outside: Outside,
     newcomers: Newcomers,
-    /// Who waits until nothing waits for the journal.
-    flushing: Vec<oneshot::Sender<()>>,
 }
 
 /// What the actor starts from.
@@ -80,7 +84,7 @@ impl Actor for Coordinator {
         let mut outside = Outside::new(myself.clone(), interpreter);
         let effect_loop = EffectLoop::start(control, effects, &mut outside);
         myself.send_interval(TICK, || Message::Event(Box::new(Event::Tick), None));
-        Ok(State { effect_loop, outside, newcomers: Newcomers::default(), flushing: Vec::new() })
+        Ok(State { effect_loop, outside, newcomers: Newcomers::default() })
     }
 
     async fn handle(
@@ -130,16 +134,16 @@ impl Actor for Coordinator {
                 let _ = answer.send(state.drain(&worker, within));
             }
             Message::Look(look) => look(state.effect_loop.control(), now_ms()),
+            Message::Read(reading) => {
+                let reveal = reading(state.effect_loop.control(), now_ms());
+                let reply = state.outside.expect_flush(reveal);
+                state.handle(Event::Flush { reply });
+            }
             Message::Stored(result) => {
                 if let Err(failure) = state.effect_loop.stored(result, &mut state.outside) {
                     tracing::error!(%failure, causes = ?failure.causes, "the journal cannot be written: the head stops leading");
                     myself.stop(Some(failure.to_string()));
                 }
-                state.answer_flushes();
-            }
-            Message::Flush(done) => {
-                state.flushing.push(done);
-                state.answer_flushes();
             }
             Message::EndWorkers => state
                 .outside
@@ -153,14 +157,6 @@ impl Actor for Coordinator {
 impl State {
     fn handle(&mut self, event: Event) {
         self.effect_loop.handle(event, now_ms(), &mut self.outside);
-    }
-
-    fn answer_flushes(&mut self) {
-        if self.effect_loop.backlog() == 0 {
-            for done in self.flushing.drain(..) {
-                let _ = done.send(());
-            }
-        }
     }
 
     /// Lets a worker in; one whose name another process has waits until it is known whether that one lives.
@@ -210,7 +206,7 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from((*wall + instant.elapsed()).as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Looks at the machine from outside.
+/// Looks at the machine from outside, also while the journal hangs.
 ///
 /// # Errors
 /// [`Reason::NotLeading`] once the coordinator has stopped.
@@ -223,6 +219,23 @@ pub(crate) async fn look<T: Send + 'static>(
         let _ = sender.send(view(control, now_ms));
     }));
     coordinator.send_message(look).map_err(|_| stopped())?;
+    receiver.await.map_err(|_| stopped())
+}
+
+/// Reads the machine; gives what is found once all that it may rest on is stored.
+///
+/// # Errors
+/// As [`look`].
+pub(crate) async fn read<T: Send + 'static>(
+    coordinator: &ActorRef<Message>,
+    view: impl FnOnce(&Control, u64) -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let (sender, receiver) = oneshot::channel();
+    let reading = Message::Read(Box::new(move |control, now_ms| {
+        let found = view(control, now_ms);
+        Box::new(move || drop(sender.send(found)))
+    }));
+    coordinator.send_message(reading).map_err(|_| stopped())?;
     receiver.await.map_err(|_| stopped())
 }
 

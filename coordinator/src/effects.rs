@@ -14,7 +14,7 @@ use shoal_wire::proto::head_message::Message as ToWorker;
 use shoal_wire::proto::{Adopt, Assign, CancelAttempt, HeadMessage, Release, Shutdown};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::coordinator::{Answer, Message, now_ms};
+use crate::coordinator::{Answer, Message, Reveal, now_ms};
 use crate::event_log;
 use crate::history::Histories;
 use crate::links::Links;
@@ -46,6 +46,8 @@ pub(crate) struct Outside {
     interpreter: Interpreter,
     pub(crate) links: Links,
     replies: HashMap<ReplyId, Answer>,
+    /// What was read, and may be told once it is stored.
+    reveals: HashMap<ReplyId, Reveal>,
     next_reply: u64,
     /// Closed with the coordinator: what still runs beside it ends then, a commit of a head that leads no more included.
     alive: watch::Sender<()>,
@@ -60,6 +62,7 @@ impl Outside {
             interpreter,
             links: Links::default(),
             replies: HashMap::new(),
+            reveals: HashMap::new(),
             next_reply: 0,
             alive: watch::Sender::new(()),
             facts: Arc::new(Semaphore::new(FACTS_AT_ONCE_MAX)),
@@ -69,10 +72,21 @@ impl Outside {
 
     /// Notes down who waits for an answer.
     pub(crate) fn expect_reply(&mut self, answer: Answer) -> ReplyId {
-        self.next_reply += 1;
-        let reply = ReplyId(self.next_reply);
+        let reply = self.draw_reply();
         self.replies.insert(reply, answer);
         reply
+    }
+
+    /// Notes down what may be told once all that is decided so far is stored.
+    pub(crate) fn expect_flush(&mut self, reveal: Reveal) -> ReplyId {
+        let reply = self.draw_reply();
+        self.reveals.insert(reply, reveal);
+        reply
+    }
+
+    fn draw_reply(&mut self) -> ReplyId {
+        self.next_reply += 1;
+        ReplyId(self.next_reply)
     }
 
     /// It is decided whether a failed job goes on.
@@ -113,6 +127,11 @@ impl shoal_core::control::Outside for Outside {
             Effect::Reply { to, answer } => {
                 if let Some(waiting) = self.replies.remove(&to) {
                     let _ = waiting.send(*answer);
+                }
+            }
+            Effect::Flushed { to } => {
+                if let Some(reveal) = self.reveals.remove(&to) {
+                    reveal();
                 }
             }
             Effect::Recall { job } => {

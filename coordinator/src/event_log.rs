@@ -40,7 +40,7 @@ pub(crate) fn log(records: &[Record]) {
                     tracing::info!(%job, name = %status.name, reason = ?failure.reason, %failure, "job failed");
                 }
             },
-            Record::History { .. } => {}
+            Record::TimeUsed { .. } | Record::History { .. } => {}
             Record::Forgotten { job } => tracing::debug!(%job, "job forgotten"),
         }
     }

@@ -19,11 +19,12 @@ use shoal_wire::proto::membership_server::MembershipServer;
 use shoal_wire::token::{RequireToken, Token};
 use shoal_wire::{Tls, transport};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::task::JoinHandle;
 use tonic::service::interceptor::InterceptedService;
 
-use crate::coordinator::{Answer, Message, look, stopped};
+use crate::coordinator::{Answer, Message, look, read, stopped};
+use crate::doors::{Doors, enter};
 use crate::govern::{Goodbye, govern};
 use crate::journal::{StateConfig, Stores};
 use crate::local_paths::LocalPaths;
@@ -34,10 +35,6 @@ use crate::standing::{Leading, Standing};
 
 /// How long workers may take to read that they should end, before their streams are cut.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
-
-/// Submissions that wait to be stored; whoever comes then is told to come back. A group commit takes some milliseconds
-/// and all that wait, so that this many are thousands a second, and at a megabyte each still fit into memory.
-const SUBMISSIONS_WAITING_MAX: usize = 128;
 
 /// What a head is started with.
 pub struct HeadConfig {
@@ -62,7 +59,7 @@ pub struct Head {
     workers_address: SocketAddr,
     local_paths: LocalPaths,
     metrics: HeadMetrics,
-    submissions: Arc<Semaphore>,
+    doors: Arc<Doors>,
     tasks: Arc<Tasks>,
 }
 
@@ -148,8 +145,8 @@ impl Head {
             governor: Mutex::default(),
             leadership: OnceLock::new(),
         };
-        let submissions = Arc::new(Semaphore::new(SUBMISSIONS_WAITING_MAX));
-        Ok(Self { standing, workers_address, local_paths, metrics, submissions, tasks: Arc::new(tasks) })
+        let doors = Arc::new(Doors::new());
+        Ok(Self { standing, workers_address, local_paths, metrics, doors, tasks: Arc::new(tasks) })
     }
 
     /// Opens the journal and leads as soon as it can: goes on with what it finds, and takes workers and requests. With a
@@ -221,10 +218,7 @@ impl Head {
     /// # Errors
     /// What is wrong with the spec, [`Reason::LocalPathRefused`], [`Reason::JobConflict`], [`Reason::Busy`].
     pub async fn submit(&self, spec: ShoalJob, options: SubmitOptions) -> Result<JobStatus, Failure> {
-        let _turn = self.submissions.try_acquire().map_err(|_| {
-            Failure::new(Reason::Busy, format!("{SUBMISSIONS_WAITING_MAX} submissions are waiting already"))
-                .next("submit it again in a moment")
-        })?;
+        let _turn = enter(&self.doors.submissions, limits::SUBMISSIONS_WAITING_MAX)?;
         let spec = Arc::new(spec);
         self.local_paths.check(&Job::parse(JobUid(uuid::Uuid::nil()), spec.clone())?)?;
         self.ask(|answer| Message::Submit { spec, options, answer }).await
@@ -233,9 +227,10 @@ impl Head {
     /// Cancels a job; answers once that is stored, while its attempts are still being called back.
     ///
     /// # Errors
-    /// [`Reason::JobNotFound`].
+    /// [`Reason::JobNotFound`], [`Reason::Busy`].
     pub async fn cancel(&self, name: &str) -> Result<JobStatus, Failure> {
         let name = name.to_owned();
+        let _turn = self.turn()?;
         self.ask(|answer| Message::Cancel { name, answer }).await
     }
 
@@ -245,23 +240,26 @@ impl Head {
     /// [`Reason::JobNotFound`]; [`Reason::NotPossible`] once it has ended.
     pub async fn change(&self, name: &str, change: JobChange) -> Result<JobStatus, Failure> {
         let name = name.to_owned();
+        let _turn = self.turn()?;
         self.ask(|answer| Message::Change { name, change, answer }).await
     }
 
-    /// The latest submission of every job, oldest first.
+    /// The latest submission of every job, oldest first; given once all that it tells of is stored.
     ///
     /// # Errors
-    /// [`Reason::NotLeading`].
+    /// [`Reason::NotLeading`], [`Reason::Busy`].
     pub async fn list(&self) -> Result<Vec<JobStatus>, Failure> {
-        self.look(Control::list).await
+        let _turn = enter(&self.doors.lists, limits::LISTS_WAITING_MAX)?;
+        self.read(Control::list).await
     }
 
-    /// The latest submission under a name. That it has ended is told once that is stored.
+    /// The latest submission under a name; given once all that it tells of is stored.
     ///
     /// # Errors
-    /// [`Reason::JobNotFound`].
+    /// [`Reason::JobNotFound`], [`Reason::Busy`].
     pub async fn show(&self, name: &str) -> Result<JobStatus, Failure> {
         let name = name.to_owned();
+        let _turn = self.turn()?;
         self.ask(|answer| Message::Show { name, answer }).await
     }
 
@@ -271,7 +269,8 @@ impl Head {
     /// [`Reason::JobNotFound`].
     pub async fn spec(&self, name: &str) -> Result<Arc<ShoalJob>, Failure> {
         let name = name.to_owned();
-        Ok(self.look(move |control, _| control.spec(&name)).await??.1)
+        let _turn = self.turn()?;
+        Ok(self.read(move |control, _| control.spec(&name)).await??.1)
     }
 
     /// The latest submission under a name, with its attempts and its log; empty for a job that a build without histories
@@ -294,7 +293,8 @@ impl Head {
     /// # Errors
     /// [`Reason::NotLeading`].
     pub async fn workers(&self) -> Result<Vec<WorkerStatus>, Failure> {
-        self.look(|control, _| control.workers()).await
+        let _turn = self.turn()?;
+        look(&self.coordinator().await?, |control, _| control.workers()).await
     }
 
     /// Lets a worker leave in order within that time: it gets no more tasks and hands over what it has.
@@ -302,6 +302,7 @@ impl Head {
     /// # Errors
     /// [`Reason::WorkerNotFound`], [`Reason::NotLeading`].
     pub async fn drain_worker(&self, name: &str, within: Duration) -> Result<WorkerStatus, Failure> {
+        let _turn = self.turn()?;
         let (answer, receiver) = oneshot::channel();
         let drain = Message::Drain { worker: WorkerId(name.to_owned()), within, answer };
         self.coordinator().await?.send_message(drain).map_err(|_| stopped())?;
@@ -310,8 +311,12 @@ impl Head {
 
     /// The metrics, their gauges as of now. A head that does not lead has no jobs and no workers.
     pub async fn metrics(&self) -> prometheus::Registry {
+        let Ok(_turn) = self.doors.scrapes.try_acquire() else { return self.metrics.registry.clone() };
         let metrics = self.metrics.clone();
-        let set = self.look(move |control, now_ms| metrics.set_gauges(control, now_ms)).await;
+        let set = match self.coordinator().await {
+            Ok(coordinator) => look(&coordinator, move |control, now_ms| metrics.set_gauges(control, now_ms)).await,
+            Err(failure) => Err(failure),
+        };
         if set.is_err() {
             self.metrics.set_standby();
         }
@@ -342,11 +347,15 @@ impl Head {
         }
     }
 
-    async fn look<T: Send + 'static>(
+    fn turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        enter(&self.doors.calls, limits::CALLS_WAITING_MAX)
+    }
+
+    async fn read<T: Send + 'static>(
         &self,
         view: impl FnOnce(&Control, u64) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        look(&self.coordinator().await?, view).await
+        read(&self.coordinator().await?, view).await
     }
 
     async fn ask(&self, message: impl FnOnce(Answer) -> Message) -> Result<JobStatus, Failure> {

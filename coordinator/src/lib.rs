@@ -9,6 +9,7 @@
 //! ```
 
 mod coordinator;
+mod doors;
 mod effects;
 mod event_log;
 mod govern;

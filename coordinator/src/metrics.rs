@@ -111,6 +111,7 @@ impl HeadMetrics {
                 | Record::Facts { .. }
                 | Record::StagePlanned { .. }
                 | Record::PartitionsMoved { .. }
+                | Record::TimeUsed { .. }
                 | Record::Updated { .. }
                 | Record::Ending { .. }
                 | Record::Resumed { .. }

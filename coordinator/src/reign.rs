@@ -8,11 +8,11 @@ use shoal_core::Failure;
 use shoal_core::control::Control;
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::coordinator::{Coordinator, Message, Start, now_ms};
+use crate::coordinator::{Coordinator, Message, Start, now_ms, read};
 use crate::effects::Interpreter;
 use crate::history::Histories;
 use crate::journal::Stores;
@@ -103,10 +103,7 @@ impl Reign {
             let _ = self.leading.coordinator.send_message(Message::EndWorkers);
         }
         // A stop overtakes messages, so an answer is awaited that comes after them.
-        let (done, flushed) = oneshot::channel();
-        if self.leading.coordinator.send_message(Message::Flush(done)).is_ok() {
-            let _ = timeout(FLUSH_MAX, flushed).await;
-        }
+        let _ = timeout(FLUSH_MAX, read(&self.leading.coordinator, |_, _| ())).await;
         let _ = self.leading.coordinator.stop_and_wait(Some("the head is shut down".to_owned()), Some(STOP_MAX)).await;
         // The queue to the journal writer has closed with the coordinator.
         let _ = timeout(FLUSH_MAX, &mut self.writer).await;

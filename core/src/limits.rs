@@ -29,6 +29,29 @@ pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Priorities that a job may have: enough to tell apart what people tell apart, and what the schema says.
 pub const PRIORITIES: RangeInclusive<i32> = -1_000..=1_000;
 
+/// Submissions that wait to be stored; whoever comes then is told to come back. A group commit takes some milliseconds
+/// and all that wait, so that this many are thousands a second, and at a megabyte each still fit into memory.
+pub const SUBMISSIONS_WAITING_MAX: usize = 128;
+
+/// Other calls that wait for their answers; whoever comes then is told to come back. An answer takes microseconds, and a
+/// few milliseconds where it waits for the journal: more wait only where the head hangs, and then it is of no use to pile
+/// them up.
+pub const CALLS_WAITING_MAX: usize = 256;
+
+/// Lists of all jobs that are made or wait to be: each holds the status of every job, some megabytes where those are many.
+pub const LISTS_WAITING_MAX: usize = 8;
+
+/// How often a head notes down how much of its deadline's time a job has used: what the job may gain when heads change.
+/// A short record per job with a deadline: a hundred a second where there are a thousand.
+pub const TIME_USED_NOTED_EVERY: Duration = Duration::from_secs(10);
+
+/// Deadlines and times to live that a job may have, in seconds: a year at the most, as the schema says.
+pub const JOB_SECONDS_MAX: u64 = 31_536_000;
+
+/// Times in a row that workers may refuse a task for want of a slot before that counts as a failure: minutes, with the
+/// pauses between.
+pub const REFUSALS_MAX: u32 = 16;
+
 /// Unfinished jobs that a head accepts: each costs memory per task, and a client can be told to come back.
 pub const JOBS_ACTIVE_MAX: usize = 1_000;
 

@@ -42,63 +42,21 @@ pub struct PublishedTable {
     pub rows: u64,
 }
 
-/// What became of an intent that was to be withdrawn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Withdrawal {
-    /// It will never be committed.
-    Withdrawn,
-    /// It came too late: the commit is in the table's log.
-    Published(PublishedTable),
-}
-
-/// What a table's log says under a job's application id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogEntry {
-    /// Nothing.
-    Absent,
-    /// The commit itself.
-    Published(PublishedTable),
-    /// An empty commit in its place.
-    Withdrawn,
-}
-
-/// What a publisher has to do about an intent, given what the log says. Looked up anew before each write: a write that
+/// What a table's log says under a job's application id, where it says anything: what became of the job's intent. Looked
+/// up anew before each write, of a commit or of a withdrawal, and nothing is written where something is found: a write that
 /// conflicts with a commit under the same application id has lost to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CommitStep {
-    /// Write the commit.
-    Write,
-    /// It is there already.
-    Done(PublishedTable),
-    /// It was withdrawn, by another head or by a cancel that came first.
-    Refuse,
+pub enum Settled {
+    /// The commit is there.
+    Published(PublishedTable),
+    /// An empty commit took its place: it will never be made.
+    Withdrawn,
 }
 
-/// Whether to write a commit. The one place that decides it: see [`LogEntry`] for what `found` is.
-pub fn commit_step(found: LogEntry) -> CommitStep {
-    match found {
-        LogEntry::Absent => CommitStep::Write,
-        LogEntry::Published(table) => CommitStep::Done(table),
-        LogEntry::Withdrawn => CommitStep::Refuse,
-    }
-}
-
-/// [`commit_step`] with a mistake built in, for tests of the tests.
+/// What was found in the log, with a mistake built in, for tests of the tests.
 #[doc(hidden)]
-pub fn commit_step_mutated(found: LogEntry, mutation: Option<Mutation>) -> CommitStep {
-    match mutation {
-        Some(Mutation::CommitWithoutLooking) => CommitStep::Write,
-        _ => commit_step(found),
-    }
-}
-
-/// Whether an intent still has to be withdrawn by an empty commit: `None`, or what became of it already.
-pub fn withdrawal_step(found: LogEntry) -> Option<Withdrawal> {
-    match found {
-        LogEntry::Absent => None,
-        LogEntry::Published(table) => Some(Withdrawal::Published(table)),
-        LogEntry::Withdrawn => Some(Withdrawal::Withdrawn),
-    }
+pub fn found_mutated(found: Option<Settled>, mutation: Option<Mutation>) -> Option<Settled> {
+    found.filter(|_| mutation != Some(Mutation::CommitWithoutLooking))
 }
 
 /// Writes commits.
@@ -118,7 +76,7 @@ pub trait Publisher: Send + Sync {
     ///
     /// # Errors
     /// What keeps the log from being read or written; the intent may still be committed then.
-    async fn withdraw(&self, intent: &CommitIntent) -> Result<Withdrawal, Failure>;
+    async fn withdraw(&self, intent: &CommitIntent) -> Result<Settled, Failure>;
 
     /// Deletes every file that attempts of the job wrote into the table's folder, and the folder where that leaves it
     /// empty. Called only for a job whose intent was withdrawn or that has none and never will.

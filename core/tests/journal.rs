@@ -57,7 +57,8 @@ fn the_present_version_has_a_line_for_every_record() {
         | Record::Published { .. }
         | Record::Ended { .. }
         | Record::History { .. }
-        | Record::Forgotten { .. } => 15,
+        | Record::TimeUsed { .. }
+        | Record::Forgotten { .. } => 16,
     };
     let expected = all(&decode(lines(RECORD_VERSION)[0].as_bytes()).unwrap());
     assert_eq!(seen.len(), expected, "{seen:?}");

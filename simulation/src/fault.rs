@@ -27,10 +27,11 @@ pub(crate) enum Fault {
     LakeFails,
     LakeLosesAnswers,
     ForeignCommit,
+    HeadResigns,
 }
 
 impl Fault {
-    /// All of them.
+    /// All that are drawn at first; see [`crate::scenario`] for the others.
     pub(crate) const ALL: [Self; 24] = [
         Self::HeadCrash,
         Self::HeadPause,
@@ -85,6 +86,7 @@ impl Fault {
             Self::LakeFails => "object store fails",
             Self::LakeLosesAnswers => "object store's answers are lost",
             Self::ForeignCommit => "another writer commits",
+            Self::HeadResigns => "head gives its lead up",
         }
     }
 }

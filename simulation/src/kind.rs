@@ -63,6 +63,9 @@ pub(crate) fn spec(name: &str, job: &JobScenario, table: &str) -> Arc<ShoalJob> 
     if let Some(seconds) = job.deadline_s {
         spec["spec"]["activeDeadlineSeconds"] = json!(seconds);
     }
+    if let Some(seconds) = job.ttl_s {
+        spec["spec"]["ttlSecondsAfterFinished"] = json!(seconds);
+    }
     Arc::new(serde_json::from_value(spec).expect("the simulated spec is a valid one"))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shoal_core::publish::{LogEntry, PublishedTable};
+use shoal_core::publish::{PublishedTable, Settled};
 use shoal_core::task::FileMeta;
 use shoal_core::{AttemptId, JobUid};
 
@@ -26,14 +26,13 @@ pub(crate) struct Lake {
 
 impl Lake {
     /// The version of a table, and what its log says under a job's application id.
-    pub(crate) fn look(&self, table: &str, job: JobUid) -> (u64, LogEntry) {
+    pub(crate) fn look(&self, table: &str, job: JobUid) -> (u64, Option<Settled>) {
         let log = self.logs.get(table).map_or(&[][..], Vec::as_slice);
         let found = log.iter().zip(1..).find(|(commit, _)| commit.job == Some(job));
-        let entry = match found {
-            None => LogEntry::Absent,
-            Some((commit, _)) if commit.files.is_empty() => LogEntry::Withdrawn,
-            Some((commit, version)) => LogEntry::Published(published(table, version, commit)),
-        };
+        let entry = found.map(|(commit, version)| match commit.files.as_slice() {
+            [] => Settled::Withdrawn,
+            _ => Settled::Published(published(table, version, commit)),
+        });
         (log.len() as u64, entry)
     }
 

@@ -2,7 +2,7 @@
 
 use shoal_core::control::WorkerInfo;
 use shoal_core::journal::JobChange;
-use shoal_core::publish::{LogEntry, PublishedTable};
+use shoal_core::publish::{PublishedTable, Settled};
 use shoal_core::report::JobStatus;
 use shoal_core::task::{Assignment, PartitionSource, TaskOutput};
 use shoal_core::{AttemptId, Failure, JobUid};
@@ -124,6 +124,8 @@ pub(crate) enum Request {
     Cancel,
     Change(JobChange),
     Show,
+    /// All jobs, of which a user looks at the own one.
+    List,
 }
 
 /// What a client notices.
@@ -140,6 +142,7 @@ pub(crate) enum ClientInput {
 pub(crate) enum StoreRequest {
     Campaign,
     Renew(u64),
+    Resign(u64),
     Load(u64),
     Recall(JobUid),
     Append { epoch: u64, append: u64, records: Vec<Vec<u8>> },
@@ -156,7 +159,7 @@ pub(crate) enum LakeRequest {
 /// What the object store answers.
 #[derive(Clone, Debug)]
 pub(crate) enum LakeAnswer {
-    Found { version: u64, entry: LogEntry },
+    Found { version: u64, entry: Option<Settled> },
     Written(PublishedTable),
     Conflict,
     Swept,

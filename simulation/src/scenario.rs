@@ -1,5 +1,7 @@
 //! What a seed means: how large everything is and what goes wrong when.
 
+use shoal_core::limits;
+
 use crate::fault::{Fault, Moment};
 use crate::kind::Shape;
 use crate::random::Random;
@@ -37,6 +39,8 @@ pub(crate) struct JobScenario {
     pub(crate) resubmits: u32,
     pub(crate) max_task_attempts: u32,
     pub(crate) shares_table: bool,
+    /// How long its entry stays once it has ended; as long as by default where that is absent.
+    pub(crate) ttl_s: Option<u64>,
 }
 
 /// What a user may do with a job.
@@ -46,16 +50,36 @@ pub(crate) enum Wish {
     Suspend,
     GoOn,
     Prefer(i32),
+    /// It may take so many seconds.
+    Allow(Option<u64>),
+    /// It is to be listed for so many seconds after its end.
+    Keep(Option<u64>),
 }
 
 /// Attempts of a task that no scenario uses up.
 pub(crate) const ATTEMPTS_ENOUGH: u32 = 100;
 
+/// A flood is a hundred times the work of another world: one in so many seeds is enough.
+const FLOOD_ONE_IN: u64 = 250;
+
 impl Scenario {
-    pub(crate) fn draw(random: &mut Random) -> Self {
+    /// What was thought of later is drawn from a source of its own, and not for every seed: what the others mean does not
+    /// change with it.
+    pub(crate) fn draw(random: &mut Random, later: &mut Random) -> Self {
+        if later.below(FLOOD_ONE_IN) == 0 {
+            return Self::flood(later);
+        }
         if random.percent(4) {
             return Self::crowd(random);
         }
+        let mut scenario = Self::usual(random);
+        if later.percent(50) {
+            scenario.draw_more(later);
+        }
+        scenario
+    }
+
+    fn usual(random: &mut Random) -> Self {
         let faults_end_ms = random.between(8_000, 40_000);
         let heads = if random.percent(30) { 1 } else { random.between(2, 3) as usize };
         let jobs = (0..random.between(1, 5)).map(|_| JobScenario::draw(random, faults_end_ms)).collect();
@@ -83,6 +107,60 @@ impl Scenario {
             append_portion: if heads == 1 { usize::MAX } else { random.between(1, 8) as usize },
             faults,
             ambushes,
+            faults_end_ms,
+            is_fair: false,
+        }
+    }
+
+    /// Heads that give their lead up, at any time or just as it hurts, and entries that are not kept for long.
+    fn draw_more(&mut self, random: &mut Random) {
+        for _ in 0..random.below(4) {
+            self.faults.push((random.below(self.faults_end_ms), Fault::HeadResigns));
+        }
+        if random.percent(50) {
+            let moment = Moment::ALL[random.index(Moment::ALL.len())];
+            self.ambushes.push((random.below(self.faults_end_ms), moment, Fault::HeadResigns));
+        }
+        for job in &mut self.jobs {
+            job.ttl_s = random.percent(40).then(|| random.below(10));
+            if random.percent(20) {
+                let wish = match random.below(4) {
+                    0 => Wish::Allow(None),
+                    1 | 2 => Wish::Allow(Some(random.between(1, 60))),
+                    _ => Wish::Keep(Some(random.below(20))),
+                };
+                job.wishes.push((job.submit_ms + random.below(10_000), wish));
+            }
+        }
+    }
+
+    /// More jobs than a head takes, nearly at once.
+    fn flood(random: &mut Random) -> Self {
+        let begin_ms = 2_000;
+        let within_ms = random.between(100, 1_500);
+        let count = limits::JOBS_ACTIVE_MAX as u64 + random.between(50, 300);
+        let jobs = (0..count)
+            .map(|_| JobScenario {
+                submit_ms: begin_ms + random.below(within_ms),
+                ..JobScenario::plain(Shape { splits: 1, buckets: 0, poison: None })
+            })
+            .collect();
+        let faults_end_ms = begin_ms + within_ms * 2;
+        let kinds = [Fault::HeadCrash, Fault::HeadResigns, Fault::JournalSlow, Fault::JournalFull, Fault::HeadPause];
+        let faults = (0..random.below(3))
+            .map(|_| (random.between(begin_ms, faults_end_ms), kinds[random.index(kinds.len())]))
+            .collect();
+        let heads = random.between(1, 2) as usize;
+        Self {
+            heads,
+            workers: 4,
+            slots: 3,
+            jobs,
+            delay_ms: (1, 5),
+            task_ms: (20, 40),
+            append_portion: usize::MAX,
+            faults,
+            ambushes: Vec::new(),
             faults_end_ms,
             is_fair: false,
         }
@@ -130,6 +208,7 @@ impl JobScenario {
             resubmits: 0,
             max_task_attempts: ATTEMPTS_ENOUGH,
             shares_table: false,
+            ttl_s: None,
         }
     }
 
@@ -162,6 +241,7 @@ impl JobScenario {
             resubmits: if random.percent(50) { random.between(1, 2) as u32 } else { 0 },
             max_task_attempts,
             shares_table: random.percent(30),
+            ttl_s: None,
         }
     }
 }

@@ -87,6 +87,15 @@ impl Store {
         }
     }
 
+    /// Whoever leads under that epoch does not want to any more: nothing is written under it again.
+    pub(crate) fn resign(&mut self, epoch: u64, now_ms: u64) {
+        self.expire(now_ms);
+        if self.holder.is_some_and(|holder| holder.epoch == epoch) {
+            self.holder = None;
+            self.gate.admit(epoch + 1);
+        }
+    }
+
     /// The epoch of the last election, and the next one where its lease has ended.
     pub(crate) fn epoch(&self) -> u64 {
         self.gate.highest()

@@ -59,3 +59,8 @@ fn a_running_task_that_is_not_adopted_is_noticed() {
 fn a_task_for_a_draining_worker_is_noticed() {
     assert_caught(Mutation::AssignToDraining, &["no_task_for_a_draining_worker"]);
 }
+
+#[test]
+fn a_door_that_lets_everybody_in_is_noticed() {
+    assert_caught(Mutation::AdmitAll, &["queues_are_bounded"]);
+}

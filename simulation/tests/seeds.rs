@@ -38,6 +38,8 @@ fn fresh_seeds_hold() {
     for fault in [
         "head crashes",
         "head pauses",
+        "head gives its lead up",
+        "journal is full",
         "worker crashes",
         "journal's answers are lost",
         "an old head's append is refused",

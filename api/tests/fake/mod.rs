@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
-use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Withdrawal};
+use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Settled};
 use shoal_core::task::{StagePlan, TaskPlan};
 use shoal_core::{Failure, Job, JobUid};
 
@@ -53,8 +53,8 @@ impl Publisher for NoPublisher {
         Err(Failure::internal("nothing is published here"))
     }
 
-    async fn withdraw(&self, _: &CommitIntent) -> Result<Withdrawal, Failure> {
-        Ok(Withdrawal::Withdrawn)
+    async fn withdraw(&self, _: &CommitIntent) -> Result<Settled, Failure> {
+        Ok(Settled::Withdrawn)
     }
 
     async fn discard(&self, _: JobUid, _: &str) -> Result<(), Failure> {

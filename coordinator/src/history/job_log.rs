@@ -91,7 +91,8 @@ impl JobLog {
             }
             Record::AttemptFailed { attempt, failure, .. } => {
                 let outcome = match failure.reason {
-                    Reason::HandedBack => AttemptOutcome::HandedBack,
+                    // Without a slot it never ran.
+                    Reason::HandedBack | Reason::Busy => AttemptOutcome::HandedBack,
                     _ => AttemptOutcome::Failed,
                 };
                 self.end_attempt(*attempt, outcome, Some(failure), at_ms)

@@ -25,6 +25,7 @@ pub(super) fn time_of(record: &Record) -> Option<u64> {
         Record::Facts { .. }
         | Record::StagePlanned { .. }
         | Record::PartitionsMoved { .. }
+        | Record::TimeUsed { .. }
         | Record::Ending { .. }
         | Record::Intent { .. }
         | Record::Published { .. }
@@ -63,6 +64,7 @@ pub(super) fn line_of(record: &Record) -> Option<HeadLine> {
         Record::AttemptStarted { .. }
         | Record::AttemptFinished { .. }
         | Record::PartitionsMoved { .. }
+        | Record::TimeUsed { .. }
         | Record::History { .. }
         | Record::Forgotten { .. } => return None,
     };
@@ -70,10 +72,18 @@ pub(super) fn line_of(record: &Record) -> Option<HeadLine> {
 }
 
 fn changed(change: JobChange) -> Option<String> {
-    let JobChange { priority, suspend } = change;
+    let JobChange { priority, suspend, active_deadline_seconds, ttl_seconds_after_finished } = change;
     let priority = priority.map(|priority| format!("priority {priority}"));
     let suspend = suspend.map(|suspend| if suspend { "suspended" } else { "resumed" }.to_owned());
-    let texts: Vec<String> = [priority, suspend].into_iter().flatten().collect();
+    let deadline = active_deadline_seconds.map(|seconds| match seconds {
+        Some(seconds) => format!("a deadline of {seconds} s"),
+        None => "no deadline".to_owned(),
+    });
+    let kept = ttl_seconds_after_finished.map(|seconds| match seconds {
+        Some(seconds) => format!("listed for {seconds} s after its end"),
+        None => "listed for as long as others after its end".to_owned(),
+    });
+    let texts: Vec<String> = [priority, suspend, deadline, kept].into_iter().flatten().collect();
     (!texts.is_empty()).then(|| texts.join(", "))
 }
 
@@ -100,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_change_is_told_by_its_parts() {
-        let change = |priority, suspend| changed(JobChange { priority, suspend });
+        let change = |priority, suspend| changed(JobChange { priority, suspend, ..JobChange::default() });
         assert_eq!(change(Some(5), Some(false)).as_deref(), Some("priority 5, resumed"));
         assert_eq!(change(None, Some(true)).as_deref(), Some("suspended"));
         assert_eq!(change(None, None), None);

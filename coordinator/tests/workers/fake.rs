@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
 use shoal_core::control::SubmitOptions;
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
-use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Withdrawal};
+use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Settled};
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::OutputMode;
 use shoal_core::task::{StagePlan, TaskPlan};
@@ -56,8 +56,8 @@ impl Publisher for Publishes {
         Ok(PublishedTable { name: intent.output.clone(), table: intent.table.clone(), version: 0, rows: 0 })
     }
 
-    async fn withdraw(&self, _: &CommitIntent) -> Result<Withdrawal, Failure> {
-        Ok(Withdrawal::Withdrawn)
+    async fn withdraw(&self, _: &CommitIntent) -> Result<Settled, Failure> {
+        Ok(Settled::Withdrawn)
     }
 
     async fn discard(&self, _: JobUid, _: &str) -> Result<(), Failure> {

@@ -8,34 +8,24 @@ use crate::failure::{Failure, Reason};
 use crate::id::JobUid;
 use crate::journal::Record;
 use crate::limits;
-use crate::publish::{PublishedTable, Withdrawal};
+use crate::publish::{PublishedTable, Settled};
 use crate::report::Phase;
 
 impl Control {
     pub(super) fn cancel(&mut self, name: &str, reply: ReplyId, now_ms: u64) -> Vec<Effect> {
         let Some(uid) = self.names.get(name).copied() else {
-            return vec![reply_with(reply, Err(job_not_found(name)))];
+            return vec![reply_in_order(reply, Err(job_not_found(name)))];
         };
         let mut effects = self.end(uid, Failure::new(Reason::Cancelled, "the job was cancelled"), now_ms);
         effects.push(self.reply_when_stored(reply, uid, now_ms));
         effects
     }
 
-    /// Shows a job. That it has ended is told only once that is stored: a head that is about to find out that it leads no
-    /// more could tell of an end that never was.
-    pub(super) fn show_when_true(&self, name: &str, reply: ReplyId, now_ms: u64) -> Vec<Effect> {
-        let known = self.names.get(name).and_then(|uid| Some((*uid, self.jobs.get(uid)?)));
-        match known {
-            Some((uid, Entry::Ended(_))) => vec![self.reply_when_stored(reply, uid, now_ms)],
-            _ => vec![reply_with(reply, self.show(name, now_ms))],
-        }
-    }
-
     /// An answer that is given once all records so far are stored.
     pub(super) fn reply_when_stored(&self, reply: ReplyId, uid: JobUid, now_ms: u64) -> Effect {
         let answer =
             self.status_of(uid, now_ms).ok_or_else(|| Failure::internal("a job vanished while it was answered for"));
-        Effect::in_order(vec![reply_with(reply, answer)])
+        reply_in_order(reply, answer)
     }
 
     /// Starts to end a job that failed: calls its attempts back, then sweeps their files, then closes it. A job that is
@@ -149,17 +139,17 @@ impl Control {
         effects
     }
 
-    pub(super) fn withdrawn(&mut self, uid: JobUid, result: Result<Withdrawal, Failure>, now_ms: u64) -> Vec<Effect> {
+    pub(super) fn withdrawn(&mut self, uid: JobUid, result: Result<Settled, Failure>, now_ms: u64) -> Vec<Effect> {
         let tables = self.tables_of(uid);
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
         let JobPhase::Withdrawing { failure, tries, retry_at_ms, .. } = &mut active.phase else { return Vec::new() };
         let failure = failure.clone();
         match result {
-            Ok(Withdrawal::Withdrawn) => {
+            Ok(Settled::Withdrawn) => {
                 active.phase = JobPhase::Ending { failure, deadline_ms: now_ms, sweeping: true };
                 vec![Effect::Discard { job: uid, tables }]
             }
-            Ok(Withdrawal::Published(table)) => {
+            Ok(Settled::Published(table)) => {
                 active.notes.push(format!("its commit was already made when it was to end: {failure}"));
                 self.succeed(uid, table, now_ms)
             }
@@ -220,7 +210,7 @@ impl Control {
     fn close(&mut self, uid: JobUid, ended: Ended, now_ms: u64) -> Vec<Effect> {
         let Some(mut status) = self.status_of(uid, now_ms) else { return Vec::new() };
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
-        let spec = active.job.spec.clone();
+        let (spec, ttl_s) = (active.job.spec.clone(), active.ttl_s);
         let resumable = matches!(ended, Ended::Resumable(_));
         (status.phase, status.failure) = match ended {
             Ended::Succeeded => (Phase::Succeeded, None),
@@ -233,13 +223,13 @@ impl Control {
         }
         status.progress.running = 0;
         let status = Box::new(status);
-        let record = Record::Ended { job: uid, status: status.clone(), resumable };
         let keeps_partitions_until_ms = resumable.then(|| now_ms + limits::RESUME_PARTITIONS_KEEP.as_millis() as u64);
-        let ended = EndedJob { spec, status, resumable, keeps_partitions_until_ms };
+        let ended = EndedJob { spec, status, resumable, ttl_s, keeps_partitions_until_ms };
+        let records = ended.records(uid, now_ms);
         self.jobs.insert(uid, Entry::Ended(ended));
         let then = if resumable { Vec::new() } else { self.release(uid) };
-        let mut effects = vec![Effect::Persist { records: vec![record], then }];
-        effects.extend(self.forget_oldest());
+        let mut effects = vec![Effect::Persist { records, then }];
+        effects.extend(self.forget_oldest(now_ms));
         effects
     }
 }
@@ -254,6 +244,12 @@ enum Ended {
 
 pub(super) fn reply_with(to: ReplyId, answer: Result<crate::report::JobStatus, Failure>) -> Effect {
     Effect::Reply { to, answer: Box::new(answer) }
+}
+
+/// Every answer is given behind the records so far, refusals too: what it rests on may not be stored yet, and a head that
+/// is about to find out that it leads no more would tell of what never was.
+pub(super) fn reply_in_order(to: ReplyId, answer: Result<crate::report::JobStatus, Failure>) -> Effect {
+    Effect::in_order(vec![reply_with(to, answer)])
 }
 
 pub(super) fn job_not_found(name: &str) -> Failure {

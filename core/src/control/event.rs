@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::id::{AttemptId, JobUid, WorkerId};
 use crate::job::Job;
 use crate::journal::{JobChange, Record};
-use crate::publish::{CommitIntent, PublishedTable, Withdrawal};
+use crate::publish::{CommitIntent, PublishedTable, Settled};
 use crate::report::JobStatus;
 use crate::spec::v1alpha1::ShoalJob;
 use crate::task::{Assignment, PartitionSource, TaskOutput};
@@ -81,6 +81,11 @@ pub enum Event {
         /// Name of the job.
         name: String,
         /// Who waits for the answer.
+        reply: ReplyId,
+    },
+    /// Somebody waits until all that is decided so far is stored: what was seen of it may be told then.
+    Flush {
+        /// Who waits.
         reply: ReplyId,
     },
     /// Somebody cancels a job.
@@ -190,7 +195,7 @@ pub enum Event {
         /// The job.
         job: JobUid,
         /// What became of it.
-        result: Result<Withdrawal, Failure>,
+        result: Result<Settled, Failure>,
     },
     /// A failed job's files are swept.
     Discarded {
@@ -217,6 +222,11 @@ pub enum Effect {
         to: ReplyId,
         /// The job's status, or why not.
         answer: Box<Result<JobStatus, Failure>>,
+    },
+    /// Tell a caller that all that was decided before it asked is stored.
+    Flushed {
+        /// The caller.
+        to: ReplyId,
     },
     /// Load what the journal knows of a job.
     Recall {

@@ -10,7 +10,7 @@ use crate::limits;
 impl EndedJob {
     /// When it may be forgotten, in milliseconds since 1970-01-01 UTC.
     fn expires_ms(&self) -> u64 {
-        let ttl = self.spec.spec.ttl_seconds_after_finished.unwrap_or(limits::HISTORY_AGE_MAX.as_secs());
+        let ttl = self.ttl_s.unwrap_or(limits::HISTORY_AGE_MAX.as_secs());
         self.status.report.finished_ms.unwrap_or(0).saturating_add(ttl.saturating_mul(1_000))
     }
 }
@@ -27,12 +27,13 @@ impl Control {
                 ended.keeps_partitions_until_ms = None;
                 released.push(*uid);
             }
-            if ended.expires_ms() <= now_ms {
+            // One that is about to go on has not ended.
+            if ended.expires_ms() <= now_ms && !self.recalling.contains_key(uid) {
                 expired.push(*uid);
             }
         }
         effects.extend(released.into_iter().flat_map(|uid| self.release(uid)));
-        effects.extend(self.forget(expired));
+        effects.extend(self.forget(expired, now_ms));
         effects
     }
 
@@ -42,18 +43,19 @@ impl Control {
     }
 
     /// The oldest finished jobs give way to newer ones.
-    pub(super) fn forget_oldest(&mut self) -> Vec<Effect> {
+    pub(super) fn forget_oldest(&mut self, now_ms: u64) -> Vec<Effect> {
+        let is_finished = |uid: &JobUid, entry: &Entry| entry.active().is_none() && !self.recalling.contains_key(uid);
         let finished: Vec<JobUid> =
-            self.jobs.iter().filter(|(_, entry)| entry.active().is_none()).map(|(uid, _)| *uid).collect();
+            self.jobs.iter().filter(|(uid, entry)| is_finished(uid, entry)).map(|(uid, _)| *uid).collect();
         let surplus = finished.len().saturating_sub(limits::JOBS_FINISHED_MAX);
         // Uids are made of the time of submission first, so the first are the oldest.
-        self.forget(finished.into_iter().take(surplus).collect())
+        self.forget(finished.into_iter().take(surplus).collect(), now_ms)
     }
 
-    fn forget(&mut self, uids: Vec<JobUid>) -> Vec<Effect> {
+    fn forget(&mut self, uids: Vec<JobUid>, now_ms: u64) -> Vec<Effect> {
         let mut effects = Vec::new();
         for uid in uids {
-            effects.extend(self.give_up_resuming(uid));
+            effects.extend(self.give_up_resuming(uid, now_ms));
             self.jobs.remove(&uid);
             self.names.retain(|_, latest| *latest != uid);
             effects.push(Effect::persist(Record::Forgotten { job: uid }));
@@ -62,13 +64,13 @@ impl Control {
     }
 
     /// A failed job will not go on: what it kept for that is of no use any more.
-    pub(super) fn give_up_resuming(&mut self, uid: JobUid) -> Vec<Effect> {
+    pub(super) fn give_up_resuming(&mut self, uid: JobUid, now_ms: u64) -> Vec<Effect> {
         let Some(Entry::Ended(ended)) = self.jobs.get_mut(&uid) else { return Vec::new() };
         let kept_partitions = ended.keeps_partitions_until_ms.take().is_some();
         if !std::mem::take(&mut ended.resumable) {
             return Vec::new();
         }
-        let record = Record::Ended { job: uid, status: ended.status.clone(), resumable: false };
+        let records = ended.records(uid, now_ms);
         let tables = Job::parse(uid, ended.spec.clone())
             .map(|job| job.work.outputs().into_iter().map(|output| output.table.clone()).collect())
             .unwrap_or_default();
@@ -76,6 +78,6 @@ impl Control {
         if kept_partitions {
             then.extend(self.release(uid));
         }
-        vec![Effect::Persist { records: vec![record], then }]
+        vec![Effect::Persist { records, then }]
     }
 }

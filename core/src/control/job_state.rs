@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::active_time::ActiveTime;
 use super::stage::StageState;
 use crate::failure::Failure;
 use crate::id::{AttemptId, TaskId, WorkerId};
@@ -26,6 +27,8 @@ pub(super) struct EndedJob {
     pub(super) status: Box<JobStatus>,
     /// Whether the same job again goes on from what it had done.
     pub(super) resumable: bool,
+    /// Seconds for which it is listed, where somebody said.
+    pub(super) ttl_s: Option<u64>,
     /// Until when workers keep its partitions, where they do.
     pub(super) keeps_partitions_until_ms: Option<u64>,
 }
@@ -84,8 +87,12 @@ impl JobPhase {
 pub(super) struct ActiveJob {
     pub(super) job: Arc<Job>,
     pub(super) submitted_ms: u64,
-    /// Since when its deadline runs: submitted, or the last time that it went on.
-    pub(super) active_since_ms: u64,
+    /// What it has used of the time that its deadline allows, since it was submitted or the last time that it went on.
+    pub(super) time: ActiveTime,
+    /// Seconds that it may take.
+    pub(super) deadline_s: Option<u64>,
+    /// Seconds for which it is listed after its end, where somebody said.
+    pub(super) ttl_s: Option<u64>,
     pub(super) priority: i32,
     pub(super) suspended: bool,
     pub(super) phase: JobPhase,
@@ -112,7 +119,9 @@ impl ActiveJob {
         let spec = &job.spec.spec;
         Self {
             submitted_ms,
-            active_since_ms: submitted_ms,
+            time: ActiveTime::starting(submitted_ms),
+            deadline_s: spec.active_deadline_seconds,
+            ttl_s: spec.ttl_seconds_after_finished,
             priority: spec.priority,
             suspended: spec.suspend,
             phase: JobPhase::GatheringFacts,
@@ -172,15 +181,17 @@ impl ActiveJob {
 
     /// Makes a change that a user asked for.
     pub(super) fn change(&mut self, change: JobChange, now_ms: u64) {
-        let JobChange { priority, suspend } = change;
+        let JobChange { priority, suspend, active_deadline_seconds, ttl_seconds_after_finished } = change;
         self.priority = priority.unwrap_or(self.priority);
         if self.suspended && suspend == Some(false) {
-            self.active_since_ms = now_ms;
+            self.time = ActiveTime::starting(now_ms);
         }
         if suspend == Some(true) {
             self.called_back.extend(self.running.keys());
         }
         self.suspended = suspend.unwrap_or(self.suspended);
+        self.deadline_s = active_deadline_seconds.unwrap_or(self.deadline_s);
+        self.ttl_s = ttl_seconds_after_finished.unwrap_or(self.ttl_s);
     }
 
     /// Starts over with other facts than its stages were planned from. What they wrote is swept with the commit.

@@ -9,6 +9,7 @@
 //! Order is data: what must be stored before it is acted on is an [`Effect::Persist`] with the rest in `then`, so that
 //! "acknowledged before stored" cannot be written by accident.
 
+mod active_time;
 mod attempts;
 mod drain;
 mod effect_loop;
@@ -45,6 +46,7 @@ use crate::id::{JobUid, WorkerId};
 use crate::kind::{Capacity, Kinds, StageOutcome, Step};
 use crate::limits;
 use drain::Drain;
+use ending::reply_in_order;
 use job_state::{ActiveJob, Entry, JobPhase};
 use queue::Queue;
 use resume::Recalling;
@@ -97,7 +99,8 @@ impl Control {
     pub fn handle(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
         let mut effects = match event {
             Event::Submit { uid, spec, options, reply } => self.submit(uid, spec, options, reply, now_ms),
-            Event::Show { name, reply } => self.show_when_true(&name, reply, now_ms),
+            Event::Show { name, reply } => vec![reply_in_order(reply, self.show(&name, now_ms))],
+            Event::Flush { reply } => vec![Effect::in_order(vec![Effect::Flushed { to: reply }])],
             Event::Cancel { name, reply } => self.cancel(&name, reply, now_ms),
             Event::Change { name, change, reply } => self.change(&name, change, reply, now_ms),
             Event::Recalled { job, result } => self.recalled(job, result, now_ms),

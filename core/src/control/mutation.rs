@@ -19,11 +19,13 @@ pub enum Mutation {
     AcceptRevoked,
     /// A draining worker gets tasks.
     AssignToDraining,
+    /// Submissions are accepted however many jobs there are.
+    AdmitAll,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SkipFence,
         Self::AcknowledgeBeforeStored,
         Self::CommitWithoutLooking,
@@ -32,5 +34,6 @@ impl Mutation {
         Self::ForgetToAdopt,
         Self::AcceptRevoked,
         Self::AssignToDraining,
+        Self::AdmitAll,
     ];
 }

@@ -52,6 +52,7 @@ impl Control {
                     spec: restored.spec,
                     status,
                     resumable,
+                    ttl_s: restored.active.ttl_s,
                     keeps_partitions_until_ms: resumable
                         .then(|| now_ms + limits::RESUME_PARTITIONS_KEEP.as_millis() as u64),
                 }),
@@ -78,7 +79,9 @@ impl Control {
         // The head that wrote the times down may have had a clock that was far ahead.
         let latest_ms = now_ms + limits::RETRY_PAUSE_MAX.as_millis() as u64;
         active.stages.iter_mut().for_each(|stage| stage.limit_pauses(latest_ms));
-        active.active_since_ms = active.active_since_ms.min(now_ms);
+        active.time.hand_over(now_ms);
+        // Also of a job without a deadline: it may get one.
+        effects.push(Effect::persist(active.time_used(now_ms)));
         match &mut active.phase {
             JobPhase::GatheringFacts => effects.push(Effect::GatherFacts { job: active.job.clone() }),
             JobPhase::Publishing { intent, .. } => effects.push(Effect::Publish { intent: intent.clone() }),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::active_time::ActiveTime;
 use super::job_state::{ActiveJob, JobPhase};
 use super::stage::{Holder, StageState, TaskStatus};
 use crate::failure::Failure;
@@ -64,6 +65,9 @@ pub(super) fn restore(uid: JobUid, records: Vec<Record>) -> Result<Restored, Fai
 impl Restored {
     fn replay(&mut self, record: Record) {
         let active = &mut self.active;
+        if let Some(at_ms) = record.at_ms() {
+            active.time.pass(at_ms);
+        }
         match record {
             Record::Facts { facts, .. } => {
                 if active.facts != facts {
@@ -95,7 +99,9 @@ impl Restored {
             Record::PartitionsMoved { attempt, worker, instance } => {
                 active.partitions_moved(attempt, Holder { worker, instance });
             }
-            Record::Updated { change, at_ms, .. } => active.change(change, at_ms),
+            // Older ones do not say when.
+            Record::Updated { change, at_ms, .. } => active.change(change, at_ms.max(active.submitted_ms)),
+            Record::TimeUsed { used_ms, at_ms, .. } => active.time = ActiveTime::noted(used_ms, at_ms),
             Record::Published { table, .. } => active.outputs.push(table),
             Record::Accepted { .. }
             | Record::Ending { .. }
@@ -125,7 +131,7 @@ impl Restored {
         active.called_back.clear();
         active.suspects.clear();
         active.stages.iter_mut().for_each(|stage| stage.forgive(at_ms));
-        active.active_since_ms = at_ms;
+        active.time = ActiveTime::starting(at_ms);
         active.phase = JobPhase::GatheringFacts;
     }
 }

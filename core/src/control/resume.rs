@@ -1,6 +1,6 @@
 //! A failed job that is submitted again goes on from what it had done.
 
-use super::ending::reply_with;
+use super::ending::reply_in_order;
 use super::job_state::{Entry, JobPhase};
 use super::restore::restore;
 use super::stage::StageState;
@@ -20,7 +20,7 @@ pub(super) fn is_resumable(failure: &Failure) -> bool {
 #[derive(Default)]
 pub(super) struct Recalling {
     waiting: Vec<ReplyId>,
-    /// The priority, and whether it takes slots, as the last submission has it.
+    /// What may be changed of it, as the last submission has it.
     wanted: JobChange,
 }
 
@@ -44,7 +44,9 @@ impl Control {
         });
         let active = match records.and_then(|records| restore(uid, records)) {
             Ok(restored) => restored.active,
-            Err(failure) => return waiting.into_iter().map(|reply| reply_with(reply, Err(failure.clone()))).collect(),
+            Err(failure) => {
+                return waiting.into_iter().map(|reply| reply_in_order(reply, Err(failure.clone()))).collect();
+            }
         };
         let job = active.job.clone();
         self.jobs.insert(uid, Entry::Active(Box::new(active)));

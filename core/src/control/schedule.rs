@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::job_state::Entry;
+use super::job_state::{ActiveJob, Entry};
 use super::stage::TaskStatus;
 use super::{Control, Effect};
 use crate::id::{JobUid, TaskId, WorkerId};
@@ -78,13 +78,12 @@ impl Control {
     /// The first of a job's ready tasks that a worker takes.
     fn start_next(&mut self, uid: JobUid, now_ms: u64) -> Option<Placed> {
         let active = self.jobs.get(&uid)?.active()?;
-        let tasks: Vec<TaskId> = active.ready_tasks().take(limits::PLACEMENTS_TRIED_MAX).collect();
-        tasks.into_iter().find_map(|task| {
-            let state =
-                self.jobs.get(&uid)?.active()?.stages.get(task.stage as usize)?.tasks.get(task.index as usize)?;
-            let worker = self.roster.place(&state.failed_on)?.clone();
-            self.start(task, worker, now_ms)
-        })
+        let (task, worker, sources) = active.ready_tasks().take(limits::PLACEMENTS_TRIED_MAX).find_map(|task| {
+            let state = active.stages.get(task.stage as usize)?.tasks.get(task.index as usize)?;
+            let worker = self.roster.place(&state.failed_on)?;
+            Some((task, worker.clone(), self.sources(active, task)?))
+        })?;
+        self.start(task, worker, sources, now_ms)
     }
 
     /// Starts tasks that have to run alone, each on a worker that is cleared for it.
@@ -96,12 +95,14 @@ impl Control {
             let tasks: Vec<TaskId> = active.ready_suspects().collect();
             for task in tasks {
                 let Some(worker) = self.roster.place_alone(task).cloned() else { continue };
+                let active = self.jobs.get(&uid).and_then(Entry::active);
+                let sources = active.and_then(|active| self.sources(active, task));
                 let is_idle = self.roster.change(&worker, |state| {
                     state.reserved = Some(task);
                     state.idle_slots() == state.info.slots
                 });
-                if is_idle == Some(true) {
-                    placed.extend(self.start(task, worker, now_ms));
+                if let (Some(true), Some(sources)) = (is_idle, sources) {
+                    placed.extend(self.start(task, worker, sources, now_ms));
                 }
             }
             self.settle(uid, now_ms);
@@ -127,15 +128,11 @@ impl Control {
         }
     }
 
-    /// Takes a slot of that worker for a task; not where a partition that it reads is not there.
-    fn start(&mut self, task: TaskId, worker: WorkerId, now_ms: u64) -> Option<Placed> {
+    /// Takes a slot of that worker for a task.
+    fn start(&mut self, task: TaskId, worker: WorkerId, sources: Vec<PartitionSource>, now_ms: u64) -> Option<Placed> {
         let active = self.jobs.get(&task.job)?.active()?;
         let stage = active.stages.get(task.stage as usize)?;
         let plan = stage.plan.tasks.get(task.index as usize)?;
-        let sources = match (stage.plan.reads, plan.bucket) {
-            (Some(read), Some(bucket)) => self.sources(task.job, read, bucket)?,
-            _ => Vec::new(),
-        };
         let attempt = stage.next_attempt(task)?;
         let queued_ms = now_ms.saturating_sub(stage.tasks.get(task.index as usize)?.ready_at_ms);
         let assignment = Assignment {
@@ -156,10 +153,14 @@ impl Control {
         Some(Placed { worker, instance, assignment, queued_ms })
     }
 
-    /// Where the partitions of one bucket lie: pinned by attempt, worker and checksum. None unless every task of the stage
-    /// is done and its worker is there: a bucket is read whole or not at all.
-    fn sources(&self, uid: JobUid, stage: u32, bucket: u32) -> Option<Vec<PartitionSource>> {
-        let stage = self.jobs.get(&uid)?.active()?.stages.get(stage as usize)?;
+    /// Where the partitions lie that a task reads: pinned by attempt, worker and checksum. None unless every task that
+    /// writes them is done and its worker is there: a bucket is read whole or not at all.
+    fn sources(&self, active: &ActiveJob, task: TaskId) -> Option<Vec<PartitionSource>> {
+        let plan = &active.stages.get(task.stage as usize)?.plan;
+        let (Some(read), Some(bucket)) = (plan.reads, plan.tasks.get(task.index as usize)?.bucket) else {
+            return Some(Vec::new());
+        };
+        let stage = active.stages.get(read as usize)?;
         let mut sources = Vec::new();
         for task in &stage.tasks {
             let TaskStatus::Done { attempt, holder, output } = &task.status else { return None };

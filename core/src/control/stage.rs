@@ -39,6 +39,8 @@ pub(super) struct TaskState {
     pub(super) failures: u32,
     /// Runs that ended with their worker's process.
     pub(super) deaths: u32,
+    /// Times in a row that a worker had no slot for it.
+    pub(super) refusals: u32,
     /// Workers on which it failed: it runs elsewhere while there is another.
     pub(super) failed_on: BTreeSet<WorkerId>,
     /// When it may run: planned, or failed and waited for a while.
@@ -66,6 +68,7 @@ impl StageState {
             attempts: attempt_base,
             failures: 0,
             deaths: 0,
+            refusals: 0,
             failed_on: BTreeSet::new(),
             ready_at_ms: now_ms,
         };
@@ -181,7 +184,7 @@ impl StageState {
     /// Forgets earlier failures: somebody who knows of them wants the tasks to run again.
     pub(super) fn forgive(&mut self, now_ms: u64) {
         for task in &mut self.tasks {
-            (task.failures, task.deaths) = (0, 0);
+            (task.failures, task.deaths, task.refusals) = (0, 0, 0);
             task.failed_on.clear();
         }
         let paused = std::mem::take(&mut self.paused);

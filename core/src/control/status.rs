@@ -24,6 +24,11 @@ pub struct TaskCounts {
 }
 
 impl Control {
+    /// How many jobs have not ended, or are about to go on.
+    pub fn unfinished_jobs(&self) -> usize {
+        self.jobs.values().filter(|entry| entry.active().is_some()).count() + self.recalling.len()
+    }
+
     /// The latest submission of every job, oldest first.
     pub fn list(&self, now_ms: u64) -> Vec<JobStatus> {
         let mut latest: Vec<JobUid> = self.names.values().copied().collect();

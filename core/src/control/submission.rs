@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ending::reply_with;
+use super::ending::{reply_in_order, reply_with};
 use super::job_state::{ActiveJob, Entry};
 use super::{Control, Effect, Mutation, ReplyId, SubmitOptions};
 use crate::failure::{Failure, Reason};
@@ -34,16 +34,17 @@ impl Control {
         now_ms: u64,
     ) -> Vec<Effect> {
         match self.admit(uid, &spec, options) {
-            Err(failure) => vec![reply_with(reply, Err(failure))],
+            Err(failure) => vec![reply_in_order(reply, Err(failure))],
             Ok((Admission::Same(uid), job)) => {
                 let mut effects = self.change_active(uid, wanted(&job), now_ms);
+                effects.extend(self.change_ended(uid, wanted(&job), now_ms));
                 effects.push(self.reply_when_stored(reply, uid, now_ms));
                 effects
             }
             Ok((Admission::Resume(uid), job)) => self.recall(uid, wanted(&job), reply),
             Ok((Admission::New, job)) => {
                 let before = self.names.insert(job.name.clone(), uid);
-                let mut effects = before.map_or_else(Vec::new, |before| self.give_up_resuming(before));
+                let mut effects = before.map_or_else(Vec::new, |before| self.give_up_resuming(before, now_ms));
                 let active = ActiveJob::new(job, now_ms);
                 let job = active.job.clone();
                 self.jobs.insert(uid, Entry::Active(Box::new(active)));
@@ -93,8 +94,9 @@ impl Control {
                 }
             }
         };
-        let active = self.jobs.values().filter(|entry| entry.active().is_some()).count();
-        if matches!(admission, Admission::New | Admission::Resume(_)) && active >= limits::JOBS_ACTIVE_MAX {
+        let active = self.unfinished_jobs();
+        let is_one_more = matches!(admission, Admission::New | Admission::Resume(_));
+        if is_one_more && active >= limits::JOBS_ACTIVE_MAX && self.mutation != Some(Mutation::AdmitAll) {
             return Err(Failure::new(Reason::Busy, format!("the head has {active} unfinished jobs and takes no more"))
                 .next("submit it again later"));
         }
@@ -106,7 +108,8 @@ impl Control {
 fn is_same_work(one: &ShoalJob, other: &ShoalJob) -> bool {
     let work = |job: &ShoalJob| {
         let mut job = job.clone();
-        (job.spec.priority, job.spec.suspend, job.spec.ttl_seconds_after_finished) = (0, false, None);
+        (job.spec.priority, job.spec.suspend) = (0, false);
+        (job.spec.active_deadline_seconds, job.spec.ttl_seconds_after_finished) = (None, None);
         job
     };
     work(one) == work(other)
@@ -114,7 +117,13 @@ fn is_same_work(one: &ShoalJob, other: &ShoalJob) -> bool {
 
 /// What a spec says of all that may be changed.
 fn wanted(job: &Job) -> JobChange {
-    JobChange { priority: Some(job.spec.spec.priority), suspend: Some(job.spec.spec.suspend) }
+    let spec = &job.spec.spec;
+    JobChange {
+        priority: Some(spec.priority),
+        suspend: Some(spec.suspend),
+        active_deadline_seconds: Some(spec.active_deadline_seconds),
+        ttl_seconds_after_finished: Some(spec.ttl_seconds_after_finished),
+    }
 }
 
 fn conflict(name: &str, what: &str) -> Failure {

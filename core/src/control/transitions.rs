@@ -28,7 +28,7 @@ impl ActiveJob {
             stage.finish(attempt, holder, output, now_ms);
             // It ran to its end: whatever ended its workers before, it was not this task.
             if let Some(state) = stage.tasks.get_mut(attempt.task.index as usize) {
-                state.deaths = 0;
+                (state.deaths, state.refusals) = (0, 0);
             }
         }
     }
@@ -45,6 +45,9 @@ impl ActiveJob {
         self.called_back.remove(&attempt);
         if failure.reason == Reason::HandedBack {
             self.requeue(attempt.task, now_ms);
+            return None;
+        }
+        if failure.reason == Reason::Busy && self.is_refused_again(attempt.task, now_ms) {
             return None;
         }
         self.note_failed_attempt(attempt, worker, failure.clone());
@@ -74,6 +77,20 @@ impl ActiveJob {
         if let Some(stage) = self.stages.get_mut(task.stage as usize) {
             stage.requeue(task.index, now_ms);
         }
+    }
+
+    /// A worker had no slot for the task, as something else has not ended there yet: it never ran, and waits for a while.
+    /// Not where that goes on and on.
+    fn is_refused_again(&mut self, task: TaskId, now_ms: u64) -> bool {
+        let stage = self.stages.get_mut(task.stage as usize);
+        let Some(state) = stage.and_then(|stage| stage.tasks.get_mut(task.index as usize)) else { return false };
+        state.refusals += 1;
+        let refusals = state.refusals;
+        let is_one_more = refusals <= limits::REFUSALS_MAX;
+        if is_one_more {
+            self.requeue(task, now_ms + retry_pause(Waiting::Task(task), refusals).as_millis() as u64);
+        }
+        is_one_more
     }
 
     /// Counts a failed run and puts the task back in the queue; or says why the job cannot go on.

@@ -1,5 +1,6 @@
 //! What must survive the head: bounded per task, never per group.
 
+mod change;
 mod record;
 mod stored;
 
@@ -8,7 +9,8 @@ use async_trait::async_trait;
 use crate::failure::Failure;
 use crate::history::JobHistory;
 use crate::id::JobUid;
-pub use record::{JobChange, Record, Retention};
+pub use change::JobChange;
+pub use record::{Record, Retention};
 pub use stored::{RECORD_VERSION, StoredRecord, decode, encode, version_of};
 
 /// Where records are kept. Only the head that leads speaks to it.

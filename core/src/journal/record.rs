@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::JobChange;
 use crate::failure::Failure;
 use crate::history::JobHistory;
 use crate::id::{AttemptId, JobUid, WorkerId};
@@ -93,6 +94,16 @@ pub enum Record {
         #[serde(default)]
         at_ms: u64,
     },
+    /// How much of the time that its deadline allows a job has used. What is stored later of the job has times by the same
+    /// clock, up to the next of these.
+    TimeUsed {
+        /// The job.
+        job: JobUid,
+        /// Used so far, in milliseconds.
+        used_ms: u64,
+        /// When, by the clock of the head that counts, in milliseconds since 1970-01-01 UTC.
+        at_ms: u64,
+    },
     /// A job is being ended early: it will fail for that reason and nothing else, whatever its tasks still report.
     Ending {
         /// The job.
@@ -169,6 +180,30 @@ impl Record {
         }
     }
 
+    /// When what it tells of happened, by the clock of the head that stored it, in milliseconds since 1970-01-01 UTC; none
+    /// for one that does not say.
+    pub fn at_ms(&self) -> Option<u64> {
+        match self {
+            Self::Accepted { at_ms, .. }
+            | Self::AttemptStarted { at_ms, .. }
+            | Self::AttemptFinished { at_ms, .. }
+            | Self::AttemptFailed { at_ms, .. }
+            | Self::Updated { at_ms, .. }
+            | Self::TimeUsed { at_ms, .. }
+            // Older ones have none.
+            | Self::Resumed { at_ms, .. } => (*at_ms > 0).then_some(*at_ms),
+            Self::Facts { .. }
+            | Self::StagePlanned { .. }
+            | Self::PartitionsMoved { .. }
+            | Self::Ending { .. }
+            | Self::Intent { .. }
+            | Self::Published { .. }
+            | Self::Ended { .. }
+            | Self::History { .. }
+            | Self::Forgotten { .. } => None,
+        }
+    }
+
     /// The job that the record is about.
     pub fn job(&self) -> JobUid {
         match self {
@@ -176,6 +211,7 @@ impl Record {
             | Self::Facts { job, .. }
             | Self::StagePlanned { job, .. }
             | Self::Updated { job, .. }
+            | Self::TimeUsed { job, .. }
             | Self::Ending { job, .. }
             | Self::Resumed { job, .. }
             | Self::Published { job, .. }
@@ -188,25 +224,5 @@ impl Record {
             | Self::AttemptFailed { attempt, .. } => attempt.task.job,
             Self::Intent { intent } => intent.job,
         }
-    }
-}
-
-/// What a user may change of a job after its submission; what is absent stays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct JobChange {
-    /// Jobs with a higher priority get free slots first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = -1000, max = 1000))]
-    pub priority: Option<i32>,
-    /// Whether the job hands its running tasks back and starts no others.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub suspend: Option<bool>,
-}
-
-impl JobChange {
-    /// Whether it changes nothing.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
     }
 }

@@ -8,9 +8,7 @@ use deltalake::kernel::{Action, StructType};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableError};
 use serde_json::Value;
-use shoal_core::publish::{
-    CommitIntent, CommitStep, LogEntry, PublishedTable, Withdrawal, commit_step, withdrawal_step,
-};
+use shoal_core::publish::{CommitIntent, PublishedTable, Settled};
 use shoal_core::spec::v1alpha1::OutputMode;
 use shoal_core::{Failure, Reason};
 
@@ -28,15 +26,15 @@ const COMMIT_ROUNDS: u32 = 20;
 /// Makes the intent's commit, unless it is there or was withdrawn.
 pub(super) async fn publish(place: &Location, intent: &CommitIntent) -> Result<PublishedTable, Failure> {
     match settle(place, intent, Purpose::Publish).await? {
-        Withdrawal::Published(table) => Ok(table),
-        Withdrawal::Withdrawn => {
+        Settled::Published(table) => Ok(table),
+        Settled::Withdrawn => {
             Err(Failure::new(Reason::Cancelled, "the commit was withdrawn before it was made").file(&intent.table))
         }
     }
 }
 
 /// Puts an empty commit in the intent's place, unless it was committed or withdrawn already.
-pub(super) async fn withdraw(place: &Location, intent: &CommitIntent) -> Result<Withdrawal, Failure> {
+pub(super) async fn withdraw(place: &Location, intent: &CommitIntent) -> Result<Settled, Failure> {
     settle(place, intent, Purpose::Withdraw).await
 }
 
@@ -48,32 +46,20 @@ enum Purpose {
 }
 
 impl Purpose {
-    /// What has become of the intent already, given what the log says; `None` where there is something to write.
-    fn settled(self, found: LogEntry) -> Option<Withdrawal> {
-        match self {
-            Self::Publish => match commit_step(found) {
-                CommitStep::Write => None,
-                CommitStep::Done(table) => Some(Withdrawal::Published(table)),
-                CommitStep::Refuse => Some(Withdrawal::Withdrawn),
-            },
-            Self::Withdraw => withdrawal_step(found),
-        }
-    }
-
     /// What has become of the intent once its version is written.
-    fn written(self, intent: &CommitIntent, version: u64) -> Withdrawal {
+    fn written(self, intent: &CommitIntent, version: u64) -> Settled {
         match self {
-            Self::Publish => Withdrawal::Published(published(intent, version)),
-            Self::Withdraw => Withdrawal::Withdrawn,
+            Self::Publish => Settled::Published(published(intent, version)),
+            Self::Withdraw => Settled::Withdrawn,
         }
     }
 }
 
-async fn settle(place: &Location, intent: &CommitIntent, purpose: Purpose) -> Result<Withdrawal, Failure> {
+async fn settle(place: &Location, intent: &CommitIntent, purpose: Purpose) -> Result<Settled, Failure> {
     let schema = parse_schema(&intent.schema)?;
     for round in 1..=COMMIT_ROUNDS {
         let table = open(place).await?;
-        if let Some(settled) = purpose.settled(look_up(table.as_ref(), intent).await?) {
+        if let Some(settled) = look_up(table.as_ref(), intent).await? {
             return Ok(settled);
         }
         let actions = match purpose {
@@ -90,7 +76,7 @@ async fn settle(place: &Location, intent: &CommitIntent, purpose: Purpose) -> Re
             Written::Unknown(failure) => {
                 // It may have been written all the same: only the log knows.
                 let table = open(place).await?;
-                return purpose.settled(look_up(table.as_ref(), intent).await?).ok_or(*failure);
+                return look_up(table.as_ref(), intent).await?.ok_or(*failure);
             }
         }
     }

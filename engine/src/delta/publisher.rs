@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Withdrawal};
+use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Settled};
 use shoal_core::{Failure, JobUid};
 
 use super::commit;
@@ -27,7 +27,7 @@ impl Publisher for DeltaPublisher {
         Ok(table)
     }
 
-    async fn withdraw(&self, intent: &CommitIntent) -> Result<Withdrawal, Failure> {
+    async fn withdraw(&self, intent: &CommitIntent) -> Result<Settled, Failure> {
         let place = Location::parse(&intent.table)?;
         commit::withdraw(&place, intent).await.map_err(|failure| at_table(failure, &intent.table))
     }

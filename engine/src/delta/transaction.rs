@@ -1,7 +1,7 @@
 use deltalake::DeltaTable;
 use deltalake::kernel::{Action, Transaction};
 use shoal_core::Failure;
-use shoal_core::publish::{CommitIntent, LogEntry, PublishedTable};
+use shoal_core::publish::{CommitIntent, PublishedTable, Settled};
 
 use crate::error::delta_failure;
 
@@ -31,14 +31,14 @@ pub(super) fn is_withdrawal(transaction: &Transaction) -> bool {
 }
 
 /// What the log of a table says of an intent; of a table that is not there, nothing.
-pub(super) async fn look_up(table: Option<&DeltaTable>, intent: &CommitIntent) -> Result<LogEntry, Failure> {
-    let Some(table) = table else { return Ok(LogEntry::Absent) };
+pub(super) async fn look_up(table: Option<&DeltaTable>, intent: &CommitIntent) -> Result<Option<Settled>, Failure> {
+    let Some(table) = table else { return Ok(None) };
     let application_id = intent.job.application_id();
-    match transaction_version(table, &application_id).await? {
-        None => Ok(LogEntry::Absent),
-        Some(WITHDRAWN) => Ok(LogEntry::Withdrawn),
-        Some(_) => Ok(LogEntry::Published(published(intent, commit_version(table, &application_id).await?))),
-    }
+    Ok(match transaction_version(table, &application_id).await? {
+        None => None,
+        Some(WITHDRAWN) => Some(Settled::Withdrawn),
+        Some(_) => Some(Settled::Published(published(intent, commit_version(table, &application_id).await?))),
+    })
 }
 
 /// Whether the log of a table has the commit of a job.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use object_store::memory::InMemory;
-use shoal_core::publish::{CommitIntent, Publisher, Withdrawal};
+use shoal_core::publish::{CommitIntent, Publisher, Settled};
 use shoal_core::spec::v1alpha1::{InputTable, OutputMode};
 use shoal_core::{Failure, Reason};
 
@@ -46,8 +46,8 @@ async fn what_is_withdrawn_is_never_published_and_the_table_counts_as_absent() {
     let folder = tempfile::tempdir().unwrap();
     let table = place(folder.path());
     let intent = TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1])).await;
-    assert_eq!(DeltaPublisher.withdraw(&intent).await.unwrap(), Withdrawal::Withdrawn);
-    assert_eq!(DeltaPublisher.withdraw(&intent).await.unwrap(), Withdrawal::Withdrawn, "twice is once");
+    assert_eq!(DeltaPublisher.withdraw(&intent).await.unwrap(), Settled::Withdrawn);
+    assert_eq!(DeltaPublisher.withdraw(&intent).await.unwrap(), Settled::Withdrawn, "twice is once");
     let failure = DeltaPublisher.publish(&intent).await.unwrap_err();
     assert_eq!((failure.reason, failure.location.file.is_some()), (Reason::Cancelled, true));
     assert_eq!(open(&table).await.unwrap().unwrap().version(), Some(0));
@@ -58,7 +58,7 @@ async fn what_is_withdrawn_is_never_published_and_the_table_counts_as_absent() {
 
     // Nothing that was withdrawn stands in the way of others, whatever their schema and mode.
     let other = TestJob::new(2, folder.path()).write(OutputMode::Append, &words(&["b"])).await;
-    assert_eq!(DeltaPublisher.withdraw(&other).await.unwrap(), Withdrawal::Withdrawn);
+    assert_eq!(DeltaPublisher.withdraw(&other).await.unwrap(), Settled::Withdrawn);
     let mut third = TestJob::new(3, folder.path());
     for mode in [OutputMode::Error, OutputMode::Append, OutputMode::Overwrite] {
         check_output(&third.output(mode), &words(&[]).schema(), "spec.output").await.unwrap();
@@ -79,7 +79,7 @@ async fn a_withdrawal_changes_no_table_that_is_there() {
     let table = place(folder.path());
     for (number, mode) in [(1, OutputMode::Append), (2, OutputMode::Overwrite), (3, OutputMode::Error)] {
         let intent = TestJob::new(number, folder.path()).write(mode, &words(&["x"])).await;
-        assert_eq!(DeltaPublisher.withdraw(&intent).await.unwrap(), Withdrawal::Withdrawn);
+        assert_eq!(DeltaPublisher.withdraw(&intent).await.unwrap(), Settled::Withdrawn);
         assert_eq!(DeltaPublisher.publish(&intent).await.unwrap_err().reason, Reason::Cancelled);
         assert_eq!(read_numbers(&table).await, [0]);
     }
@@ -91,7 +91,7 @@ async fn what_is_published_stays_and_a_withdrawal_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let intent = TestJob::new(1, folder.path()).write(OutputMode::Error, &numbers(&[1])).await;
     let published = DeltaPublisher.publish(&intent).await.unwrap();
-    assert_eq!(DeltaPublisher.withdraw(&intent).await.unwrap(), Withdrawal::Published(published));
+    assert_eq!(DeltaPublisher.withdraw(&intent).await.unwrap(), Settled::Published(published));
     assert_eq!(read_numbers(&place(folder.path())).await, [1]);
 }
 
@@ -118,11 +118,11 @@ async fn race(table: &Location, number: u128, intent: &CommitIntent, before: &[i
     let (published, withdrawn) = (publishing.await.unwrap(), withdrawing.await.unwrap().unwrap());
     assert_eq!(times_in_log(table, intent).await, 1, "round {number}");
     match (published, withdrawn) {
-        (Ok(published), Withdrawal::Published(same)) => {
+        (Ok(published), Settled::Published(same)) => {
             assert_eq!(published, same);
             assert_eq!(read_numbers(table).await, [before, &[1]].concat());
         }
-        (Err(failure), Withdrawal::Withdrawn) => {
+        (Err(failure), Settled::Withdrawn) => {
             assert_eq!(failure.reason, Reason::Cancelled);
             if !before.is_empty() {
                 assert_eq!(read_numbers(table).await, before);
@@ -169,7 +169,7 @@ async fn a_head_that_is_paused_over_its_commit_finds_it_withdrawn() {
         let (old, wanted) = (Meddler::before(&table, Fault::Paused(pause)), intent.clone());
         let old_head = tokio::spawn(async move { publish(&old, &wanted).await });
         reached.await.unwrap();
-        assert_eq!(withdraw(&table, &intent).await.unwrap(), Withdrawal::Withdrawn);
+        assert_eq!(withdraw(&table, &intent).await.unwrap(), Settled::Withdrawn);
         go_on.send(()).unwrap();
         assert_eq!(old_head.await.unwrap().unwrap_err().reason, Reason::Cancelled);
         assert_eq!(times_in_log(&table, &intent).await, 1);
@@ -187,7 +187,7 @@ async fn a_head_that_is_paused_over_its_withdrawal_finds_it_published() {
     reached.await.unwrap();
     let published = publish(&table, &intent).await.unwrap();
     go_on.send(()).unwrap();
-    assert_eq!(old_head.await.unwrap().unwrap(), Withdrawal::Published(published));
+    assert_eq!(old_head.await.unwrap().unwrap(), Settled::Published(published));
     assert_eq!(read_numbers(&table).await, [1]);
 }
 
@@ -198,11 +198,11 @@ async fn a_commit_whose_answer_is_lost_is_found_in_the_log() {
     let table = place(folder.path());
     let published = publish(&Meddler::before(&table, Fault::AnswerLost), &intent).await.unwrap();
     assert_eq!(published.version, 0);
-    assert_eq!(withdraw(&table, &intent).await.unwrap(), Withdrawal::Published(published));
+    assert_eq!(withdraw(&table, &intent).await.unwrap(), Settled::Published(published));
 
     let other = TestJob::new(2, folder.path()).write(OutputMode::Append, &numbers(&[2])).await;
     let withdrawn = withdraw(&Meddler::before(&table, Fault::AnswerLost), &other).await.unwrap();
-    assert_eq!(withdrawn, Withdrawal::Withdrawn);
+    assert_eq!(withdrawn, Settled::Withdrawn);
     assert_eq!((times_in_log(&table, &intent).await, times_in_log(&table, &other).await), (1, 1));
     assert_eq!(read_numbers(&table).await, [1]);
 }
@@ -229,7 +229,7 @@ async fn a_commit_that_lands_after_it_was_given_up_lands_on_the_withdrawal() {
         let (pause, has_landed, land) = Pause::new();
         let failure = publish(&Meddler::before(&table, Fault::LandsLate(pause)), &intent).await.unwrap_err();
         assert!(failure.is_transient(), "{failure:?}");
-        assert_eq!(withdraw(&table, &intent).await.unwrap(), Withdrawal::Withdrawn);
+        assert_eq!(withdraw(&table, &intent).await.unwrap(), Settled::Withdrawn);
         land.send(()).unwrap();
         has_landed.await.unwrap();
         assert_eq!(publish(&table, &intent).await.unwrap_err().reason, Reason::Cancelled);

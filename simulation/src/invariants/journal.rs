@@ -14,6 +14,7 @@ impl Ledger {
         if scenario.is_fair {
             records.iter().try_for_each(|record| self.fair(record, scenario, now_ms))?;
         }
+        records.iter().try_for_each(|record| self.in_time(record, now_ms))?;
         records.iter().try_for_each(|record| self.stored_one(record, lake, scenario))
     }
 
@@ -21,7 +22,9 @@ impl Ledger {
         match record {
             Record::Accepted { job, spec, .. } => {
                 self.accepted.insert(*job, spec.metadata.name.clone());
-                Ok(())
+                hold("a_refused_submission_leaves_no_trace", !self.refused.contains(job), || {
+                    format!("{} was refused as {job}, and is accepted", spec.metadata.name)
+                })
             }
             Record::Facts { job, .. } => {
                 // The job starts anew.
@@ -72,11 +75,15 @@ impl Ledger {
                 }
                 Ok(())
             }
+            Record::Forgotten { job } => {
+                self.forgotten.insert(*job);
+                hold("only_what_has_ended_is_forgotten", self.ended.contains_key(job), || format!("{job} has not"))
+            }
             Record::StagePlanned { .. }
             | Record::PartitionsMoved { .. }
+            | Record::TimeUsed { .. }
             | Record::Ending { .. }
-            | Record::History { .. }
-            | Record::Forgotten { .. } => Ok(()),
+            | Record::History { .. } => Ok(()),
         }
     }
 
@@ -157,7 +164,9 @@ fn has_cause(status: &shoal_core::report::JobStatus, scenario: &Scenario) -> boo
     };
     match failure.reason {
         Reason::Cancelled => job.wishes.iter().any(|(_, wish)| *wish == Wish::Cancel),
-        Reason::DeadlineExceeded => job.deadline_s.is_some(),
+        Reason::DeadlineExceeded => {
+            job.deadline_s.is_some() || job.wishes.iter().any(|(_, wish)| matches!(wish, Wish::Allow(_)))
+        }
         Reason::TaskKillsWorkers => {
             // Whoever is on a worker each time that it goes looks as if it were the cause.
             let goes = [Fault::WorkerCrash, Fault::WorkerMemoryFull, Fault::WorkerPause, Fault::CutHeadFromWorker];

@@ -1,5 +1,6 @@
 //! What must hold after every event, each under a name of its own.
 
+mod deadlines;
 mod fairness;
 mod journal;
 mod processes;
@@ -7,7 +8,8 @@ mod table;
 mod users;
 
 pub(crate) use processes::{
-    heads_know_their_slots, no_task_for_a_draining_worker, queues_are_bounded, slots_are_never_exceeded,
+    heads_know_their_slots, jobs_are_bounded, no_task_for_a_draining_worker, queues_are_bounded,
+    slots_are_never_exceeded,
 };
 pub(crate) use table::no_committed_file_is_deleted;
 
@@ -53,7 +55,12 @@ pub(crate) struct Ledger {
     ended: BTreeMap<JobUid, Phase>,
     /// Those that have ended at some time, also where they went on later.
     ended_once: BTreeSet<JobUid>,
+    /// Those whose entries are not kept any more.
+    forgotten: BTreeSet<JobUid>,
+    /// What submissions would have been called by that were refused.
+    refused: BTreeSet<JobUid>,
     shares: fairness::Shares,
+    timed: deadlines::Timed,
     /// What users were told: the job under a name, and how it ended.
     told: BTreeMap<usize, (JobUid, Option<Phase>)>,
     /// The highest epoch of an assignment or welcome that each start of a worker has taken.

@@ -42,10 +42,18 @@ pub(crate) fn heads_know_their_slots(effect_loop: &EffectLoop) -> Checked {
     })
 }
 
-/// What waits for a head's journal: as many as events may wait, each with an append or two.
-pub(crate) fn queues_are_bounded(effect_loop: &EffectLoop) -> Checked {
+/// What waits for a head's journal: as many as events may wait, each with an append or two. And who waits for an answer.
+pub(crate) fn queues_are_bounded(effect_loop: &EffectLoop, calls: usize) -> Checked {
     let (waiting, most) = (effect_loop.backlog(), limits::EVENT_QUEUE_MAX * 2);
-    hold("queues_are_bounded", waiting <= most, || format!("{waiting} appends wait; {most} are possible"))
+    hold("queues_are_bounded", waiting <= most, || format!("{waiting} appends wait; {most} are possible"))?;
+    let most = limits::SUBMISSIONS_WAITING_MAX + limits::CALLS_WAITING_MAX;
+    hold("queues_are_bounded", calls <= most, || format!("{calls} calls wait; {most} are possible"))
+}
+
+/// What a head has taken on.
+pub(crate) fn jobs_are_bounded(effect_loop: &EffectLoop) -> Checked {
+    let (jobs, most) = (effect_loop.control().unfinished_jobs(), limits::JOBS_ACTIVE_MAX);
+    hold("queues_are_bounded", jobs <= most, || format!("{jobs} jobs are unfinished; {most} are possible"))
 }
 
 /// A head that knows that a worker leaves gives it nothing more to do.

@@ -2,21 +2,30 @@
 
 use std::collections::BTreeSet;
 
-use shoal_core::JobUid;
 use shoal_core::report::{JobStatus, Phase};
+use shoal_core::{Failure, JobUid, Reason};
 
 use super::{Checked, Ledger, hold};
 
 impl Ledger {
-    /// A head answers with a job's status: to a look, or to something that is acknowledged by it.
-    pub(crate) fn acknowledged(&self, status: &JobStatus, only_looks: bool) -> Checked {
-        hold("acknowledged_means_stored", only_looks || self.accepted.contains_key(&status.uid), || {
-            format!("{} was acknowledged, the journal does not have it", status.name)
+    /// A head answers with a job's status.
+    pub(crate) fn answered(&self, status: &JobStatus) -> Checked {
+        hold("acknowledged_means_stored", self.accepted.contains_key(&status.uid), || {
+            format!("{} was shown, the journal does not have it", status.name)
         })?;
         let ended = status.phase.is_final();
         hold("an_end_that_is_shown_is_stored", !ended || self.ended_once.contains(&status.uid), || {
             format!("{} is said to be {:?}, the journal does not have it", status.name, status.phase)
         })
+    }
+
+    /// A head refuses what a user asked for; a submission would have been called by that uid.
+    pub(crate) fn refused(&mut self, uid: JobUid, failure: &Failure) -> Checked {
+        self.refused.insert(uid);
+        hold("a_refused_submission_leaves_no_trace", !self.accepted.contains_key(&uid), || {
+            format!("{uid} was accepted, and refused: {failure}")
+        })?;
+        hold("no_refusal_is_a_mistake_of_ours", failure.reason != Reason::Internal, || failure.to_string())
     }
 
     /// A user submits a job again: one that failed may go on, or start over as another.
@@ -41,13 +50,15 @@ impl Ledger {
 
     /// A head that leads knows these jobs.
     pub(crate) fn no_accepted_job_is_lost(&self, known: &BTreeSet<JobUid>) -> Checked {
-        self.told.values().try_for_each(|(uid, _)| {
+        let kept = self.told.values().filter(|(uid, _)| !self.forgotten.contains(uid));
+        kept.into_iter().try_for_each(|(uid, _)| {
             hold("no_accepted_job_is_lost", known.contains(uid), || format!("the head does not know {uid}"))
         })
     }
 
     /// A head that leads says that it does not know a job.
     pub(crate) fn not_found(&self, client: usize, message: &str) -> Checked {
-        hold("no_accepted_job_is_lost", !self.told.contains_key(&client), || message.to_owned())
+        let kept = self.told.get(&client).is_some_and(|(uid, _)| !self.forgotten.contains(uid));
+        hold("no_accepted_job_is_lost", !kept, || message.to_owned())
     }
 }

@@ -19,6 +19,12 @@ const PATIENCE_MS: u64 = 2_000;
 /// How often a user looks.
 const LOOK_MS: u64 = 800;
 
+/// Of so many looks one is at the list of all jobs.
+const LISTS_PER_LOOK: u64 = 4;
+
+/// When to come back, as a refusal says it.
+const RETRY_AFTER_MS: u64 = 1_000;
+
 pub(super) struct Client {
     spec: Arc<ShoalJob>,
     head: usize,
@@ -28,6 +34,8 @@ pub(super) struct Client {
     resubmits: u32,
     request: Request,
     ended: Option<Phase>,
+    /// Its entry was not kept any longer.
+    is_forgotten: bool,
 }
 
 impl Client {
@@ -43,6 +51,7 @@ impl Client {
             resubmits: job.resubmits,
             request: Request::Submit,
             ended: None,
+            is_forgotten: false,
         }
     }
 
@@ -59,7 +68,11 @@ impl Client {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.ended.is_some_and(|phase| phase == Phase::Succeeded || self.resubmits == 0)
+        match self.ended {
+            Some(Phase::Failed) => self.resubmits == 0,
+            Some(_) => true,
+            None => self.is_forgotten,
+        }
     }
 
     fn next_request(&mut self, now_ms: u64) -> Request {
@@ -67,17 +80,16 @@ impl Client {
             self.resubmits -= 1;
             self.acknowledged = false;
             self.ended = None;
+            self.is_forgotten = false;
         }
         if !self.acknowledged {
             return Request::Submit;
         }
-        let change = |priority, suspend| Request::Change(JobChange { priority, suspend });
         match self.wishes.front().filter(|(at_ms, _)| *at_ms <= now_ms && self.ended.is_none()) {
+            None if self.calls.is_multiple_of(LISTS_PER_LOOK) => Request::List,
             None => Request::Show,
             Some((_, Wish::Cancel)) => Request::Cancel,
-            Some((_, Wish::Suspend)) => change(None, Some(true)),
-            Some((_, Wish::GoOn)) => change(None, Some(false)),
-            Some((_, Wish::Prefer(priority))) => change(Some(*priority), None),
+            Some((_, wish)) => Request::Change(change(*wish)),
         }
     }
 
@@ -86,9 +98,23 @@ impl Client {
         match self.request {
             Request::Submit => self.acknowledged = true,
             Request::Cancel | Request::Change(_) => drop(self.wishes.pop_front()),
-            Request::Show => {}
+            Request::Show | Request::List => {}
         }
     }
+}
+
+/// The change that a user wishes for.
+fn change(wish: Wish) -> JobChange {
+    let mut change = JobChange::default();
+    match wish {
+        Wish::Cancel => {}
+        Wish::Suspend => change.suspend = Some(true),
+        Wish::GoOn => change.suspend = Some(false),
+        Wish::Prefer(priority) => change.priority = Some(priority),
+        Wish::Allow(seconds) => change.active_deadline_seconds = Some(seconds),
+        Wish::Keep(seconds) => change.ttl_seconds_after_finished = Some(seconds),
+    }
+    change
 }
 
 impl World {
@@ -103,8 +129,10 @@ impl World {
             }
             ClientInput::Answered(call, epoch, answer) if user.calls == call => {
                 user.calls += 1;
+                let is_busy = answer.as_ref().as_ref().is_err_and(|failure| failure.reason == Reason::Busy);
                 self.answered(client, epoch, *answer);
-                let pause = LOOK_MS / 2 + self.random.below(LOOK_MS);
+                let after_ms = if is_busy { RETRY_AFTER_MS } else { LOOK_MS / 2 };
+                let pause = after_ms + self.random.below(LOOK_MS);
                 self.after(pause, Action::Client(client, ClientInput::Next));
             }
             ClientInput::Unreachable(_) | ClientInput::Overdue(_) | ClientInput::Answered(..) => {}
@@ -133,7 +161,7 @@ impl World {
                 let user = &mut self.clients[client];
                 user.is_served();
                 // An old head shows what was true once, or what nobody will ever store.
-                let only_looks = matches!(user.request, Request::Show);
+                let only_looks = matches!(user.request, Request::Show | Request::List);
                 if only_looks && epoch != self.store.epoch() {
                     return;
                 }
@@ -149,10 +177,13 @@ impl World {
                 note!(self, "{} gets an answer: {failure}", self.clients[client].name());
                 match failure.reason {
                     Reason::NotPossible => self.clients[client].is_served(),
+                    Reason::Busy => {}
                     _ => self.clients[client].head += 1,
                 }
                 // What an old head does not know yet is another matter.
                 if failure.reason == Reason::JobNotFound && epoch == self.store.epoch() {
+                    let user = &mut self.clients[client];
+                    user.is_forgotten = user.acknowledged;
                     let checked = self.ledger.not_found(client, &failure.message);
                     self.check(checked);
                 }

@@ -34,6 +34,7 @@ impl World {
                 up
             }
             Fault::HeadPause => self.pause_head(head, length),
+            Fault::HeadResigns => self.resign(head),
             Fault::HeadClockForward => {
                 self.heads[head].clock_jumped_ms += self.random.between(1_000, CLOCK_FORWARD_MAX_MS) as i64;
                 true

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use shoal_core::control::{Control, Effect, EffectLoop, Event, Outside, ReplyId};
 use shoal_core::journal::{Record, decode, encode};
+use shoal_core::report::JobStatus;
 use shoal_core::{AttemptId, Failure, JobUid, WorkerId};
 
 use super::operations::Operation;
 use super::{World, note};
 use crate::fault::Moment;
-use crate::invariants::{heads_know_their_slots, hold, no_task_for_a_draining_worker, queues_are_bounded};
+use crate::invariants::{
+    heads_know_their_slots, hold, jobs_are_bounded, no_task_for_a_draining_worker, queues_are_bounded,
+};
 use crate::kind;
-use crate::message::{Action, HeadInput, HeadKey, StoreRequest};
+use crate::message::{Action, HeadInput, HeadKey, Request, StoreRequest};
 use crate::store::LEASE_MS;
 
 /// What the head's clock shows when the simulation begins: some time in 2023.
@@ -52,8 +55,8 @@ pub(super) struct Leading {
     pub(super) effect_loop: EffectLoop,
     /// The open stream of each worker, and which start of it that is.
     pub(super) links: BTreeMap<WorkerId, (String, u64)>,
-    /// Who waits for an answer to which call, and whether it was only a look.
-    pub(super) replies: BTreeMap<ReplyId, (usize, u64, bool)>,
+    /// Who waits for an answer.
+    pub(super) replies: BTreeMap<ReplyId, Waiting>,
     pub(super) replies_asked: u64,
     append: Option<Append>,
     appends: u64,
@@ -63,6 +66,17 @@ pub(super) struct Leading {
     pub(super) recalling: BTreeSet<JobUid>,
     pub(super) operations: BTreeMap<u64, Operation>,
     pub(super) operations_started: u64,
+}
+
+/// A call that is not answered yet.
+pub(super) struct Waiting {
+    pub(super) client: usize,
+    pub(super) call: u64,
+    pub(super) request: Request,
+    /// What a job would be called by that it makes.
+    pub(super) uid: JobUid,
+    /// What was found out at once, and is told once that is stored.
+    pub(super) found: Option<Result<JobStatus, Failure>>,
 }
 
 /// Records on their way to the journal.
@@ -78,6 +92,8 @@ pub(super) struct Collector {
     wanted: Vec<Wanted>,
     /// Attempts that were decided on, and the start of a worker that is to run each.
     decided: Vec<(AttemptId, String)>,
+    /// Jobs whose time begins, and when by the head's clock.
+    begun: Vec<(JobUid, u64)>,
 }
 
 pub(super) enum Wanted {
@@ -98,6 +114,12 @@ impl Outside for Collector {
         for record in records {
             if let Record::AttemptStarted { attempt, instance, .. } = record {
                 self.decided.push((*attempt, instance.clone()));
+            }
+            if let Record::Accepted { job, at_ms, .. }
+            | Record::Resumed { job, at_ms }
+            | Record::Updated { job, at_ms, .. } = record
+            {
+                self.begun.push((*job, *at_ms));
             }
         }
     }
@@ -186,6 +208,7 @@ impl World {
                 let renewed = self.store.renew(epoch, now_ms);
                 self.store_answers(key, HeadInput::Renewed(renewed));
             }
+            StoreRequest::Resign(epoch) => self.store.resign(epoch, now_ms),
             StoreRequest::Load(epoch) => {
                 // A head that reads while another leads would go on from what is old at once.
                 if self.store.renew(epoch, now_ms) {
@@ -317,13 +340,35 @@ impl World {
         }
     }
 
+    /// A head gives its lead up, and comes back as one that would like to lead. What it had sent still arrives, before
+    /// its resignation or after.
+    pub(super) fn resign(&mut self, head: usize) -> bool {
+        let epoch = match &self.heads[head].state {
+            HeadState::Loading { epoch } => *epoch,
+            HeadState::Leading(leading) => leading.epoch,
+            HeadState::Down | HeadState::Candidate => return false,
+        };
+        if self.heads[head].paused {
+            return false;
+        }
+        self.ask_store(self.head_key(head), StoreRequest::Resign(epoch));
+        let pause = self.random.below(2_000);
+        self.end_head(head, "it gives its lead up", pause);
+        true
+    }
+
     /// Hands an event to a head's machine and carries out what it wants.
     pub(super) fn drive(&mut self, key: HeadKey, event: Event) {
         let now_ms = self.clock(key.head);
         let Some(leading) = self.leading(key.head) else { return };
         let mut collector = Collector::default();
+        let is_submission = matches!(event, Event::Submit { .. });
         leading.effect_loop.handle(event, now_ms, &mut collector);
-        let checked = heads_know_their_slots(&leading.effect_loop).and(queues_are_bounded(&leading.effect_loop));
+        let machine = &leading.effect_loop;
+        let mut checked = heads_know_their_slots(machine).and(queues_are_bounded(machine, leading.replies.len()));
+        if is_submission {
+            checked = checked.and(jobs_are_bounded(machine));
+        }
         self.check(checked);
         self.carry_out(key, collector);
     }
@@ -333,6 +378,7 @@ impl World {
             let checked = no_task_for_a_draining_worker(&collector.decided, &leading.draining);
             self.check(checked);
         }
+        self.ledger.decided(&collector.begun, self.now_ms);
         for wanted in collector.wanted {
             match wanted {
                 Wanted::Append(records) => self.append(key, &records),

@@ -2,10 +2,11 @@
 
 use shoal_core::control::{Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
 use shoal_core::journal::decode;
-use shoal_core::{Failure, JobUid, Reason};
+use shoal_core::report::JobStatus;
+use shoal_core::{Failure, JobUid, Reason, limits};
 use uuid::Uuid;
 
-use super::heads::{HeadState, STORE_PATIENCE_MS, TICK_MS, short};
+use super::heads::{HeadState, STORE_PATIENCE_MS, TICK_MS, Waiting, short};
 use super::operations::Kind;
 use super::{World, note};
 use crate::message::{Action, ClientInput, HeadInput, HeadKey, Request, StoreRequest, ToHead, ToWorker};
@@ -127,22 +128,49 @@ impl World {
             let delay = self.delay();
             return self.after(delay, Action::Client(client, ClientInput::Unreachable(call)));
         };
+        let is_submission = matches!(request, Request::Submit);
+        if let Some(failure) = too_many(leading.replies.values(), is_submission) {
+            let epoch = leading.epoch;
+            self.meet("a call is refused at the door");
+            let checked = self.ledger.refused(uid, &failure);
+            self.check(checked);
+            return self.answer(client, call, epoch, Err(failure));
+        }
         leading.replies_asked += 1;
         let reply = ReplyId(leading.replies_asked);
+        let found = matches!(request, Request::List).then(|| leading.effect_loop.control().show(&name, clock));
         let event = match request {
             Request::Submit => Event::Submit { uid, spec, options: SubmitOptions::default(), reply },
             Request::Cancel => Event::Cancel { name, reply },
             Request::Change(change) => Event::Change { name, change: *change, reply },
             Request::Show => Event::Show { name, reply },
+            Request::List => Event::Flush { reply },
         };
-        leading.replies.insert(reply, (client, call, matches!(request, Request::Show)));
-        if matches!(request, Request::Submit) {
+        leading.replies.insert(reply, Waiting { client, call, request: request.clone(), uid, found });
+        if is_submission {
             self.ledger.submitted(client);
         }
         self.drive(key, event);
     }
 
-    fn answer(&mut self, client: usize, call: u64, epoch: u64, answer: Result<shoal_core::report::JobStatus, Failure>) {
+    /// Answers a call: with what the machine says, or with what was found out before.
+    fn reply(&mut self, key: HeadKey, to: ReplyId, answer: Option<Result<JobStatus, Failure>>) {
+        let Some(leading) = self.leading(key.head) else { return };
+        let epoch = leading.epoch;
+        let Some(Waiting { client, call, uid, found, .. }) = leading.replies.remove(&to) else { return };
+        let Some(answer) = answer.or(found) else { return };
+        let checked = match &answer {
+            Ok(status) => self.ledger.answered(status),
+            Err(failure) => self.ledger.refused(uid, failure),
+        };
+        self.check(checked);
+        if answer.as_ref().is_err_and(|failure| failure.reason == Reason::Busy) {
+            self.meet("a submission is one too many");
+        }
+        self.answer(client, call, epoch, answer);
+    }
+
+    fn answer(&mut self, client: usize, call: u64, epoch: u64, answer: Result<JobStatus, Failure>) {
         let delay = self.delay();
         self.after(delay, Action::Client(client, ClientInput::Answered(call, epoch, Box::new(answer))));
     }
@@ -158,16 +186,8 @@ impl World {
         match effect {
             // The effect loop keeps these to itself.
             Effect::Persist { .. } => {}
-            Effect::Reply { to, answer } => {
-                let Some(leading) = self.leading(key.head) else { return };
-                let epoch = leading.epoch;
-                let Some((client, call, only_looks)) = leading.replies.remove(&to) else { return };
-                if let Ok(status) = answer.as_ref() {
-                    let checked = self.ledger.acknowledged(status, only_looks);
-                    self.check(checked);
-                }
-                self.answer(client, call, epoch, *answer);
-            }
+            Effect::Reply { to, answer } => self.reply(key, to, Some(*answer)),
+            Effect::Flushed { to } => self.reply(key, to, None),
             Effect::Recall { job } => {
                 if let Some(leading) = self.leading(key.head) {
                     leading.recalling.insert(job);
@@ -227,6 +247,13 @@ impl World {
     pub(super) fn leads(&self, head: usize) -> bool {
         matches!(self.heads[head].state, HeadState::Leading(_))
     }
+}
+
+/// What a head's door says to a call when so many wait for their answers already.
+fn too_many<'a>(waiting: impl Iterator<Item = &'a Waiting>, is_submission: bool) -> Option<Failure> {
+    let most = if is_submission { limits::SUBMISSIONS_WAITING_MAX } else { limits::CALLS_WAITING_MAX };
+    let alike = waiting.filter(|call| matches!(call.request, Request::Submit) == is_submission).count();
+    (alike >= most).then(|| Failure::new(Reason::Busy, format!("{alike} calls are waiting already")))
 }
 
 fn outcome<T>(result: &Result<T, Failure>) -> String {

@@ -82,7 +82,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, mutation: Option<Mutation>, trace: bool) -> Self {
         let mut random = Random::new(seed);
-        let scenario = Scenario::draw(&mut random);
+        let scenario = Scenario::draw(&mut random, &mut Random::new(!seed));
         let mut this = Self {
             now_ms: 0,
             queue: Queue::default(),

@@ -2,7 +2,7 @@
 //! paused between any two of them.
 
 use shoal_core::control::Event;
-use shoal_core::publish::{CommitIntent, CommitStep, PublishedTable, Withdrawal, commit_step_mutated, withdrawal_step};
+use shoal_core::publish::{CommitIntent, PublishedTable, Settled, found_mutated};
 use shoal_core::{Failure, JobUid, Reason};
 
 use super::{World, note};
@@ -73,9 +73,7 @@ impl Operation {
                 Some(table) => Next::Ask(LakeRequest::Sweep { step: self.step, job: *job, table, keep: Vec::new() }),
                 None => Next::Tell(Event::Discarded { job: *job }),
             },
-            Kind::Withdraw(intent) => {
-                Next::Tell(Event::Withdrawn { job: intent.job, result: Ok(Withdrawal::Withdrawn) })
-            }
+            Kind::Withdraw(intent) => Next::Tell(Event::Withdrawn { job: intent.job, result: Ok(Settled::Withdrawn) }),
         }
     }
 
@@ -95,17 +93,17 @@ impl Operation {
         match (answer, self.kind.clone()) {
             (LakeAnswer::Failed, _) => self.fail(Failure::new(Reason::Io, "the object store fails")),
             (LakeAnswer::Found { version, entry }, Kind::Publish(intent)) => {
-                match commit_step_mutated(entry, world_mutation) {
-                    CommitStep::Write => self.put(&intent, version + 1, false),
-                    CommitStep::Done(table) => {
+                match found_mutated(entry, world_mutation) {
+                    None => self.put(&intent, version + 1, false),
+                    Some(Settled::Published(table)) => {
                         self.committed = Some(table);
                         self.sweep_next()
                     }
-                    CommitStep::Refuse => self.fail(Failure::new(Reason::Cancelled, "the commit was withdrawn")),
+                    Some(Settled::Withdrawn) => self.fail(Failure::new(Reason::Cancelled, "the commit was withdrawn")),
                 }
             }
-            (LakeAnswer::Found { version, entry }, Kind::Withdraw(intent)) => match withdrawal_step(entry) {
-                Some(withdrawal) => Next::Tell(Event::Withdrawn { job: intent.job, result: Ok(withdrawal) }),
+            (LakeAnswer::Found { version, entry }, Kind::Withdraw(intent)) => match entry {
+                Some(settled) => Next::Tell(Event::Withdrawn { job: intent.job, result: Ok(settled) }),
                 None => self.put(&intent, version + 1, true),
             },
             (LakeAnswer::Written(table), Kind::Publish(_)) => {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
-use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Withdrawal};
+use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Settled};
 use shoal_core::runner::{TaskContext, TaskRunner};
 use shoal_core::spec::v1alpha1::{OutputMode, ShoalJob};
 use shoal_core::task::{Assignment, StagePlan, TaskOutput, TaskPlan};
@@ -74,8 +74,8 @@ impl Publisher for NoTable {
         Ok(PublishedTable { name: intent.output.clone(), table: intent.table.clone(), version: 0, rows: 0 })
     }
 
-    async fn withdraw(&self, _: &CommitIntent) -> Result<Withdrawal, Failure> {
-        Ok(Withdrawal::Withdrawn)
+    async fn withdraw(&self, _: &CommitIntent) -> Result<Settled, Failure> {
+        Ok(Settled::Withdrawn)
     }
 
     async fn discard(&self, _: JobUid, _: &str) -> Result<(), Failure> {

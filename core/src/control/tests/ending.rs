@@ -6,7 +6,7 @@ use crate::failure::{Failure, Reason};
 use crate::id::AttemptId;
 use crate::journal::Record;
 use crate::limits;
-use crate::publish::{PublishedTable, Withdrawal};
+use crate::publish::{PublishedTable, Settled};
 use crate::report::Phase;
 
 /// A head whose one job is being committed.
@@ -26,9 +26,7 @@ fn table() -> PublishedTable {
 
 #[test]
 fn a_cancel_that_meets_a_commit_asks_the_tables_log_who_came_first() {
-    for (result, expected) in
-        [(Withdrawal::Withdrawn, Phase::Failed), (Withdrawal::Published(table()), Phase::Succeeded)]
-    {
+    for (result, expected) in [(Settled::Withdrawn, Phase::Failed), (Settled::Published(table()), Phase::Succeeded)] {
         let mut head = committing();
         let cancelled = head.handle(Event::Cancel { name: "job".into(), reply: ReplyId(9) }, 2);
         assert!(cancelled.records.iter().any(|record| matches!(record, Record::Ending { .. })));

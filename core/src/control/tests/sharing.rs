@@ -38,7 +38,7 @@ fn a_higher_priority_comes_first_also_when_it_was_raised_later() {
     head.submit("third", 3, 1);
     head.gather(2, 1);
     head.gather(3, 1);
-    head.handle(change("third", JobChange { priority: Some(5), suspend: None }), 2);
+    head.handle(change("third", JobChange { priority: Some(5), ..JobChange::default() }), 2);
     let (worker, task) = &running[0];
     let next = head.finish(worker, task, 3).assignments();
     assert_eq!(next[0].1.attempt.task.job, uid(3));
@@ -51,7 +51,7 @@ fn a_suspended_job_hands_its_tasks_back_and_goes_on_with_what_is_left() {
     head.submit("job", 1, 0);
     let maps = head.gather(1, 0).assignments();
     let after = head.finish(&maps[0].0, &maps[0].1, 1).assignments();
-    let suspended = head.handle(change("job", JobChange { priority: None, suspend: Some(true) }), 2);
+    let suspended = head.handle(change("job", JobChange { suspend: Some(true), ..JobChange::default() }), 2);
     assert_eq!(suspended.answer().unwrap().phase, Phase::Suspended);
     for (worker, task) in [&maps[1], &after[0]] {
         let failure = Failure::new(Reason::Cancelled, "called back");
@@ -63,7 +63,8 @@ fn a_suspended_job_hands_its_tasks_back_and_goes_on_with_what_is_left() {
     let (mut head, _) = head.restart(5);
     assert_eq!(head.phase("job"), Phase::Suspended);
     head.handle(joined("a", "1", 2), 6);
-    let resumed = head.handle(change("job", JobChange { priority: None, suspend: Some(false) }), 7).assignments();
+    let resumed =
+        head.handle(change("job", JobChange { suspend: Some(false), ..JobChange::default() }), 7).assignments();
     assert_eq!(resumed.len(), 2);
     assert_eq!(head.drive(resumed, 8, |_| true).len(), 0);
     assert_eq!(head.phase("job"), Phase::Committing);
@@ -76,10 +77,10 @@ fn a_deadline_counts_only_the_time_that_a_job_may_run() {
     let mut head = Head::new();
     head.handle(submit(uid(1), &std::sync::Arc::new(spec), false), 0);
     head.gather(1, 0);
-    head.handle(change("job", JobChange { priority: None, suspend: Some(true) }), 9_000);
+    head.handle(change("job", JobChange { suspend: Some(true), ..JobChange::default() }), 9_000);
     head.handle(Event::Tick, 60_000);
     assert_eq!(head.phase("job"), Phase::Suspended);
-    head.handle(change("job", JobChange { priority: None, suspend: Some(false) }), 60_000);
+    head.handle(change("job", JobChange { suspend: Some(false), ..JobChange::default() }), 60_000);
     head.handle(Event::Tick, 70_000);
     assert!(head.control.show("job", 0).unwrap().failure.is_none());
     head.handle(Event::Tick, 70_001);
