@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   {"shoalState": 1, "build": "0.1.0", "epoch": 7}    no head had led under a higher one; builds before had none here
-//!   {"v": 2, "record": {"accepted": {...}}}            each job's records in their order
+//!   {"v": 3, "record": {"accepted": {...}}}            each job's records in their order
 //!   ...
 //!   {"end": {"jobs": 3, "records": 12}}                so that a file that was cut off is noticed
 //! ```

@@ -1,10 +1,11 @@
 //! Records as bytes: JSON behind the version of its format.
 //!
 //! ```text
-//!   {"v": 2, "record": {"attemptStarted": {...}}}
+//!   {"v": 3, "record": {"attemptStarted": {...}}}
 //! ```
 //!
-//! Version 1 had no envelope: the record alone. A build reads its own version and all before it.
+//! Version 1 had no envelope: the record alone. Version 3 keeps the time that jobs with a deadline have used, and lets
+//! deadlines be changed. A build reads its own version and all before it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,7 +15,7 @@ use crate::failure::{Failure, Reason};
 use crate::id::JobUid;
 
 /// Version of the records that this build writes.
-pub const RECORD_VERSION: u32 = 2;
+pub const RECORD_VERSION: u32 = 3;
 
 /// A record as a journal keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
