@@ -23,7 +23,7 @@ pub(crate) const MESSAGE_BYTES: usize = 1 << 20;
 /// budget counts.
 pub(crate) const ATTEMPT_BYTES_PENDING: usize = 16 << 20;
 
-/// Streams of other workers that one task reads at the same time. Each buffers up to a window of HTTP/2, about 1 MiB.
+/// Workers that one task reads from at the same time. Each stream buffers up to a window of HTTP/2, about 1 MiB.
 pub(crate) const FETCHES_MAX: usize = 32;
 
 /// A peer that answers a `DoGet` or sends the next message later than this is lost. Far above what a loaded disk takes;
