@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::Fault;
+use super::{Fault, Refusal};
 use crate::watch::Seen;
 use crate::world::World;
 
@@ -47,7 +47,7 @@ impl ScratchFull {
 }
 
 impl Fault for ScratchFull {
-    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, Refusal> {
         let member = &world.workers[self.worker];
         self.filled = Some(Filled::new(&world.scratch(&member.node)));
         Ok(format!("{} has no room", member.name))
@@ -66,7 +66,7 @@ pub(super) struct StateFull {
 }
 
 impl Fault for StateFull {
-    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, Refusal> {
         self.head = seen.leader;
         let member = &world.heads[self.head];
         self.filled = Some(Filled::new(&world.state(&member.node)));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shoal_tests::signals::{Signal, signal};
 
-use super::Fault;
+use super::{Fault, Refusal};
 use crate::watch::Seen;
 use crate::world::{Member, World};
 
@@ -72,11 +72,11 @@ impl Killed {
 }
 
 impl Fault for Killed {
-    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, Refusal> {
         self.0 = self.0.now(world, seen);
         let member = self.0.of(world);
         if member.pid().is_none() {
-            return Err(format!("{} is down already", member.name));
+            return Err(Refusal::NotNow);
         }
         member.kill();
         Ok(format!("{} SIGKILL", member.name))
@@ -97,10 +97,12 @@ impl Ended {
 }
 
 impl Fault for Ended {
-    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, Refusal> {
         let member = self.0.of(world);
-        let Some(pid) = member.pid() else { return Err(format!("{} is down already", member.name)) };
-        signal(pid, Signal::Terminate);
+        if !member.is_up() {
+            return Err(Refusal::NotNow);
+        }
+        member.signal(Signal::Terminate);
         Ok(format!("{} SIGTERM", member.name))
     }
 
@@ -133,12 +135,12 @@ impl Paused {
 }
 
 impl Fault for Paused {
-    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, Refusal> {
         self.whom = self.whom.now(world, seen);
         let member = self.whom.of(world);
         self.pid = member.pid();
         if self.pid.is_none() {
-            return Err(format!("{} is down already", member.name));
+            return Err(Refusal::NotNow);
         }
         member.signal(Signal::Stop);
         Ok(format!("{} SIGSTOP", member.name))
