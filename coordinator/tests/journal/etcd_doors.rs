@@ -119,7 +119,7 @@ async fn tls_shows_both_sides_who_the_other_is() {
     works(of(&ours, Some(&ours))).await;
     for wrong in [of(&theirs, Some(&ours)), of(&ours, Some(&theirs)), of(&ours, None)] {
         let failure = refused(wrong).await;
-        assert_eq!(failure.reason, Reason::Io, "{failure:?}");
+        assert_eq!(failure.reason, Reason::Unauthorized, "{failure:?}");
         assert!(failure.next.as_deref().is_some_and(|next| next.contains("certificates")), "{failure:?}");
     }
     let missing = EtcdSecurity { ca: folder.path().join("none.pem"), ..ours.clone() };

@@ -175,7 +175,6 @@ fn drive(world: &mut World, watch: &Watch, client: &mut Process, plan: Vec<Plann
             }
             pending.remove(index);
         }
-        world.supervise();
         for fault in begun.iter_mut().filter(|fault| fault.lasted.is_none()) {
             if fault.fault.is_done(world, &seen) || fault.since.elapsed() >= fault.hold {
                 fault.end(world);

@@ -192,18 +192,6 @@ impl World {
         Process::start(&mut self.client_command(&["submit", file.to_str().unwrap(), "--wait"]))
     }
 
-    /// Starts heads again that found no etcd when they were started: they end and say so, as to an orchestrator.
-    pub(crate) fn supervise(&mut self) {
-        if self.etcd.is_none() {
-            return;
-        }
-        for head in self.heads.iter_mut().filter_map(|head| head.has_ended().then_some(head)) {
-            let said = head.collect();
-            assert!(said.contains("etcd does not answer"), "{} ended for another reason:\n{said}", head.name);
-            head.restart();
-        }
-    }
-
     /// Ends all processes of the cluster as an orchestrator does, and says what was wrong with how they ended.
     pub(crate) fn end_cluster(&mut self) -> Vec<String> {
         let members = self.workers.iter_mut().chain(&mut self.heads);
