@@ -41,10 +41,6 @@ pub(crate) const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// that is tried before it.
 pub(crate) const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// A worker without a head for this long ends: whoever started it starts another when there is work again. Longer than
-/// a head takes to restart or to fail over.
-pub(crate) const HEAD_GONE_MAX: Duration = Duration::from_secs(30);
-
 /// Messages that wait to be sent to the head. More than [`RESULTS_KEPT_MAX`] and some heartbeats; a head that lets the
 /// queue fill up does not read, and is reached anew.
 pub(crate) const OUTGOING_MAX: usize = 1_024;

@@ -79,6 +79,7 @@ pub async fn start(config: WorkerConfig) -> Result<Worker, Failure> {
             running: Vec::new(),
         },
         heads: config.heads,
+        head_gone_max: config.head_gone_max,
         token: token.clone(),
         tls: tls.clone(),
         runner: config.runner,
