@@ -29,7 +29,11 @@ pub struct Probes {
 impl Probes {
     /// Probes of a process that can work whenever `ready` says so, or else why it cannot. `/metrics` asks for the token
     /// where there is one; the other two are open, since a kubelet has no token: `ready` tells no secrets.
-    pub fn new(ready: impl Fn() -> Result<(), String> + Send + Sync + 'static, metrics: Registry, token: Option<Token>) -> Self {
+    pub fn new(
+        ready: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+        metrics: Registry,
+        token: Option<Token>,
+    ) -> Self {
         Self { ready: Arc::new(ready), metrics, refresh: None, token }
     }
 

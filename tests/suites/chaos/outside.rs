@@ -106,7 +106,12 @@ fn runs(shared: &Path) -> Result<(), String> {
 }
 
 /// Runs a scenario with a new seed until one counts. One that no fault fell on does not.
-fn counted_run(name: &str, scenario: &'static Scenario, numbers: &mut Numbers, shared: &Path) -> Result<Verdict, String> {
+fn counted_run(
+    name: &str,
+    scenario: &'static Scenario,
+    numbers: &mut Numbers,
+    shared: &Path,
+) -> Result<Verdict, String> {
     for _ in 0..REPEATS_MAX {
         let verdict = run(name, Seed { scenario, number: numbers.below(1 << 32) }, shared)?;
         if !verdict.met.is_empty() {
@@ -117,12 +122,7 @@ fn counted_run(name: &str, scenario: &'static Scenario, numbers: &mut Numbers, s
 }
 
 /// Runs a scenario again until each of its kinds of faults was met, and says which were.
-fn complete(
-    scenario: &'static Scenario,
-    mut met: Met,
-    numbers: &mut Numbers,
-    shared: &Path,
-) -> Result<Met, String> {
+fn complete(scenario: &'static Scenario, mut met: Met, numbers: &mut Numbers, shared: &Path) -> Result<Met, String> {
     for _ in 0..REPEATS_MAX {
         let missed = missed(scenario, &met);
         if missed.is_empty() {
@@ -146,7 +146,6 @@ fn missed(scenario: &Scenario, met: &Met) -> Vec<String> {
     let kinds: BTreeSet<String> = scenario.faults.iter().map(|(kind, _)| format!("{kind:?}")).collect();
     kinds.into_iter().filter(|kind| !met.contains(&(scenario.name, kind.clone()))).collect()
 }
-
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

@@ -214,7 +214,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         journal: Journal::Redb,
         heads: 1,
         tls: false,
-        faults: &[(StateFull, Map), (WorkerKilled, Reduce)],
+        faults: &[(StateFull, Map), (WorkerKilled, Reduce), (StateFull, Reduce)],
     },
     Scenario {
         name: "bad-store",

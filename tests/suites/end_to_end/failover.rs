@@ -8,8 +8,8 @@ use shoal_testkit::{eventually, eventually_within};
 use shoal_tests::cluster::{Head, Worker};
 use shoal_tests::delta_log::times_committed;
 use shoal_tests::http::{self, metric};
-use shoal_tests::signals::{Signal, signal};
 use shoal_tests::process::Process;
+use shoal_tests::signals::{Signal, signal};
 use shoal_tests::{data, job, shoal, slots};
 
 use crate::lost_worker::{GROUPS, assert_right, stage};

@@ -149,8 +149,13 @@ impl Session {
         match message {
             Message::Welcome(welcome) => self.welcome(&welcome, now),
             Message::Refused(Refused { failure_json }) => {
-                let failure = json::decode(&failure_json, "the head's refusal").unwrap_or_else(|failure| failure);
-                vec![Effect::End(Err(Box::new(failure)))]
+                let failure: Failure =
+                    json::decode(&failure_json, "the head's refusal").unwrap_or_else(|failure| failure);
+                match failure.reason {
+                    // Heads of the version before refuse so whom they have no time for any more.
+                    Reason::NotLeading => vec![self.broken(failure, now)],
+                    _ => vec![Effect::End(Err(Box::new(failure)))],
+                }
             }
             Message::Shutdown(Shutdown {}) => vec![Effect::End(Ok(()))],
             Message::Drain(Drain { leaves_within_ms }) => {
@@ -336,6 +341,17 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_head_that_leads_no_more_when_it_answers_is_tried_again() {
+        let now = Instant::now();
+        let mut session = Session::new(0, 0.0, now);
+        session.handle(welcome(1), now);
+        let failure = Failure::new(Reason::NotLeading, "the head stopped leading before it could answer");
+        let refused = Message::Refused(Refused { failure_json: json::encode(&failure).unwrap() });
+        assert!(matches!(session.handle(from_head(refused), now)[..], [Effect::Reopen(_)]));
+        assert!(!session.is_joined());
     }
 
     #[test]

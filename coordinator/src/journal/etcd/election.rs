@@ -73,7 +73,13 @@ fn lock<T>(place: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Election {
     pub(super) fn new(session: Arc<Session>) -> Self {
-        Self { session, term: Arc::new(Term::standby()), holding: Mutex::default(), leader: Mutex::default(), waits_for: Mutex::default() }
+        Self {
+            session,
+            term: Arc::new(Term::standby()),
+            holding: Mutex::default(),
+            leader: Mutex::default(),
+            waits_for: Mutex::default(),
+        }
     }
 
     pub(super) async fn campaign(&self) -> Result<u64, Failure> {
