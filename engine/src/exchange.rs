@@ -104,7 +104,7 @@ mod tests {
         let lost = Err(Failure::new(Reason::PartitionLost, "gone"));
         let batches = futures::stream::iter([batch(3), batch(0), batch(2), lost]);
         let mut numbered = numbered(Box::pin(batches));
-        let mut places = Vec::new();
+        let mut places = Vec::<u64>::new();
         let failure = loop {
             match numbered.try_next().await {
                 Ok(batch) => places.extend(batch.unwrap()[PLACE].as_primitive::<UInt64Type>().values()),

@@ -88,30 +88,39 @@ impl Fault for Killed {
 }
 
 /// SIGTERM, and started again at the end.
-pub(super) struct Ended(Whom);
+pub(super) struct Ended {
+    whom: Whom,
+    /// The process that was told. Another fault may kill it meanwhile, and start another.
+    pid: Option<u32>,
+}
 
 impl Ended {
     pub(super) fn worker(index: usize) -> Self {
-        Self(Whom::Worker(index))
+        Self { whom: Whom::Worker(index), pid: None }
     }
 }
 
 impl Fault for Ended {
     fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, Refusal> {
-        let member = self.0.of(world);
+        let member = self.whom.of(world);
         if !member.is_up() {
             return Err(Refusal::NotNow);
         }
+        self.pid = member.pid();
         member.signal(Signal::Terminate);
         Ok(format!("{} SIGTERM", member.name))
     }
 
     fn is_done(&mut self, world: &mut World, _: &Seen) -> bool {
-        self.0.of(world).has_ended()
+        let member = self.whom.of(world);
+        member.pid() != self.pid || member.has_ended()
     }
 
     fn stop(&mut self, world: &mut World) {
-        let member = self.0.of(world);
+        let member = self.whom.of(world);
+        if member.pid() != self.pid {
+            return;
+        }
         let wrong = member.wait_for_end(END_MAX);
         assert!(wrong.is_none(), "{wrong:?}:\n{}", member.log());
         member.restart();
