@@ -88,7 +88,7 @@ impl Etcd {
     pub fn planned() -> Self {
         let ports = free_ports(2);
         let members = vec![Member { client_port: ports[0], peer_port: ports[1], process: None }];
-        Self { folder: tempfile::tempdir().unwrap(), members, security: None, user: None }
+        Self { folder: tempfile::tempdir().unwrap(), members, options: Options::default(), user: None }
     }
 
     /// The URLs that clients connect to.
