@@ -103,7 +103,7 @@ async fn probes(head: Head, token: Option<Token>) -> Result<Probes, Failure> {
             Ok(())
         }) as _
     });
-    Ok(Probes::new(move || ready.is_ready(), metrics, token).refreshed_by(refresh))
+    Ok(Probes::new(move || ready.readiness(), metrics, token).refreshed_by(refresh))
 }
 
 impl Api {

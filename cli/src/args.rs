@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shoal_coordinator::PREFIX_DEFAULT;
-use shoal_core::limits::{DRAIN_DEFAULT, DRAIN_MAX};
+use shoal_core::limits::{DRAIN_DEFAULT, DRAIN_MAX, HEAD_GONE_DEFAULT, HEAD_GONE_MAX};
 
 use shoal_wire::tls::TlsFiles;
 
@@ -184,6 +184,10 @@ pub(crate) struct WorkerArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = DRAIN_DEFAULT.as_secs(),
           value_parser = clap::value_parser!(u64).range(..=DRAIN_MAX.as_secs()))]
     pub(crate) drain_timeout: u64,
+    /// How long it does without a head before it ends, in seconds. Until then it keeps what it runs and holds for the next.
+    #[arg(long, value_name = "SECONDS", default_value_t = HEAD_GONE_DEFAULT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=HEAD_GONE_MAX.as_secs()))]
+    pub(crate) head_gone_timeout: u64,
     #[command(flatten)]
     pub(crate) token: TokenArgs,
     #[command(flatten)]

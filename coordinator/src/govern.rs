@@ -48,6 +48,7 @@ pub(crate) async fn govern(realm: Realm, standing: watch::Sender<Standing>, mut 
                     tracing::error!(%failure, causes = ?failure.causes, "this head cannot lead; it tries again");
                 }
                 complained = Some(failure.reason);
+                standing.send_replace(Standing::Standby(Some(failure.clone())));
                 failure
             }
         };
@@ -93,7 +94,8 @@ async fn lead(
             return None;
         }
     };
-    standing.send_replace(Standing::Standby);
+    let failed = ended.clone().filter(|failure| failure.reason != Reason::NotLeading);
+    standing.send_replace(Standing::Standby(failed));
     if let Some(failure) = &ended {
         tracing::warn!(%failure, causes = ?failure.causes, "this head does not lead any more");
     }

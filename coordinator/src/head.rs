@@ -129,7 +129,7 @@ impl Head {
         let HeadConfig { listen, kinds, publisher, token, tls, local_paths } = config;
         check_listen(listen, token.as_ref())?;
         let metrics = HeadMetrics::new()?;
-        let (sender, standing) = watch::channel(Standing::Standby);
+        let (sender, standing) = watch::channel(Standing::Standby(None));
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
         let workers_address = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
         let service = MembershipService {
@@ -150,14 +150,14 @@ impl Head {
     }
 
     /// Opens the journal and leads as soon as it can: goes on with what it finds, and takes workers and requests. With a
-    /// folder that is when this returns; with etcd it may be never.
+    /// folder that is when this returns; with etcd it may be never. An etcd that does not answer is waited for.
     ///
     /// # Errors
     /// What keeps the journal from being used: [`Reason::StateLocked`], [`Reason::IncompatibleVersion`],
     /// [`Reason::CorruptFile`], [`Reason::Io`] and others; [`Reason::NotPossible`] for a head that was told before.
     pub async fn lead(&self, state: StateConfig) -> Result<(), Failure> {
         let is_alone = matches!(state, StateConfig::Folder(_));
-        let stores = Stores::open(state).await?;
+        let stores = Stores::await_etcd(state).await?;
         let Some(Idle { kinds, publisher, standing }) = take(&self.tasks.idle) else {
             return Err(Failure::new(Reason::NotPossible, "this head leads already, or has"));
         };
@@ -169,7 +169,7 @@ impl Head {
         *self.tasks.governor.lock().unwrap_or_else(PoisonError::into_inner) = Some(governor);
         if is_alone {
             let mut standing = self.standing.clone();
-            let first = standing.wait_for(|standing| !matches!(standing, Standing::Standby)).await;
+            let first = standing.wait_for(|standing| !matches!(standing, Standing::Standby(_))).await;
             if let Ok(Standing::Over(failure)) = first.as_deref() {
                 return Err(failure.clone());
             }
@@ -324,11 +324,12 @@ impl Head {
     }
 
     /// Whether the head takes requests.
-    pub fn is_ready(&self) -> bool {
-        match &*self.standing.borrow() {
-            Standing::Leading(leading) => leading.coordinator.get_status() == ractor::ActorStatus::Running,
-            Standing::Standby | Standing::Over(_) => false,
-        }
+    ///
+    /// # Errors
+    /// Why not, in words that may be shown to anybody.
+    pub fn readiness(&self) -> Result<(), String> {
+        let waits_for = self.tasks.leadership.get().and_then(|leadership| leadership.waits_for());
+        self.standing.borrow().readiness(waits_for.as_ref())
     }
 
     /// Stops, once all that was to be stored is stored, and gives the lead up. Tells all workers to end, unless they can

@@ -67,6 +67,8 @@ impl Membership for MembershipService {
                     .run(incoming),
                 );
             }
+            // Its term has ended meanwhile: another head may take the worker in, or this one in its next term.
+            Err(failure) if failure.reason == Reason::NotLeading => return Err(to_status(&failure)),
             Err(failure) => {
                 tracing::warn!(worker = %register.worker_id, %failure, "a worker was refused");
                 let refused = shoal_wire::proto::Refused {

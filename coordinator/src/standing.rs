@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ractor::ActorRef;
+use ractor::{ActorRef, ActorStatus};
 use shoal_core::journal::Journal;
 use shoal_core::{Failure, Reason};
 
@@ -12,8 +12,8 @@ use crate::history::Histories;
 /// Where a head stands.
 #[derive(Clone)]
 pub(crate) enum Standing {
-    /// Another head leads, or nobody does yet.
-    Standby,
+    /// Another head leads, or nobody does yet; with what ended this head's last try, where that was a failure.
+    Standby(Option<Failure>),
     /// This one leads.
     Leading(Leading),
     /// It will never lead again: it was shut down, or cannot go on.
@@ -40,7 +40,25 @@ impl Standing {
         match self {
             Self::Leading(leading) => Ok(leading.clone()),
             Self::Over(failure) => Err(failure.clone()),
-            Self::Standby => Err(elsewhere(leader)),
+            Self::Standby(_) => Err(elsewhere(leader)),
+        }
+    }
+
+    /// Why this head takes no requests, in words without addresses or paths: whoever asks need not show a token.
+    /// `waits_for` is what its campaign waits for.
+    ///
+    /// # Errors
+    /// Those words.
+    pub(crate) fn readiness(&self, waits_for: Option<&Failure>) -> Result<(), String> {
+        match self {
+            Self::Leading(leading) if leading.coordinator.get_status() == ActorStatus::Running => Ok(()),
+            Self::Leading(_) => Err("its coordinator has ended".to_owned()),
+            Self::Over(_) => Err("it has ended".to_owned()),
+            Self::Standby(failed) => Err(match (waits_for, failed) {
+                (Some(_), _) => "it waits for etcd, which does not answer; its log says more".to_owned(),
+                (None, Some(failed)) => format!("it could not lead ({:?}) and tries again", failed.reason),
+                (None, None) => "it does not lead; another head may".to_owned(),
+            }),
         }
     }
 }
@@ -62,10 +80,26 @@ mod tests {
 
     #[test]
     fn a_head_that_does_not_lead_says_which_one_does() {
-        let failure = Standing::Standby.leading(Some("http://other:1".into())).err().unwrap();
+        let failure = Standing::Standby(None).leading(Some("http://other:1".into())).err().unwrap();
         assert_eq!((failure.reason, failure.location.file.as_deref()), (Reason::NotLeading, Some("http://other:1")));
         assert!(failure.next.unwrap().contains("http://other:1"));
-        let failure = Standing::Standby.leading(None).err().unwrap();
+        let failure = Standing::Standby(None).leading(None).err().unwrap();
         assert!(failure.reason == Reason::NotLeading && failure.next.is_some());
+    }
+
+    #[test]
+    fn why_a_head_is_not_ready_names_no_address() {
+        let silent = Failure::new(Reason::Io, "etcd does not answer at http://10.0.0.5:2379");
+        let full = Failure::new(Reason::ResourcesExhausted, "no room in /var/lib/shoal");
+        let told = [
+            Standing::Standby(None).readiness(None),
+            Standing::Standby(None).readiness(Some(&silent)),
+            Standing::Standby(Some(full)).readiness(None),
+            Standing::Over(silent.clone()).readiness(None),
+        ];
+        let told = told.map(Result::unwrap_err);
+        assert!(told[0].contains("another head"), "{told:?}");
+        assert!(told[1].contains("etcd") && told[2].contains("ResourcesExhausted"), "{told:?}");
+        assert!(told.iter().all(|why| !why.contains("10.0.0.5") && !why.contains("/var")), "{told:?}");
     }
 }

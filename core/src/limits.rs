@@ -119,3 +119,10 @@ pub const DRAIN_MOVES_MAX: usize = 16;
 
 /// Workers that are tried for the partitions of one attempt before they are left where they are.
 pub const DRAIN_MOVE_TRIES_MAX: usize = 3;
+
+/// How long a worker does without a head where nobody says: a head's machine may be replaced, or etcd lack its majority for
+/// minutes, and all that while the worker keeps partitions that would have to be made again.
+pub const HEAD_GONE_DEFAULT: Duration = Duration::from_secs(300);
+
+/// The longest that a worker may do without one: a forgotten worker does not stay for ever.
+pub const HEAD_GONE_MAX: Duration = Duration::from_secs(86_400);

@@ -31,8 +31,9 @@ pub trait PartitionStore: Send + Sync {
     /// As [`PartitionStore::append`].
     async fn seal(&self, attempt: AttemptId) -> Result<Vec<PartitionMeta>, Failure>;
 
-    /// Reads partitions from wherever they lie, one coalesced stream per worker, and checks each against its checksum.
-    /// A stream that ended without an error delivered every row of every source.
+    /// Reads partitions from wherever they lie and checks each against its checksum. Rows come in the order of the
+    /// sources, and within one as they were appended: where partitions lie and who is faster changes nothing. A stream
+    /// that ended without an error delivered every row of every source.
     ///
     /// # Errors
     /// In the stream: [`crate::Reason::PartitionLost`] with the attempt in its location, where one is gone or its worker
@@ -42,7 +43,7 @@ pub trait PartitionStore: Send + Sync {
 
 /// Batches of partitions, and what it took to get them.
 pub struct PartitionReader {
-    /// The rows.
+    /// The rows, source by source.
     pub batches: BatchStream,
     /// Bytes that come from other workers over Flight.
     pub bytes_remote: u64,

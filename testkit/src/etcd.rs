@@ -84,6 +84,13 @@ impl Etcd {
         panic!("etcd could not be started {STARTS_MAX} times");
     }
 
+    /// One member that does not run yet: [`Etcd::restart`] starts it.
+    pub fn planned() -> Self {
+        let ports = free_ports(2);
+        let members = vec![Member { client_port: ports[0], peer_port: ports[1], process: None }];
+        Self { folder: tempfile::tempdir().unwrap(), members, options: Options::default(), user: None }
+    }
+
     /// The URLs that clients connect to.
     pub fn endpoints(&self) -> Vec<String> {
         self.members.iter().map(|member| self.url(member.client_port)).collect()
@@ -102,7 +109,7 @@ impl Etcd {
         }
     }
 
-    /// Starts a member that was killed, with the data that it had; does not wait for it.
+    /// Starts a member that does not run, with the data that it may have; does not wait for it.
     pub fn restart(&mut self, index: usize) {
         assert!(self.members[index].process.is_none(), "member {index} runs");
         self.spawn(index);

@@ -3,6 +3,7 @@
 //! Test code may panic; every panic here says what was expected.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+pub mod authority;
 pub mod cluster;
 pub mod data;
 pub mod delta_log;

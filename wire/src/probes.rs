@@ -20,16 +20,20 @@ pub type Refresh = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), Failur
 /// What the probes answer from.
 #[derive(Clone)]
 pub struct Probes {
-    ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     metrics: Registry,
     refresh: Option<Refresh>,
     token: Option<Token>,
 }
 
 impl Probes {
-    /// Probes of a process that can work whenever `ready` says so. `/metrics` asks for the token where there is one; the
-    /// other two are open, since a kubelet has no token and they tell nothing.
-    pub fn new(ready: impl Fn() -> bool + Send + Sync + 'static, metrics: Registry, token: Option<Token>) -> Self {
+    /// Probes of a process that can work whenever `ready` says so, or else why it cannot. `/metrics` asks for the token
+    /// where there is one; the other two are open, since a kubelet has no token: `ready` tells no secrets.
+    pub fn new(
+        ready: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+        metrics: Registry,
+        token: Option<Token>,
+    ) -> Self {
         Self { ready: Arc::new(ready), metrics, refresh: None, token }
     }
 
@@ -54,10 +58,9 @@ async fn health() -> HttpResponse {
 }
 
 async fn ready(probes: Data<Probes>) -> HttpResponse {
-    if (probes.ready)() {
-        HttpResponse::Ok().body("ready\n")
-    } else {
-        HttpResponse::ServiceUnavailable().body("not ready\n")
+    match (probes.ready)() {
+        Ok(()) => HttpResponse::Ok().body("ready\n"),
+        Err(why) => HttpResponse::ServiceUnavailable().body(format!("not ready: {why}\n")),
     }
 }
 
@@ -124,7 +127,8 @@ mod tests {
         counter.inc_by(3);
         let is_ready = Arc::new(AtomicBool::new(false));
         let flag = is_ready.clone();
-        let probes = Probes::new(move || flag.load(Ordering::Relaxed), registry, Some(token.clone()));
+        let is_in = move || flag.load(Ordering::Relaxed).then_some(()).ok_or("no head".to_owned());
+        let probes = Probes::new(is_in, registry, Some(token.clone()));
 
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -135,6 +139,8 @@ mod tests {
 
         assert_eq!(status("/healthz").await, 200);
         assert_eq!(status("/readyz").await, 503);
+        let told = client.get(format!("{url}/readyz")).send().await.unwrap().text().await.unwrap();
+        assert_eq!(told, "not ready: no head\n");
         is_ready.store(true, Ordering::Relaxed);
         assert_eq!(status("/readyz").await, 200);
 

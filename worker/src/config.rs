@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use shoal_core::runner::TaskRunner;
 use shoal_core::{Failure, Reason, WorkerId};
@@ -22,6 +23,8 @@ pub struct WorkerConfig {
     pub name: WorkerId,
     /// The heads of its cluster, of which one leads at a time.
     pub heads: Arc<dyn Heads>,
+    /// How long it does without a head before it ends.
+    pub head_gone_max: Duration,
     /// Address that the Flight server and the probes listen on.
     pub listen: IpAddr,
     /// Port of the Flight server; 0 for any that is free.
@@ -127,6 +130,7 @@ mod tests {
         WorkerConfig {
             name: WorkerId("w-1".into()),
             heads: FixedHeads::one("http://127.0.0.1:1"),
+            head_gone_max: shoal_core::limits::HEAD_GONE_DEFAULT,
             listen: [127, 0, 0, 1].into(),
             flight_port: 0,
             http_port: 0,

@@ -23,7 +23,7 @@ pub(crate) const MESSAGE_BYTES: usize = 1 << 20;
 /// budget counts.
 pub(crate) const ATTEMPT_BYTES_PENDING: usize = 16 << 20;
 
-/// Streams of other workers that one task reads at the same time. Each buffers up to a window of HTTP/2, about 1 MiB.
+/// Workers that one task reads from at the same time. Each stream buffers up to a window of HTTP/2, about 1 MiB.
 pub(crate) const FETCHES_MAX: usize = 32;
 
 /// A peer that answers a `DoGet` or sends the next message later than this is lost. Far above what a loaded disk takes;
@@ -40,10 +40,6 @@ pub(crate) const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause before a worker tries again: what a head that has just won waits for its workers at most, for each head
 /// that is tried before it.
 pub(crate) const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(500);
-
-/// A worker without a head for this long ends: whoever started it starts another when there is work again. Longer than
-/// a head takes to restart or to fail over.
-pub(crate) const HEAD_GONE_MAX: Duration = Duration::from_secs(30);
 
 /// Messages that wait to be sent to the head. More than [`RESULTS_KEPT_MAX`] and some heartbeats; a head that lets the
 /// queue fill up does not read, and is reached anew.

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     /// Who the worker is, as the head is told.
     pub(crate) identity: Register,
     pub(crate) heads: Arc<dyn Heads>,
+    /// How long the worker does without one.
+    pub(crate) head_gone_max: Duration,
     pub(crate) token: Option<Token>,
     pub(crate) tls: Option<Tls>,
     pub(crate) runner: Arc<dyn TaskRunner>,
@@ -63,6 +65,8 @@ pub(crate) struct Shared {
 pub(crate) struct SharedParts {
     pub(crate) identity: Register,
     pub(crate) heads: Arc<dyn Heads>,
+    /// How long the worker does without one.
+    pub(crate) head_gone_max: Duration,
     pub(crate) token: Option<Token>,
     pub(crate) tls: Option<Tls>,
     pub(crate) runner: Arc<dyn TaskRunner>,
@@ -79,6 +83,7 @@ impl Shared {
         let SharedParts {
             identity,
             heads,
+            head_gone_max,
             token,
             tls,
             runner,
@@ -92,6 +97,7 @@ impl Shared {
         Arc::new(Self {
             identity,
             heads,
+            head_gone_max,
             token,
             tls,
             runner,

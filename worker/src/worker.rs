@@ -79,6 +79,7 @@ pub async fn start(config: WorkerConfig) -> Result<Worker, Failure> {
             running: Vec::new(),
         },
         heads: config.heads,
+        head_gone_max: config.head_gone_max,
         token: token.clone(),
         tls: tls.clone(),
         runner: config.runner,
@@ -96,7 +97,11 @@ pub async fn start(config: WorkerConfig) -> Result<Worker, Failure> {
     let flight = AbortOnDrop(tokio::spawn(async move { flight_end.end(serving.await) }));
 
     let ready = shared.clone();
-    let probes = Probes::new(move || ready.ready.load(Ordering::Relaxed), metrics.registry, token);
+    let is_in = move || {
+        let is_in = ready.ready.load(Ordering::Relaxed);
+        is_in.then_some(()).ok_or_else(|| "no head has taken this worker in".to_owned())
+    };
+    let probes = Probes::new(is_in, metrics.registry, token);
     let (probes_handle, serving) = serve_probes(http_listener, probes, tls.as_ref())?;
     let probes = AbortOnDrop(tokio::spawn(async move {
         if let Err(error) = serving.await {

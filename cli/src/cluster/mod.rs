@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use shoal_api::{Api, ApiConfig};
 use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_core::limits::HEAD_GONE_DEFAULT;
 use shoal_core::{Failure, Reason, WorkerId};
 use shoal_wire::listen::LISTEN_DEFAULT;
 use shoal_worker::{FixedHeads, Worker, WorkerConfig};
@@ -103,6 +104,7 @@ impl LocalCluster {
         WorkerConfig {
             name: WorkerId("worker-1".to_owned()),
             heads: FixedHeads::one(format!("http://{}", self.head.workers_address())),
+            head_gone_max: HEAD_GONE_DEFAULT,
             listen: LISTEN_DEFAULT.ip(),
             flight_port: 0,
             http_port: 0,

@@ -66,6 +66,7 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
     let config = WorkerConfig {
         name: WorkerId(name.clone()),
         heads: Arc::new(RestHeads(reachable(client).await?)),
+        head_gone_max: Duration::from_secs(args.head_gone_timeout),
         listen: args.listen,
         flight_port: args.flight_port,
         http_port: args.http_port,

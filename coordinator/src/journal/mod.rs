@@ -66,6 +66,18 @@ impl Stores {
         })
     }
 
+    /// As [`Stores::open`], but an etcd that does not answer is waited for by the campaign.
+    ///
+    /// # Errors
+    /// See [`RedbJournal::open`] and [`EtcdJournal::await_etcd`].
+    pub(crate) async fn await_etcd(config: StateConfig) -> Result<Self, Failure> {
+        let place = config.place();
+        Ok(match config {
+            StateConfig::Folder(folder) => Self::of(RedbJournal::open(&folder).await?, place),
+            StateConfig::Etcd(config) => Self::of(EtcdJournal::await_etcd(config).await?, place),
+        })
+    }
+
     /// As [`Stores::open`], for whoever only looks: nothing is made.
     ///
     /// # Errors

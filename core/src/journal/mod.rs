@@ -69,4 +69,9 @@ pub trait Leadership: Send + Sync {
 
     /// Where the head that leads can be reached, where that is known and it is another one.
     async fn leader(&self) -> Option<String>;
+
+    /// What a campaign waits for to pass, beside the end of another head's lead.
+    fn waits_for(&self) -> Option<Failure> {
+        None
+    }
 }

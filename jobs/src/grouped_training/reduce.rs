@@ -40,7 +40,12 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
         bytes_local: reader.bytes_local,
         ..Counters::default()
     };
-    let Some(frame) = exchange::frame(&ctx, reader.batches).await? else {
+    let batches = match stage.exchange {
+        // States of a group merge as they come, which is in the order of their splits.
+        Exchange::States => reader.batches,
+        Exchange::Rows => exchange::numbered(reader.batches),
+    };
+    let Some(frame) = exchange::frame(&ctx, batches).await? else {
         return Ok(TaskOutput { counters, ..TaskOutput::default() });
     };
     let file_name = attempt_file_name(&assignment.attempt);
@@ -78,7 +83,8 @@ async fn merge_states(
     Ok(counts)
 }
 
-/// Sorts the rows by key and trains one group after the other.
+/// Sorts the rows by key, and within a group as they stand in the input, and trains one group after the other. Sums depend
+/// on the order of what is added: this one is the same in every run.
 async fn train_groups(
     frame: DataFrame,
     table: &Arc<OlsTable>,
@@ -86,9 +92,13 @@ async fn train_groups(
     context: &TaskContext,
 ) -> Result<ModelCounts, Failure> {
     let keys = table.key_columns();
+    let columns = || frame.schema().columns().into_iter().map(Expr::Column);
+    let is_place = |column: &Expr| matches!(column, Expr::Column(column) if column.name == exchange::PLACE);
     let order: Vec<SortExpr> =
-        frame.schema().columns().into_iter().take(keys).map(|key| Expr::Column(key).sort(true, true)).collect();
-    let mut batches = stream(frame.sort(order).map_err(|error| engine_failure(&error))?).await?;
+        columns().take(keys).chain(columns().filter(is_place)).map(|column| column.sort(true, true)).collect();
+    let rest: Vec<Expr> = columns().filter(|column| !is_place(column)).collect();
+    let sorted = frame.clone().sort(order).and_then(|sorted| sorted.select(rest));
+    let mut batches = stream(sorted.map_err(|error| engine_failure(&error))?).await?;
     let (mut cutter, mut trainer) = (GroupCutter::new(keys), OlsTrainer::new(Arc::clone(table)));
     while let Some(batch) = next(&mut batches, context).await? {
         cutter.push(&batch, &mut trainer)?;

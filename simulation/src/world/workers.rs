@@ -18,7 +18,7 @@ const BEAT_MS: u64 = 1_000;
 /// A head that does not answer a registration within this time is tried no longer.
 const WELCOME_MAX_MS: u64 = 10_000;
 
-/// A worker without a head for this long ends.
+/// A worker without a head for this long ends: shorter than by default, so that it is met.
 const HEAD_GONE_MAX_MS: u64 = 30_000;
 
 /// Results that are kept to be sent again.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Value, json};
 use shoal_tests::process::Process;
 
-use crate::fault::{self, Fault};
+use crate::fault::{self, Fault, Refusal};
 use crate::input::{self, JOB};
 use crate::plan::{Planned, Seed, plan};
 use crate::scenario::Scenario;
@@ -157,10 +157,11 @@ fn drive(world: &mut World, watch: &Watch, client: &mut Process, plan: Vec<Plann
             if seen.is_final() || !seen.has_come(pending[index].moment) {
                 continue;
             }
-            let planned = pending.remove(index);
-            let mut fault = fault::make(&planned);
+            let planned = &pending[index];
+            let mut fault = fault::make(planned);
             match fault.start(world, &seen) {
-                Err(why) => impossible.push(format!("{:?}: {why}", planned.kind)),
+                Err(Refusal::NotNow) => continue,
+                Err(Refusal::Impossible(why)) => impossible.push(format!("{:?}: {why}", planned.kind)),
                 Ok(what) => begun.push(Begun {
                     kind: planned.kind,
                     fault,
@@ -172,8 +173,8 @@ fn drive(world: &mut World, watch: &Watch, client: &mut Process, plan: Vec<Plann
                     lasted: None,
                 }),
             }
+            pending.remove(index);
         }
-        world.supervise();
         for fault in begun.iter_mut().filter(|fault| fault.lasted.is_none()) {
             if fault.fault.is_done(world, &seen) || fault.since.elapsed() >= fault.hold {
                 fault.end(world);
@@ -192,13 +193,13 @@ impl Begun {
     }
 }
 
-/// Whether a fault fell between the start of the first task and the commit.
+/// Whether a fault fell between the start of the first task and the commit, and was felt.
 fn fell(fault: &Begun, seen: &Seen, committed: SystemTime) -> bool {
-    seen.first_task.is_some_and(|first| first <= fault.at) && fault.at < committed
+    fault.fault.was_felt() && seen.first_task.is_some_and(|first| first <= fault.at) && fault.at < committed
 }
 
 fn tell(fault: &Begun, seen: &Seen, committed: SystemTime) -> String {
     let lasted = fault.lasted.unwrap_or_default().as_secs_f64();
-    let late = if fell(fault, seen, committed) { "" } else { " (not between first task and commit)" };
+    let late = if fell(fault, seen, committed) { "" } else { " (not felt between first task and commit)" };
     format!("{} {lasted:.1} s @{}{late}", fault.what, fault.place)
 }

@@ -56,6 +56,8 @@ impl Network {
     /// Takes everything down, and says which namespaces could not be.
     pub(crate) fn end(self) -> Vec<String> {
         for node in &self.nodes {
+            // A namespace takes its cables with it, but some time after it is gone.
+            run("ip", &["link", "delete", &node.port()]);
             run("ip", &["netns", "delete", &node.name]);
         }
         run("ip", &["link", "delete", BRIDGE]);

@@ -84,7 +84,7 @@ fn hold(kind: Kind) -> (f64, f64) {
         Kind::Loss | Kind::Narrow | Kind::Delay => (2.0, 5.0),
         Kind::ScratchFull => (1.0, 3.0),
         Kind::StoreRefuses | Kind::StoreSlow => (1.0, 3.0),
-        Kind::StateFull => (2.0, 5.0),
+        Kind::StateFull => (2.0, 8.0),
         Kind::WorkerEnded => (DRAIN_DEFAULT.as_secs_f64(), DRAIN_DEFAULT.as_secs_f64()),
         // These end when they have done what they are for; so long is waited for that.
         Kind::MemoryLimit | Kind::HeadKilledInCommit | Kind::CommitAnswerLost => (20.0, 20.0),

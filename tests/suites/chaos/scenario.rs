@@ -97,6 +97,8 @@ pub(crate) struct Scenario {
     pub(crate) store: Store,
     pub(crate) journal: Journal,
     pub(crate) heads: usize,
+    /// Whether head, workers and client speak TLS on every port.
+    pub(crate) tls: bool,
     pub(crate) faults: &'static [(Kind, Stage)],
 }
 
@@ -129,7 +131,8 @@ impl fmt::Display for Journal {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}+{} {} heads={}", self.store.name(), self.journal, self.strategy.name(), self.heads)
+        write!(f, "{}+{} {} heads={}", self.store.name(), self.journal, self.strategy.name(), self.heads)?;
+        if self.tls { f.write_str(" tls") } else { Ok(()) }
     }
 }
 
@@ -156,6 +159,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         store: Store::Disk,
         journal: Journal::Redb,
         heads: 1,
+        tls: false,
         faults: &[(WorkerKilled, Map), (WorkerKilled, Reduce), (WorkerEnded, Reduce)],
     },
     Scenario {
@@ -164,6 +168,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         store: Store::Disk,
         journal: Journal::Redb,
         heads: 1,
+        tls: false,
         faults: &[(HeadKilled, Map), (HeadKilled, Reduce)],
     },
     Scenario {
@@ -172,6 +177,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         store: Store::Disk,
         journal: Journal::Redb,
         heads: 1,
+        tls: false,
         faults: &[(WorkerPausedShortly, Map), (HeadPausedShortly, Map), (WorkerPausedLong, Reduce)],
     },
     Scenario {
@@ -180,6 +186,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         store: Store::Disk,
         journal: Journal::Redb,
         heads: 1,
+        tls: false,
         faults: &[(HeadWorkerCut, Map), (HeadWorkerCutOneWay, Reduce), (WorkersCut, Reduce)],
     },
     Scenario {
@@ -188,6 +195,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         store: Store::Disk,
         journal: Journal::Redb,
         heads: 1,
+        tls: true,
         faults: &[(Loss, Map), (Delay, Map), (Narrow, Map), (ConnectionsKilled, Reduce)],
     },
     Scenario {
@@ -196,6 +204,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         store: Store::Disk,
         journal: Journal::Redb,
         heads: 1,
+        tls: false,
         faults: &[(ScratchFull, Map), (MemoryLimit, Map)],
     },
     Scenario {
@@ -204,7 +213,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         store: Store::Disk,
         journal: Journal::Redb,
         heads: 1,
-        faults: &[(StateFull, Map), (WorkerKilled, Reduce)],
+        tls: false,
+        faults: &[(StateFull, Map), (WorkerKilled, Reduce), (StateFull, Reduce)],
     },
     Scenario {
         name: "bad-store",
@@ -212,6 +222,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         store: Store::S3,
         journal: Journal::Redb,
         heads: 1,
+        tls: false,
         faults: &[(StoreSlow, Map), (StoreRefuses, Map), (GatewayKilled, Reduce), (CommitAnswerLost, Reduce)],
     },
     Scenario {
@@ -220,6 +231,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         store: Store::Disk,
         journal: Journal::Etcd(1),
         heads: 2,
+        tls: false,
         faults: &[(HeadKilled, Map), (EtcdMemberKilled, Map), (HeadPausedLong, Reduce)],
     },
     Scenario {
@@ -228,6 +240,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         store: Store::S3,
         journal: Journal::Etcd(3),
         heads: 2,
+        tls: true,
         faults: &[(EtcdLeaderKilled, Map), (HeadEtcdCut, Map), (HeadKilledInCommit, Reduce)],
     },
 ];

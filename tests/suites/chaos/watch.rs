@@ -40,13 +40,14 @@ impl Watch {
     pub(crate) fn start(world: &World, job: &str) -> Self {
         let urls: Vec<String> = world.rest_urls().iter().map(|url| format!("{url}/api/v1/jobs/{job}")).collect();
         let token = world.token().to_owned();
+        let ca = world.ca().map(|ca| reqwest::Certificate::from_pem_bundle(&std::fs::read(ca).unwrap()).unwrap());
         let seen = Arc::new(Mutex::new(Seen::default()));
         let is_over = Arc::new(AtomicBool::new(false));
         let (sees, ends) = (Arc::clone(&seen), Arc::clone(&is_over));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).pool_max_idle_per_host(0).build();
-            let client = client.unwrap();
+            let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).pool_max_idle_per_host(0);
+            let client = ca.into_iter().fold(client, |client, ca| client.tls_certs_only(ca)).build().unwrap();
             while !ends.load(Ordering::SeqCst) {
                 for (head, url) in urls.iter().enumerate() {
                     let status = runtime.block_on(async {

@@ -8,8 +8,9 @@ use shoal_testkit::{eventually, eventually_within};
 use shoal_tests::cluster::{Head, Worker};
 use shoal_tests::delta_log::times_committed;
 use shoal_tests::http::{self, metric};
+use shoal_tests::process::Process;
 use shoal_tests::signals::{Signal, signal};
-use shoal_tests::{data, job, slots};
+use shoal_tests::{data, job, shoal, slots};
 
 use crate::lost_worker::{GROUPS, assert_right, stage};
 use crate::place::Place;
@@ -118,6 +119,39 @@ fn a_head_that_was_paused_does_nothing_more_and_leads_again_when_it_is_needed() 
     println!("the first head led again {:.2} s later", since.elapsed().as_secs_f64());
     assert_eq!(cluster.leading.job("survivor")["phase"], "Succeeded");
     cluster.leading.wait_for_workers(2);
+}
+
+#[test]
+fn a_head_that_is_started_before_its_etcd_waits_for_it() {
+    let _slots = slots::take(2);
+    let place = Place::new();
+    let mut etcd = Etcd::planned();
+    let mut head = Head::start_on_etcd(&etcd.endpoints());
+    let answer = eventually("the head says what it waits for", || {
+        Some(head.get("/readyz")).filter(|answer| answer.body.contains("waits for etcd"))
+    });
+    assert_eq!((answer.status, head.get("/healthz").status), (503, 200));
+    eventually("its log says where", || {
+        let output = head.output();
+        (output.contains("waits for etcd") && output.contains(&etcd.endpoints()[0])).then_some(())
+    });
+    assert!(head.process().is_running());
+    etcd.restart(0);
+    eventually("the head leads", || head.is_ready().then_some(()));
+    let _worker = Worker::start(&head, "early", 1, &place.join("early"), &[]);
+    let file = place.job(&job::grunfeld("early", &place.join("models")));
+    assert_eq!(head.submit(&file, &["--wait"]).succeeded()["phase"], "Succeeded");
+}
+
+#[test]
+fn a_head_that_etcd_refuses_ends_at_once_and_says_why() {
+    let _slots = slots::take(1);
+    let mut etcd = Etcd::start(1);
+    etcd.enable_authentication("sesame");
+    let mut command = shoal::command(["head", "--listen", "127.0.0.1:0", "--workers-listen", "127.0.0.1:0"]);
+    command.args(["--etcd", &etcd.endpoints().join(","), "--etcd-user", "root"]).env("SHOAL_ETCD_PASSWORD", "wrong");
+    let refused = Process::start(&mut command).finish();
+    assert!(refused.code != 0 && refused.stderr.contains("password"), "{refused:#?}");
 }
 
 #[test]

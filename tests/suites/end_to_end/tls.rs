@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::json;
 use shoal_testkit::eventually;
+use shoal_tests::authority::Authority;
 use shoal_tests::cluster::{Head, TlsFiles, Token, Worker};
 use shoal_tests::http::{certificate, get, get_trusting, metric};
 use shoal_tests::process::Process;
@@ -16,36 +16,13 @@ use tonic::transport::Endpoint;
 
 use crate::place::Place;
 
-/// Who signs the certificates of a cluster.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        Self { pem: params.self_signed(&key).unwrap().pem(), issuer: Issuer::new(params, key) }
-    }
-
-    /// Writes a new certificate for this machine into a folder, over the one that may be there.
-    fn sign(&self, folder: &Path) -> TlsFiles {
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let cert = params.signed_by(&key, &self.issuer).unwrap().pem();
-        let files = TlsFiles { cert: folder.join("cert.pem"), key: folder.join("key.pem"), ca: folder.join("ca.pem") };
-        std::fs::create_dir_all(folder).unwrap();
-        std::fs::write(&files.cert, cert).unwrap();
-        std::fs::write(&files.key, key.serialize_pem()).unwrap();
-        std::fs::write(&files.ca, &self.pem).unwrap();
-        files
-    }
+/// A certificate for this machine.
+fn sign(authority: &Authority, folder: &Path) -> TlsFiles {
+    authority.sign(folder, &["127.0.0.1"])
 }
 
 fn start_worker(authority: &Authority, place: &Place, head: &Head, name: &str) -> Worker {
-    let files = authority.sign(&place.join(&format!("tls-{name}")));
+    let files = sign(authority, &place.join(&format!("tls-{name}")));
     Worker::start(head, name, 1, &place.join(name), &files.arguments())
 }
 
@@ -72,7 +49,7 @@ fn a_job_runs_over_tls_and_nothing_answers_without_it() {
     let place = Place::new();
     let authority = Authority::new();
     let token = Token::write(place.path());
-    let files = authority.sign(&place.join("tls-head"));
+    let files = sign(&authority, &place.join("tls-head"));
     let head = Head::start_with_tls(&place.join("state"), &token, &files);
     let workers = ["one", "two"].map(|name| start_worker(&authority, &place, &head, name));
     head.wait_for_workers(2);
@@ -125,7 +102,7 @@ fn a_job_runs_over_tls_and_nothing_answers_without_it() {
         command.args(files.arguments()).args(more).arg("--token-file").arg(&token.file);
         Process::start(command.arg("--scratch").arg(place.join("another"))).finish()
     };
-    let stranger = join(&Authority::new().sign(&place.join("tls-stranger")), &[]);
+    let stranger = join(&sign(&Authority::new(), &place.join("tls-stranger")), &[]);
     assert_eq!(stranger.code, 3, "{stranger:#?}");
     assert!(stranger.stderr.contains("not signed by the authority"), "{stranger:#?}");
     let elsewhere = join(&files, &["--advertise", "w.example"]);
@@ -144,7 +121,7 @@ fn replace_certificates(authority: &Authority, place: &Place, head: &Head, worke
     for (url, folder) in processes {
         let probe = format!("{url}/healthz");
         let before = certificate(&probe, &files.ca).unwrap();
-        authority.sign(&place.join(folder));
+        sign(authority, &place.join(folder));
         eventually(&format!("{folder} shows its new certificate"), || {
             certificate(&probe, &files.ca).filter(|shown| *shown != before)
         });
@@ -155,7 +132,7 @@ fn replace_certificates(authority: &Authority, place: &Place, head: &Head, worke
         assert!(get_trusting(&format!("{}/healthz", head.url()), None, Some(&files.ca)).is_some());
         head.output().contains("cannot be used").then_some(())
     });
-    authority.sign(&place.join("tls-head"));
+    sign(authority, &place.join("tls-head"));
 }
 
 #[test]
@@ -173,7 +150,7 @@ fn the_same_questions_are_answered_where_there_is_no_tls() {
 fn files_that_cannot_be_used_are_refused_by_name() {
     let _slots = slots::take(1);
     let place = Place::new();
-    let files = Authority::new().sign(&place.join("tls"));
+    let files = sign(&Authority::new(), &place.join("tls"));
     let refused = |arguments: &[&str]| {
         let refused = Process::start(shoal::command(arguments).current_dir(place.path())).finish();
         assert_eq!(refused.code, 2, "{arguments:?}: {refused:#?}");
@@ -181,7 +158,7 @@ fn files_that_cannot_be_used_are_refused_by_name() {
     };
     let head = ["head", "--listen", "127.0.0.1:0", "--workers-listen", "127.0.0.1:0"];
     let worker = ["worker", "--head", "https://127.0.0.1:1"];
-    let other = Authority::new().sign(&place.join("other"));
+    let other = sign(&Authority::new(), &place.join("other"));
     let mixed = TlsFiles { key: other.key.clone(), ..files.clone() };
     let missing = TlsFiles { cert: place.join("none.pem"), ..files.clone() };
     for process in [&head[..], &worker] {

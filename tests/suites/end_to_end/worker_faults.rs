@@ -33,6 +33,23 @@ fn namesake(head: &Head, name: &str, scratch: &Path) -> Process {
 }
 
 #[test]
+fn a_worker_does_without_a_head_for_as_long_as_it_was_told() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    let mut head = Head::start(&place.join("state"), &[]);
+    let start = |name: &str, seconds| {
+        Worker::start(&head, name, 1, &place.join(name), &["--head-gone-timeout", seconds]).into_process()
+    };
+    let (short, mut long) = (start("short", "1"), start("long", "3600"));
+    head.wait_for_workers(2);
+    head.kill();
+    let ended = short.finish();
+    assert_eq!(ended.code, 3, "{ended:#?}");
+    assert!(ended.stderr.contains("no head has answered for 1 seconds"), "{ended:#?}");
+    assert!(long.is_running(), "{}", long.output());
+}
+
+#[test]
 fn a_name_belongs_to_whoever_lives() {
     let _slots = slots::take(3);
     let place = Place::new();

@@ -55,6 +55,8 @@ pub(crate) struct State {
     reopening: Option<AbortOnDrop<()>>,
     /// Ends the worker when its time is over, once it is to leave.
     leaving: Option<AbortOnDrop<()>>,
+    /// Why there was no stream, as it was last told: hundreds of tries that fail alike are told once.
+    complained: Option<String>,
     /// What is being taken over from workers that leave.
     adoptions: JoinSet<()>,
 }
@@ -72,12 +74,23 @@ impl Actor for Membership {
     async fn pre_start(&self, myself: ActorRef<Self::Msg>, shared: Arc<Shared>) -> Result<State, ActorProcessingErr> {
         let spread = xxh3_64(shared.identity.instance.as_bytes()) as f64 / u64::MAX as f64;
         let epoch = shared.epoch.load(Ordering::Relaxed);
-        let session = Session::new(epoch, spread, Instant::now()).among(shared.heads.number());
+        let session = Session::new(epoch, spread, Instant::now())
+            .among(shared.heads.number())
+            .without_head_for(shared.head_gone_max);
         myself.cast(MembershipMessage::Open(0))?;
         // Where this actor is started again while the worker leaves.
         let leaving = leaving::end_in_time(&shared);
-        let (connection, beats, reopening) = (None, None, None);
-        Ok(State { shared, session, stream: 0, connection, beats, reopening, leaving, adoptions: JoinSet::new() })
+        Ok(State {
+            shared,
+            session,
+            stream: 0,
+            connection: None,
+            beats: None,
+            reopening: None,
+            leaving,
+            complained: None,
+            adoptions: JoinSet::new(),
+        })
     }
 
     async fn handle(
@@ -118,8 +131,11 @@ impl State {
         let was_joined = self.session.is_joined();
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            if let Event::Broken(failure) = &event {
+            if let Event::Broken(failure) = &event
+                && self.complained.as_ref() != Some(&failure.message)
+            {
                 tracing::info!(%failure, causes = ?failure.causes, "no stream to the head");
+                self.complained = Some(failure.message.clone());
             }
             let effects = self.session.handle(event, Instant::now());
             // Before anything is done in the name of that epoch.
@@ -132,6 +148,7 @@ impl State {
         }
         if !was_joined && self.session.is_joined() {
             tracing::info!(epoch = self.session.epoch(), "joined the cluster");
+            self.complained = None;
             self.shared.metrics.connects.inc();
             self.shared.ready.store(true, Ordering::Relaxed);
         }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use shoal_core::lease::EpochGate;
+use shoal_core::limits::HEAD_GONE_DEFAULT;
 use shoal_core::task::{Assignment, PartitionSource};
 use shoal_core::{AttemptId, Failure, JobUid, Reason};
 use shoal_wire::json;
@@ -11,7 +12,7 @@ use shoal_wire::proto::{
     Adopt, Assign, CancelAttempt, Drain, HeadMessage, PartitionsAdopted, Refused, Release, Shutdown, Welcome,
 };
 
-use crate::limits::{HEAD_GONE_MAX, RECONNECT_PAUSE, RECONNECT_PAUSE_MAX};
+use crate::limits::{RECONNECT_PAUSE, RECONNECT_PAUSE_MAX};
 
 /// Fastest heartbeat: a head that asks for more would only be busy with them.
 const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(10);
@@ -27,6 +28,8 @@ pub(super) struct Session {
     heads: usize,
     /// The one to try next, or that is spoken to.
     head: usize,
+    /// How long it does without one.
+    head_gone_max: Duration,
 }
 
 #[derive(Debug)]
@@ -90,12 +93,24 @@ pub(super) enum Effect {
 
 impl Session {
     pub(super) fn new(epoch: u64, spread: f64, now: Instant) -> Self {
-        Self { gate: EpochGate::new(epoch), link: Link::Down { since: now, tries: 0 }, spread, heads: 1, head: 0 }
+        Self {
+            gate: EpochGate::new(epoch),
+            link: Link::Down { since: now, tries: 0 },
+            spread,
+            heads: 1,
+            head: 0,
+            head_gone_max: HEAD_GONE_DEFAULT,
+        }
     }
 
     /// The same with so many heads, of which one leads at a time.
     pub(super) fn among(self, heads: usize) -> Self {
         Self { heads: heads.max(1), ..self }
+    }
+
+    /// The same, but it ends after so long without a head.
+    pub(super) fn without_head_for(self, head_gone_max: Duration) -> Self {
+        Self { head_gone_max, ..self }
     }
 
     /// The head to open a stream to, from 0.
@@ -134,8 +149,13 @@ impl Session {
         match message {
             Message::Welcome(welcome) => self.welcome(&welcome, now),
             Message::Refused(Refused { failure_json }) => {
-                let failure = json::decode(&failure_json, "the head's refusal").unwrap_or_else(|failure| failure);
-                vec![Effect::End(Err(Box::new(failure)))]
+                let failure: Failure =
+                    json::decode(&failure_json, "the head's refusal").unwrap_or_else(|failure| failure);
+                match failure.reason {
+                    // Heads of the version before refuse so whom they have no time for any more.
+                    Reason::NotLeading => vec![self.broken(failure, now)],
+                    _ => vec![Effect::End(Err(Box::new(failure)))],
+                }
             }
             Message::Shutdown(Shutdown {}) => vec![Effect::End(Ok(()))],
             Message::Drain(Drain { leaves_within_ms }) => {
@@ -183,8 +203,8 @@ impl Session {
             Link::Joined => (now, 0),
             Link::Down { since, tries } => (since, tries),
         };
-        if now.duration_since(since) >= HEAD_GONE_MAX {
-            let seconds = HEAD_GONE_MAX.as_secs();
+        if now.duration_since(since) >= self.head_gone_max {
+            let seconds = self.head_gone_max.as_secs();
             let message = format!("no head has answered for {seconds} seconds: {}", failure.message);
             let gone = Failure::new(Reason::HeadUnreachable, message)
                 .next("check that the head runs and that this worker can reach it, then start the worker again");
@@ -308,18 +328,30 @@ mod tests {
     #[test]
     fn a_head_that_stays_away_ends_the_worker() {
         let start = Instant::now();
-        let mut session = Session::new(0, 0.0, start);
+        let head_gone_max = Duration::from_secs(7);
+        let mut session = Session::new(0, 0.0, start).without_head_for(head_gone_max);
         session.handle(welcome(1), start);
         let lost = start + Duration::from_secs(100);
         assert!(matches!(session.handle(broken(), lost)[..], [Effect::Reopen(_)]));
-        let almost = lost + HEAD_GONE_MAX - Duration::from_millis(1);
+        let almost = lost + head_gone_max - Duration::from_millis(1);
         assert!(matches!(session.handle(broken(), almost)[..], [Effect::Reopen(_)]));
-        match &session.handle(broken(), lost + HEAD_GONE_MAX)[..] {
+        match &session.handle(broken(), lost + head_gone_max)[..] {
             [Effect::End(Err(failure))] => {
                 assert!(failure.reason == Reason::HeadUnreachable && failure.next.is_some());
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_head_that_leads_no_more_when_it_answers_is_tried_again() {
+        let now = Instant::now();
+        let mut session = Session::new(0, 0.0, now);
+        session.handle(welcome(1), now);
+        let failure = Failure::new(Reason::NotLeading, "the head stopped leading before it could answer");
+        let refused = Message::Refused(Refused { failure_json: json::encode(&failure).unwrap() });
+        assert!(matches!(session.handle(from_head(refused), now)[..], [Effect::Reopen(_)]));
+        assert!(!session.is_joined());
     }
 
     #[test]

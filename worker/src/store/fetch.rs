@@ -6,7 +6,6 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use bytes::Bytes;
 use futures::stream;
 use prometheus::IntCounter;
-use shoal_core::partition::BatchStream;
 use shoal_core::{Failure, Reason};
 use shoal_wire::failure::from_status;
 use shoal_wire::limits::MESSAGE_BYTES_MAX;
@@ -17,6 +16,7 @@ use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
 use super::codec::Encoded;
+use super::in_order::{Placed, PlacedStream};
 use super::receive::Receiver;
 use crate::limits::FETCH_SILENCE_MAX;
 
@@ -54,14 +54,14 @@ impl Fetch {
         Self { peer, receiver, messages: None }
     }
 
-    pub(super) fn into_stream(self) -> BatchStream {
-        Box::pin(stream::try_unfold(self, |mut fetch| async { Ok(fetch.next().await?.map(|batch| (batch, fetch))) }))
+    pub(super) fn into_stream(self) -> PlacedStream {
+        Box::pin(stream::try_unfold(self, |mut fetch| async { Ok(fetch.next().await?.map(|placed| (placed, fetch))) }))
     }
 
-    async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+    async fn next(&mut self) -> Result<Option<Placed>, Failure> {
         loop {
             match self.arrive().await? {
-                Some(Arrived::Message { batch: Some(batch), .. }) => return Ok(Some(batch)),
+                Some(Arrived::Message { source, batch: Some(batch), .. }) => return Ok(Some((source, batch))),
                 Some(Arrived::Schema(_) | Arrived::Message { .. }) => {}
                 None => return Ok(None),
             }

@@ -4,12 +4,14 @@
 //! attempt and bucket after that. Serving one is copying bytes.
 //!
 //! Files: `bucket` collects rows into messages, `codec` turns batches into messages and back, `place` keeps messages in
-//! memory or on disk, `receive` checks what is read, `read` and `fetch` get it from here and from other workers.
+//! memory or on disk, `receive` checks what is read, `read` and `fetch` get it from here and from other workers, `in_order`
+//! puts it into the order that was asked for.
 
 mod adopt;
 mod bucket;
 mod codec;
 mod fetch;
+mod in_order;
 mod open;
 mod place;
 mod read;

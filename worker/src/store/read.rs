@@ -3,47 +3,65 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use futures::stream::{self, StreamExt};
-use shoal_core::partition::{BatchStream, PartitionReader};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use shoal_core::partition::PartitionReader;
 use shoal_core::task::PartitionSource;
 use shoal_core::{Failure, WorkerId};
 
 use super::fetch::{Fetch, Peer};
+use super::in_order::{Placed, PlacedStream, in_order};
 use super::receive::Receiver;
 use super::{Partition, Store};
 use crate::limits::FETCHES_MAX;
 
-/// One stream with the rows of all sources. Nothing is read before it is polled, and every part of it reads only as far
-/// ahead as a connection's window.
+/// One stream with the rows of all sources, in the order of the sources. Nothing is read before it is polled, and every
+/// part of it reads only as far ahead as a connection's window.
 pub(super) fn read(store: &Store, sources: Vec<PartitionSource>) -> Result<PartitionReader, Failure> {
-    let (local, remote): (Vec<_>, Vec<_>) = sources.into_iter().partition(|source| source.worker == store.name);
-    let bytes_of = |sources: &[PartitionSource]| sources.iter().map(|source| source.partition.bytes).sum();
-    let (bytes_local, bytes_remote) = (bytes_of(&local), bytes_of(&remote));
-
-    let mut streams: Vec<BatchStream> = Vec::new();
-    if !local.is_empty() {
-        // Looked up now: the partitions stay readable even if the job is released meanwhile.
-        let look_up = |source: &PartitionSource| store.partition(source.attempt, source.partition.bucket);
-        let partitions = local.iter().map(look_up).collect::<Result<_, Failure>>()?;
-        streams
-            .push(Local { receiver: Receiver::new(store.name.clone(), local), partitions, at: (0, 0) }.into_stream());
+    let (mut bytes_local, mut bytes_remote) = (0, 0);
+    let mut runs = Vec::new();
+    for run in runs_of(sources) {
+        let mut parts = Vec::new();
+        for (worker, (places, sources)) in run {
+            let bytes: u64 = sources.iter().map(|source| source.partition.bytes).sum();
+            let part = if worker == store.name {
+                bytes_local += bytes;
+                // Looked up now: the partitions stay readable even if the job is released meanwhile.
+                let look_up = |source: &PartitionSource| store.partition(source.attempt, source.partition.bucket);
+                let partitions = sources.iter().map(look_up).collect::<Result<_, Failure>>()?;
+                Local { receiver: Receiver::new(worker, sources), partitions, at: (0, 0) }.into_stream()
+            } else {
+                bytes_remote += bytes;
+                let peer = Peer {
+                    token: store.token.clone(),
+                    tls: store.tls.clone(),
+                    fetched: store.metrics.fetched_bytes.clone(),
+                };
+                Fetch::new(peer, Receiver::new(worker, sources)).into_stream()
+            };
+            parts.push(part.map_ok(move |(source, batch)| (places[source], batch)).boxed());
+        }
+        runs.push(in_order(parts));
     }
-    for (worker, sources) in by_worker(remote) {
-        let peer =
-            Peer { token: store.token.clone(), tls: store.tls.clone(), fetched: store.metrics.fetched_bytes.clone() };
-        streams.push(Fetch::new(peer, Receiver::new(worker, sources)).into_stream());
-    }
-    let batches = Box::pin(stream::iter(streams).flatten_unordered(FETCHES_MAX));
-    Ok(PartitionReader { batches, bytes_remote, bytes_local })
+    Ok(PartitionReader { batches: stream::iter(runs).flatten().boxed(), bytes_remote, bytes_local })
 }
 
-fn by_worker(sources: Vec<PartitionSource>) -> BTreeMap<WorkerId, Vec<PartitionSource>> {
-    let mut workers = BTreeMap::<_, Vec<_>>::new();
-    for source in sources {
-        workers.entry(source.worker.clone()).or_default().push(source);
+/// Sources of one worker, and the place of each among all.
+type OfWorker = (Vec<usize>, Vec<PartitionSource>);
+
+/// Sources by worker, in runs that lie on no more workers than may be read from at the same time. In most clusters there
+/// is one run, and so one stream from each worker.
+fn runs_of(sources: Vec<PartitionSource>) -> Vec<BTreeMap<WorkerId, OfWorker>> {
+    let mut runs = Vec::<BTreeMap<WorkerId, OfWorker>>::new();
+    for (place, source) in sources.into_iter().enumerate() {
+        if runs.last().is_none_or(|run| run.len() == FETCHES_MAX && !run.contains_key(&source.worker)) {
+            runs.push(BTreeMap::new());
+        }
+        let run = runs.last_mut().expect("there is one now");
+        let (places, sources) = run.entry(source.worker.clone()).or_default();
+        places.push(place);
+        sources.push(source);
     }
-    workers
+    runs
 }
 
 /// Reads partitions of this worker: the same messages and the same checks as over the network.
@@ -55,11 +73,11 @@ struct Local {
 }
 
 impl Local {
-    fn into_stream(self) -> BatchStream {
-        Box::pin(stream::try_unfold(self, |mut local| async { Ok(local.next().await?.map(|batch| (batch, local))) }))
+    fn into_stream(self) -> PlacedStream {
+        Box::pin(stream::try_unfold(self, |mut local| async { Ok(local.next().await?.map(|placed| (placed, local))) }))
     }
 
-    async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+    async fn next(&mut self) -> Result<Option<Placed>, Failure> {
         loop {
             let (source, index) = self.at;
             let Some(partition) = self.partitions.get(source) else {
@@ -76,7 +94,7 @@ impl Local {
             let (message, checksum) = partition.load(index).await?;
             self.at.1 += 1;
             if let Some(batch) = self.receiver.take(source, &message.header, message.body, checksum)? {
-                return Ok(Some(batch));
+                return Ok(Some((source, batch)));
             }
         }
     }

@@ -40,6 +40,7 @@ fn config(head: &FakeHead, runner: &Arc<FakeRunner>, scratch: &TempDir) -> Worke
     WorkerConfig {
         name: WorkerId("w".into()),
         heads: FixedHeads::one(head.url.as_str()),
+        head_gone_max: shoal_core::limits::HEAD_GONE_DEFAULT,
         listen: [127, 0, 0, 1].into(),
         flight_port: 0,
         http_port: 0,

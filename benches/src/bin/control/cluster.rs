@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use shoal_benches::BenchResult;
 use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_core::limits::HEAD_GONE_DEFAULT;
 use shoal_core::publish::Publisher;
 use shoal_core::report::JobStatus;
 use shoal_core::runner::TaskRunner;
@@ -43,6 +44,7 @@ pub(crate) async fn start_worker(
     let worker = shoal_worker::start(WorkerConfig {
         name: WorkerId(name.to_owned()),
         heads: FixedHeads::one(format!("http://{}", head.workers_address())),
+        head_gone_max: HEAD_GONE_DEFAULT,
         listen: Ipv4Addr::LOCALHOST.into(),
         flight_port: 0,
         http_port: 0,

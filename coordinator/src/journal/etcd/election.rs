@@ -21,15 +21,13 @@ use shoal_core::Failure;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::patience::Patience;
 use super::session::{ANSWER_MAX, PAUSE, Session, Trouble};
 use super::{identity, keeper};
 use crate::journal::term::{Term, not_leading};
 
 /// How often the key is looked at although a watch would tell: a watch may hang without a word.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-
-/// How often a candidate says that it cannot reach etcd.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// What the leader's key holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,6 +46,8 @@ pub(super) struct Election {
     holding: Mutex<Option<Holding>>,
     /// The address of the head that leads, as last seen.
     leader: Mutex<Option<String>>,
+    /// What keeps the present campaign from asking etcd.
+    waits_for: Mutex<Option<Failure>>,
 }
 
 struct Holding {
@@ -73,15 +73,26 @@ fn lock<T>(place: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Election {
     pub(super) fn new(session: Arc<Session>) -> Self {
-        Self { session, term: Arc::new(Term::standby()), holding: Mutex::default(), leader: Mutex::default() }
+        Self {
+            session,
+            term: Arc::new(Term::standby()),
+            holding: Mutex::default(),
+            leader: Mutex::default(),
+            waits_for: Mutex::default(),
+        }
     }
 
     pub(super) async fn campaign(&self) -> Result<u64, Failure> {
         self.resign().await;
         let candidate = uuid::Uuid::now_v7();
-        let mut complained: Option<Instant> = None;
+        let mut patience = Patience::default();
         loop {
-            match self.look(candidate).await {
+            let look = self.look(candidate).await;
+            *lock(&self.waits_for) = match &look {
+                Err(Trouble::Passing(failure)) => Some(failure.clone()),
+                _ => None,
+            };
+            match look {
                 Ok(Look::Won { epoch, lease, confirmed }) => {
                     *lock(&self.leader) = None;
                     self.term.won(epoch);
@@ -89,13 +100,15 @@ impl Election {
                     *lock(&self.holding) = Some(Holding { lease, keeper: tokio::spawn(keeper) });
                     return Ok(epoch);
                 }
-                Ok(Look::Held { revision }) => until_changed(&self.session, revision).await,
+                Ok(Look::Held { revision }) => {
+                    patience = Patience::default();
+                    until_changed(&self.session, revision).await;
+                }
                 Err(Trouble::Passing(failure)) => {
-                    if complained.is_none_or(|at| at.elapsed() > COMPLAIN_EVERY) {
-                        tracing::warn!(%failure, causes = ?failure.causes, "this head cannot reach etcd");
-                        complained = Some(Instant::now());
+                    if patience.complains(Instant::now()) {
+                        tracing::warn!(%failure, causes = ?failure.causes, "this head waits for etcd");
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(patience.pause()).await;
                 }
                 Err(trouble) => return Err(self.session.failure(trouble)),
             }
@@ -185,6 +198,11 @@ impl Election {
     /// Where the head that leads is, where it is another one.
     pub(super) fn leader(&self) -> Option<String> {
         lock(&self.leader).clone()
+    }
+
+    /// What keeps the present campaign from asking etcd; none where it asks, and waits for another head.
+    pub(super) fn waits_for(&self) -> Option<Failure> {
+        lock(&self.waits_for).clone()
     }
 }
 

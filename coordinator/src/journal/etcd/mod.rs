@@ -9,6 +9,7 @@ mod epochs;
 mod identity;
 mod keeper;
 mod keys;
+mod patience;
 mod plan;
 mod read;
 mod session;
@@ -48,12 +49,21 @@ impl EtcdJournal {
     /// Connects to an etcd. This head does not lead yet.
     ///
     /// # Errors
-    /// [`shoal_core::Reason::Io`] where no member answers; [`shoal_core::Reason::Unauthorized`] where it refuses the user;
+    /// [`shoal_core::Reason::Io`] where no member answers, and those of [`EtcdJournal::await_etcd`].
+    pub async fn connect(config: EtcdConfig) -> Result<Self, Failure> {
+        let (this, silent) = Self::open(config, Missing::Begin).await?;
+        silent.map_or(Ok(this), Err)
+    }
+
+    /// As [`EtcdJournal::connect`], but an etcd that does not answer is waited for: by a campaign, which says so.
+    ///
+    /// # Errors
+    /// [`shoal_core::Reason::Unauthorized`] where it refuses the user, or one side the other's certificate;
     /// [`shoal_core::Reason::NotPossible`] where members belong to different etcds, or the state to another cluster;
     /// [`shoal_core::Reason::IncompatibleVersion`] where a newer build wrote it;
     /// [`shoal_core::Reason::InvalidValue`] for a configuration that cannot work.
-    pub async fn connect(config: EtcdConfig) -> Result<Self, Failure> {
-        Self::open(config, Missing::Begin).await
+    pub async fn await_etcd(config: EtcdConfig) -> Result<Self, Failure> {
+        Ok(Self::open(config, Missing::Begin).await?.0)
     }
 
     /// As [`EtcdJournal::connect`], to a state that is there.
@@ -61,13 +71,15 @@ impl EtcdJournal {
     /// # Errors
     /// [`shoal_core::Reason::InvalidValue`] where none is.
     pub(crate) async fn connect_existing(config: EtcdConfig) -> Result<Self, Failure> {
-        Self::open(config, Missing::Refuse).await
+        let (this, silent) = Self::open(config, Missing::Refuse).await?;
+        silent.map_or(Ok(this), Err)
     }
 
-    async fn open(config: EtcdConfig, missing: Missing) -> Result<Self, Failure> {
-        let session = Arc::new(Session::open(config, missing).await?);
+    async fn open(config: EtcdConfig, missing: Missing) -> Result<(Self, Option<Failure>), Failure> {
+        let (session, silent) = Session::open(config, missing).await?;
+        let session = Arc::new(session);
         let election = Election::new(session.clone());
-        Ok(Self { session, election, next: Mutex::new(Place { epoch: 0, number: 0 }) })
+        Ok((Self { session, election, next: Mutex::new(Place { epoch: 0, number: 0 }) }, silent))
     }
 
     /// Where the first record of each job is stored that is cut down to it.
@@ -191,5 +203,9 @@ impl Leadership for EtcdJournal {
 
     async fn leader(&self) -> Option<String> {
         self.election.leader()
+    }
+
+    fn waits_for(&self) -> Option<Failure> {
+        self.election.waits_for()
     }
 }

@@ -70,11 +70,12 @@ struct Connection {
 }
 
 impl Session {
-    /// Looks at every member: at least one must answer, and all that do must belong to the same etcd.
+    /// Looks at every member: all that answer must belong to the same etcd. Where none does, what was asked last is said
+    /// with the session, which finds them once they do.
     ///
     /// # Errors
-    /// What keeps all of them from being used.
-    pub(super) async fn open(config: EtcdConfig, missing: Missing) -> Result<Self, Failure> {
+    /// What keeps them from being used, whenever it is tried.
+    pub(super) async fn open(config: EtcdConfig, missing: Missing) -> Result<(Self, Option<Failure>), Failure> {
         config.check()?;
         let keys = Keys::new(&config.prefix);
         let this = Self {
@@ -101,12 +102,12 @@ impl Session {
         }
         let is_connected = this.connection.lock().await.client.is_some();
         match silent {
-            Some(failure) if !is_connected => Err(this.failure(Trouble::Passing(failure))),
+            Some(failure) if !is_connected => Ok((this, Some(failure))),
             Some(failure) => {
                 tracing::warn!(%failure, causes = ?failure.causes, "a member of etcd does not answer");
-                Ok(this)
+                Ok((this, None))
             }
-            None => Ok(this),
+            None => Ok((this, None)),
         }
     }
 
@@ -202,8 +203,11 @@ impl Session {
                 identity::check(self, url, found, &client).await?;
                 Ok(client)
             }
-            Ok(Err(error)) if trouble::is_passing(&error) => Err(Trouble::Passing(trouble::passing(url, &error))),
-            Ok(Err(error)) => Err(Trouble::Unusable(trouble::refused(url, &error))),
+            Ok(Err(error)) => Err(match trouble::distrust(url, &error) {
+                Some(failure) => Trouble::Unusable(failure),
+                None if trouble::is_passing(&error) => Trouble::Passing(trouble::passing(url, &error)),
+                None => Trouble::Unusable(trouble::refused(url, &error)),
+            }),
             Err(_) => Err(Trouble::Passing(trouble::silent(url))),
         }
     }

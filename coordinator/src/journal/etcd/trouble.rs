@@ -2,6 +2,7 @@
 
 use etcd_client::Error;
 use shoal_core::{Failure, Reason};
+use shoal_wire::tls;
 use tonic::{Code, Status};
 
 /// Whether the same request may go through later, or at another member. It may also have been carried out.
@@ -38,6 +39,17 @@ fn unreachable(url: &str) -> Failure {
     Failure::new(Reason::Io, format!("etcd does not answer at {url}"))
         .file(url)
         .next("check that a majority of its members runs, and the URLs and certificates in `--etcd`, `--etcd-ca`, ...")
+}
+
+/// That one side does not trust the other's certificate, if that is what went wrong: it does not pass by itself.
+pub(super) fn distrust(url: &str, error: &Error) -> Option<Failure> {
+    let error: &(dyn std::error::Error + 'static) = match error {
+        Error::GRpcStatus(status) => status,
+        Error::TransportError(error) => error,
+        _ => return None,
+    };
+    let failure = tls::refusal(url, Reason::Unauthorized, error)?;
+    Some(failure.next("check the certificates in `--etcd-ca`, `--etcd-cert` and `--etcd-key`, and those of etcd"))
 }
 
 /// What etcd refused, as what a user is told.

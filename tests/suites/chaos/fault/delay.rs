@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::Fault;
+use super::{Fault, Refusal};
 use crate::network::HUB;
 use crate::watch::Seen;
 use crate::world::{REST_PORT, WORKERS_PORT, World};
@@ -112,7 +112,7 @@ impl Delay {
 }
 
 impl Fault for Delay {
-    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, Refusal> {
         Self::set(world, self.0);
         Ok(format!("{} ms delay between head and workers", self.0.as_millis()))
     }

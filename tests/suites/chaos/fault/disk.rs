@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::Fault;
+use super::{Fault, Refusal};
 use crate::watch::Seen;
 use crate::world::World;
 
@@ -12,8 +12,12 @@ use crate::world::World;
 struct Filled(PathBuf);
 
 impl Filled {
+    fn path(folder: &Path) -> PathBuf {
+        folder.join("filled-by-the-test")
+    }
+
     fn new(folder: &Path) -> Self {
-        let path = folder.join("filled-by-the-test");
+        let path = Self::path(folder);
         let mut file = File::create(&path).unwrap();
         let mut piece: &[u8] = &[0; 1 << 16];
         while !piece.is_empty() {
@@ -47,7 +51,7 @@ impl ScratchFull {
 }
 
 impl Fault for ScratchFull {
-    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, Refusal> {
         let member = &world.workers[self.worker];
         self.filled = Some(Filled::new(&world.scratch(&member.node)));
         Ok(format!("{} has no room", member.name))
@@ -58,34 +62,32 @@ impl Fault for ScratchFull {
     }
 }
 
-/// A head that cannot write its journal. It must end and say so; with room it goes on.
+/// A head that cannot write its journal: it leads no more and tries again. With room it goes on.
 #[derive(Default)]
 pub(super) struct StateFull {
     head: usize,
     filled: Option<Filled>,
+    has_stopped_it: bool,
 }
 
 impl Fault for StateFull {
-    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, Refusal> {
         self.head = seen.leader;
         let member = &world.heads[self.head];
+        if Filled::path(&world.state(&member.node)).exists() {
+            return Err(Refusal::NotNow);
+        }
         self.filled = Some(Filled::new(&world.state(&member.node)));
         Ok(format!("{} has no room for its journal", member.name))
     }
 
-    fn is_done(&mut self, world: &mut World, _: &Seen) -> bool {
-        world.heads[self.head].has_ended()
+    fn stop(&mut self, world: &mut World) {
+        self.filled = None;
+        // Where the job needed no more room than the journal had, the head has gone on.
+        self.has_stopped_it = world.heads[self.head].log().contains("the journal cannot be written");
     }
 
-    fn stop(&mut self, world: &mut World) {
-        let member = &mut world.heads[self.head];
-        // Where the job needed no more room than the journal had, the head has gone on.
-        if member.has_ended() {
-            let said = member.collect();
-            assert!(said.contains("error["), "{} ended without saying why:\n{said}", member.name);
-            self.filled = None;
-            member.restart();
-        }
-        self.filled = None;
+    fn was_felt(&self) -> bool {
+        self.has_stopped_it
     }
 }

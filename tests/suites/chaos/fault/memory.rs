@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Fault;
+use super::{Fault, Refusal};
 use crate::watch::Seen;
 use crate::world::World;
 
@@ -58,19 +58,20 @@ pub(crate) fn control_groups_left(shared: &Path) -> Vec<PathBuf> {
 pub(super) struct MemoryLimit {
     worker: usize,
     group: Option<Group>,
+    has_ended_it: bool,
 }
 
 impl MemoryLimit {
     pub(super) fn new(worker: usize) -> Self {
-        Self { worker, group: None }
+        Self { worker, group: None, has_ended_it: false }
     }
 }
 
 impl Fault for MemoryLimit {
-    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, Refusal> {
         let member = &world.workers[self.worker];
-        let pid = member.pid().ok_or_else(|| format!("{} is down already", member.name))?;
-        self.group = Some(Group::limit(pid, world.shared())?);
+        let pid = member.pid().ok_or(Refusal::NotNow)?;
+        self.group = Some(Group::limit(pid, world.shared()).map_err(Refusal::Impossible)?);
         Ok(format!("{} gets {} MiB more memory", member.name, MORE >> 20))
     }
 
@@ -81,12 +82,17 @@ impl Fault for MemoryLimit {
     fn stop(&mut self, world: &mut World) {
         let member = &mut world.workers[self.worker];
         // One that needed no more lives on, but not in the group.
-        if member.has_ended() {
+        self.has_ended_it = member.has_ended();
+        if self.has_ended_it {
             member.collect();
         } else {
             member.kill();
         }
         member.restart();
         self.group = None;
+    }
+
+    fn was_felt(&self) -> bool {
+        self.has_ended_it
     }
 }

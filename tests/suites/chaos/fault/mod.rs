@@ -20,10 +20,18 @@ use crate::world::World;
 pub(crate) use self::delay::DelayProxies;
 pub(crate) use self::memory::control_groups_left;
 
+/// Why a fault cannot begin.
+pub(crate) enum Refusal {
+    /// Another fault keeps it from that: it may a little later.
+    NotNow,
+    /// This machine cannot do it, and why.
+    Impossible(String),
+}
+
 /// Something that goes wrong.
 pub(crate) trait Fault {
-    /// Begins. Returns what it is, for the line of the run, or why it cannot be here.
-    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String>;
+    /// Begins. Returns what it is, for the line of the run.
+    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, Refusal>;
 
     /// Called again and again while it lasts. True once it has done what it is for and may end.
     fn is_done(&mut self, _world: &mut World, _seen: &Seen) -> bool {
@@ -32,6 +40,11 @@ pub(crate) trait Fault {
 
     /// Ends: everything is as it was before.
     fn stop(&mut self, world: &mut World);
+
+    /// Whether anybody felt it; asked once it has ended. Most faults are felt as soon as they begin.
+    fn was_felt(&self) -> bool {
+        true
+    }
 }
 
 /// The fault of a plan.
@@ -60,7 +73,7 @@ pub(crate) fn make(planned: &Planned) -> Box<dyn Fault> {
         Kind::MemoryLimit => Box::new(memory::MemoryLimit::new(other)),
         Kind::StoreRefuses => Box::new(store::Refuses::new(between(20.0, 60.0) as u64)),
         Kind::StoreSlow => Box::new(store::Slow::new(Duration::from_millis(between(100.0, 600.0) as u64))),
-        Kind::CommitAnswerLost => Box::new(store::CommitAnswerLost),
+        Kind::CommitAnswerLost => Box::new(store::CommitAnswerLost::default()),
         Kind::HeadKilledInCommit => Box::new(store::HeadKilledInCommit::default()),
     }
 }

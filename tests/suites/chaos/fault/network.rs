@@ -1,6 +1,6 @@
 //! Networks that cut, lose, narrow and reset.
 
-use super::Fault;
+use super::{Fault, Refusal};
 use crate::network::{Node, run};
 use crate::watch::Seen;
 use crate::world::World;
@@ -72,7 +72,7 @@ impl Cut {
 }
 
 impl Fault for Cut {
-    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, Refusal> {
         let (first, seconds, name) = match self.pair {
             Pair::HeadAndEtcd => {
                 let etcd = &world.etcd.as_ref().expect("the scenario has etcd").members;
@@ -115,7 +115,7 @@ pub(super) struct ConnectionsKilled {
 }
 
 impl Fault for ConnectionsKilled {
-    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, Refusal> {
         let member = match self.worker {
             Some(worker) => &world.workers[worker],
             None => &world.heads[seen.leader],
@@ -123,7 +123,8 @@ impl Fault for ConnectionsKilled {
         // It lists what it has ended.
         let killed = member.node.run("ss", &["-K", "-H", "-t", "-n", "state", "established"]);
         if killed.trim().is_empty() {
-            return Err("this kernel ends no connections (CONFIG_INET_DIAG_DESTROY), or there is none".to_owned());
+            let why = "this kernel ends no connections (CONFIG_INET_DIAG_DESTROY), or there is none";
+            return Err(Refusal::Impossible(why.to_owned()));
         }
         Ok(format!("{} connections of {} reset", killed.lines().count(), member.name))
     }
@@ -145,7 +146,7 @@ impl Loss {
 }
 
 impl Fault for Loss {
-    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, Refusal> {
         let member = match self.worker {
             Some(worker) => &world.workers[worker],
             None => &world.heads[seen.leader],
@@ -177,7 +178,7 @@ impl Narrow {
 }
 
 impl Fault for Narrow {
-    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, Refusal> {
         let member = &world.workers[self.worker];
         let rate = format!("{}kbit", self.kilobits);
         // Room for the largest segment that the machine hands down in one piece, which is more than a packet.

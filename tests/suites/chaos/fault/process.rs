@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shoal_tests::signals::{Signal, signal};
 
-use super::Fault;
+use super::{Fault, Refusal};
 use crate::watch::Seen;
 use crate::world::{Member, World};
 
@@ -72,11 +72,11 @@ impl Killed {
 }
 
 impl Fault for Killed {
-    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, Refusal> {
         self.0 = self.0.now(world, seen);
         let member = self.0.of(world);
         if member.pid().is_none() {
-            return Err(format!("{} is down already", member.name));
+            return Err(Refusal::NotNow);
         }
         member.kill();
         Ok(format!("{} SIGKILL", member.name))
@@ -88,28 +88,39 @@ impl Fault for Killed {
 }
 
 /// SIGTERM, and started again at the end.
-pub(super) struct Ended(Whom);
+pub(super) struct Ended {
+    whom: Whom,
+    /// The process that was told. Another fault may kill it meanwhile, and start another.
+    pid: Option<u32>,
+}
 
 impl Ended {
     pub(super) fn worker(index: usize) -> Self {
-        Self(Whom::Worker(index))
+        Self { whom: Whom::Worker(index), pid: None }
     }
 }
 
 impl Fault for Ended {
-    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
-        let member = self.0.of(world);
-        let Some(pid) = member.pid() else { return Err(format!("{} is down already", member.name)) };
-        signal(pid, Signal::Terminate);
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, Refusal> {
+        let member = self.whom.of(world);
+        if !member.is_up() {
+            return Err(Refusal::NotNow);
+        }
+        self.pid = member.pid();
+        member.signal(Signal::Terminate);
         Ok(format!("{} SIGTERM", member.name))
     }
 
     fn is_done(&mut self, world: &mut World, _: &Seen) -> bool {
-        self.0.of(world).has_ended()
+        let member = self.whom.of(world);
+        member.pid() != self.pid || member.has_ended()
     }
 
     fn stop(&mut self, world: &mut World) {
-        let member = self.0.of(world);
+        let member = self.whom.of(world);
+        if member.pid() != self.pid {
+            return;
+        }
         let wrong = member.wait_for_end(END_MAX);
         assert!(wrong.is_none(), "{wrong:?}:\n{}", member.log());
         member.restart();
@@ -133,12 +144,12 @@ impl Paused {
 }
 
 impl Fault for Paused {
-    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, seen: &Seen) -> Result<String, Refusal> {
         self.whom = self.whom.now(world, seen);
         let member = self.whom.of(world);
         self.pid = member.pid();
         if self.pid.is_none() {
-            return Err(format!("{} is down already", member.name));
+            return Err(Refusal::NotNow);
         }
         member.signal(Signal::Stop);
         Ok(format!("{} SIGSTOP", member.name))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shoal_tests::fault_proxy::Gate;
 
-use super::Fault;
+use super::{Fault, Refusal};
 use crate::watch::Seen;
 use crate::world::{Mood, World};
 
@@ -22,7 +22,7 @@ impl Refuses {
 }
 
 impl Fault for Refuses {
-    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, Refusal> {
         feel(world, |mood| mood.refused_percent = self.0);
         Ok(format!("s3 refuses {} %", self.0))
     }
@@ -42,7 +42,7 @@ impl Slow {
 }
 
 impl Fault for Slow {
-    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, Refusal> {
         feel(world, |mood| mood.delay = Some(self.0));
         Ok(format!("s3 takes {} ms more", self.0.as_millis()))
     }
@@ -53,16 +53,23 @@ impl Fault for Slow {
 }
 
 /// The commit is made, and answered by 503.
-pub(super) struct CommitAnswerLost;
+#[derive(Default)]
+pub(super) struct CommitAnswerLost {
+    was_lost: bool,
+}
 
 impl Fault for CommitAnswerLost {
-    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, Refusal> {
         feel(world, |mood| mood.commit_answers_lost = 1);
         Ok("s3 loses the answer to the commit".to_owned())
     }
 
     fn stop(&mut self, world: &mut World) {
-        feel(world, |mood| mood.commit_answers_lost = 0);
+        feel(world, |mood| self.was_lost = std::mem::take(&mut mood.commit_answers_lost) == 0);
+    }
+
+    fn was_felt(&self) -> bool {
+        self.was_lost
     }
 }
 
@@ -75,7 +82,7 @@ pub(super) struct HeadKilledInCommit {
 }
 
 impl Fault for HeadKilledInCommit {
-    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, String> {
+    fn start(&mut self, world: &mut World, _: &Seen) -> Result<String, Refusal> {
         feel(world, |mood| mood.commit_gate = Some(self.gate.clone()));
         Ok("head SIGKILL while it commits".to_owned())
     }
@@ -95,5 +102,9 @@ impl Fault for HeadKilledInCommit {
         if self.is_killed {
             world.heads[self.head].restart();
         }
+    }
+
+    fn was_felt(&self) -> bool {
+        self.is_killed
     }
 }

@@ -31,6 +31,7 @@ impl World {
             Some(etcd) => command.args(["--etcd", &etcd.endpoints()]),
             None => command.arg("--state-dir").arg(self.state(node)),
         };
+        self.secure(&mut command, node);
         node.command(self.environment(&mut command))
     }
 
@@ -40,6 +41,7 @@ impl World {
         command.args(["--listen", &node.address.to_string(), "--flight-port", FLIGHT_PORT, "--http-port", HTTP_PORT]);
         command.args(["--head", &self.heads_for_workers()]);
         command.arg("--token-file").arg(&self.token.file).arg("--scratch").arg(self.scratch(node));
+        self.secure(&mut command, node);
         node.command(self.environment(&mut command))
     }
 
@@ -48,13 +50,23 @@ impl World {
         let mut command = shoal::command(["job"]);
         command.args(arguments).args(["--head", &self.rest_urls().join(","), "--output", "json"]);
         command.arg("--token-file").arg(&self.token.file);
+        if let Some(ca) = self.ca() {
+            command.arg("--tls-ca").arg(ca);
+        }
         self.environment(&mut command);
         command
     }
 
+    /// Switches TLS on where the scenario has it.
+    fn secure(&self, command: &mut Command, node: &Node) {
+        if let Some(security) = &self.security {
+            command.args(security.files(node).arguments());
+        }
+    }
+
     /// Where workers look for the heads: through the proxies that can be slow, where there are some.
     fn heads_for_workers(&self) -> String {
-        if self.is_delayed() { format!("http://{HUB}:{REST_PORT}") } else { self.rest_urls().join(",") }
+        if self.is_delayed() { self.url(HUB) } else { self.rest_urls().join(",") }
     }
 
     /// Whether workers reach the head through a proxy.

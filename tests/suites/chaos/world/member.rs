@@ -41,6 +41,11 @@ impl Member {
         self.process.as_ref().map(Process::pid)
     }
 
+    /// Whether it runs and has said so: before that a signal finds nobody who listens.
+    pub(crate) fn is_up(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| !process.output().is_empty())
+    }
+
     /// Whether it has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.process.as_mut().is_some_and(|process| !process.is_running())

@@ -3,8 +3,10 @@
 mod commands;
 mod etcd;
 mod member;
+mod security;
 mod store;
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use shoal_tests::process::Process;
 
 pub(crate) use self::etcd::Etcd;
 pub(crate) use self::member::Member;
+use self::security::Security;
 pub(crate) use self::store::{Mood, Store};
 use crate::fault::DelayProxies;
 use crate::network::{Network, Node, run};
@@ -41,6 +44,7 @@ pub(crate) struct World {
     pub(crate) scenario: &'static Scenario,
     folder: PathBuf,
     token: Token,
+    security: Option<Security>,
     pub(crate) network: Network,
     pub(crate) heads: Vec<Member>,
     pub(crate) workers: Vec<Member>,
@@ -60,6 +64,7 @@ impl World {
             scenario,
             folder: folder.to_owned(),
             token,
+            security: scenario.tls.then(|| Security::new(folder)),
             network,
             heads: Vec::new(),
             workers: Vec::new(),
@@ -109,7 +114,7 @@ impl World {
         eventually("all workers have joined", || {
             // A head that does not lead answers too, and has none.
             let has_all = self.rest_urls().iter().any(|url| {
-                let cluster = http::get(&format!("{url}/api/v1/cluster"), Some(&self.token.text));
+                let cluster = http::get_trusting(&format!("{url}/api/v1/cluster"), Some(&self.token.text), self.ca());
                 let cluster = cluster.filter(|answer| answer.status == 200).map(|answer| answer.json());
                 cluster.is_some_and(|cluster| cluster["workers"].as_array().is_some_and(|all| all.len() == WORKERS))
             });
@@ -119,7 +124,17 @@ impl World {
 
     /// Where heads answer.
     pub(crate) fn rest_urls(&self) -> Vec<String> {
-        self.heads.iter().map(|head| format!("http://{}:{REST_PORT}", head.node.address)).collect()
+        self.heads.iter().map(|head| self.url(head.node.address)).collect()
+    }
+
+    fn url(&self, address: Ipv4Addr) -> String {
+        let scheme = if self.security.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}:{REST_PORT}")
+    }
+
+    /// The authority that clients trust, where there is TLS.
+    pub(crate) fn ca(&self) -> Option<&Path> {
+        self.security.as_ref().map(Security::ca)
     }
 
     /// The cluster's token.
@@ -175,18 +190,6 @@ impl World {
     pub(crate) fn submit_and_wait(&self, job: &Value) -> Process {
         let file = shoal_tests::job::write(&self.folder.join("job.yaml"), job);
         Process::start(&mut self.client_command(&["submit", file.to_str().unwrap(), "--wait"]))
-    }
-
-    /// Starts heads again that found no etcd when they were started: they end and say so, as to an orchestrator.
-    pub(crate) fn supervise(&mut self) {
-        if self.etcd.is_none() {
-            return;
-        }
-        for head in self.heads.iter_mut().filter_map(|head| head.has_ended().then_some(head)) {
-            let said = head.collect();
-            assert!(said.contains("etcd does not answer"), "{} ended for another reason:\n{said}", head.name);
-            head.restart();
-        }
     }
 
     /// Ends all processes of the cluster as an orchestrator does, and says what was wrong with how they ended.

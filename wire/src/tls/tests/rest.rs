@@ -30,7 +30,7 @@ async fn a_client_needs_the_authority_and_no_certificate() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let url = format!("https://{address}/healthz");
-    let probes = Probes::new(|| true, Registry::new(), None);
+    let probes = Probes::new(|| Ok(()), Registry::new(), None);
     let (handle, server) = serve_probes(listener, probes, Some(&tls)).unwrap();
     let server = tokio::spawn(server);
 
