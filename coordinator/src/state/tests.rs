@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use shoal_core::Job;
-use shoal_core::journal::{Record, StoredRecord};
+use shoal_core::journal::{RECORD_VERSION, Record, StoredRecord};
 use shoal_core::kind::{Capacity, JobKind, Planned, StageOutcome};
 
 use super::*;
@@ -64,14 +64,16 @@ async fn refused(text: &str) -> Failure {
 
 #[tokio::test]
 async fn exports_of_every_version_load() {
-    for (version, jobs) in
-        [(1, json!({"Succeeded": 1, "Running": 1})), (2, json!({"Succeeded": 1, "Running": 1, "Failed": 1}))]
-    {
+    let later = json!({"Succeeded": 1, "Running": 1, "Failed": 1});
+    for (version, jobs) in [(1, json!({"Succeeded": 1, "Running": 1})), (2, later.clone()), (RECORD_VERSION, later)] {
         let folder = imported(&corpus(version)).await;
         let report = check(at(folder.path()), &kinds()).await.unwrap();
         assert_eq!(report.problems, [], "version {version}");
         assert_eq!(json!(report.jobs), jobs, "version {version}");
-        assert!(report.bytes > 0 && report.versions.keys().eq([&2]), "stored in the present version: {report:?}");
+        assert!(
+            report.bytes > 0 && report.versions.keys().eq([&RECORD_VERSION]),
+            "stored in the present version: {report:?}"
+        );
         let again = export(at(folder.path()), &[]).await.unwrap();
         let third = imported(&again.lines).await;
         let and_again = export(at(third.path()), &[]).await.unwrap();

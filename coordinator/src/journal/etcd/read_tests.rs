@@ -17,7 +17,7 @@ const PREFIX: &str = "/shoal/records/";
 const KEYS: usize = 100;
 
 async fn session(etcd: &Etcd) -> Session {
-    Session::open(EtcdConfig::new(etcd.endpoints()), Missing::Begin).await.unwrap()
+    Session::open(EtcdConfig::new(etcd.endpoints()), Missing::Begin).await.unwrap().0
 }
 
 /// Writes all keys anew, in one transaction, and returns the revision at which that happened.
