@@ -36,6 +36,11 @@ setup: ## Installs what is missing: system packages, Python packages for the ora
 services: setup ## Builds what tests run beside Shoal: etcd, an S3 gateway.
 	@scripts/services
 
+.PHONY: services-kubernetes
+services-kubernetes: ## Builds Kubernetes, helm, CoreDNS and kwok for tests: once, minutes of compiling.
+	@scripts/setup kubernetes
+	@scripts/services kubernetes
+
 .PHONY: generate
 generate: ## Writes crds/ and the API description anew from the code.
 	cargo run --quiet --package shoal-cli -- operator generate --root .
