@@ -1,7 +1,6 @@
 //! What a cluster leaves behind.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use shoal_testkit::kubernetes::Cluster;
 
@@ -9,16 +8,39 @@ use shoal_testkit::kubernetes::Cluster;
 pub(crate) struct Traces {
     folder: PathBuf,
     cgroup: Option<String>,
-    host_address: Option<String>,
+    link: Option<Link>,
+}
+
+/// An interface of the host. Another cluster may take the name as soon as it is free; the number is given once.
+struct Link {
+    name: String,
+    index: Option<String>,
+}
+
+impl Link {
+    fn new(name: String) -> Self {
+        let mut this = Self { name, index: None };
+        this.index = this.now();
+        assert!(this.index.is_some(), "there is no interface {}", this.name);
+        this
+    }
+
+    fn now(&self) -> Option<String> {
+        std::fs::read_to_string(format!("/sys/class/net/{}/ifindex", self.name)).ok()
+    }
 }
 
 impl Traces {
     /// Of a cluster that runs.
     pub(crate) fn of(cluster: &Cluster) -> Self {
-        let folder = cluster.folder().unwrap().to_owned();
-        let cgroup = std::fs::read_to_string(folder.join("cgroup")).ok();
-        let host_address = cluster.addresses().map(|(host, _)| format!("{host}/30"));
-        let this = Self { folder, cgroup, host_address };
+        Self::of_folder(cluster.folder().unwrap())
+    }
+
+    /// Of a cluster that runs and has this folder.
+    pub(crate) fn of_folder(folder: &Path) -> Self {
+        let note = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+        let (cgroup, link) = (note("cgroup"), note("link").map(Link::new));
+        let this = Self { folder: folder.to_owned(), cgroup, link };
         assert!(!this.found().is_empty(), "what is looked for cannot be seen");
         this
     }
@@ -41,11 +63,8 @@ impl Traces {
             let paths = paths.chain([Path::new("/sys/fs/cgroup").join(cgroup)]);
             found.extend(paths.filter(|path| path.exists()).map(|path| format!("the cgroup {}", path.display())));
         }
-        if let Some(address) = &self.host_address {
-            let addresses = Command::new("ip").args(["-oneline", "address"]).output().unwrap();
-            if String::from_utf8_lossy(&addresses.stdout).contains(address) {
-                found.push(format!("an interface with {address}"));
-            }
+        if let Some(link) = &self.link {
+            found.extend((link.now() == link.index).then(|| format!("the interface {}", link.name)));
         }
         found
     }

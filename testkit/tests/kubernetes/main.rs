@@ -3,6 +3,7 @@
 //! `make test-kubernetes` builds what they need and runs them. A node needs root on Linux.
 #![allow(clippy::unwrap_used)]
 
+mod command;
 mod control_plane;
 mod leftovers;
 mod node;

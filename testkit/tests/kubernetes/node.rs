@@ -98,11 +98,11 @@ fn a_service_answers(cluster: &Cluster) {
     assert_eq!(answer, "OK");
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn shoal_image() -> PathBuf {
+pub(crate) fn shoal_image() -> PathBuf {
     let archive = std::env::var_os(IMAGE).map(PathBuf::from).unwrap_or_else(|| root().join("target/image/shoal.tar"));
     assert!(archive.is_file(), "there is no {}: run `make image`, which builds it", archive.display());
     archive
