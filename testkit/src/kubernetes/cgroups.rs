@@ -10,7 +10,8 @@ const ROOT: &str = "/sys/fs/cgroup";
 /// Makes it, and notes it to be removed with the cluster. Returns its name, the same in all hierarchies.
 pub(super) fn make(folder: &Folder) -> Result<String, Trouble> {
     // Unique on this machine, as the folder is.
-    let name = folder.path().to_string_lossy().trim_matches('/').replace(['/', '.'], "-");
+    let name =
+        folder.path().to_string_lossy().trim_matches('/').replace(|sign: char| !sign.is_ascii_alphanumeric(), "-");
     let name = format!("shoal-{name}");
     folder.write("cgroup", &name)?;
     let mounts = std::fs::read_to_string("/proc/mounts").or_could_not("read /proc/mounts")?;

@@ -7,7 +7,7 @@ use super::network::{PODS, run};
 use super::place::Place;
 use super::process::Launch;
 use super::tools;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, While};
 
 /// What the kubelet's pods run in.
 const NAMESPACE: &str = "k8s.io";
@@ -82,6 +82,8 @@ pub(super) fn answers(folder: &Folder, init: u32) -> bool {
 
 /// Imports the images of an archive.
 pub(super) fn import(folder: &Folder, init: u32, archive: &Path) -> Result<(), Trouble> {
+    // Who enters a mount namespace is at its root.
+    let archive = std::path::absolute(archive).or_could_not(format!("find {}", archive.display()))?;
     run(ctr(folder, init).args(["images", "import"]).arg(archive))
 }
 

@@ -42,9 +42,15 @@ if [ -e "$folder/link" ]; then
     ip link delete "$(cat "$folder/link")" 2>/dev/null
 fi
 
+# One in every hierarchy; their names hold no blanks.
+cgroups() {
+    find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d -name "$1" 2>/dev/null
+}
 cgroups_stay() {
-    find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d -name "$1" -exec find {} -depth -type d -exec rmdir {} \; 2>/dev/null
-    [ -n "$(find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -type d -name "$1" 2>/dev/null)" ]
+    for cgroup in $(cgroups "$1"); do
+        find "$cgroup" -depth -type d -exec rmdir {} \; 2>/dev/null
+    done
+    [ -n "$(cgroups "$1")" ]
 }
 if [ -e "$folder/cgroup" ]; then
     wait_until_not cgroups_stay "$(cat "$folder/cgroup")"

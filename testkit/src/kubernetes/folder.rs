@@ -8,7 +8,10 @@ use super::trouble::{Trouble, While};
 const END: &str = include_str!("end.sh");
 
 /// Sub-folders that every cluster has.
-const PARTS: [&str; 3] = ["logs", "pki", "processes"];
+const PARTS: [&str; 3] = ["logs", "pki", PROCESSES];
+
+/// The one with a note for each process.
+const PROCESSES: &str = "processes";
 
 /// A cluster's folder. What it lists is ended, and the folder removed, when this is dropped, and also when the process is
 /// killed.
@@ -21,6 +24,10 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes it, empty, and starts to guard it.
     pub(super) fn new(path: PathBuf) -> Result<Self, Trouble> {
+        // All of it is removed in the end.
+        if std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Trouble::new(format!("{} is not empty: name another folder for the cluster", path.display())));
+        }
         for part in PARTS {
             let part = path.join(part);
             std::fs::create_dir_all(&part).or_could_not(format!("make {}", part.display()))?;
@@ -61,7 +68,7 @@ impl Folder {
     /// Notes a process to be ended with the cluster.
     pub(super) fn note_process(&self, name: &str, pid: u32) -> Result<(), Trouble> {
         let started = started(pid).unwrap_or_else(|| "-".to_owned());
-        self.write(&format!("processes/{name}"), &format!("{pid} {started}\n")).map(|_| ())
+        self.write(&format!("{PROCESSES}/{name}"), &format!("{pid} {started}\n")).map(|_| ())
     }
 
     /// Leaves everything as it is when this process ends.
@@ -82,15 +89,18 @@ impl Drop for Folder {
     }
 }
 
-/// Ends the cluster whose folder this is, whoever started it.
+/// Ends the cluster whose folder this is, whoever started it. A folder that is none of a cluster's is left alone.
 pub(super) fn end(path: &Path) -> Result<(), Trouble> {
+    if !path.join(PROCESSES).is_dir() {
+        return Ok(());
+    }
     let ended = ending(path).stdin(Stdio::null()).status().or_could_not("start sh")?;
     if ended.success() { Ok(()) } else { Err(Trouble::new(format!("{} could not be removed", path.display()))) }
 }
 
 /// Whether a process that the folder lists still runs.
 pub(super) fn runs(path: &Path) -> bool {
-    let Ok(notes) = std::fs::read_dir(path.join("processes")) else { return false };
+    let Ok(notes) = std::fs::read_dir(path.join(PROCESSES)) else { return false };
     notes.filter_map(|note| std::fs::read_to_string(note.ok()?.path()).ok()).any(|note| {
         let (pid, noted) = note.trim().split_once(' ').unwrap_or_default();
         pid.parse().ok().and_then(started).is_some_and(|started| started == noted)
@@ -108,4 +118,42 @@ fn started(pid: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // Field 22; none of the programs here has a blank in its name.
     stat.split(' ').nth(21).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_no_clusters_is_neither_taken_nor_removed() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("thesis.txt"), "").unwrap();
+
+        let trouble = Folder::new(place.path().to_owned()).err().unwrap().to_string();
+        assert!(trouble.contains("is not empty"), "{trouble}");
+
+        end(place.path()).unwrap();
+        assert!(place.path().join("thesis.txt").exists());
+    }
+
+    #[test]
+    fn what_a_folder_lists_ends_with_it_and_what_has_the_number_of_another_does_not() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path().join("cluster")).unwrap();
+        let mut listed = Command::new("sleep").arg("1000").spawn().unwrap();
+        let mut stranger = Command::new("sleep").arg("1000").spawn().unwrap();
+        folder.note_process("listed", listed.id()).unwrap();
+        folder.write("processes/stranger", &format!("{} 1\n", stranger.id())).unwrap();
+        assert!(runs(folder.path()));
+
+        let path = folder.path().to_owned();
+        drop(folder);
+
+        assert!(!path.exists());
+        // Killed: it ends by itself only after this test.
+        assert!(!listed.wait().unwrap().success());
+        assert!(stranger.try_wait().unwrap().is_none());
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+    }
 }

@@ -164,7 +164,7 @@ impl Cluster {
         folder.join(own::KUBECONFIG_FILE)
     }
 
-    /// Ends the cluster with this folder, whoever started it, and removes the folder.
+    /// Ends the cluster with this folder, whoever started it, and removes the folder; leaves a folder of anything else alone.
     ///
     /// # Errors
     /// Where something of it stays.
