@@ -30,6 +30,10 @@ const KERNEL: [(&str, &str); 6] = [
     ("/proc/sys/kernel/keys/root_maxbytes", "25000000"),
 ];
 
+/// Whom the node asks for names, containerd above all: the machine's name servers may be out of its reach, and then an image
+/// that cannot be pulled would fail after minutes.
+pub(super) const RESOLVER: &str = "node/host-resolv.conf";
+
 /// Name of the process that makes them, and waits for the first one in them.
 pub(super) const NAMESPACES: &str = "namespaces";
 
@@ -77,6 +81,9 @@ fn mount(folder: &Folder, init: u32) -> Result<(), Trouble> {
         let own = folder.write(&format!("node/kernel/{}", path.replace('/', "_")), &format!("{value}\n"))?;
         script += &format!("[ ! -e {path} ] || mount --bind '{}' {path}\n", own.display());
     }
+    let resolver = folder.write(RESOLVER, "")?;
+    // Where this is a link to what the node has of its own now, the node has no name server, which is as good.
+    script += &format!("[ ! -f /etc/resolv.conf ] || mount --bind '{}' /etc/resolv.conf\n", resolver.display());
     run(Place::Node(init).command("sh").args(["-ec", &script]).stdin(Stdio::null()))
 }
 

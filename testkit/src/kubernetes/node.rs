@@ -7,6 +7,7 @@ use super::containerd;
 use super::control_plane::Location;
 use super::folder::Folder;
 use super::kubeconfig;
+use super::namespace::RESOLVER;
 use super::network::{DNS_SERVICE, PODS};
 use super::pki::Pki;
 use super::place::Place;
@@ -117,13 +118,17 @@ pub(super) fn dns(folder: &Folder, at: &Location, client: &Path) -> Result<Launc
         pods insecure
         ttl 5
     }}
-    reload 0
+    # There is no other name.
+    template ANY ANY . {{
+        rcode NXDOMAIN
+    }}
 }}
 ",
         address = at.address,
         client = client.display(),
     );
     let config = folder.write("node/Corefile", &config)?;
+    folder.write(RESOLVER, &format!("nameserver {}\n", at.address))?;
     let arguments = vec![format!("-conf={}", config.display())];
     Ok(Launch {
         name: "coredns",
