@@ -10,12 +10,20 @@ use super::trouble::{Trouble, While};
 
 pub(super) struct Kubectl {
     program: PathBuf,
+    /// One file or, as it is somebody else's, a list of them.
     config: PathBuf,
+    cache: Option<PathBuf>,
 }
 
 impl Kubectl {
     pub(super) fn new(config: PathBuf) -> Result<Self, Trouble> {
-        Ok(Self { program: tools::built("kubectl")?, config })
+        Ok(Self { program: tools::built("kubectl")?, config, cache: None })
+    }
+
+    /// Keeps what it finds out about the API in a folder: another cluster may have had the same address.
+    pub(super) fn with_cache(mut self, cache: PathBuf) -> Self {
+        self.cache = Some(cache);
+        self
     }
 
     pub(super) fn config(&self) -> &Path {
@@ -47,9 +55,10 @@ impl Kubectl {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Place::Host.command(&self.program);
-        command.arg("--kubeconfig").arg(&self.config).args(arguments);
-        // Discovery is cached below it, for other clusters that had the same address.
-        command.env("KUBECACHEDIR", self.config.with_extension("cache"));
+        command.env("KUBECONFIG", &self.config).args(arguments);
+        if let Some(cache) = &self.cache {
+            command.env("KUBECACHEDIR", cache);
+        }
         command
     }
 }

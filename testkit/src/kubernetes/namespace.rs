@@ -9,7 +9,7 @@ use super::network::run;
 use super::place::Place;
 use super::process::{Launch, Processes, children};
 use super::tools;
-use super::trouble::{Trouble, While};
+use super::trouble::Trouble;
 
 /// How long the kernel may take to make namespaces: a moment, on a machine that does anything at all.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -47,10 +47,7 @@ pub(super) fn start(folder: &Folder, processes: &mut Processes) -> Result<u32, T
     let name = NAMESPACES;
     let launch =
         Launch { name, program: tools::system("unshare")?, arguments, environment: Vec::new(), place: Place::Host };
-    processes.start(folder, launch)?;
-    let outside = folder.join(&format!("processes/{name}"));
-    let note = std::fs::read_to_string(&outside).or_could_not(format!("read {}", outside.display()))?;
-    let outside: u32 = note.split(' ').next().and_then(|pid| pid.parse().ok()).unwrap_or_default();
+    let outside = processes.start(folder, launch)?;
     let init = processes.wait(folder, LIMIT, name, "a network namespace was made", || {
         let init = *children(outside).first()?;
         // Before, it is still about to mount /proc.

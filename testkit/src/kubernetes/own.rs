@@ -103,7 +103,8 @@ impl Own {
     fn start_api_server(&mut self, options: &Options, location: &Location, pki: &Pki) -> Result<Kubectl, Trouble> {
         (options.progress)("starting etcd and API server");
         let config = self.folder.join(KUBECONFIG_FILE);
-        let kubectl = Kubectl::new(kubeconfig::write(&config, &location.url(), &pki.authority, &pki.admin)?)?;
+        let config = kubeconfig::write(&config, &location.url(), &pki.authority, &pki.admin)?;
+        let kubectl = Kubectl::new(config)?.with_cache(self.folder.join("kubectl-cache"));
         self.start_process(control_plane::etcd(&self.folder, location)?)?;
         let controllers = options.layer != Layer::ApiServer;
         self.start_process(control_plane::api_server(location, pki, controllers, &options.api_server_flags)?)?;
@@ -139,7 +140,7 @@ impl Own {
     }
 
     pub(super) fn start_process(&mut self, launch: Launch) -> Result<(), Trouble> {
-        self.processes.start(&self.folder, launch)
+        self.processes.start(&self.folder, launch).map(|_| ())
     }
 
     pub(super) fn wait<T>(&mut self, of: &str, what: &str, look: impl FnMut() -> Option<T>) -> Result<T, Trouble> {

@@ -45,8 +45,8 @@ struct Process {
 pub(super) struct Processes(Vec<Process>);
 
 impl Processes {
-    /// Starts one; does not wait until it is ready.
-    pub(super) fn start(&mut self, folder: &Folder, launch: Launch) -> Result<(), Trouble> {
+    /// Starts one, and returns its number; does not wait until it is ready.
+    pub(super) fn start(&mut self, folder: &Folder, launch: Launch) -> Result<u32, Trouble> {
         let path = folder.log(launch.name);
         let log =
             File::options().create(true).append(true).open(&path).or_could_not(format!("open {}", path.display()))?;
@@ -56,9 +56,10 @@ impl Processes {
         // Ctrl-C is for whoever started the cluster, which ends it in order.
         command.process_group(0).stdin(Stdio::null()).stdout(log).stderr(errors);
         let child = command.spawn().or_could_not(format!("start {}", launch.program.display()))?;
-        folder.note_process(launch.name, child.id())?;
+        let (name, pid) = (launch.name, child.id());
         self.0.push(Process { launch, child });
-        Ok(())
+        folder.note_process(name, pid)?;
+        Ok(pid)
     }
 
     /// Kills one, as a crash would, and says how to start it again.
