@@ -90,7 +90,9 @@ pub(super) fn run(command: &mut Command) -> Result<(), Trouble> {
         return Ok(());
     }
     let error = String::from_utf8_lossy(&done.stderr).into_owned();
-    Err(Trouble::new(format!("{command:?} failed: {}", error.trim())))
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    Err(Trouble::new(format!("{} failed: {}", words.join(" "), error.trim())))
 }
 
 #[cfg(test)]

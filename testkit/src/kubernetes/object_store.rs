@@ -110,6 +110,8 @@ impl ObjectStore {
         let mut command = Place::Host.command("curl");
         command.args(["--silent", "--show-error", "--fail", "--aws-sigv4", &format!("aws:amz:{REGION}:s3")]);
         command.args(["--user", &format!("{KEY_ID}:{SECRET}")]);
+        // Otherwise it takes the digest of what it has not read yet, which is that of nothing.
+        command.args(["--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"]);
         command.arg(format!("{}/{}/{key}", self.endpoint(), self.bucket).trim_end_matches('/'));
         command
     }
