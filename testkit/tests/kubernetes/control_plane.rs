@@ -4,10 +4,11 @@ use shoal_testkit::eventually;
 use shoal_testkit::kubernetes::{Cluster, Layer, Options};
 
 use crate::leftovers::Traces;
+use crate::start;
 
 #[test]
 fn an_api_server_alone_stores_and_validates() {
-    let mut cluster = Cluster::start_own(Options::new(Layer::ApiServer)).unwrap();
+    let mut cluster = start(Layer::ApiServer);
     let traces = Traces::of(&cluster);
 
     cluster.kubectl(&["create", "configmap", "kept", "--from-literal=a=b"]).unwrap();
@@ -24,7 +25,7 @@ fn an_api_server_alone_stores_and_validates() {
 
 #[test]
 fn controllers_make_what_follows_from_a_resource() {
-    let cluster = Cluster::start_own(Options::new(Layer::ControlPlane)).unwrap();
+    let cluster = start(Layer::ControlPlane);
 
     cluster.kubectl(&["create", "deployment", "web", "--image=registry.invalid/x", "--replicas=2"]).unwrap();
 

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use shoal_testkit::eventually_within;
-use shoal_testkit::kubernetes::{Cluster, Layer, Options};
+use shoal_testkit::kubernetes::{Cluster, Layer};
 
 use crate::leftovers::Traces;
+use crate::start;
 
 /// How long a pod may take on a busy machine to be scheduled, to start and to do a moment's work.
 const POD_LIMIT: std::time::Duration = std::time::Duration::from_secs(180);
@@ -22,7 +23,7 @@ fn a_node_runs_pods_and_leaves_nothing_behind() {
         println!("skipped: {why}");
         return;
     }
-    let mut cluster = Cluster::start_own(Options::new(Layer::Node)).unwrap();
+    let mut cluster = start(Layer::Node);
     let traces = Traces::of(&cluster);
     let place = tempfile::tempdir().unwrap();
     cluster.import_image(&shoal_image()).unwrap();
@@ -55,10 +56,9 @@ fn two_clusters_with_nodes_are_side_by_side() {
         println!("skipped: {why}");
         return;
     }
-    let start = || Cluster::start_own(Options::new(Layer::Node)).unwrap();
     let clusters = std::thread::scope(|scope| {
-        let other = scope.spawn(start);
-        [start(), other.join().unwrap()]
+        let other = scope.spawn(|| start(Layer::Node));
+        [start(Layer::Node), other.join().unwrap()]
     });
     for (cluster, name) in clusters.iter().zip(["one", "other"]) {
         cluster.kubectl(&["create", "namespace", name]).unwrap();
