@@ -110,16 +110,19 @@ conntrack: {{maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeo
 /// CoreDNS: how it is started. A process beside the kubelet's pods, so that no image is needed for it.
 pub(super) fn dns(folder: &Folder, at: &Location, client: &Path) -> Result<Launch, Trouble> {
     let config = format!(
-        ".:53 {{
+        "cluster.local:53 in-addr.arpa:53 {{
     bind {address}
     errors
-    kubernetes cluster.local in-addr.arpa {{
+    kubernetes {{
         kubeconfig {client}
         pods insecure
         ttl 5
     }}
-    # There is no other name.
-    template ANY ANY . {{
+}}
+# There is no other name. A block of its own: in one block, this would be asked first.
+.:53 {{
+    bind {address}
+    template ANY ANY {{
         rcode NXDOMAIN
     }}
 }}
