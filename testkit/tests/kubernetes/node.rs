@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use shoal_testkit::eventually_within;
 use shoal_testkit::kubernetes::{Cluster, Layer};
+use shoal_testkit::{eventually, eventually_within};
 
 use crate::leftovers::Traces;
 use crate::start;
@@ -31,6 +31,11 @@ fn a_node_runs_pods_and_leaves_nothing_behind() {
     let store = cluster.start_object_store("shoal").unwrap();
     store.put_folder("data", &root().join("examples/data")).unwrap();
 
+    let (namespace, _) = PODS.split_once("---").unwrap();
+    cluster.apply(namespace).unwrap();
+    // Pods are refused before it is there.
+    let account = ["get", "serviceaccount", "default", "--namespace=restricted"];
+    eventually("the namespace has its service account", || cluster.kubectl(&account).ok());
     cluster.apply(&PODS.replace("VERSION", env!("CARGO_PKG_VERSION"))).unwrap();
     cluster.apply(&store.secret("restricted", "s3")).unwrap();
 
