@@ -77,7 +77,8 @@ generate: ## Writes crds/ and the API description anew from the code.
 .PHONY: check
 check: setup ## Format, lints, documentation: what CI checks beside the tests.
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --test kubernetes --quiet -- --deny warnings
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	cargo clippy --workspace --test kubernetes --quiet -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 
 .PHONY: bench-grouped
