@@ -36,6 +36,40 @@ setup: ## Installs what is missing: system packages, Python packages for the ora
 services: setup ## Builds what tests run beside Shoal: etcd, an S3 gateway.
 	@scripts/services
 
+.PHONY: services-kubernetes
+services-kubernetes: ## Builds Kubernetes, helm, CoreDNS and kwok for tests: once, minutes of compiling.
+	@scripts/setup kubernetes
+	@scripts/services kubernetes
+
+# RELEASE=1 for an image that is small and fast; without it the one that tests use, made of the build that they use.
+IMAGE := target/image/shoal.tar
+# Of the compressed layers of a release: what a node has to pull.
+IMAGE_MB_MAX := 120
+
+.PHONY: image
+image: setup ## Builds Shoal's container image without a container engine; RELEASE=1 for one to publish.
+	cargo build --quiet --package shoal-cli $(if $(RELEASE),--release)
+	@scripts/image --program $(CARGO_TARGET_DIR)/$(if $(RELEASE),release,debug)/shoal --output $(IMAGE) \
+	    $(if $(RELEASE),--small --max-mb $(IMAGE_MB_MAX))
+
+.PHONY: test-kubernetes
+test-kubernetes: services-kubernetes image ## Tests on real Kubernetes clusters with real pods (as root).
+	cargo test --workspace --test kubernetes -- --nocapture
+
+# A node has namespaces of its own, and only root makes them.
+COMMA := ,
+AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env=HOME$(COMMA)PATH$(COMMA)SHOAL_SERVICES$(COMMA)SHOAL_CLUSTER_DIR)
+
+.PHONY: cluster-up
+cluster-up: services-kubernetes image ## Starts a throw-away Kubernetes on this machine, with Shoal and S3; prints KUBECONFIG=...
+	cargo build --quiet --workspace --bin cluster
+	@$(AS_ROOT) $(CARGO_TARGET_DIR)/debug/cluster up $(IMAGE)
+
+.PHONY: cluster-down
+cluster-down: ## Ends it, and removes all of it.
+	cargo build --quiet --workspace --bin cluster
+	@$(AS_ROOT) $(CARGO_TARGET_DIR)/debug/cluster down
+
 .PHONY: generate
 generate: ## Writes crds/ and the API description anew from the code.
 	cargo run --quiet --package shoal-cli -- operator generate --root .
@@ -44,6 +78,7 @@ generate: ## Writes crds/ and the API description anew from the code.
 check: setup ## Format, lints, documentation: what CI checks beside the tests.
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	cargo clippy --workspace --test kubernetes --quiet -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 
 .PHONY: bench-grouped

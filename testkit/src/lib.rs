@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod etcd;
+pub mod kubernetes;
 mod ports;
 mod services;
 mod wait;
