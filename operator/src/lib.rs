@@ -1,6 +1,29 @@
-//! Shoal on Kubernetes: so far the definitions of its resources, made from the types that `shoal run` reads.
+//! Shoal on Kubernetes: the definitions of its resources, made from the types that `shoal run` reads, and the operator
+//! that makes pods and submissions of them.
+//!
+//! ```text
+//!   watch --store--> facts --decide--> changes, status, next step --carry out--> API server, head
+//! ```
+//! Each kind has a module with a `reconcile` that gathers facts and carries out, and a pure `decide`.
 
+mod changes;
+mod cluster;
+mod conditions;
+mod context;
 mod crds;
+mod failures;
+mod group;
+mod heads;
+mod job;
+mod lease;
+mod merge;
+mod names;
+mod pods;
+mod resources;
+mod run;
+mod trouble;
 mod yaml;
 
-pub use crds::{crds_yaml, generated_files, shoal_job_crd};
+pub use context::Config;
+pub use crds::{crds_yaml, generated_files};
+pub use run::run;

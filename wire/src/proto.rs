@@ -1,4 +1,4 @@
-//! The messages and the service, as generated from `proto/membership.proto`, which documents them.
+//! The messages and services, as generated from `proto/`, which documents them.
 
 #![allow(missing_docs, unreachable_pub, clippy::all)]
 

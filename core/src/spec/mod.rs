@@ -24,7 +24,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use schema::job_schema;
+pub use schema::{cluster_schema, job_schema, worker_group_schema};
 use v1alpha1::ShoalJob;
 
 use self::place::Place;
@@ -54,6 +54,9 @@ fn typed(mut value: Value) -> Result<ShoalJob, Failure> {
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         // The rest belongs to the API server.
         metadata.retain(|field, _| field == "name");
+    }
+    if let Some(resource) = value.as_object_mut() {
+        resource.remove("status");
     }
     let job: ShoalJob = serde_json::from_value(value)
         .map_err(|error| Failure::new(Reason::InvalidValue, format!("the job cannot be read: {error}")))?;

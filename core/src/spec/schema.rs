@@ -6,10 +6,11 @@
 
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::v1alpha1::ShoalJob;
+use super::v1alpha1::{ClusterSpec, ShoalJob, WorkerGroupSpec, status};
 
 /// Formats that Kubernetes knows and that schemars uses; with any other the API server warns.
 const FORMATS: [&str; 5] = ["int32", "int64", "float", "double", "date-time"];
@@ -56,6 +57,7 @@ impl Shape {
 /// server's own.
 pub fn job_schema() -> Value {
     let mut schema = DOCUMENT.clone();
+    schema["properties"]["status"] = structural::<status::JobStatus>();
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         for field in ["apiVersion", "kind"] {
             keep(properties, field, &["type", "description"]);
@@ -65,6 +67,35 @@ pub fn job_schema() -> Value {
     }
     schema["required"] = json!(["spec"]);
     schema
+}
+
+/// The structural schema of a ShoalCluster.
+pub fn cluster_schema() -> Value {
+    resource("A head and groups of workers.", structural::<ClusterSpec>(), structural::<status::ClusterStatus>())
+}
+
+/// The structural schema of a ShoalWorkerGroup.
+pub fn worker_group_schema() -> Value {
+    resource("A group of equal workers.", structural::<WorkerGroupSpec>(), structural::<status::WorkerGroupStatus>())
+}
+
+fn resource(description: &str, spec: Value, status: Value) -> Value {
+    json!({
+        "type": "object",
+        "description": description,
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string", "description": "Version of the API: `shoal.dev/v1alpha1`."},
+            "kind": {"type": "string", "description": "Kind of the resource."},
+            // The names of its pods and services begin with it.
+            "metadata": {"type": "object", "properties": {"name": {
+                "type": "string", "maxLength": 40, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$",
+                "description": "Name: lower-case letters, digits and `-`, at most 40 characters.",
+            }}},
+            "spec": spec,
+            "status": status,
+        },
+    })
 }
 
 fn keep(properties: &mut Map<String, Value>, field: &str, keywords: &[&str]) {
@@ -78,15 +109,18 @@ pub(super) fn document() -> &'static Value {
     &DOCUMENT
 }
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+static DOCUMENT: LazyLock<Value> = LazyLock::new(structural::<ShoalJob>);
+
+/// What the schema of a type is where Kubernetes reads it.
+fn structural<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::openapi3().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
-    let mut schema = settings.into_generator().into_root_schema_for::<ShoalJob>().to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     make_structural(&mut schema);
     schema
-});
+}
 
 /// The schema of a job file for a validator of JSON Schema: what Kubernetes says in words of its own, or does without
 /// being told, is said in JSON Schema's.
@@ -95,6 +129,8 @@ pub(super) fn strict() -> Value {
     if let Some(metadata) = schema.pointer_mut("/properties/metadata/properties").and_then(Value::as_object_mut) {
         metadata.extend(OBJECT_META.map(|(name, shape)| (name.to_owned(), shape.schema())));
     }
+    // What `kubectl get --output yaml` has of it is the API server's own, too.
+    schema["properties"]["status"] = Shape::Any.schema();
     make_strict(&mut schema);
     schema
 }

@@ -1,13 +1,16 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{GroupedTraining, IntOrPercent};
+use super::{ClusterSpec, GroupedTraining, IntOrPercent, LocalRef};
 
 /// The `apiVersion` of every resource in this module.
 pub const API_VERSION: &str = "shoal.dev/v1alpha1";
 
 /// The `kind` of a job.
 pub const JOB_KIND: &str = "ShoalJob";
+
+/// The `managedBy` of jobs that the operator looks after.
+pub const MANAGED_BY_OPERATOR: &str = "shoal.dev/operator";
 
 /// A job file: one job, as a user submits it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,9 +41,21 @@ pub struct Metadata {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "[has(self.groupedTraining)].filter(kind, kind).size() == 1", "message": "exactly one kind of job is expected: groupedTraining"}
+    {"rule": "[has(self.groupedTraining)].filter(kind, kind).size() == 1", "message": "exactly one kind of job is expected: groupedTraining"},
+    {"rule": "!has(self.clusterRef) || !has(self.cluster)", "message": "a job runs on a cluster of its own or on another, not on both", "fieldPath": ".cluster"}
 ]))]
 pub struct JobSpec {
+    /// ShoalCluster of the same namespace that runs the job, on Kubernetes. The namespace's only one where neither this
+    /// nor `cluster` is there. Elsewhere the job runs where it is submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_ref: Option<LocalRef>,
+    /// A cluster of the job's own, on Kubernetes: it is made for the job and deleted after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Box<ClusterSpec>>,
+    /// Who looks after the job on Kubernetes. What somebody else manages is left alone.
+    #[serde(default = "JobSpec::managed_by_default")]
+    #[schemars(length(min = 1, max = 253))]
+    pub managed_by: String,
     /// Jobs with a higher priority get free slots first; those of one priority share them equally. What runs already is
     /// not interrupted.
     #[serde(default)]
@@ -66,6 +81,12 @@ pub struct JobSpec {
     /// Trains one model per group of a table's rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grouped_training: Option<GroupedTraining>,
+}
+
+impl JobSpec {
+    fn managed_by_default() -> String {
+        MANAGED_BY_OPERATOR.to_owned()
+    }
 }
 
 /// When a job gives up. One for all kinds.

@@ -3,12 +3,21 @@
 //! Serde and JSON schema only. Each field has a description (it becomes `kubectl explain`), a default where one is
 //! sensible, and its rule in the schema; rules over two fields are CEL. Within this version fields are only added.
 
+mod cluster;
 mod grouped_training;
 mod job;
 mod limits;
+mod pods;
+pub mod status;
 mod table;
+mod worker_group;
 
+pub use cluster::{
+    CLUSTER_KIND, ClusterSpec, Ephemeral, HeadSpec, HeadState, LocalRef, SharedVolume, StateVolume, Storage, WorkerGroupEntry,
+};
 pub use grouped_training::{BucketStrategy, Chosen, GroupedTraining, Model, Ols, OnMissing, Strategy};
-pub use job::{API_VERSION, FailurePolicy, JOB_KIND, JobSpec, Metadata, ShoalJob};
+pub use job::{API_VERSION, FailurePolicy, JOB_KIND, JobSpec, MANAGED_BY_OPERATOR, Metadata, ShoalJob};
 pub use limits::{IntOrPercent, ParseIntOrPercentError};
+pub use pods::{PodTemplate, Resources};
 pub use table::{InputTable, OutputMode, OutputTable, TableFormat};
+pub use worker_group::{WORKER_GROUP_KIND, WorkerGroupSpec};

@@ -1,0 +1,174 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::pods::{PodTemplate, Resources};
+
+/// The `kind` of a cluster.
+pub const CLUSTER_KIND: &str = "ShoalCluster";
+
+/// A head and groups of workers, as pods of one namespace.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClusterSpec {
+    /// Image of head and workers. Where it is absent the operator's own is taken, and stays the cluster's when a newer
+    /// operator is installed: `status.image` says which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub image: Option<String>,
+    /// Where tables lie that the cluster's jobs read and write.
+    #[serde(default)]
+    pub storage: Storage,
+    /// ServiceAccount of head and workers, for a cloud's workload identity; the namespace's default where it is absent.
+    /// No token of it is mounted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub service_account_name: Option<String>,
+    /// The process that takes jobs in and hands out their tasks.
+    #[serde(default)]
+    pub head: HeadSpec,
+    /// The processes that run tasks, in groups of equal ones.
+    #[serde(default)]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub worker_groups: Vec<WorkerGroupEntry>,
+    /// Whether the cluster has no pods. Unfinished jobs go on when it has them again.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// Where tables lie.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Storage {
+    /// Secret of the cluster's namespace whose entries are environment variables of head and workers, such as
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_ENDPOINT_URL`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<LocalRef>,
+    /// Volumes that head and all workers mount, so that jobs may name paths below them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["claimName"]))]
+    pub shared_volumes: Vec<SharedVolume>,
+}
+
+/// An object of the same namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LocalRef {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// A volume that head and all workers mount.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SharedVolume {
+    /// The PersistentVolumeClaim; pods on several nodes take one that can be mounted by many.
+    #[schemars(length(min = 1, max = 253))]
+    pub claim_name: String,
+    /// Where it is mounted: what jobs name begins with this.
+    #[schemars(length(min = 2, max = 512), regex(pattern = r"^/[A-Za-z0-9._/-]+$"))]
+    pub mount_path: String,
+}
+
+/// The process that takes jobs in and hands out their tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HeadSpec {
+    /// What its container asks for, and its limit of memory.
+    #[serde(default = "HeadSpec::resources_default")]
+    pub resources: Resources,
+    /// Where it keeps what must survive it.
+    #[serde(default)]
+    pub state: HeadState,
+    /// Merged over the pod that the operator makes, as `kubectl patch` merges: labels, annotations, node selectors,
+    /// tolerations, volumes, more containers. The head's container is called `shoal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<PodTemplate>,
+}
+
+impl HeadSpec {
+    fn resources_default() -> Resources {
+        Resources { cpu: "250m".into(), memory: "512Mi".into() }
+    }
+}
+
+impl Default for HeadSpec {
+    fn default() -> Self {
+        Self { resources: Self::resources_default(), state: HeadState::default(), template: None }
+    }
+}
+
+/// Where a head keeps what must survive it: in exactly one of these. A volume of 1Gi where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("maxProperties" = 1))]
+pub struct HeadState {
+    /// A volume of its own: a head that is lost starts again where the volume can be mounted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<StateVolume>,
+    /// The pod's own disk: what runs is lost with the pod. For clusters that live as long as one job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<Ephemeral>,
+}
+
+/// A volume for a head's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StateVolume {
+    /// Its size.
+    #[serde(default = "StateVolume::size_default")]
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"))]
+    pub size: String,
+    /// Its StorageClass; the cluster's default where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+}
+
+impl StateVolume {
+    fn size_default() -> String {
+        "1Gi".into()
+    }
+}
+
+impl Default for StateVolume {
+    fn default() -> Self {
+        Self { size: Self::size_default(), storage_class_name: None }
+    }
+}
+
+/// The pod's own disk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ephemeral {}
+
+/// A group of equal workers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkerGroupEntry {
+    /// Name, unique in the cluster: lower-case letters, digits and `-`.
+    #[schemars(length(min = 1, max = 30), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Workers that the group begins with, and has again whenever this is changed. `kubectl scale` and autoscalers
+    /// change the ShoalWorkerGroup, and nothing writes that back.
+    #[serde(default = "WorkerGroupEntry::replicas_default")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub replicas: u32,
+    /// What each worker asks for, and its limit of memory. It has a slot for each whole CPU.
+    #[serde(default = "WorkerGroupEntry::resources_default")]
+    pub resources: Resources,
+    /// Merged over the pods that the operator makes, as `kubectl patch` merges: labels, annotations, node selectors,
+    /// tolerations, volumes, more containers. The worker's container is called `shoal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<PodTemplate>,
+}
+
+impl WorkerGroupEntry {
+    fn replicas_default() -> u32 {
+        1
+    }
+
+    pub(super) fn resources_default() -> Resources {
+        Resources { cpu: "1".into(), memory: "2Gi".into() }
+    }
+}

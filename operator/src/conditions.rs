@@ -1,0 +1,78 @@
+//! Conditions: facts about a resource. Pure.
+
+use k8s_openapi::jiff::Timestamp;
+use shoal_core::spec::v1alpha1::status::{Condition, ConditionStatus};
+
+/// What is to be said of a resource, without its history.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fact {
+    pub(crate) type_: &'static str,
+    pub(crate) holds: ConditionStatus,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+}
+
+impl Fact {
+    pub(crate) fn new(type_: &'static str, holds: bool, reason: impl Into<String>, message: impl Into<String>) -> Self {
+        let holds = if holds { ConditionStatus::True } else { ConditionStatus::False };
+        Self { type_, holds, reason: reason.into(), message: message.into() }
+    }
+}
+
+/// The conditions that follow from facts; one whose status has not changed keeps its time.
+pub(crate) fn conditions(
+    before: &[Condition],
+    facts: Vec<Fact>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    facts
+        .into_iter()
+        .map(|Fact { type_, holds, reason, message }| {
+            let since = before
+                .iter()
+                .find(|condition| condition.type_ == type_ && condition.status == holds)
+                .map_or_else(|| text(now), |condition| condition.last_transition_time.clone());
+            Condition {
+                type_: type_.to_owned(),
+                status: holds,
+                observed_generation: generation,
+                last_transition_time: since,
+                reason,
+                message,
+            }
+        })
+        .collect()
+}
+
+/// A condition that has come to hold, or not to, for which an event is told.
+pub(crate) fn turned<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Condition> {
+    let is_known = |condition: &Condition| {
+        before.iter().any(|old| (&old.type_, old.status, &old.reason) == (&condition.type_, condition.status, &condition.reason))
+    };
+    after.iter().filter(|condition| !is_known(condition)).collect()
+}
+
+/// A time as Kubernetes writes it.
+pub(crate) fn text(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_keeps_its_time_until_its_status_turns() {
+        let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+        let first = conditions(&[], vec![Fact::new("Ready", false, "Starting", "")], Some(1), at(10));
+        let same = conditions(&first, vec![Fact::new("Ready", false, "NoWorkers", "")], Some(2), at(20));
+        assert_eq!(same[0].last_transition_time, "1970-01-01T00:00:10Z");
+        assert_eq!((same[0].reason.as_str(), same[0].observed_generation), ("NoWorkers", Some(2)));
+        let turned_over = conditions(&same, vec![Fact::new("Ready", true, "Ready", "")], Some(2), at(30));
+        assert_eq!(turned_over[0].last_transition_time, "1970-01-01T00:00:30Z");
+        assert_eq!(turned(&first, &same).len(), 1);
+        assert_eq!(turned(&turned_over, &turned_over).len(), 0);
+    }
+}

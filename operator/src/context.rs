@@ -1,0 +1,205 @@
+//! What all reconciles share, and the only place where they write to the API server.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::stream;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::reflector::Store;
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+use shoal_core::spec::v1alpha1::status::{Condition, ConditionStatus};
+
+use crate::changes::{Change, Reference};
+use crate::conditions::turned;
+use crate::failures::Failures;
+use crate::heads::Heads;
+use crate::names::FIELD_MANAGER;
+use crate::resources::{Kind, ShoalCluster, ShoalWorkerGroup};
+use crate::trouble::Trouble;
+
+/// Pods that are created or deleted at the same time, for one group.
+const WRITES_AT_ONCE: usize = 32;
+
+/// Longest note of an event; the API server takes no more than 1 kB.
+const NOTE_CHARS_MAX: usize = 500;
+
+/// How the operator was started.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Image of clusters that name none.
+    pub image: String,
+    /// Namespace that it looks after; all of them where it is absent.
+    pub namespace: Option<String>,
+    /// Domain of the cluster's own names.
+    pub cluster_domain: String,
+}
+
+/// What all reconciles share.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) config: Config,
+    pub(crate) clusters: Store<ShoalCluster>,
+    pub(crate) groups: Store<ShoalWorkerGroup>,
+    pub(crate) pods: Store<Pod>,
+    pub(crate) heads: Arc<Heads>,
+    pub(crate) recorder: Recorder,
+    pub(crate) failures: Failures,
+}
+
+impl Context {
+    /// Makes the changes, those of pods side by side, each once; what they make is owned by `owner`.
+    pub(crate) async fn carry_out<K: Kind>(&self, owner: &K, changes: Vec<Change>) -> Result<(), Trouble> {
+        let (pods, others): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(is_of_pods);
+        for change in others {
+            self.make(owner, change).await?;
+        }
+        let mut results = stream::iter(pods.into_iter().map(|change| self.make(owner, change))).buffer_unordered(WRITES_AT_ONCE);
+        // All are tried: one that is refused keeps no other from its place.
+        let mut trouble = Ok(());
+        while let Some(result) = results.next().await {
+            if trouble.is_ok() {
+                trouble = result;
+            }
+        }
+        trouble
+    }
+
+    async fn make<K: Kind>(&self, owner: &K, change: Change) -> Result<(), Trouble> {
+        match change {
+            Change::Apply(object) => {
+                let object = owned_by(owner, object);
+                let name = object.name_any();
+                let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
+                self.api_of(owner, &object).patch(&name, &params, &Patch::Apply(&object)).await?;
+            }
+            Change::Create(object) => {
+                let object = owned_by(owner, object);
+                let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+                match self.api_of(owner, &object).create(&params, &object).await {
+                    // Made by an earlier turn that this one has not heard of yet.
+                    Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+                    result => drop(result?),
+                }
+            }
+            Change::Merge(reference, patch) => {
+                let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+                match self.api(owner, &reference).patch(&reference.name, &params, &Patch::Merge(&patch)).await {
+                    Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                    result => drop(result?),
+                }
+            }
+            Change::Delete(reference) => {
+                let preconditions = Preconditions { uid: reference.uid.clone(), resource_version: None };
+                let params = DeleteParams::background().preconditions(preconditions);
+                match self.api(owner, &reference).delete(&reference.name, &params).await {
+                    // Gone already, or another object has the name by now.
+                    Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
+                    result => drop(result?),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the status unless it says that already, and tells an event of each condition that has turned.
+    pub(crate) async fn say<K: Kind + Clone + Debug>(&self, object: &K, status: &K::Status) -> Result<(), Trouble>
+    where
+        K::Status: Conditions,
+    {
+        let before = object.status();
+        if before == Some(status) {
+            return Ok(());
+        }
+        let api: Api<K> = Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
+        // Only onto what was looked at: a status that follows from an older spec is not to replace that of a newer one.
+        let patch = json!({
+            "apiVersion": K::api_version(&()), "kind": K::kind(&()),
+            "metadata": {"name": object.name_any(), "uid": object.uid()},
+            "status": status,
+        });
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        match api.patch_status(&object.name_any(), &params, &Patch::Apply(&patch)).await {
+            Err(kube::Error::Api(refused)) if refused.is_not_found() => return Ok(()),
+            result => drop(result?),
+        }
+        let old = before.map(Conditions::conditions).unwrap_or_default();
+        for condition in turned(old, status.conditions()) {
+            self.tell(object, condition).await;
+        }
+        Ok(())
+    }
+
+    async fn tell<K: Kind>(&self, object: &K, condition: &Condition) {
+        let is_bad = matches!(
+            (condition.type_.as_str(), condition.status),
+            ("Failed" | "ReplicaFailure", ConditionStatus::True) | ("Accepted", ConditionStatus::False)
+        );
+        let note: String = condition.message.chars().take(NOTE_CHARS_MAX).collect();
+        let event = Event {
+            type_: if is_bad { EventType::Warning } else { EventType::Normal },
+            reason: condition.reason.clone(),
+            note: Some(if note.is_empty() { format!("{} is {:?}", condition.type_, condition.status) } else { note }),
+            action: format!("{}{:?}", condition.type_, condition.status),
+            secondary: None,
+        };
+        // An event is a help, and no reason to do the work again.
+        if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
+            tracing::debug!(%error, "an event could not be told");
+        }
+    }
+
+    fn api_of<K: Kind>(&self, owner: &K, object: &DynamicObject) -> Api<DynamicObject> {
+        let types = object.types.clone().unwrap_or_default();
+        let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &types.kind));
+        self.dynamic(owner, &resource)
+    }
+
+    fn api<K: Kind>(&self, owner: &K, reference: &Reference) -> Api<DynamicObject> {
+        let (group, version) = reference.api_version.split_once('/').unwrap_or(("", &reference.api_version));
+        let kind = GroupVersionKind::gvk(group, version, &reference.kind);
+        self.dynamic(owner, &ApiResource::from_gvk_with_plural(&kind, &reference.plural))
+    }
+
+    fn dynamic<K: Kind>(&self, owner: &K, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &owner.namespace().unwrap_or_default(), resource)
+    }
+}
+
+fn is_of_pods(change: &Change) -> bool {
+    match change {
+        Change::Create(object) => object["kind"] == "Pod",
+        Change::Delete(reference) => reference.kind == "Pod",
+        Change::Apply(_) | Change::Merge(..) => false,
+    }
+}
+
+/// The object with its owner, in whose absence it goes.
+fn owned_by<K: Kind>(owner: &K, mut object: Value) -> DynamicObject {
+    if let Some(reference) = owner.controller_owner_ref(&()) {
+        object["metadata"]["ownerReferences"] = json!([reference]);
+    }
+    serde_json::from_value(object).expect("children are made with an apiVersion, a kind and a name")
+}
+
+/// A status that has conditions.
+pub(crate) trait Conditions {
+    /// They.
+    fn conditions(&self) -> &[Condition];
+}
+
+macro_rules! conditions_of {
+    ($($status:ident)+) => {$(
+        impl Conditions for shoal_core::spec::v1alpha1::status::$status {
+            fn conditions(&self) -> &[Condition] {
+                &self.conditions
+            }
+        }
+    )+};
+}
+
+conditions_of! { ClusterStatus WorkerGroupStatus JobStatus }

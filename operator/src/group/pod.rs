@@ -1,0 +1,73 @@
+//! A worker's pod. Pure.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shoal_core::spec::v1alpha1::WorkerGroupSpec;
+
+use crate::names::{self, HEAD_REST_PORT, WORKER_FLIGHT_PORT, WORKER_HTTP_PORT};
+use crate::pods::{self, Process};
+
+/// Time for a worker to end its tasks or hand them back, and to move its partitions to others.
+const DRAIN: Duration = Duration::from_secs(110);
+
+/// Time between the end of the drain and the kill.
+const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(10);
+
+/// Share of the container's memory that tasks and partitions may use; the rest is for what is not counted.
+const MEMORY_SHARE: (u64, u64) = (3, 4);
+
+/// A pod of a group, of that name.
+pub(super) fn worker(entry: &str, name: &str, spec: &WorkerGroupSpec) -> Value {
+    let cluster = spec.cluster_name.as_str();
+    let mut labels = names::labels(cluster);
+    labels.extend(names::group_selector(cluster, entry));
+    let slots = spec.resources.millicores().unwrap_or(0).div_ceil(1000).clamp(1, SLOTS_MAX);
+    let mut arguments = vec![
+        "worker".to_owned(),
+        format!("--head=http://{}:{HEAD_REST_PORT}", names::head(cluster)),
+        "--name=$(POD_NAME)".to_owned(),
+        "--listen=0.0.0.0".to_owned(),
+        "--advertise=$(POD_IP)".to_owned(),
+        format!("--flight-port={WORKER_FLIGHT_PORT}"),
+        format!("--http-port={WORKER_HTTP_PORT}"),
+        format!("--slots={slots}"),
+        format!("--scratch={}/worker", pods::SCRATCH_DIR),
+        format!("--drain-timeout={}", DRAIN.as_secs()),
+    ];
+    if let Some(bytes) = spec.resources.memory_bytes() {
+        arguments.push(format!("--memory={}", bytes / MEMORY_SHARE.1 * MEMORY_SHARE.0));
+    }
+    let mut pod = pods::template(&Process {
+        cluster,
+        labels,
+        image: &spec.image,
+        arguments,
+        resources: &spec.resources,
+        storage: &spec.storage,
+        service_account_name: spec.service_account_name.as_deref(),
+        http_port: WORKER_HTTP_PORT,
+        ports: vec![("flight", WORKER_FLIGHT_PORT), ("http", WORKER_HTTP_PORT)],
+        grace_seconds: (DRAIN + GRACE_AFTER_DRAIN).as_secs(),
+        template: spec.template.as_ref(),
+    });
+    pod["apiVersion"] = "v1".into();
+    pod["kind"] = "Pod".into();
+    pod["metadata"]["name"] = name.into();
+    pod["metadata"]["annotations"][names::HASH_ANNOTATION] = hash(spec).into();
+    pod
+}
+
+/// As many as `shoal worker --slots` takes.
+const SLOTS_MAX: u64 = 256;
+
+/// Hash of all that the user set of a pod.
+pub(super) fn hash(spec: &WorkerGroupSpec) -> String {
+    pods::settings_hash(&json!({
+        "image": spec.image,
+        "storage": spec.storage,
+        "serviceAccountName": spec.service_account_name,
+        "resources": spec.resources,
+        "template": spec.template,
+    }))
+}

@@ -1,0 +1,266 @@
+//! Connections to the heads of clusters: what each has said of its jobs, and a way to tell it something.
+//!
+//! A connection is kept by a task of its own, so that a slow head holds no reconcile up.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Client};
+use serde_json::Value;
+use shoal_core::journal::JobChange;
+use shoal_core::report::JobStatus;
+use shoal_core::{Failure, JobUid, Reason};
+use shoal_wire::failure::from_status;
+use shoal_wire::proto::jobs_client::JobsClient;
+use shoal_wire::proto::{Caller, CancelJob, ChangeJob, JobState, SubmitJob, WatchJobs};
+use shoal_wire::token::SendToken;
+use shoal_wire::{Token, json, transport};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+
+use crate::names;
+use crate::resources::ShoalJob;
+use crate::trouble::pause_after;
+
+/// Time for a head to answer a call.
+const CALL_MAX: Duration = Duration::from_secs(15);
+
+type Service = JobsClient<InterceptedService<Channel, SendToken>>;
+
+/// Namespace and name of a cluster.
+type Key = (String, String);
+
+/// All heads.
+pub(crate) struct Heads {
+    client: Client,
+    links: Mutex<HashMap<Key, Arc<Link>>>,
+    /// Jobs to look at again.
+    wake: mpsc::Sender<ObjectRef<ShoalJob>>,
+    /// How often the lead of the operators has changed hands, as of this one's.
+    pub(crate) transitions: AtomicU64,
+}
+
+/// What a head says of one job.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct HeadView {
+    /// How the job stands; `None` where the head has said nothing of it.
+    pub(crate) state: Option<JobStatus>,
+    /// Whether the head has told of all its jobs since it was connected, so that silence means that it knows none.
+    pub(crate) is_complete: bool,
+}
+
+struct Link {
+    known: Mutex<Known>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Known {
+    service: Option<Service>,
+    is_complete: bool,
+    states: HashMap<JobUid, JobStatus>,
+    /// Which resource a job is.
+    resources: HashMap<JobUid, ObjectRef<ShoalJob>>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Heads {
+    pub(crate) fn new(client: Client, wake: mpsc::Sender<ObjectRef<ShoalJob>>) -> Self {
+        Self { client, links: Mutex::default(), wake, transitions: AtomicU64::default() }
+    }
+
+    /// Keeps a connection to the head of a cluster from now on.
+    pub(crate) fn connect(self: &Arc<Self>, namespace: &str, cluster: &str) {
+        let key = (namespace.to_owned(), cluster.to_owned());
+        lock(&self.links).entry(key.clone()).or_insert_with(|| {
+            let heads = self.clone();
+            Arc::new_cyclic(|link| {
+                let task = tokio::spawn(listen(heads, key, link.clone()));
+                Link { known: Mutex::default(), task }
+            })
+        });
+    }
+
+    /// Keeps none any more.
+    pub(crate) fn forget(&self, namespace: &str, cluster: &str) {
+        lock(&self.links).remove(&(namespace.to_owned(), cluster.to_owned()));
+    }
+
+    fn link(&self, namespace: &str, cluster: &str) -> Option<Arc<Link>> {
+        lock(&self.links).get(&(namespace.to_owned(), cluster.to_owned())).cloned()
+    }
+
+    /// What the head of a cluster says of a job. From now on the job is looked at again whenever that changes.
+    pub(crate) fn look(&self, namespace: &str, cluster: &str, uid: JobUid, job: &ShoalJob) -> Option<HeadView> {
+        let link = self.link(namespace, cluster)?;
+        let mut known = lock(&link.known);
+        known.resources.insert(uid, ObjectRef::from_obj(job));
+        known.service.as_ref()?;
+        Some(HeadView { state: known.states.get(&uid).cloned(), is_complete: known.is_complete })
+    }
+
+    /// Takes in what a head has answered.
+    pub(crate) fn heard(&self, namespace: &str, cluster: &str, state: JobStatus) {
+        if let Some(link) = self.link(namespace, cluster) {
+            lock(&link.known).states.insert(state.uid, state);
+        }
+    }
+
+    /// Whether a cluster has unfinished jobs, as far as its head has said.
+    pub(crate) fn busy(&self, namespace: &str, cluster: &str) -> bool {
+        self.link(namespace, cluster)
+            .is_some_and(|link| lock(&link.known).states.values().any(|state| !state.phase.is_final()))
+    }
+
+    /// What tells the head of a cluster something.
+    ///
+    /// # Errors
+    /// [`Reason::HeadUnreachable`] while there is no connection.
+    pub(crate) fn client(&self, namespace: &str, cluster: &str) -> Result<HeadClient, crate::trouble::Trouble> {
+        let service = self.link(namespace, cluster).and_then(|link| lock(&link.known).service.clone());
+        let service = service.ok_or_else(|| {
+            crate::trouble::Trouble::Head(Failure::new(Reason::HeadUnreachable, format!("the head of `{cluster}` does not answer")))
+        })?;
+        Ok(HeadClient { service, transitions: self.transitions.load(Ordering::Relaxed) })
+    }
+}
+
+/// Tells a head something.
+pub(crate) struct HeadClient {
+    service: Service,
+    transitions: u64,
+}
+
+impl HeadClient {
+    fn caller(&self) -> Option<Caller> {
+        Some(Caller { transitions: self.transitions })
+    }
+
+    /// Submits a job under that uid. Again is the same job.
+    pub(crate) async fn submit(mut self, uid: JobUid, document: Value) -> Result<JobStatus, Failure> {
+        let request = SubmitJob { caller: self.caller(), job_uid: uid.to_string(), job_json: json::encode(&document)? };
+        answer(tokio::time::timeout(CALL_MAX, self.service.submit(request)).await)
+    }
+
+    /// Tells what the user has changed.
+    pub(crate) async fn change(mut self, uid: JobUid, change: JobChange) -> Result<JobStatus, Failure> {
+        let request = ChangeJob { caller: self.caller(), job_uid: uid.to_string(), change_json: json::encode(&change)? };
+        answer(tokio::time::timeout(CALL_MAX, self.service.change(request)).await)
+    }
+
+    /// Cancels a job.
+    pub(crate) async fn cancel(mut self, uid: JobUid) -> Result<JobStatus, Failure> {
+        let request = CancelJob { caller: self.caller(), job_uid: uid.to_string() };
+        answer(tokio::time::timeout(CALL_MAX, self.service.cancel(request)).await)
+    }
+}
+
+type Answered = Result<Result<tonic::Response<JobState>, tonic::Status>, tokio::time::error::Elapsed>;
+
+fn answer(answered: Answered) -> Result<JobStatus, Failure> {
+    let response = answered
+        .map_err(|_| Failure::new(Reason::HeadUnreachable, format!("the head has not answered within {} s", CALL_MAX.as_secs())))?
+        .map_err(|status| from_status(&status))?;
+    json::decode(&response.into_inner().status_json, "the state of a job")
+}
+
+/// Keeps the connection of a link, and takes in what the head says, until the link is dropped.
+async fn listen(heads: Arc<Heads>, (namespace, cluster): Key, link: std::sync::Weak<Link>) {
+    let mut failures = 0_u32;
+    loop {
+        match hear(&heads, &namespace, &cluster, &link, &mut failures).await {
+            Ok(()) => tracing::info!(namespace, cluster, "the head has ended the connection"),
+            Err(failure) => tracing::debug!(namespace, cluster, %failure, "the head cannot be heard"),
+        }
+        let Some(link) = link.upgrade() else { return };
+        let was_connected = {
+            let mut known = lock(&link.known);
+            known.is_complete = false;
+            known.service.take().is_some()
+        };
+        drop(link);
+        if was_connected {
+            wake_all(&heads, &namespace, &cluster).await;
+        }
+        failures = failures.saturating_add(1);
+        tokio::time::sleep(pause_after(failures).min(RECONNECT_MAX)).await;
+    }
+}
+
+/// Longest pause between two looks whether a head is there: a job of a cluster that starts waits for it.
+const RECONNECT_MAX: Duration = Duration::from_secs(2);
+
+async fn hear(
+    heads: &Heads,
+    namespace: &str,
+    cluster: &str,
+    link: &std::sync::Weak<Link>,
+    failures: &mut u32,
+) -> Result<(), Failure> {
+    let token = token(&heads.client, namespace, cluster).await?;
+    let url = format!("http://{}.{namespace}.svc:{}", names::head(cluster), names::HEAD_WORKERS_PORT);
+    let channel = transport::connect(&url, None).await?;
+    let mut service = JobsClient::with_interceptor(channel, SendToken(Some(token)));
+    let caller = Some(Caller { transitions: heads.transitions.load(Ordering::Relaxed) });
+    let mut states = service.watch(WatchJobs { caller }).await.map_err(|status| from_status(&status))?.into_inner();
+    {
+        let Some(link) = link.upgrade() else { return Ok(()) };
+        let mut known = lock(&link.known);
+        known.states.clear();
+        known.service = Some(service);
+    }
+    *failures = 0;
+    while let Some(JobState { status_json }) = states.message().await.map_err(|status| from_status(&status))? {
+        let Some(link) = link.upgrade() else { return Ok(()) };
+        if status_json.is_empty() {
+            lock(&link.known).is_complete = true;
+            drop(link);
+            wake_all(heads, namespace, cluster).await;
+            continue;
+        }
+        let state: JobStatus = json::decode(&status_json, "the state of a job")?;
+        let resource = {
+            let mut known = lock(&link.known);
+            let resource = known.is_complete.then(|| known.resources.get(&state.uid).cloned()).flatten();
+            known.states.insert(state.uid, state);
+            resource
+        };
+        if let Some(resource) = resource {
+            let _ = heads.wake.send(resource).await;
+        }
+    }
+    Ok(())
+}
+
+async fn wake_all(heads: &Heads, namespace: &str, cluster: &str) {
+    let Some(link) = heads.link(namespace, cluster) else { return };
+    let resources: Vec<_> = lock(&link.known).resources.values().cloned().collect();
+    for resource in resources {
+        let _ = heads.wake.send(resource).await;
+    }
+}
+
+async fn token(client: &Client, namespace: &str, cluster: &str) -> Result<Token, Failure> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let name = names::token(cluster);
+    let missing = |why: String| Failure::new(Reason::Unauthorized, format!("the Secret {namespace}/{name} has no token: {why}"));
+    let secret = secrets.get(&name).await.map_err(|error| missing(error.to_string()))?;
+    let bytes = secret.data.as_ref().and_then(|data| data.get("token")).ok_or_else(|| missing("no entry `token`".into()))?;
+    let text = std::str::from_utf8(&bytes.0).map_err(|error| missing(error.to_string()))?;
+    Token::new(text)
+}

@@ -1,0 +1,148 @@
+//! What is said of a job. Pure.
+
+use k8s_openapi::jiff::Timestamp;
+use shoal_core::Failure;
+use shoal_core::report::{self, Phase};
+use shoal_core::spec::v1alpha1::status::{JobFailure, JobOutput, JobProgress, JobStatus};
+
+use crate::conditions::{Fact, conditions, text};
+use crate::resources::{Kind, ShoalJob};
+
+/// Longest text of a failure that a status holds, in characters: the report has it whole.
+const TEXT_CHARS_MAX: usize = 4096;
+
+/// A job that waits for something, and why.
+pub(super) fn pending(job: &ShoalJob, type_: &'static str, reason: &str, message: String, now: Timestamp) -> JobStatus {
+    let mut facts = Vec::new();
+    if type_ != "Accepted" {
+        facts.push(Fact::new("Accepted", true, "Accepted", "the spec is well-formed"));
+    }
+    facts.push(Fact::new(type_, false, reason, message));
+    with(job, "Pending", facts, now)
+}
+
+/// A job that is suspended before it was submitted.
+pub(super) fn suspended(job: &ShoalJob, now: Timestamp) -> JobStatus {
+    let facts = vec![
+        Fact::new("Accepted", true, "Accepted", "the spec is well-formed"),
+        Fact::new("Suspended", true, "Suspended", "it is submitted once `suspend` is false"),
+    ];
+    with(job, "Suspended", facts, now)
+}
+
+/// A job that the head, or the operator on its behalf, will never take as it is.
+pub(super) fn refused(job: &ShoalJob, failure: &Failure, now: Timestamp) -> JobStatus {
+    let reason = format!("{:?}", failure.reason);
+    let facts = vec![
+        Fact::new("Accepted", false, reason.clone(), sentence(failure)),
+        Fact::new("Failed", true, reason, sentence(failure)),
+    ];
+    let mut status = with(job, "Failed", facts, now);
+    status.failure = Some(failure_of(failure));
+    status.completion_time.get_or_insert_with(|| text(now));
+    status
+}
+
+/// A job as its head has it.
+pub(super) fn told(job: &ShoalJob, cluster: &str, state: &report::JobStatus, now: Timestamp) -> JobStatus {
+    let mut facts = vec![
+        Fact::new("Accepted", true, "Accepted", "the head has taken it"),
+        Fact::new("ClusterReady", true, "Ready", format!("`{cluster}` takes jobs")),
+    ];
+    let is_suspended = state.phase == Phase::Suspended;
+    facts.push(match is_suspended {
+        true => Fact::new("Suspended", true, "Suspended", "its running tasks were handed back; what is finished is kept"),
+        false => Fact::new("Suspended", false, "Running", ""),
+    });
+    match (&state.failure, state.phase) {
+        (Some(failure), Phase::Failed) => {
+            facts.push(Fact::new("Failed", true, format!("{:?}", failure.reason), sentence(failure)));
+        }
+        (_, Phase::Succeeded) => facts.push(Fact::new("Complete", true, "Published", "its tables are published")),
+        _ => {}
+    }
+    let mut status = with(job, &format!("{:?}", state.phase), facts, now);
+    status.cluster_name = Some(cluster.to_owned());
+    status.progress = Some(progress(state));
+    status.outputs = state
+        .outputs
+        .iter()
+        .map(|table| JobOutput { name: table.name.clone(), table: table.table.clone(), version: table.version, rows: table.rows })
+        .collect();
+    status.failure = state.failure.as_ref().map(failure_of);
+    status.start_time = time(state.report.submitted_ms);
+    status.completion_time = state.report.finished_ms.and_then(time);
+    status
+}
+
+fn with(job: &ShoalJob, phase: &str, facts: Vec<Fact>, now: Timestamp) -> JobStatus {
+    let before = job.status().cloned().unwrap_or_default();
+    let generation = job.metadata.generation;
+    JobStatus {
+        observed_generation: generation,
+        phase: phase.to_owned(),
+        conditions: conditions(&before.conditions, facts, generation, now),
+        ..before
+    }
+}
+
+fn progress(state: &report::JobStatus) -> JobProgress {
+    let report::Progress { unit, total, done, succeeded, failed, running, percent } = state.progress.clone();
+    let eta = (!state.phase.is_final()).then(|| eta(state.report.seconds, percent)).flatten();
+    JobProgress { unit, total, done, succeeded, failed, running, percent, eta }
+}
+
+/// Time until the end, at the speed so far.
+fn eta(seconds: f64, percent: u8) -> Option<String> {
+    /// Below it a speed is no more than noise.
+    const PERCENT_MIN: u8 = 2;
+    if !(PERCENT_MIN..=100).contains(&percent) {
+        return None;
+    }
+    let left = (seconds * f64::from(100 - percent) / f64::from(percent)).ceil() as u64;
+    Some(match (left / 3600, left / 60 % 60, left % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
+        (hours, minutes, _) => format!("{hours}h{minutes}m"),
+    })
+}
+
+fn failure_of(failure: &Failure) -> JobFailure {
+    let cut = |text: &str| text.chars().take(TEXT_CHARS_MAX).collect::<String>();
+    JobFailure {
+        reason: format!("{:?}", failure.reason),
+        actor: format!("{:?}", failure.actor),
+        field_path: failure.location.field_path.as_deref().map(|path| path.chars().take(1024).collect()),
+        message: cut(&failure.message),
+        next: failure.next.as_deref().map(cut),
+    }
+}
+
+/// A failure as one text: where, what, and what to do.
+fn sentence(failure: &Failure) -> String {
+    let place = failure.location.field_path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+    let next = failure.next.as_ref().map(|next| format!("; {next}")).unwrap_or_default();
+    format!("{place}{}{next}", failure.message).chars().take(TEXT_CHARS_MAX).collect()
+}
+
+fn time(ms: u64) -> Option<String> {
+    Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok().map(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_until_the_end_follows_the_speed_so_far() {
+        for (seconds, percent, expected) in [
+            (10.0, 50, Some("10s")),
+            (90.0, 50, Some("1m30s")),
+            (7200.0, 50, Some("2h0m")),
+            (5.0, 100, Some("0s")),
+            (5.0, 0, None),
+        ] {
+            assert_eq!(eta(seconds, percent).as_deref(), expected, "{percent} % after {seconds} s");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Names and labels of what the operator makes. All of them follow from the names of what a user made, so that a second
+//! operator, or the same one after a crash, makes the same object and no other.
+
+use std::collections::BTreeMap;
+
+/// Who says so in `managedFields`.
+pub const FIELD_MANAGER: &str = "shoal-operator";
+
+/// Label with the name of the cluster.
+pub const CLUSTER_LABEL: &str = "shoal.dev/cluster";
+
+/// Label with the name of the worker group within its cluster.
+pub const GROUP_LABEL: &str = "shoal.dev/worker-group";
+
+/// Label with what a pod is: `head` or `worker`.
+pub const COMPONENT_LABEL: &str = "shoal.dev/component";
+
+/// Annotation of a pod with the hash of what the user set.
+pub const HASH_ANNOTATION: &str = "shoal.dev/spec-hash";
+
+/// Annotation of a job that lets it go although its head cannot be asked to cancel it.
+pub const FORCE_ANNOTATION: &str = "shoal.dev/force-delete";
+
+/// Finalizer of jobs: the head is told to cancel before the job is gone.
+pub const CANCEL_FINALIZER: &str = "shoal.dev/cancel";
+
+/// Ports of the head: REST, and workers with jobs of the operator.
+pub const HEAD_REST_PORT: u16 = 7370;
+/// See [`HEAD_REST_PORT`].
+pub const HEAD_WORKERS_PORT: u16 = 7371;
+
+/// Ports of a worker: Flight, and probes with metrics.
+pub const WORKER_FLIGHT_PORT: u16 = 7372;
+/// See [`WORKER_FLIGHT_PORT`].
+pub const WORKER_HTTP_PORT: u16 = 7373;
+
+/// The head's StatefulSet and Service.
+pub fn head(cluster: &str) -> String {
+    format!("{cluster}-head")
+}
+
+/// The Secret with the cluster's token.
+pub fn token(cluster: &str) -> String {
+    format!("{cluster}-token")
+}
+
+/// The ShoalWorkerGroup of an entry.
+pub fn group(cluster: &str, entry: &str) -> String {
+    format!("{cluster}-{entry}")
+}
+
+/// A pod of a group.
+pub fn worker(group: &str, ordinal: u32) -> String {
+    format!("{group}-{ordinal}")
+}
+
+/// The ordinal in the name of a group's pod.
+pub fn ordinal(group: &str, pod: &str) -> Option<u32> {
+    pod.strip_prefix(group)?.strip_prefix('-')?.parse().ok()
+}
+
+/// Labels of everything that belongs to a cluster.
+pub fn labels(cluster: &str) -> BTreeMap<String, String> {
+    [
+        ("app.kubernetes.io/name", "shoal"),
+        ("app.kubernetes.io/instance", cluster),
+        ("app.kubernetes.io/managed-by", FIELD_MANAGER),
+        (CLUSTER_LABEL, cluster),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Labels that select the head's pods.
+pub fn head_selector(cluster: &str) -> BTreeMap<String, String> {
+    selector(&[(CLUSTER_LABEL, cluster), (COMPONENT_LABEL, "head")])
+}
+
+/// Labels that select a group's pods.
+pub fn group_selector(cluster: &str, entry: &str) -> BTreeMap<String, String> {
+    selector(&[(CLUSTER_LABEL, cluster), (COMPONENT_LABEL, "worker"), (GROUP_LABEL, entry)])
+}
+
+fn selector(labels: &[(&str, &str)]) -> BTreeMap<String, String> {
+    labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// A selector as text, as autoscalers ask for it.
+pub fn selector_text(labels: &BTreeMap<String, String>) -> String {
+    labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pods_ordinal_is_read_from_its_name() {
+        assert_eq!(ordinal("shared-cpu", &worker("shared-cpu", 12)), Some(12));
+        assert_eq!(ordinal("shared-cpu", "shared-cpu-gpu-1"), None);
+        assert_eq!(ordinal("shared-cpu", "other-1"), None);
+    }
+
+    #[test]
+    fn a_selector_is_written_as_kubectl_takes_it() {
+        assert_eq!(
+            selector_text(&group_selector("shared", "cpu")),
+            "shoal.dev/cluster=shared,shoal.dev/component=worker,shoal.dev/worker-group=cpu"
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! Pods of head and workers: what the operator makes of a spec. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use shoal_core::spec::v1alpha1::{PodTemplate, Resources, Storage};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::merge;
+use crate::names;
+
+/// The container that Shoal's own process runs in.
+pub(crate) const CONTAINER: &str = "shoal";
+
+/// The user that it runs as: nobody in particular, as `restricted` asks.
+const USER: u32 = 65_532;
+
+/// Where the token's Secret is mounted.
+const TOKEN_DIR: &str = "/etc/shoal/token";
+
+/// Where a process may write.
+pub(crate) const SCRATCH_DIR: &str = "/scratch";
+
+/// What head and workers differ in.
+pub(crate) struct Process<'a> {
+    pub(crate) cluster: &'a str,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) image: &'a str,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) resources: &'a Resources,
+    pub(crate) storage: &'a Storage,
+    pub(crate) service_account_name: Option<&'a str>,
+    /// Port of probes and metrics.
+    pub(crate) http_port: u16,
+    pub(crate) ports: Vec<(&'static str, u16)>,
+    pub(crate) grace_seconds: u64,
+    pub(crate) template: Option<&'a PodTemplate>,
+}
+
+/// The pod template of a process: `{metadata, spec}`.
+pub(crate) fn template(process: &Process<'_>) -> Value {
+    let Process { resources, storage, .. } = process;
+    let mut volumes = vec![
+        json!({"name": "token", "secret": {"secretName": names::token(process.cluster)}}),
+        json!({"name": "scratch", "emptyDir": {}}),
+    ];
+    let mut mounts = vec![
+        json!({"name": "token", "mountPath": TOKEN_DIR, "readOnly": true}),
+        json!({"name": "scratch", "mountPath": SCRATCH_DIR}),
+    ];
+    for (index, shared) in storage.shared_volumes.iter().enumerate() {
+        let name = format!("shared-{index}");
+        volumes.push(json!({"name": name, "persistentVolumeClaim": {"claimName": shared.claim_name}}));
+        mounts.push(json!({"name": name, "mountPath": shared.mount_path}));
+    }
+    let credentials = storage.credentials_secret_ref.iter().map(|secret| json!({"secretRef": {"name": secret.name}}));
+    let probe = |path: &str| json!({"httpGet": {"path": path, "port": process.http_port}, "periodSeconds": 2, "timeoutSeconds": 2});
+    let mut arguments = process.arguments.clone();
+    arguments.push(format!("--token-file={TOKEN_DIR}/token"));
+    let mut pod = json!({
+        "metadata": {"labels": process.labels},
+        "spec": {
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "terminationGracePeriodSeconds": process.grace_seconds,
+            "securityContext": {
+                "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [{
+                "name": CONTAINER,
+                "image": process.image,
+                "imagePullPolicy": "IfNotPresent",
+                "args": arguments,
+                "env": [
+                    {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+                    {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+                    {"name": "TMPDIR", "value": SCRATCH_DIR},
+                ],
+                "envFrom": credentials.collect::<Vec<_>>(),
+                "ports": process.ports.iter().map(|(name, port)| json!({"name": name, "containerPort": port})).collect::<Vec<_>>(),
+                "resources": {
+                    "requests": {"cpu": resources.cpu, "memory": resources.memory},
+                    "limits": {"memory": resources.memory},
+                },
+                // A start that loads much state is not killed for it: five minutes.
+                "startupProbe": {"httpGet": {"path": "/healthz", "port": process.http_port}, "periodSeconds": 1, "failureThreshold": 300},
+                "livenessProbe": {"httpGet": {"path": "/healthz", "port": process.http_port}, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
+                "readinessProbe": probe("/readyz"),
+                "securityContext": {
+                    "allowPrivilegeEscalation": false,
+                    "readOnlyRootFilesystem": true,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": mounts,
+            }],
+            "volumes": volumes,
+        },
+    });
+    if let Some(name) = process.service_account_name {
+        pod["spec"]["serviceAccountName"] = name.into();
+    }
+    if let Some(template) = process.template {
+        merge::strategic(&mut pod, &Value::Object(template.0.clone()));
+    }
+    // What finds the pods again is not the user's to change.
+    if let Some(labels) = pod["metadata"]["labels"].as_object_mut() {
+        labels.extend(process.labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+    }
+    pod
+}
+
+/// Version of the hash: raised when the same settings are to restart pods, which an upgrade of the operator must not.
+const HASH_VERSION: u32 = 1;
+
+/// Hash of what the user set of a pod, and of nothing that the operator decides: so another build of the operator, which
+/// may make other pods of the same settings, finds the old ones good.
+pub(crate) fn settings_hash(settings: &Value) -> String {
+    format!("{HASH_VERSION}-{:016x}", xxh3_64(sorted(settings).as_bytes()))
+}
+
+/// JSON with the members of objects in order.
+fn sorted(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let members: BTreeMap<_, _> = members.iter().map(|(name, value)| (name, sorted(value))).collect();
+            let members: Vec<_> = members.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
+            format!("{{{}}}", members.join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(sorted).collect::<Vec<_>>().join(",")),
+        scalar => scalar.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn process<'a>(resources: &'a Resources, storage: &'a Storage, template: Option<&'a PodTemplate>) -> Process<'a> {
+        Process {
+            cluster: "shared",
+            labels: names::head_selector("shared"),
+            image: "shoal:1",
+            arguments: vec!["head".into()],
+            resources,
+            storage,
+            service_account_name: None,
+            http_port: 7370,
+            ports: vec![("rest", 7370)],
+            grace_seconds: 30,
+            template,
+        }
+    }
+
+    #[test]
+    fn a_users_template_is_merged_and_cannot_take_the_selectors_labels() {
+        let resources = Resources { cpu: "1".into(), memory: "1Gi".into() };
+        let storage = Storage::default();
+        let users: PodTemplate = serde_json::from_value(json!({
+            "metadata": {"labels": {"team": "a", (names::CLUSTER_LABEL): "stolen"}},
+            "spec": {"nodeSelector": {"disk": "fast"}, "containers": [{"name": "shoal", "env": [{"name": "X", "value": "1"}]}, {"name": "sidecar"}]},
+        }))
+        .unwrap();
+        let pod = template(&process(&resources, &storage, Some(&users)));
+        assert_eq!(pod["metadata"]["labels"]["team"], "a");
+        assert_eq!(pod["metadata"]["labels"][names::CLUSTER_LABEL], "shared");
+        assert_eq!(pod["spec"]["nodeSelector"]["disk"], "fast");
+        assert_eq!(pod["spec"]["containers"].as_array().unwrap().len(), 2);
+        let names: Vec<_> = pod["spec"]["containers"][0]["env"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+        assert_eq!(names, ["POD_NAME", "POD_IP", "TMPDIR", "X"]);
+    }
+
+    #[test]
+    fn credentials_and_shared_volumes_reach_the_container() {
+        let resources = Resources { cpu: "1".into(), memory: "1Gi".into() };
+        let storage: Storage = serde_json::from_value(json!({
+            "credentialsSecretRef": {"name": "s3"}, "sharedVolumes": [{"claimName": "data", "mountPath": "/data"}],
+        }))
+        .unwrap();
+        let pod = template(&process(&resources, &storage, None));
+        let container = &pod["spec"]["containers"][0];
+        assert_eq!(container["envFrom"], json!([{"secretRef": {"name": "s3"}}]));
+        assert_eq!(container["volumeMounts"][2], json!({"name": "shared-0", "mountPath": "/data"}));
+        assert_eq!(pod["spec"]["volumes"][2]["persistentVolumeClaim"]["claimName"], "data");
+    }
+
+    #[test]
+    fn the_hash_does_not_depend_on_the_order_of_members() {
+        let one: Value = serde_json::from_str(r#"{"a": 1, "b": {"c": [1, 2], "d": null}}"#).unwrap();
+        let other: Value = serde_json::from_str(r#"{"b": {"d": null, "c": [1, 2]}, "a": 1}"#).unwrap();
+        assert_eq!(settings_hash(&one), settings_hash(&other));
+        assert_ne!(settings_hash(&one), settings_hash(&json!({"a": 1})));
+        // Frozen: another value would restart every pod of every cluster.
+        assert!(settings_hash(&json!({})).starts_with("1-"));
+    }
+}

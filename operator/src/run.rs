@@ -1,0 +1,192 @@
+//! The operator's process: one watch per kind, a controller for each of ours, the lease, the probes.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::future::BoxFuture;
+use futures::{Stream, StreamExt as _};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::controller::{Action, Config as ControllerConfig, Controller};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, Store, store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use shoal_core::{Failure, Reason};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::context::{Config, Context};
+use crate::failures::Failures;
+use crate::heads::Heads;
+use crate::names::FIELD_MANAGER;
+use crate::resources::{Kind, ShoalCluster, ShoalJob, ShoalWorkerGroup};
+use crate::trouble::{Trouble, pause_after};
+use crate::{cluster, group, job, lease};
+
+/// Reconciles of one kind at the same time.
+const CONCURRENCY: u16 = 16;
+
+/// Jobs that wait to be looked at because their head has said something.
+const WAKE_QUEUE_MAX: usize = 1024;
+
+/// What only pods and StatefulSets of ours have.
+const OURS: &str = "app.kubernetes.io/managed-by=shoal-operator";
+
+/// Runs the operator until `stop` completes: then it gives the lease up and ends.
+///
+/// # Errors
+/// [`Reason::Io`] where no API server is configured; [`Reason::NotLeading`] once the lease is lost.
+pub async fn run(config: Config, identity: String, own_namespace: String, stop: impl Future<Output = ()> + Send) -> Result<(), Failure> {
+    let client = Client::try_default().await.map_err(|error| {
+        Failure::new(Reason::Io, "no Kubernetes API server is configured")
+            .because(&error)
+            .next("run this in a pod, or name a kubeconfig file in KUBECONFIG")
+    })?;
+    tokio::pin!(stop);
+    let mut held = tokio::select! {
+        held = lease::acquire(client.clone(), &own_namespace, &identity) => held,
+        () = &mut stop => return Ok(()),
+    };
+    tracing::info!(identity, transitions = held.transitions(), "this operator leads");
+    let controllers = tokio::spawn(control(client, config, identity, held.transitions()));
+    let lost = tokio::select! {
+        () = held.keep() => true,
+        () = &mut stop => false,
+    };
+    // Before the lease is anyone else's.
+    controllers.abort();
+    let _ = controllers.await;
+    if lost {
+        return Err(Failure::new(Reason::NotLeading, "the lease is lost: another operator may lead")
+            .next("nothing, where Kubernetes starts this one again"));
+    }
+    held.give_up().await;
+    Ok(())
+}
+
+async fn control(client: Client, config: Config, identity: String, transitions: u64) {
+    let (wake, woken) = mpsc::channel(WAKE_QUEUE_MAX);
+    let heads = Arc::new(Heads::new(client.clone(), wake));
+    heads.transitions.store(transitions, Ordering::Relaxed);
+    let scope = Scope { client: client.clone(), namespace: config.namespace.clone() };
+    let any = watcher::Config::default();
+    let ours = watcher::Config::default().labels(OURS);
+    let (clusters, cluster_stream) = scope.informer::<ShoalCluster>(any.clone());
+    let (groups, group_stream) = scope.informer::<ShoalWorkerGroup>(any.clone());
+    let (jobs, job_stream) = scope.informer::<ShoalJob>(any);
+    let (pods, pod_stream) = scope.informer::<Pod>(ours.clone());
+    let (_, head_stream) = scope.informer::<StatefulSet>(ours);
+    let context = Arc::new(Context {
+        client: client.clone(),
+        config,
+        clusters: clusters.clone(),
+        groups: groups.clone(),
+        pods,
+        heads,
+        recorder: Recorder::new(client, Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity) }),
+        failures: Failures::default(),
+    });
+    let settings = ControllerConfig::default().concurrency(CONCURRENCY);
+    // Each watch feeds the controllers that have to hear of it.
+    let (cluster_for_jobs, cluster_stream) = fork(cluster_stream);
+    let (group_for_clusters, group_stream) = fork(group_stream);
+    let all_jobs = jobs.clone();
+    let of_cluster = move |cluster: Arc<ShoalCluster>| {
+        let namespace = cluster.namespace();
+        all_jobs.state_filter(move |job| job.namespace() == namespace).into_iter().map(|job| ObjectRef::from_obj(&*job)).collect::<Vec<_>>()
+    };
+    let run_clusters = Controller::for_stream(cluster_stream, clusters)
+        .with_config(settings.clone())
+        .owns_stream(group_for_clusters)
+        .owns_stream(head_stream)
+        .run(noting(cluster::reconcile), retry, context.clone())
+        .for_each(|result| async { log("ShoalCluster", result) });
+    let run_groups = Controller::for_stream(group_stream, groups)
+        .with_config(settings.clone())
+        .owns_stream(pod_stream)
+        .run(noting(group::reconcile), retry, context.clone())
+        .for_each(|result| async { log("ShoalWorkerGroup", result) });
+    let run_jobs = Controller::for_stream(job_stream, jobs)
+        .with_config(settings)
+        .watches_stream(cluster_for_jobs, move |cluster| of_cluster(Arc::new(cluster)))
+        .reconcile_on(ReceiverStream::new(woken))
+        .run(noting(job::reconcile), retry, context)
+        .for_each(|result| async { log("ShoalJob", result) });
+    futures::join!(run_clusters, run_groups, run_jobs);
+}
+
+/// Where the operator looks.
+struct Scope {
+    client: Client,
+    namespace: Option<String>,
+}
+
+impl Scope {
+    /// Keeps the objects of a kind in memory, without what nobody here reads, and tells of each that changes.
+    fn informer<K>(&self, config: watcher::Config) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + Send + use<K>)
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    {
+        let api: Api<K> = match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        };
+        let (reader, writer) = store();
+        let stream = watcher(api, config)
+            .modify(|object| object.managed_fields_mut().clear())
+            .default_backoff()
+            .reflect(writer)
+            .touched_objects();
+        (reader, stream)
+    }
+}
+
+type Watched<K> = Result<K, watcher::Error>;
+
+/// One stream as two. Errors are told to the first alone.
+fn fork<K: Clone + Send + 'static>(
+    stream: impl Stream<Item = Watched<K>> + Send,
+) -> (impl Stream<Item = Watched<K>> + Send, impl Stream<Item = Watched<K>> + Send) {
+    let (sender, receiver) = futures::channel::mpsc::unbounded();
+    let main = stream.inspect(move |item| {
+        if let Ok(object) = item {
+            // The other side lives as long as this one.
+            let _ = sender.unbounded_send(Ok(object.clone()));
+        }
+    });
+    (receiver, main)
+}
+
+/// A reconcile that notes when it goes well.
+fn noting<K, F>(reconcile: fn(Arc<K>, Arc<Context>) -> F) -> impl FnMut(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, Trouble>>
+where
+    K: Kind + Send + Sync + 'static,
+    F: Future<Output = Result<Action, Trouble>> + Send + 'static,
+{
+    move |object, context| {
+        let done = reconcile(object.clone(), context.clone());
+        Box::pin(async move {
+            let result = done.await;
+            if result.is_ok() {
+                context.failures.clear(&object.uid().unwrap_or_default());
+            }
+            result
+        })
+    }
+}
+
+fn retry<K: Kind>(object: Arc<K>, trouble: &Trouble, context: Arc<Context>) -> Action {
+    let failures = context.failures.count(&object.uid().unwrap_or_default());
+    tracing::warn!(kind = %K::kind(&()), name = object.name_any(), %trouble, failures, "tried again later");
+    Action::requeue(pause_after(failures))
+}
+
+fn log<K: Resource<DynamicType = ()>, E: std::fmt::Display>(kind: &str, result: Result<(ObjectRef<K>, Action), E>) {
+    if let Err(error) = result {
+        tracing::debug!(kind, %error, "a reconcile did not end");
+    }
+}
