@@ -282,6 +282,9 @@ pub(crate) struct OperatorArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OperatorCommand {
+    /// Looks after the clusters and jobs of a Kubernetes cluster. Of several, one leads.
+    #[command(after_help = "Example:\n  KUBECONFIG=~/.kube/config shoal operator run --image shoal:0.1.0")]
+    Run(OperatorRunArgs),
     /// Writes the files that are made from the code.
     #[command(after_help = "Example:\n  shoal operator generate --root .")]
     Generate {
@@ -289,6 +292,29 @@ pub(crate) enum OperatorCommand {
         #[arg(long, value_name = "DIR", default_value = ".")]
         root: PathBuf,
     },
+}
+
+/// How the operator runs.
+#[derive(Debug, Args)]
+pub(crate) struct OperatorRunArgs {
+    /// Image of clusters that name none.
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: String,
+    /// Namespace to look after [default: all of them].
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// Domain of the names of Services.
+    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
+    pub(crate) cluster_domain: String,
+    /// Where probes and metrics are answered.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Name of this operator among those that may lead.
+    #[arg(long, value_name = "NAME", env = "POD_NAME", default_value = "operator")]
+    pub(crate) identity: String,
+    /// Namespace of the lease that says who leads.
+    #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE", default_value = "default")]
+    pub(crate) own_namespace: String,
 }
 
 /// Where a head keeps what must survive it.

@@ -1,6 +1,7 @@
 //! What all reconciles share, and the only place where they write to the API server.
 
 use std::fmt::Debug;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -36,6 +37,8 @@ pub struct Config {
     pub namespace: Option<String>,
     /// Domain of the cluster's own names.
     pub cluster_domain: String,
+    /// Where probes and metrics are answered.
+    pub listen: SocketAddr,
 }
 
 /// What all reconciles share.

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,7 +16,9 @@ use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use prometheus::Registry;
 use shoal_core::{Failure, Reason};
+use shoal_wire::probes::{Probes, serve_probes};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -47,6 +50,8 @@ pub async fn run(config: Config, identity: String, own_namespace: String, stop: 
             .next("run this in a pod, or name a kubeconfig file in KUBECONFIG")
     })?;
     tokio::pin!(stop);
+    let probes = serve_probes(listen(config.listen)?, Probes::new(|| true, Registry::new(), None), None)?;
+    let probes = tokio::spawn(probes.1);
     let mut held = tokio::select! {
         held = lease::acquire(client.clone(), &own_namespace, &identity) => held,
         () = &mut stop => return Ok(()),
@@ -65,7 +70,16 @@ pub async fn run(config: Config, identity: String, own_namespace: String, stop: 
             .next("nothing, where Kubernetes starts this one again"));
     }
     held.give_up().await;
+    probes.abort();
     Ok(())
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).map_err(|error| {
+        Failure::new(Reason::Io, format!("{address} cannot be listened on"))
+            .because(&error)
+            .next("another process may have the port: name another, or 0 for any")
+    })
 }
 
 async fn control(client: Client, config: Config, identity: String, transitions: u64) {

@@ -30,7 +30,7 @@ pub(crate) async fn run(command: Command, log_format: LogFormat) -> Result<(), E
         Command::Cluster(args) => cluster::run(args).await,
         Command::Sql(args) => sql::run(args).await,
         Command::Completions(args) => completions::run(&args),
-        Command::Operator(args) => operator::run(args.command),
+        Command::Operator(args) => operator::run(args.command).await,
     }
 }
 

@@ -1,18 +1,38 @@
-//! `shoal operator`: so far only what builds its files.
+//! `shoal operator`.
 
 use std::path::Path;
 
 use shoal_core::{Failure, Reason};
+use shoal_operator::Config;
 
-use crate::args::OperatorCommand;
+use crate::args::{OperatorCommand, OperatorRunArgs};
 use crate::exit::End;
+use crate::interrupts::Interrupts;
 use crate::terminal::print;
 
 /// Carries out one of its commands.
-pub(crate) fn run(command: OperatorCommand) -> Result<(), End> {
-    let OperatorCommand::Generate { root } = command;
-    for (path, content) in shoal_operator::generated_files().into_iter().chain(shoal_api::generated_files()) {
-        write(&root.join(path), &content)?;
+pub(crate) async fn run(command: OperatorCommand) -> Result<(), End> {
+    match command {
+        OperatorCommand::Run(args) => operate(args).await,
+        OperatorCommand::Generate { root } => generate(&root),
+    }
+}
+
+/// Looks after clusters and jobs until a signal ends it.
+async fn operate(args: OperatorRunArgs) -> Result<(), End> {
+    let OperatorRunArgs { image, namespace, cluster_domain, listen, identity, own_namespace } = args;
+    let mut interrupts = Interrupts::listen()?;
+    let config = Config { image, namespace, cluster_domain, listen };
+    let stop = async move {
+        interrupts.next().await;
+    };
+    Ok(shoal_operator::run(config, identity, own_namespace, stop).await?)
+}
+
+fn generate(root: &Path) -> Result<(), End> {
+    let of_api = shoal_api::generated_files().into_iter().map(|(path, content)| (path.to_owned(), content));
+    for (path, content) in shoal_operator::generated_files().into_iter().chain(of_api) {
+        write(&root.join(&path), &content)?;
         print(&format!("{path}\n"))?;
     }
     Ok(())

@@ -1,0 +1,217 @@
+//! The door that the operator comes in by: jobs under uids of its choice, and word of how they stand.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use shoal_core::control::{Control, SubmitOptions};
+use shoal_core::job::Job;
+use shoal_core::journal::JobChange;
+use shoal_core::report::JobStatus;
+use shoal_core::spec::parse_job;
+use shoal_core::{Failure, JobUid, Reason};
+use shoal_wire::failure::to_status;
+use shoal_wire::json;
+use shoal_wire::proto::jobs_server::Jobs;
+use shoal_wire::proto::{Caller, CancelJob, ChangeJob, JobState, SubmitJob, WatchJobs};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::coordinator::{Answer, Message, stopped};
+use crate::local_paths::LocalPaths;
+use crate::reign::look;
+use crate::standing::{Leading, Standing};
+
+/// How often jobs are looked at for a watcher.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Shortest time between two words of one job, a change of its phase apart: each becomes a write to the API server.
+const WORD_PAUSE: Duration = Duration::from_secs(1);
+
+/// Words that a slow watcher is owed.
+const WORDS_MAX: usize = 256;
+
+/// What messages call the document of a submission.
+const SOURCE: &str = "the resource";
+
+/// The service; one per head.
+pub(crate) struct JobsService {
+    pub(crate) standing: watch::Receiver<Standing>,
+    pub(crate) local_paths: LocalPaths,
+    /// The newest caller that was heard.
+    pub(crate) newest: AtomicU64,
+}
+
+#[tonic::async_trait]
+impl Jobs for JobsService {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<JobState, Status>> + Send>>;
+
+    async fn submit(&self, request: Request<SubmitJob>) -> Result<Response<JobState>, Status> {
+        let SubmitJob { caller, job_uid, job_json } = request.into_inner();
+        let leading = self.admit(caller)?;
+        let uid = uid(&job_uid)?;
+        let text = std::str::from_utf8(&job_json).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let spec = parse_job(text, SOURCE).map_err(|failure| to_status(&failure))?;
+        let spec = Arc::new(spec);
+        Job::parse(uid, spec.clone()).and_then(|job| self.local_paths.check(&job)).map_err(|failure| to_status(&failure))?;
+        // Under a uid of its own it is a job of its own, whatever ran under its name before.
+        let options = SubmitOptions { rerun: true, fresh: true };
+        answered(&leading, |answer| Message::Submit { uid, spec, options, answer }).await
+    }
+
+    async fn change(&self, request: Request<ChangeJob>) -> Result<Response<JobState>, Status> {
+        let ChangeJob { caller, job_uid, change_json } = request.into_inner();
+        let leading = self.admit(caller)?;
+        let change: JobChange = json::decode(&change_json, "the change of a job").map_err(|failure| to_status(&failure))?;
+        let name = name(&leading, uid(&job_uid)?).await?;
+        answered(&leading, |answer| Message::Change { name, change, answer }).await
+    }
+
+    async fn cancel(&self, request: Request<CancelJob>) -> Result<Response<JobState>, Status> {
+        let CancelJob { caller, job_uid } = request.into_inner();
+        let leading = self.admit(caller)?;
+        let name = name(&leading, uid(&job_uid)?).await?;
+        answered(&leading, |answer| Message::Cancel { name, answer }).await
+    }
+
+    async fn watch(&self, request: Request<WatchJobs>) -> Result<Response<Self::WatchStream>, Status> {
+        let leading = self.admit(request.into_inner().caller)?;
+        let (sender, receiver) = mpsc::channel(WORDS_MAX);
+        tokio::spawn(tell(leading, sender));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+impl JobsService {
+    /// Lets the caller in, unless a newer one was heard.
+    fn admit(&self, caller: Option<Caller>) -> Result<Leading, Status> {
+        let transitions = caller.unwrap_or_default().transitions;
+        let newest = self.newest.fetch_max(transitions, Ordering::SeqCst);
+        if transitions < newest {
+            let failure = Failure::new(Reason::NotLeading, "another operator leads by now")
+                .next("nothing: this one ends as soon as it notices");
+            return Err(to_status(&failure));
+        }
+        self.standing.borrow().leading(None).map_err(|failure| to_status(&failure))
+    }
+}
+
+fn uid(text: &str) -> Result<JobUid, Status> {
+    text.parse().map(JobUid).map_err(|_| Status::invalid_argument(format!("`{text}` is no uid")))
+}
+
+/// The name of the job with that uid, unless another has taken it.
+async fn name(leading: &Leading, uid: JobUid) -> Result<String, Status> {
+    let all = look(&leading.coordinator, Control::list).await.map_err(|failure| to_status(&failure))?;
+    all.into_iter().find(|status| status.uid == uid).map(|status| status.name).ok_or_else(|| {
+        to_status(&Failure::new(Reason::JobNotFound, format!("this head knows no job {uid}")).next("submit it again"))
+    })
+}
+
+async fn answered(leading: &Leading, message: impl FnOnce(Answer) -> Message) -> Result<Response<JobState>, Status> {
+    let (answer, receiver) = oneshot::channel();
+    leading.coordinator.send_message(message(answer)).map_err(|_| to_status(&stopped()))?;
+    let status = receiver.await.map_err(|_| to_status(&stopped()))?.map_err(|failure| to_status(&failure))?;
+    state(&status).map(Response::new)
+}
+
+fn state(status: &JobStatus) -> Result<JobState, Status> {
+    let status_json = json::encode(status).map_err(|failure| to_status(&failure))?;
+    Ok(JobState { status_json })
+}
+
+/// Tells of every job, then of those that change, until the watcher is gone or this head leads no more.
+async fn tell(leading: Leading, sender: mpsc::Sender<Result<JobState, Status>>) {
+    let mut told = Told::default();
+    let mut is_first = true;
+    while !sender.is_closed() {
+        let all = match look(&leading.coordinator, Control::list).await {
+            Ok(all) => all,
+            Err(failure) => {
+                let _ = sender.send(Err(to_status(&failure))).await;
+                return;
+            }
+        };
+        for status in told.news(all, Instant::now()) {
+            if sender.send(state(&status)).await.is_err() {
+                return;
+            }
+        }
+        if is_first && sender.send(Ok(JobState::default())).await.is_err() {
+            return;
+        }
+        is_first = false;
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What a watcher knows.
+#[derive(Default)]
+struct Told(HashMap<JobUid, (JobStatus, Instant)>);
+
+impl Told {
+    /// What of all jobs is to be told now.
+    fn news(&mut self, all: Vec<JobStatus>, now: Instant) -> Vec<JobStatus> {
+        let mut news = Vec::new();
+        let mut known = HashMap::with_capacity(all.len());
+        for status in all {
+            let before = self.0.remove(&status.uid);
+            let is_news = before.as_ref().is_none_or(|(before, told)| {
+                before.phase != status.phase || (now.duration_since(*told) >= WORD_PAUSE && has_moved(before, &status))
+            });
+            let uid = status.uid;
+            if is_news {
+                news.push(status.clone());
+                known.insert(uid, (status, now));
+            } else if let Some(before) = before {
+                known.insert(uid, before);
+            }
+        }
+        self.0 = known;
+        news
+    }
+}
+
+/// Whether anything has changed but the time that it has taken.
+fn has_moved(before: &JobStatus, after: &JobStatus) -> bool {
+    before.progress != after.progress || before.outputs != after.outputs || before.failure != after.failure
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_core::report::{Phase, Progress, Report};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn status(phase: Phase, done: u64) -> JobStatus {
+        JobStatus {
+            name: "a".into(),
+            uid: JobUid(Uuid::nil()),
+            kind: "groupedTraining".into(),
+            phase,
+            progress: Progress { done, ..Progress::default() },
+            outputs: Vec::new(),
+            failure: None,
+            report: Report::default(),
+        }
+    }
+
+    #[test]
+    fn a_job_is_told_of_at_once_when_its_phase_changes_and_else_once_a_second() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut told = Told::default();
+        let mut news = |status, ms| told.news(vec![status], at(ms)).len();
+        assert_eq!(news(status(Phase::Pending, 0), 0), 1);
+        assert_eq!(news(status(Phase::Running, 0), 10), 1);
+        assert_eq!(news(status(Phase::Running, 1), 500), 0, "too soon");
+        assert_eq!(news(status(Phase::Running, 2), 1_010), 1);
+        assert_eq!(news(status(Phase::Running, 2), 3_000), 0, "nothing new");
+        assert_eq!(news(status(Phase::Succeeded, 2), 3_001), 1);
+    }
+}
