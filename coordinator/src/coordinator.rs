@@ -35,8 +35,8 @@ pub(crate) type Reveal = Box<dyn FnOnce() + Send>;
 pub(crate) enum Message {
     /// Something has happened. The permit keeps the number of waiting events bounded.
     Event(Box<Event>, Option<OwnedSemaphorePermit>),
-    /// A job is submitted.
-    Submit { spec: Arc<ShoalJob>, options: SubmitOptions, answer: Answer },
+    /// A job is submitted, under a uid that is new or that tells it again.
+    Submit { uid: JobUid, spec: Arc<ShoalJob>, options: SubmitOptions, answer: Answer },
     /// Somebody looks at a job.
     Show { name: String, answer: Answer },
     /// A job is cancelled.
@@ -112,9 +112,8 @@ impl Actor for Coordinator {
                 }
                 drop(permit);
             }
-            Message::Submit { spec, options, answer } => {
+            Message::Submit { uid, spec, options, answer } => {
                 let reply = state.outside.expect_reply(answer);
-                let uid = JobUid(uuid::Uuid::now_v7());
                 state.handle(Event::Submit { uid, spec, options, reply });
             }
             Message::Show { name, answer } => {

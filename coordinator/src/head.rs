@@ -1,6 +1,7 @@
 //! The head as the rest of a process sees it: a typed handle on its actors.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -9,12 +10,14 @@ use shoal_core::control::{Control, SubmitOptions, WorkerStatus};
 use shoal_core::history::JobHistory;
 use shoal_core::journal::{JobChange, Leadership};
 use shoal_core::kind::Kinds;
+use shoal_core::limits::JOB_FILE_BYTES_MAX;
 use shoal_core::publish::Publisher;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Job, JobUid, Reason, WorkerId, limits};
 use shoal_wire::limits::MESSAGE_BYTES_MAX;
 use shoal_wire::listen::check_listen;
+use shoal_wire::proto::jobs_server::JobsServer;
 use shoal_wire::proto::membership_server::MembershipServer;
 use shoal_wire::token::{RequireToken, Token};
 use shoal_wire::{Tls, transport};
@@ -26,6 +29,7 @@ use tonic::service::interceptor::InterceptedService;
 use crate::coordinator::{Answer, Message, look, read, stopped};
 use crate::doors::{Doors, enter};
 use crate::govern::{Goodbye, govern};
+use crate::jobs::JobsService;
 use crate::journal::{StateConfig, Stores};
 use crate::local_paths::LocalPaths;
 use crate::membership::MembershipService;
@@ -132,20 +136,26 @@ impl Head {
         let (sender, standing) = watch::channel(Standing::Standby(None));
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
         let workers_address = listener.local_addr().map_err(|error| cannot_listen(listen, &error))?;
-        let service = MembershipService {
+        let doors = Arc::new(Doors::new());
+        let jobs = JobsService {
+            standing: standing.clone(),
+            local_paths: local_paths.clone(),
+            doors: doors.clone(),
+            newest: AtomicU64::default(),
+        };
+        let membership = MembershipService {
             standing: standing.clone(),
             admission: Arc::new(Semaphore::new(limits::EVENT_QUEUE_MAX)),
             metrics: metrics.clone(),
         };
         let (close, closed) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, service, token, tls, closed));
+        let server = tokio::spawn(serve(listener, membership, jobs, token, tls, closed));
         let tasks = Tasks {
             door: Mutex::new(Some(Door { server, close })),
             idle: Mutex::new(Some(Idle { kinds, publisher, standing: sender })),
             governor: Mutex::default(),
             leadership: OnceLock::new(),
         };
-        let doors = Arc::new(Doors::new());
         Ok(Self { standing, workers_address, local_paths, metrics, doors, tasks: Arc::new(tasks) })
     }
 
@@ -220,8 +230,9 @@ impl Head {
     pub async fn submit(&self, spec: ShoalJob, options: SubmitOptions) -> Result<JobStatus, Failure> {
         let _turn = enter(&self.doors.submissions, limits::SUBMISSIONS_WAITING_MAX)?;
         let spec = Arc::new(spec);
-        self.local_paths.check(&Job::parse(JobUid(uuid::Uuid::nil()), spec.clone())?)?;
-        self.ask(|answer| Message::Submit { spec, options, answer }).await
+        let uid = JobUid(uuid::Uuid::now_v7());
+        self.local_paths.check(&Job::parse(uid, spec.clone())?)?;
+        self.ask(|answer| Message::Submit { uid, spec, options, answer }).await
     }
 
     /// Cancels a job; answers once that is stored, while its attempts are still being called back.
@@ -372,19 +383,26 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
         .because(error)
 }
 
+/// What a submission has beside the job's document.
+const MESSAGE_EXTRA: usize = 1024;
+
 async fn serve(
     listener: TcpListener,
-    service: MembershipService,
+    membership: MembershipService,
+    jobs: JobsService,
     token: Option<Token>,
     tls: Option<Tls>,
     closed: oneshot::Receiver<()>,
 ) {
-    let service = MembershipServer::new(service)
+    let membership = MembershipServer::new(membership)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    let service = InterceptedService::new(service, RequireToken(token));
+    let jobs = JobsServer::new(jobs)
+        .max_decoding_message_size(JOB_FILE_BYTES_MAX + MESSAGE_EXTRA)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
     if let Err(error) = transport::server()
-        .add_service(service)
+        .add_service(InterceptedService::new(membership, RequireToken(token.clone())))
+        .add_service(InterceptedService::new(jobs, RequireToken(token)))
         .serve_with_incoming_shutdown(transport::incoming(listener, tls), async { drop(closed.await) })
         .await
     {

@@ -11,7 +11,7 @@ use shoal_core::job::Job;
 use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::parse_job;
-use shoal_core::{Failure, JobUid, Reason};
+use shoal_core::{Failure, JobUid, Reason, limits};
 use shoal_wire::failure::to_status;
 use shoal_wire::json;
 use shoal_wire::proto::jobs_server::Jobs;
@@ -21,9 +21,9 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::coordinator::{Answer, Message, stopped};
+use crate::coordinator::{Answer, Message, read, stopped};
+use crate::doors::{Doors, enter};
 use crate::local_paths::LocalPaths;
-use crate::reign::look;
 use crate::standing::{Leading, Standing};
 
 /// How often jobs are looked at for a watcher.
@@ -42,6 +42,7 @@ const SOURCE: &str = "the resource";
 pub(crate) struct JobsService {
     pub(crate) standing: watch::Receiver<Standing>,
     pub(crate) local_paths: LocalPaths,
+    pub(crate) doors: Arc<Doors>,
     /// The newest caller that was heard.
     pub(crate) newest: AtomicU64,
 }
@@ -60,6 +61,7 @@ impl Jobs for JobsService {
         Job::parse(uid, spec.clone()).and_then(|job| self.local_paths.check(&job)).map_err(|failure| to_status(&failure))?;
         // Under a uid of its own it is a job of its own, whatever ran under its name before.
         let options = SubmitOptions { rerun: true, fresh: true };
+        let _turn = enter(&self.doors.submissions, limits::SUBMISSIONS_WAITING_MAX).map_err(|failure| to_status(&failure))?;
         answered(&leading, |answer| Message::Submit { uid, spec, options, answer }).await
     }
 
@@ -67,6 +69,7 @@ impl Jobs for JobsService {
         let ChangeJob { caller, job_uid, change_json } = request.into_inner();
         let leading = self.admit(caller)?;
         let change: JobChange = json::decode(&change_json, "the change of a job").map_err(|failure| to_status(&failure))?;
+        let _turn = enter(&self.doors.calls, limits::CALLS_WAITING_MAX).map_err(|failure| to_status(&failure))?;
         let name = name(&leading, uid(&job_uid)?).await?;
         answered(&leading, |answer| Message::Change { name, change, answer }).await
     }
@@ -74,6 +77,7 @@ impl Jobs for JobsService {
     async fn cancel(&self, request: Request<CancelJob>) -> Result<Response<JobState>, Status> {
         let CancelJob { caller, job_uid } = request.into_inner();
         let leading = self.admit(caller)?;
+        let _turn = enter(&self.doors.calls, limits::CALLS_WAITING_MAX).map_err(|failure| to_status(&failure))?;
         let name = name(&leading, uid(&job_uid)?).await?;
         answered(&leading, |answer| Message::Cancel { name, answer }).await
     }
@@ -106,7 +110,7 @@ fn uid(text: &str) -> Result<JobUid, Status> {
 
 /// The name of the job with that uid, unless another has taken it.
 async fn name(leading: &Leading, uid: JobUid) -> Result<String, Status> {
-    let all = look(&leading.coordinator, Control::list).await.map_err(|failure| to_status(&failure))?;
+    let all = read(&leading.coordinator, Control::list).await.map_err(|failure| to_status(&failure))?;
     all.into_iter().find(|status| status.uid == uid).map(|status| status.name).ok_or_else(|| {
         to_status(&Failure::new(Reason::JobNotFound, format!("this head knows no job {uid}")).next("submit it again"))
     })
@@ -129,7 +133,7 @@ async fn tell(leading: Leading, sender: mpsc::Sender<Result<JobState, Status>>) 
     let mut told = Told::default();
     let mut is_first = true;
     while !sender.is_closed() {
-        let all = match look(&leading.coordinator, Control::list).await {
+        let all = match read(&leading.coordinator, Control::list).await {
             Ok(all) => all,
             Err(failure) => {
                 let _ = sender.send(Err(to_status(&failure))).await;

@@ -15,6 +15,7 @@ mod event_log;
 mod govern;
 mod head;
 mod history;
+mod jobs;
 mod journal;
 mod journal_writer;
 mod links;

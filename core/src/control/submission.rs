@@ -65,6 +65,10 @@ impl Control {
     fn admit(&self, uid: JobUid, spec: &Arc<ShoalJob>, options: SubmitOptions) -> Result<(Admission, Job), Failure> {
         let job = Job::parse(uid, spec.clone())?;
         self.kinds.get(job.work.kind())?;
+        if self.jobs.contains_key(&uid) {
+            // Uids that the head makes are new: this one is the submitter's, who says again what was heard already.
+            return Ok((Admission::Same(uid), job));
+        }
         let known = self.names.get(&job.name).and_then(|uid| Some((*uid, self.jobs.get(uid)?)));
         let admission = match known {
             None => Admission::New,
@@ -110,6 +114,9 @@ fn is_same_work(one: &ShoalJob, other: &ShoalJob) -> bool {
         let mut job = job.clone();
         (job.spec.priority, job.spec.suspend) = (0, false);
         (job.spec.active_deadline_seconds, job.spec.ttl_seconds_after_finished) = (None, None);
+        // Where it runs is no part of what it does.
+        (job.spec.cluster_ref, job.spec.cluster) = (None, None);
+        job.spec.managed_by.clear();
         job
     };
     work(one) == work(other)

@@ -170,7 +170,13 @@ pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
 }
 
 fn wanted(spec: &JobSpec) -> JobChange {
-    JobChange { priority: Some(spec.priority), suspend: Some(spec.suspend) }
+    JobChange {
+        priority: Some(spec.priority),
+        suspend: Some(spec.suspend),
+        active_deadline_seconds: Some(spec.active_deadline_seconds),
+        // Kubernetes' own: the operator deletes the resource.
+        ttl_seconds_after_finished: None,
+    }
 }
 
 fn is_finished(job: &ShoalJob) -> bool {
