@@ -46,9 +46,7 @@ pub struct Runs {
 impl Runs {
     /// The run in the middle.
     pub fn median(&self) -> f64 {
-        let mut sorted = self.seconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+        figures::median(self.seconds.clone())
     }
 }
 

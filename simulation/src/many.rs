@@ -2,14 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::{Summary, run};
+use crate::{Outcome, Summary, run};
 
-/// Runs seeds on all processors. `progress` hears from each thread how many seeds were begun before the one that it has
-/// just run.
+/// Runs seeds on all processors. `progress` hears of each that has ended, and how many have by then.
 ///
 /// Seeds of a thread in which the code under test panicked are not in the sums, so that those have fewer seeds.
-pub fn run_all(seeds: &[u64], progress: impl Fn(usize) + Sync) -> Summary {
-    let next = AtomicUsize::new(0);
+pub fn run_all(seeds: &[u64], progress: impl Fn(&Outcome, usize) + Sync) -> Summary {
+    let (next, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut summary = Summary::default();
     std::thread::scope(|scope| {
@@ -18,8 +17,9 @@ pub fn run_all(seeds: &[u64], progress: impl Fn(usize) + Sync) -> Summary {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(seed) = seeds.get(index) else { return summary };
-                summary.add(&run(*seed, None, false));
-                progress(index);
+                let outcome = run(*seed, None, false);
+                summary.add(&outcome);
+                progress(&outcome, ended.fetch_add(1, Ordering::Relaxed) + 1);
             }
         };
         let shares: Vec<_> = (0..threads).map(|_| scope.spawn(share)).collect();

@@ -13,7 +13,7 @@ const FIRST: &str = "SHOAL_SIMULATION_FIRST_SEED";
 
 /// Runs seeds, all of them to their end.
 fn run_seeds(seeds: &[u64]) -> Summary {
-    let summary = run_all(seeds, |_| ());
+    let summary = run_all(seeds, |_, _| ());
     assert_eq!(summary.seeds, seeds.len() as u64);
     summary
 }

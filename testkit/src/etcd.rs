@@ -219,6 +219,8 @@ impl Etcd {
         }
         if let Some(bytes) = self.options.quota_bytes {
             command.args(["--quota-backend-bytes", &bytes.to_string()]);
+            // What is written is counted at once, so that nothing is far beyond the quota before the first refusal.
+            command.args(["--backend-batch-limit", "1"]);
         }
         let stdout = log.try_clone().unwrap();
         let process = command.stdin(Stdio::null()).stdout(stdout).stderr(log).spawn().unwrap();

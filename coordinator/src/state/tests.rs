@@ -81,11 +81,12 @@ async fn exports_of_every_version_load() {
         assert_eq!((and_again.jobs, and_again.records), (again.jobs, again.records));
     }
     // The present one is written as it was: nothing of it is lost.
-    let lines = corpus(2);
+    let lines = corpus(RECORD_VERSION);
     let folder = imported(&lines).await;
     let written = export(at(folder.path()), &[]).await.unwrap().lines;
     let records = |text: &str| -> Vec<Value> {
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).filter(|line: &Value| line["v"] == 2).collect()
+        let all = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        all.filter(|line: &Value| line["v"] == RECORD_VERSION).collect()
     };
     assert_eq!(records(&written), records(&lines));
 }

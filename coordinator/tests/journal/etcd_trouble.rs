@@ -14,8 +14,8 @@ use crate::samples::{facts, uid};
 /// For what takes seconds at most.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Of etcd's file: a few appends.
-const QUOTA_BYTES: u64 = 4 << 20;
+/// Of etcd's file: some appends, each of which it writes more than once until it is asked to make room.
+const QUOTA_BYTES: u64 = 16 << 20;
 
 /// Bytes of an append.
 const APPEND: usize = 500_000;

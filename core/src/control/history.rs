@@ -45,11 +45,14 @@ impl Control {
     /// The oldest finished jobs give way to newer ones.
     pub(super) fn forget_oldest(&mut self, now_ms: u64) -> Vec<Effect> {
         let is_finished = |uid: &JobUid, entry: &Entry| entry.active().is_none() && !self.recalling.contains_key(uid);
-        let finished: Vec<JobUid> =
-            self.jobs.iter().filter(|(uid, entry)| is_finished(uid, entry)).map(|(uid, _)| *uid).collect();
+        let finished = self.jobs.iter().filter(|(uid, entry)| is_finished(uid, entry));
+        let mut finished: Vec<(u64, JobUid)> = finished.map(|(uid, entry)| (entry.submitted_ms(), *uid)).collect();
         let surplus = finished.len().saturating_sub(limits::JOBS_FINISHED_MAX);
-        // Uids are made of the time of submission first, so the first are the oldest.
-        self.forget(finished.into_iter().take(surplus).collect(), now_ms)
+        if surplus == 0 {
+            return Vec::new();
+        }
+        finished.sort_unstable();
+        self.forget(finished.into_iter().take(surplus).map(|(_, uid)| uid).collect(), now_ms)
     }
 
     fn forget(&mut self, uids: Vec<JobUid>, now_ms: u64) -> Vec<Effect> {

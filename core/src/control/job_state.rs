@@ -47,6 +47,14 @@ impl Entry {
             Self::Ended(_) => None,
         }
     }
+
+    /// When it was submitted. Of the jobs of one name the latest has the highest.
+    pub(super) fn submitted_ms(&self) -> u64 {
+        match self {
+            Self::Active(active) => active.submitted_ms,
+            Self::Ended(ended) => ended.status.report.submitted_ms,
+        }
+    }
 }
 
 /// Where an unfinished job stands.

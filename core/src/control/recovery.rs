@@ -41,12 +41,6 @@ impl Control {
                 restored.forget_running(now_ms);
             }
             let name = restored.spec.metadata.name.clone();
-            // Uids follow the clocks of the heads that drew them, and those may differ: whichever of a name runs is its
-            // latest, as no other is taken while it does.
-            let runs = |uid: &JobUid| control.jobs.get(uid).is_some_and(|entry| entry.active().is_some());
-            if restored.ended.is_none() || !control.names.get(&name).is_some_and(runs) {
-                control.names.insert(name, uid);
-            }
             let entry = match restored.ended {
                 Some((status, resumable)) => Entry::Ended(EndedJob {
                     spec: restored.spec,
@@ -61,6 +55,11 @@ impl Control {
                     Entry::Active(Box::new(control.take_up(restored, &mut effects, now_ms)))
                 }
             };
+            // Uids say nothing about that: heads whose clocks differ drew them.
+            let known = control.names.get(&name).and_then(|uid| control.jobs.get(uid));
+            if known.is_none_or(|known| known.submitted_ms() < entry.submitted_ms()) {
+                control.names.insert(name, uid);
+            }
             control.jobs.insert(uid, entry);
         }
         control.expect_workers(&instances, now_ms);

@@ -31,9 +31,9 @@ impl Control {
 
     /// The latest submission of every job, oldest first.
     pub fn list(&self, now_ms: u64) -> Vec<JobStatus> {
-        let mut latest: Vec<JobUid> = self.names.values().copied().collect();
-        latest.sort();
-        latest.into_iter().filter_map(|uid| self.status_of(uid, now_ms)).collect()
+        let mut latest: Vec<JobStatus> = self.names.values().filter_map(|uid| self.status_of(*uid, now_ms)).collect();
+        latest.sort_by_key(|status| (status.report.submitted_ms, status.uid));
+        latest
     }
 
     /// The latest submission under a name.

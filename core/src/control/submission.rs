@@ -45,10 +45,14 @@ impl Control {
             Ok((Admission::New, job)) => {
                 let before = self.names.insert(job.name.clone(), uid);
                 let mut effects = before.map_or_else(Vec::new, |before| self.give_up_resuming(before, now_ms));
-                let active = ActiveJob::new(job, now_ms);
+                // The head that took the one before may have had a clock that was ahead of this one's.
+                let latest_ms = before.and_then(|before| self.jobs.get(&before)).map_or(0, Entry::submitted_ms);
+                let mut active = ActiveJob::new(job, now_ms);
+                active.submitted_ms = now_ms.max(latest_ms + 1);
+                let at_ms = active.submitted_ms;
                 let job = active.job.clone();
                 self.jobs.insert(uid, Entry::Active(Box::new(active)));
-                let record = Record::Accepted { job: uid, at_ms: now_ms, spec: Box::new(spec.as_ref().clone()) };
+                let record = Record::Accepted { job: uid, at_ms, spec: Box::new(spec.as_ref().clone()) };
                 let answer = self
                     .status_of(uid, now_ms)
                     .ok_or_else(|| Failure::internal("a job vanished while it was accepted"));

@@ -10,13 +10,10 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use shoal_simulation::{run, run_all};
+use shoal_simulation::{Outcome, run, run_all};
 
 /// How often progress is shown.
 const PROGRESS: Duration = Duration::from_secs(5);
-
-/// Failing seeds that are shown; the rest is counted.
-const FAILED_SHOWN: usize = 10;
 
 struct Arguments {
     seeds: u64,
@@ -75,20 +72,22 @@ fn replay(seed: u64, trace: bool) -> ExitCode {
 fn many(first: u64, seeds: u64) -> ExitCode {
     let start = Instant::now();
     let shown = Mutex::new(start);
-    let progress = |index: usize| {
+    let progress = |outcome: &Outcome, ended: usize| {
+        // At once: whoever has seen enough need not wait for the rest.
+        if let Some(violation) = &outcome.violation {
+            let (seed, invariant) = (outcome.seed, &violation.invariant);
+            println!("seed {seed}: {invariant} does not hold; replay it with: make simulate SEED={seed}");
+        }
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.elapsed() > PROGRESS {
             *shown = Instant::now();
-            println!("{index} of {seeds} seeds after {:.0} s", start.elapsed().as_secs_f64());
+            println!("{ended} of {seeds} seeds after {:.0} s", start.elapsed().as_secs_f64());
         }
     };
     let summary = run_all(&(first..first + seeds).collect::<Vec<_>>(), progress);
     let seconds = start.elapsed().as_secs_f64();
     print!("{summary}");
     println!("{} events in {seconds:.1} s: {:.0} events/s", summary.events, summary.events as f64 / seconds);
-    for (seed, invariant) in summary.failed.iter().take(FAILED_SHOWN) {
-        println!("seed {seed}: {invariant} does not hold; replay it with: make simulate SEED={seed}");
-    }
     let mut by_invariant = BTreeMap::<&str, u64>::new();
     summary.failed.values().for_each(|invariant| *by_invariant.entry(invariant).or_default() += 1);
     for (invariant, seeds) in by_invariant {

@@ -24,7 +24,7 @@ const RUNS_DEFAULT: usize = SCENARIOS.len();
 
 /// How often a scenario is run again on which no fault fell, or not each of its own: on a fast machine a job may be over
 /// before.
-const REPEATS_MAX: usize = 3;
+const REPEATS_MAX: usize = 5;
 
 /// How long a run may take: far more than the job and all that is waited for around it.
 const RUN_MAX: Duration = Duration::from_secs(240);

@@ -209,7 +209,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "no-room-for-the-journal",
-        strategy: Strategy::Aggregate,
+        strategy: Strategy::Bucket,
         store: Store::Disk,
         journal: Journal::Redb,
         heads: 1,
@@ -232,7 +232,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         journal: Journal::Etcd(1),
         heads: 2,
         tls: false,
-        faults: &[(HeadKilled, Map), (EtcdMemberKilled, Map), (HeadPausedLong, Reduce)],
+        faults: &[(HeadKilled, Map), (EtcdMemberKilled, Map), (HeadPausedLong, Map)],
     },
     Scenario {
         name: "failover-s3",

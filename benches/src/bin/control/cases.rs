@@ -1,10 +1,12 @@
 //! What is measured of Shoal.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use shoal_api::ApiConfig;
 use shoal_benches::BenchResult;
 use shoal_benches::figures::median;
 use shoal_benches::processes::{Process, shoal};
@@ -108,7 +110,9 @@ pub(crate) async fn worker_start() -> BenchResult<f64> {
     std::fs::write(&table, "store,day,sales\na,1,2.0\na,2,3.0\na,3,5.0\n")?;
     let state = StateConfig::Folder(folder.path().join("state"));
     let head = start_head(state, shoal_jobs::kinds(), Arc::new(DeltaPublisher)).await?;
-    let url = format!("http://{}", head.workers_address());
+    let listen = (Ipv4Addr::LOCALHOST, 0).into();
+    let api = shoal_api::start(ApiConfig { listen, token: None, tls: None, head: head.clone() }).await?;
+    let url = format!("http://{}", api.address());
     let mut milliseconds = Vec::new();
     for index in 0..WORKER_STARTS {
         let name = format!("job-{index}");

@@ -30,7 +30,12 @@ pub(crate) async fn start_head(state: StateConfig, kinds: Kinds, publisher: Arc<
         tls: None,
         local_paths: LocalPaths::Any,
     };
-    Ok(Head::start(config, state).await?)
+    let head = Head::start(config, state).await?;
+    // With etcd it is elected first.
+    while !head.is_leading() {
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(head)
 }
 
 /// Starts a worker and waits until the head knows it.

@@ -161,3 +161,20 @@ fn what_a_head_finds_does_not_depend_on_how_often_it_was_restarted() {
     let attempts = head.records.iter().filter(|record| matches!(record, Record::AttemptStarted { .. })).count();
     assert_eq!(attempts as u32, MAPS + BUCKETS);
 }
+
+#[test]
+fn the_latest_of_a_name_is_the_one_that_was_submitted_last_whatever_clocks_and_uids_say() {
+    let fails = |head: &mut Head, number, now_ms| {
+        head.handle(submit(uid(number), &spec("job", 1), false), now_ms);
+        let result = Err(Failure::new(Reason::TableNotFound, "no table"));
+        head.handle(Event::FactsGathered { job: uid(number), result }, now_ms);
+    };
+    let mut head = Head::new();
+    fails(&mut head, 9, 100_000);
+    // The next head has an earlier clock, and draws a lower uid.
+    let (mut head, _) = head.restart(50_000);
+    fails(&mut head, 2, 50_000);
+    assert_eq!(head.control.show("job", 50_000).unwrap().uid, uid(2));
+    let (head, _) = head.restart(60_000);
+    assert_eq!(head.control.show("job", 60_000).unwrap().uid, uid(2));
+}
