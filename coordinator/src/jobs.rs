@@ -58,17 +58,21 @@ impl Jobs for JobsService {
         let text = std::str::from_utf8(&job_json).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let spec = parse_job(text, SOURCE).map_err(|failure| to_status(&failure))?;
         let spec = Arc::new(spec);
-        Job::parse(uid, spec.clone()).and_then(|job| self.local_paths.check(&job)).map_err(|failure| to_status(&failure))?;
+        Job::parse(uid, spec.clone())
+            .and_then(|job| self.local_paths.check(&job))
+            .map_err(|failure| to_status(&failure))?;
         // Under a uid of its own it is a job of its own, whatever ran under its name before.
         let options = SubmitOptions { rerun: true, fresh: true };
-        let _turn = enter(&self.doors.submissions, limits::SUBMISSIONS_WAITING_MAX).map_err(|failure| to_status(&failure))?;
+        let _turn =
+            enter(&self.doors.submissions, limits::SUBMISSIONS_WAITING_MAX).map_err(|failure| to_status(&failure))?;
         answered(&leading, |answer| Message::Submit { uid, spec, options, answer }).await
     }
 
     async fn change(&self, request: Request<ChangeJob>) -> Result<Response<JobState>, Status> {
         let ChangeJob { caller, job_uid, change_json } = request.into_inner();
         let leading = self.admit(caller)?;
-        let change: JobChange = json::decode(&change_json, "the change of a job").map_err(|failure| to_status(&failure))?;
+        let change: JobChange =
+            json::decode(&change_json, "the change of a job").map_err(|failure| to_status(&failure))?;
         let _turn = enter(&self.doors.calls, limits::CALLS_WAITING_MAX).map_err(|failure| to_status(&failure))?;
         let name = name(&leading, uid(&job_uid)?).await?;
         answered(&leading, |answer| Message::Change { name, change, answer }).await

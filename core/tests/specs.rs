@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use shoal_core::spec::parse_job;
 use shoal_core::spec::v1alpha1::{
-    API_VERSION, BucketStrategy, Chosen, FailurePolicy, GroupedTraining, InputTable, IntOrPercent, JOB_KIND, JobSpec,
-    Metadata, Model, Ols, OnMissing, OutputMode, OutputTable, ShoalJob, Strategy as Meeting, TableFormat,
+    API_VERSION, BucketStrategy, Chosen, ClusterSpec, FailurePolicy, GroupedTraining, InputTable, IntOrPercent,
+    JOB_KIND, JobSpec, LocalRef, Metadata, Model, Ols, OnMissing, OutputMode, OutputTable, Resources, ShoalJob,
+    Strategy as Meeting, TableFormat, WorkerGroupEntry,
 };
 
 fn corpus(folder: &str) -> Vec<(PathBuf, String)> {
@@ -113,6 +114,33 @@ fn failure_policy() -> impl Strategy<Value = FailurePolicy> {
         .prop_map(|(max_failed, max_task_attempts)| FailurePolicy { max_failed, max_task_attempts })
 }
 
+/// A cluster to run on: another's, one of the job's own, or none.
+fn cluster() -> impl Strategy<Value = (Option<LocalRef>, Option<Box<ClusterSpec>>)> {
+    let group = ("[a-z]{1,4}", 0..=10_000_u32, prop::option::of(0..9_u8)).prop_map(|(name, replicas, label)| {
+        let template = label.map(|label| serde_json::json!({"metadata": {"labels": {"a": label.to_string()}}}));
+        WorkerGroupEntry {
+            name,
+            replicas,
+            resources: Resources { cpu: "500m".into(), memory: "2Gi".into() },
+            template: template.map(|template| serde_json::from_value(template).unwrap()),
+        }
+    });
+    let own = (prop::collection::vec(group, 0..3), prop::option::of(name()), any::<bool>()).prop_map(
+        |(groups, image, suspend)| {
+            let mut worker_groups: Vec<WorkerGroupEntry> = groups;
+            worker_groups.sort_by(|one, other| one.name.cmp(&other.name));
+            worker_groups.dedup_by(|one, other| one.name == other.name);
+            worker_groups.retain(|group| group.name != "head");
+            ClusterSpec { worker_groups, image, suspend, ..ClusterSpec::default() }
+        },
+    );
+    prop_oneof![
+        Just((None, None)),
+        name().prop_map(|name| (Some(LocalRef { name }), None)),
+        own.prop_map(|own| (None, Some(Box::new(own)))),
+    ]
+}
+
 prop_compose! {
     fn training()(
         input in input(),
@@ -138,6 +166,8 @@ proptest! {
         failure_policy in failure_policy(),
         training in training(),
         (priority, suspend) in (-1_000..=1_000, any::<bool>()),
+        cluster in cluster(),
+        managed_by in "[a-z./]{1,20}",
         active_deadline_seconds in proptest::option::of(1..=31_536_000_u64),
         ttl_seconds_after_finished in proptest::option::of(0..=31_536_000_u64),
     ) {
@@ -146,6 +176,9 @@ proptest! {
             kind: JOB_KIND.to_owned(),
             metadata: Metadata { name },
             spec: JobSpec {
+                cluster_ref: cluster.0,
+                cluster: cluster.1,
+                managed_by,
                 priority,
                 suspend,
                 active_deadline_seconds,

@@ -1,7 +1,7 @@
 //! What reconciles do to the API server, as data.
 
-use kube::api::ObjectMeta;
 use kube::Resource;
+use kube::api::ObjectMeta;
 use serde_json::Value;
 
 /// One write.

@@ -45,12 +45,32 @@ pub(crate) fn conditions(
         .collect()
 }
 
-/// A condition that has come to hold, or not to, for which an event is told.
+/// The conditions that have turned, or hold or do not hold for another reason: an event is told of each. That one which
+/// should not hold does not hold from the beginning is no news.
 pub(crate) fn turned<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Condition> {
-    let is_known = |condition: &Condition| {
-        before.iter().any(|old| (&old.type_, old.status, &old.reason) == (&condition.type_, condition.status, &condition.reason))
+    let is_news = |condition: &&Condition| match before.iter().find(|old| old.type_ == condition.type_) {
+        Some(old) => (old.status, &old.reason) != (condition.status, &condition.reason),
+        None => condition.status == ConditionStatus::True || is_wanted(condition),
     };
-    after.iter().filter(|condition| !is_known(condition)).collect()
+    after.iter().filter(is_news).collect()
+}
+
+/// Whether all is well only while it holds.
+fn is_wanted(condition: &Condition) -> bool {
+    matches!(condition.type_.as_str(), "Ready" | "Accepted" | "ClusterReady")
+}
+
+/// Reasons for which what should hold does not, and that are no fault.
+const EXPECTED: [&str; 7] =
+    ["PodsStarting", "HeadNotReady", "Suspended", "ClusterStarting", "WorkersStarting", "Submitting", "NameTaken"];
+
+/// Whether somebody should look at it.
+pub(crate) fn is_bad(condition: &Condition) -> bool {
+    match condition.status {
+        ConditionStatus::True => matches!(condition.type_.as_str(), "Failed" | "ReplicaFailure"),
+        ConditionStatus::False => is_wanted(condition) && !EXPECTED.contains(&condition.reason.as_str()),
+        ConditionStatus::Unknown => false,
+    }
 }
 
 /// A time as Kubernetes writes it.
@@ -74,5 +94,27 @@ mod tests {
         assert_eq!(turned_over[0].last_transition_time, "1970-01-01T00:00:30Z");
         assert_eq!(turned(&first, &same).len(), 1);
         assert_eq!(turned(&turned_over, &turned_over).len(), 0);
+    }
+
+    #[test]
+    fn events_tell_what_has_turned_and_warn_of_what_somebody_should_look_at() {
+        let at = Timestamp::UNIX_EPOCH;
+        let one = |type_, holds, reason: &str| conditions(&[], vec![Fact::new(type_, holds, reason, "")], None, at);
+        for (before, after, is_told, warns) in [
+            (vec![], one("Ready", false, "PodsStarting"), true, false),
+            (vec![], one("Ready", false, "ImageNotPulled"), true, true),
+            (vec![], one("Accepted", false, "InvalidValue"), true, true),
+            (vec![], one("ReplicaFailure", false, "NoFailure"), false, false),
+            (vec![], one("ReplicaFailure", true, "QuotaExceeded"), true, true),
+            (vec![], one("Progressing", false, "Settled"), false, false),
+            (vec![], one("Complete", true, "Published"), true, false),
+            (vec![], one("Failed", true, "TableNotFound"), true, true),
+            (one("Ready", false, "PodsStarting"), one("Ready", true, "Ready"), true, false),
+            (one("Ready", true, "Ready"), one("Ready", true, "Ready"), false, false),
+            (one("Progressing", true, "PodsChanging"), one("Progressing", false, "Settled"), true, false),
+        ] {
+            assert_eq!(!turned(&before, &after).is_empty(), is_told, "{before:?} {after:?}");
+            assert_eq!(is_bad(&after[0]), warns, "{after:?}");
+        }
     }
 }

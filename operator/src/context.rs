@@ -1,25 +1,31 @@
 //! What all reconciles share, and the only place where they write to the API server.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
 use futures::stream;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, Preconditions};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, Preconditions,
+};
+use kube::core::Request;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use shoal_core::spec::v1alpha1::status::{Condition, ConditionStatus};
+use shoal_core::spec::v1alpha1::status::Condition;
 
 use crate::changes::{Change, Reference};
-use crate::conditions::turned;
+use crate::conditions::{self, turned};
 use crate::failures::Failures;
+use crate::group::{Backoff, Hold};
 use crate::heads::Heads;
 use crate::names::FIELD_MANAGER;
-use crate::resources::{Kind, ShoalCluster, ShoalWorkerGroup};
+use crate::resources::{Kind, ShoalCluster, ShoalJob, ShoalWorkerGroup};
 use crate::trouble::Trouble;
 
 /// Pods that are created or deleted at the same time, for one group.
@@ -39,7 +45,12 @@ pub struct Config {
     pub cluster_domain: String,
     /// Where probes and metrics are answered.
     pub listen: SocketAddr,
+    /// Where heads take jobs: `{head}` and `{namespace}` stand for the Service. [`HEAD_URL`] but for tests.
+    pub head_url: String,
 }
+
+/// Where heads take jobs in Kubernetes.
+pub const HEAD_URL: &str = "http://{head}.{namespace}.svc:7371";
 
 /// What all reconciles share.
 pub(crate) struct Context {
@@ -47,28 +58,61 @@ pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) clusters: Store<ShoalCluster>,
     pub(crate) groups: Store<ShoalWorkerGroup>,
+    pub(crate) jobs: Store<ShoalJob>,
     pub(crate) pods: Store<Pod>,
     pub(crate) heads: Arc<Heads>,
     pub(crate) recorder: Recorder,
     pub(crate) failures: Failures,
+    /// Groups whose pods fail, by uid.
+    pub(crate) backoffs: Mutex<HashMap<String, Backoff>>,
 }
 
 impl Context {
-    /// Makes the changes, those of pods side by side, each once; what they make is owned by `owner`.
+    /// Makes the changes, those of pods side by side, each once; what they make is owned by `owner`. All are tried: one
+    /// that is refused keeps no other from its place.
+    ///
+    /// # Errors
+    /// The first that did not work.
     pub(crate) async fn carry_out<K: Kind>(&self, owner: &K, changes: Vec<Change>) -> Result<(), Trouble> {
         let (pods, others): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(is_of_pods);
+        let mut outcome = Ok(());
         for change in others {
-            self.make(owner, change).await?;
+            outcome = outcome.and(self.make(owner, change).await);
         }
-        let mut results = stream::iter(pods.into_iter().map(|change| self.make(owner, change))).buffer_unordered(WRITES_AT_ONCE);
-        // All are tried: one that is refused keeps no other from its place.
-        let mut trouble = Ok(());
+        let mut results =
+            stream::iter(pods.into_iter().map(|change| self.make(owner, change))).buffer_unordered(WRITES_AT_ONCE);
         while let Some(result) = results.next().await {
-            if trouble.is_ok() {
-                trouble = result;
-            }
+            outcome = outcome.and(result);
         }
-        trouble
+        outcome
+    }
+
+    /// Whether a cluster has unfinished jobs, as their resources or its head say.
+    pub(crate) fn is_busy(&self, namespace: &str, cluster: &str) -> bool {
+        let runs_here = |job: &ShoalJob| {
+            job.metadata.namespace.as_deref() == Some(namespace)
+                && job.status.as_ref().is_some_and(|status| status.cluster_name.as_deref() == Some(cluster))
+                && !job.is_finished()
+        };
+        self.heads.busy(namespace, cluster) || self.jobs.find(runs_here).is_some()
+    }
+
+    /// Remembers which pods of a group have failed: see [`Backoff`].
+    pub(crate) fn note_failed_pods(
+        &self,
+        group: &str,
+        failed: Vec<(String, String)>,
+        all_ready: bool,
+        now: Timestamp,
+    ) -> Option<Hold> {
+        let mut backoffs = self.backoffs.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed.is_empty() && all_ready {
+            backoffs.remove(group);
+        }
+        if failed.is_empty() && !backoffs.contains_key(group) {
+            return None;
+        }
+        backoffs.entry(group.to_owned()).or_default().note(failed, all_ready, now)
     }
 
     async fn make<K: Kind>(&self, owner: &K, change: Change) -> Result<(), Trouble> {
@@ -82,7 +126,7 @@ impl Context {
             Change::Create(object) => {
                 let object = owned_by(owner, object);
                 let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-                match self.api_of(owner, &object).create(&params, &object).await {
+                match create_strictly(&self.client, &self.api_of(owner, &object), &params, &object).await {
                     // Made by an earlier turn that this one has not heard of yet.
                     Err(kube::Error::Api(status)) if status.is_already_exists() => {}
                     result => drop(result?),
@@ -137,10 +181,7 @@ impl Context {
     }
 
     async fn tell<K: Kind>(&self, object: &K, condition: &Condition) {
-        let is_bad = matches!(
-            (condition.type_.as_str(), condition.status),
-            ("Failed" | "ReplicaFailure", ConditionStatus::True) | ("Accepted", ConditionStatus::False)
-        );
+        let is_bad = conditions::is_bad(condition);
         let note: String = condition.message.chars().take(NOTE_CHARS_MAX).collect();
         let event = Event {
             type_: if is_bad { EventType::Warning } else { EventType::Normal },
@@ -171,6 +212,22 @@ impl Context {
     fn dynamic<K: Kind>(&self, owner: &K, resource: &ApiResource) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &owner.namespace().unwrap_or_default(), resource)
     }
+}
+
+/// Creates an object, and refuses one with fields that the API server does not know: a typing error in a user's template
+/// is to be told, not to be dropped.
+async fn create_strictly(
+    client: &Client,
+    api: &Api<DynamicObject>,
+    params: &PostParams,
+    object: &DynamicObject,
+) -> kube::Result<DynamicObject> {
+    let body = serde_json::to_vec(object).map_err(kube::Error::SerdeError)?;
+    let mut request = Request::new(api.resource_url()).create(params, body).map_err(kube::Error::BuildRequest)?;
+    // The library has no parameter for it.
+    let uri = format!("{}&fieldValidation=Strict", request.uri()).parse();
+    *request.uri_mut() = uri.expect("what is appended to a query is part of a query");
+    client.request(request).await
 }
 
 fn is_of_pods(change: &Change) -> bool {

@@ -144,7 +144,10 @@ pub fn generated_files() -> Vec<(String, String)> {
     let mut files = Vec::new();
     for definition in definitions() {
         let mut resource = definition.resource();
-        files.push((format!("crds/{}.{GROUP}.yaml", definition.plural), format!("{header}{}", yaml::document(&resource))));
+        files.push((
+            format!("crds/{}.{GROUP}.yaml", definition.plural),
+            format!("{header}{}", yaml::document(&resource)),
+        ));
         // Helm deletes what a release no longer has, and with a definition all resources of its kind.
         resource.metadata.annotations = Some([("helm.sh/resource-policy".to_owned(), "keep".to_owned())].into());
         files.push((
@@ -168,7 +171,7 @@ mod tests {
     fn committed_files_are_the_generated_ones() {
         let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("..");
         for (path, generated) in generated_files() {
-            let committed = std::fs::read_to_string(root.join(path)).unwrap_or_default();
+            let committed = std::fs::read_to_string(root.join(&path)).unwrap_or_default();
             assert!(committed == generated, "{path} is not what the types say: run `make generate`");
         }
     }

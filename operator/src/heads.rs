@@ -3,12 +3,11 @@
 //! A connection is kept by a task of its own, so that a slow head holds no reconcile up.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client};
 use serde_json::Value;
 use shoal_core::journal::JobChange;
@@ -25,8 +24,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
 use crate::names;
-use crate::resources::ShoalJob;
-use crate::trouble::pause_after;
+use crate::resources::{ShoalCluster, ShoalJob};
+use crate::trouble::{Trouble, pause_after};
 
 /// Time for a head to answer a call.
 const CALL_MAX: Duration = Duration::from_secs(15);
@@ -39,11 +38,14 @@ type Key = (String, String);
 /// All heads.
 pub(crate) struct Heads {
     client: Client,
+    clusters: Store<ShoalCluster>,
     links: Mutex<HashMap<Key, Arc<Link>>>,
     /// Jobs to look at again.
     wake: mpsc::Sender<ObjectRef<ShoalJob>>,
     /// How often the lead of the operators has changed hands, as of this one's.
-    pub(crate) transitions: AtomicU64,
+    transitions: u64,
+    /// See [`crate::Config::head_url`].
+    url: String,
 }
 
 /// What a head says of one job.
@@ -80,8 +82,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Heads {
-    pub(crate) fn new(client: Client, wake: mpsc::Sender<ObjectRef<ShoalJob>>) -> Self {
-        Self { client, links: Mutex::default(), wake, transitions: AtomicU64::default() }
+    pub(crate) fn new(
+        client: Client,
+        clusters: Store<ShoalCluster>,
+        url: String,
+        transitions: u64,
+        wake: mpsc::Sender<ObjectRef<ShoalJob>>,
+    ) -> Self {
+        Self { client, clusters, url, links: Mutex::default(), wake, transitions }
     }
 
     /// Keeps a connection to the head of a cluster from now on.
@@ -96,9 +104,9 @@ impl Heads {
         });
     }
 
-    /// Keeps none any more.
-    pub(crate) fn forget(&self, namespace: &str, cluster: &str) {
-        lock(&self.links).remove(&(namespace.to_owned(), cluster.to_owned()));
+    /// Whether the cluster is there still.
+    fn is_there(&self, namespace: &str, cluster: &str) -> bool {
+        self.clusters.get(&ObjectRef::new(cluster).within(namespace)).is_some()
     }
 
     fn link(&self, namespace: &str, cluster: &str) -> Option<Arc<Link>> {
@@ -112,6 +120,15 @@ impl Heads {
         known.resources.insert(uid, ObjectRef::from_obj(job));
         known.service.as_ref()?;
         Some(HeadView { state: known.states.get(&uid).cloned(), is_complete: known.is_complete })
+    }
+
+    /// Forgets a job that is of no more interest.
+    pub(crate) fn look_no_more(&self, namespace: &str, cluster: &str, uid: JobUid) {
+        if let Some(link) = self.link(namespace, cluster) {
+            let mut known = lock(&link.known);
+            known.resources.remove(&uid);
+            known.states.remove(&uid);
+        }
     }
 
     /// Takes in what a head has answered.
@@ -131,12 +148,12 @@ impl Heads {
     ///
     /// # Errors
     /// [`Reason::HeadUnreachable`] while there is no connection.
-    pub(crate) fn client(&self, namespace: &str, cluster: &str) -> Result<HeadClient, crate::trouble::Trouble> {
+    pub(crate) fn client(&self, namespace: &str, cluster: &str) -> Result<HeadClient, Trouble> {
         let service = self.link(namespace, cluster).and_then(|link| lock(&link.known).service.clone());
         let service = service.ok_or_else(|| {
-            crate::trouble::Trouble::Head(Failure::new(Reason::HeadUnreachable, format!("the head of `{cluster}` does not answer")))
+            Trouble::Head(Failure::new(Reason::HeadUnreachable, format!("the head of `{cluster}` does not answer")))
         })?;
-        Ok(HeadClient { service, transitions: self.transitions.load(Ordering::Relaxed) })
+        Ok(HeadClient { service, transitions: self.transitions })
     }
 }
 
@@ -159,7 +176,8 @@ impl HeadClient {
 
     /// Tells what the user has changed.
     pub(crate) async fn change(mut self, uid: JobUid, change: JobChange) -> Result<JobStatus, Failure> {
-        let request = ChangeJob { caller: self.caller(), job_uid: uid.to_string(), change_json: json::encode(&change)? };
+        let request =
+            ChangeJob { caller: self.caller(), job_uid: uid.to_string(), change_json: json::encode(&change)? };
         answer(tokio::time::timeout(CALL_MAX, self.service.change(request)).await)
     }
 
@@ -174,7 +192,9 @@ type Answered = Result<Result<tonic::Response<JobState>, tonic::Status>, tokio::
 
 fn answer(answered: Answered) -> Result<JobStatus, Failure> {
     let response = answered
-        .map_err(|_| Failure::new(Reason::HeadUnreachable, format!("the head has not answered within {} s", CALL_MAX.as_secs())))?
+        .map_err(|_| {
+            Failure::new(Reason::HeadUnreachable, format!("the head has not answered within {} s", CALL_MAX.as_secs()))
+        })?
         .map_err(|status| from_status(&status))?;
     json::decode(&response.into_inner().status_json, "the state of a job")
 }
@@ -197,6 +217,10 @@ async fn listen(heads: Arc<Heads>, (namespace, cluster): Key, link: std::sync::W
         if was_connected {
             wake_all(&heads, &namespace, &cluster).await;
         }
+        if !heads.is_there(&namespace, &cluster) {
+            // Ends this very task, at its next pause.
+            lock(&heads.links).remove(&(namespace.clone(), cluster.clone()));
+        }
         failures = failures.saturating_add(1);
         tokio::time::sleep(pause_after(failures).min(RECONNECT_MAX)).await;
     }
@@ -213,10 +237,10 @@ async fn hear(
     failures: &mut u32,
 ) -> Result<(), Failure> {
     let token = token(&heads.client, namespace, cluster).await?;
-    let url = format!("http://{}.{namespace}.svc:{}", names::head(cluster), names::HEAD_WORKERS_PORT);
+    let url = heads.url.replace("{head}", &names::head(cluster)).replace("{namespace}", namespace);
     let channel = transport::connect(&url, None).await?;
     let mut service = JobsClient::with_interceptor(channel, SendToken(Some(token)));
-    let caller = Some(Caller { transitions: heads.transitions.load(Ordering::Relaxed) });
+    let caller = Some(Caller { transitions: heads.transitions });
     let mut states = service.watch(WatchJobs { caller }).await.map_err(|status| from_status(&status))?.into_inner();
     {
         let Some(link) = link.upgrade() else { return Ok(()) };
@@ -258,9 +282,11 @@ async fn wake_all(heads: &Heads, namespace: &str, cluster: &str) {
 async fn token(client: &Client, namespace: &str, cluster: &str) -> Result<Token, Failure> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let name = names::token(cluster);
-    let missing = |why: String| Failure::new(Reason::Unauthorized, format!("the Secret {namespace}/{name} has no token: {why}"));
+    let missing =
+        |why: String| Failure::new(Reason::Unauthorized, format!("the Secret {namespace}/{name} has no token: {why}"));
     let secret = secrets.get(&name).await.map_err(|error| missing(error.to_string()))?;
-    let bytes = secret.data.as_ref().and_then(|data| data.get("token")).ok_or_else(|| missing("no entry `token`".into()))?;
+    let bytes =
+        secret.data.as_ref().and_then(|data| data.get("token")).ok_or_else(|| missing("no entry `token`".into()))?;
     let text = std::str::from_utf8(&bytes.0).map_err(|error| missing(error.to_string()))?;
     Token::new(text)
 }

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
 use kube::{Api, Client};
+use tokio::time::Instant;
 
 use crate::names::FIELD_MANAGER;
 
@@ -63,10 +64,17 @@ fn next(lease: Option<&LeaseSpec>, identity: &str, silent_for: Duration) -> Step
     }
 }
 
+/// Whether a Lease is the one that was taken as that process, at that change of hands.
+fn is_held(lease: Option<&LeaseSpec>, identity: &str, transitions: u64) -> bool {
+    let holder = lease.and_then(|lease| lease.holder_identity.as_deref());
+    let found = lease.and_then(|lease| lease.lease_transitions).and_then(|transitions| u64::try_from(transitions).ok());
+    holder == Some(identity) && found == Some(transitions)
+}
+
 /// Waits until this process leads.
 pub(crate) async fn acquire(client: Client, namespace: &str, identity: &str) -> Held {
     let api: Api<Lease> = Api::namespaced(client, namespace);
-    let mut seen: Option<(Option<String>, tokio::time::Instant)> = None;
+    let mut seen: Option<(Option<String>, Instant)> = None;
     loop {
         match try_acquire(&api, identity, &mut seen).await {
             Ok(Some(lease)) => return Held { api, identity: identity.to_owned(), lease },
@@ -80,16 +88,18 @@ pub(crate) async fn acquire(client: Client, namespace: &str, identity: &str) -> 
 async fn try_acquire(
     api: &Api<Lease>,
     identity: &str,
-    seen: &mut Option<(Option<String>, tokio::time::Instant)>,
+    seen: &mut Option<(Option<String>, Instant)>,
 ) -> kube::Result<Option<Lease>> {
     let found = api.get_opt(FIELD_MANAGER).await?;
     let version = found.as_ref().and_then(|lease| lease.metadata.resource_version.clone());
     let since = match seen {
         Some((known, since)) if *known == version => *since,
-        _ => tokio::time::Instant::now(),
+        _ => Instant::now(),
     };
     *seen = Some((version, since));
-    let Step::Take { transitions } = next(found.as_ref().and_then(|lease| lease.spec.as_ref()), identity, since.elapsed()) else {
+    let Step::Take { transitions } =
+        next(found.as_ref().and_then(|lease| lease.spec.as_ref()), identity, since.elapsed())
+    else {
         return Ok(None);
     };
     let mut lease = found.unwrap_or_else(|| Lease {
@@ -130,30 +140,45 @@ impl Held {
 
     /// Renews it until it is lost.
     pub(crate) async fn keep(&mut self) {
-        let mut renewed = tokio::time::Instant::now();
+        // As of when the request was sent: that is what others count from, at the latest.
+        let mut renewed = Instant::now();
         loop {
-            tokio::time::sleep(RENEW).await;
-            let mut lease = self.lease.clone();
-            if let Some(spec) = &mut lease.spec {
-                spec.renew_time = Some(MicroTime(Timestamp::now()));
-            }
-            match tokio::time::timeout(RENEW, write(&self.api, &lease)).await {
-                Ok(Ok(Some(lease))) => {
-                    self.lease = lease;
-                    renewed = tokio::time::Instant::now();
-                }
-                Ok(Ok(None)) => {
+            let end = renewed + GIVE_UP;
+            tokio::time::sleep_until((Instant::now() + RENEW).min(end)).await;
+            let sent = Instant::now();
+            match tokio::time::timeout_at(end, self.renew()).await {
+                Ok(Ok(true)) => renewed = sent,
+                Ok(Ok(false)) => {
                     tracing::error!("another operator has taken the lease");
                     return;
                 }
                 Ok(Err(error)) => tracing::warn!(%error, "the lease cannot be renewed"),
                 Err(_) => tracing::warn!("the API server does not answer: the lease cannot be renewed"),
             }
-            if renewed.elapsed() >= GIVE_UP {
+            if Instant::now() >= end {
                 tracing::error!("the lease could not be renewed for {} s", GIVE_UP.as_secs());
                 return;
             }
         }
+    }
+
+    /// Whether this process holds it still.
+    async fn renew(&mut self) -> kube::Result<bool> {
+        let mut lease = self.lease.clone();
+        if let Some(spec) = &mut lease.spec {
+            spec.renew_time = Some(MicroTime(Timestamp::now()));
+        }
+        if let Some(lease) = write(&self.api, &lease).await? {
+            self.lease = lease;
+            return Ok(true);
+        }
+        // Somebody has written to it, which may have been this very process, with an answer that was lost.
+        let found = self.api.get_opt(FIELD_MANAGER).await?;
+        let Some(found) = found.filter(|found| is_held(found.spec.as_ref(), &self.identity, self.transitions())) else {
+            return Ok(false);
+        };
+        self.lease = found;
+        Ok(true)
     }
 
     /// Gives it up, so that the next operator need not wait.
@@ -191,5 +216,24 @@ mod tests {
         ] {
             assert_eq!(next(lease.as_ref(), "me", silent_for), expected, "{lease:?} after {silent_for:?}");
         }
+    }
+
+    #[test]
+    fn a_lease_is_held_by_who_took_it_last() {
+        let spec = |by: &str, transitions| LeaseSpec {
+            holder_identity: Some(by.to_owned()),
+            lease_transitions: Some(transitions),
+            ..LeaseSpec::default()
+        };
+        assert!(is_held(Some(&spec("me", 4)), "me", 4));
+        assert!(!is_held(Some(&spec("other", 4)), "me", 4));
+        // Another process of this one's name.
+        assert!(!is_held(Some(&spec("me", 5)), "me", 4));
+        assert!(!is_held(None, "me", 4));
+    }
+
+    #[test]
+    fn a_leader_takes_itself_for_lost_before_anyone_else_does() {
+        assert!(GIVE_UP < DURATION && RENEW * 2 < GIVE_UP);
     }
 }

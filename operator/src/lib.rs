@@ -18,12 +18,13 @@ mod job;
 mod lease;
 mod merge;
 mod names;
+mod pod_state;
 mod pods;
 mod resources;
 mod run;
 mod trouble;
 mod yaml;
 
-pub use context::Config;
+pub use context::{Config, HEAD_URL};
 pub use crds::{crds_yaml, generated_files};
 pub use run::run;

@@ -71,7 +71,11 @@ mod tests {
                 json!({"containers": [{"name": "shoal", "image": "i", "stdin": true}, {"name": "b"}]}),
             ),
             (json!({"args": ["a", "b"]}), json!({"args": ["c"]}), json!({"args": ["c"]})),
-            (json!({"tolerations": [{"key": "a"}]}), json!({"tolerations": [{"key": "b"}]}), json!({"tolerations": [{"key": "b"}]})),
+            (
+                json!({"tolerations": [{"key": "a"}]}),
+                json!({"tolerations": [{"key": "b"}]}),
+                json!({"tolerations": [{"key": "b"}]}),
+            ),
             (json!({}), json!({"nodeSelector": {"a": "b"}}), json!({"nodeSelector": {"a": "b"}})),
         ] {
             let mut merged = base.clone();

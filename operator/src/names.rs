@@ -4,63 +4,63 @@
 use std::collections::BTreeMap;
 
 /// Who says so in `managedFields`.
-pub const FIELD_MANAGER: &str = "shoal-operator";
+pub(crate) const FIELD_MANAGER: &str = "shoal-operator";
 
 /// Label with the name of the cluster.
-pub const CLUSTER_LABEL: &str = "shoal.dev/cluster";
+pub(crate) const CLUSTER_LABEL: &str = "shoal.dev/cluster";
 
 /// Label with the name of the worker group within its cluster.
-pub const GROUP_LABEL: &str = "shoal.dev/worker-group";
+pub(crate) const GROUP_LABEL: &str = "shoal.dev/worker-group";
 
 /// Label with what a pod is: `head` or `worker`.
-pub const COMPONENT_LABEL: &str = "shoal.dev/component";
+pub(crate) const COMPONENT_LABEL: &str = "shoal.dev/component";
 
 /// Annotation of a pod with the hash of what the user set.
-pub const HASH_ANNOTATION: &str = "shoal.dev/spec-hash";
+pub(crate) const HASH_ANNOTATION: &str = "shoal.dev/spec-hash";
 
 /// Annotation of a job that lets it go although its head cannot be asked to cancel it.
-pub const FORCE_ANNOTATION: &str = "shoal.dev/force-delete";
+pub(crate) const FORCE_ANNOTATION: &str = "shoal.dev/force-delete";
 
 /// Finalizer of jobs: the head is told to cancel before the job is gone.
-pub const CANCEL_FINALIZER: &str = "shoal.dev/cancel";
+pub(crate) const CANCEL_FINALIZER: &str = "shoal.dev/cancel";
 
 /// Ports of the head: REST, and workers with jobs of the operator.
-pub const HEAD_REST_PORT: u16 = 7370;
+pub(crate) const HEAD_REST_PORT: u16 = 7370;
 /// See [`HEAD_REST_PORT`].
-pub const HEAD_WORKERS_PORT: u16 = 7371;
+pub(crate) const HEAD_WORKERS_PORT: u16 = 7371;
 
 /// Ports of a worker: Flight, and probes with metrics.
-pub const WORKER_FLIGHT_PORT: u16 = 7372;
+pub(crate) const WORKER_FLIGHT_PORT: u16 = 7372;
 /// See [`WORKER_FLIGHT_PORT`].
-pub const WORKER_HTTP_PORT: u16 = 7373;
+pub(crate) const WORKER_HTTP_PORT: u16 = 7373;
 
 /// The head's StatefulSet and Service.
-pub fn head(cluster: &str) -> String {
+pub(crate) fn head(cluster: &str) -> String {
     format!("{cluster}-head")
 }
 
 /// The Secret with the cluster's token.
-pub fn token(cluster: &str) -> String {
+pub(crate) fn token(cluster: &str) -> String {
     format!("{cluster}-token")
 }
 
 /// The ShoalWorkerGroup of an entry.
-pub fn group(cluster: &str, entry: &str) -> String {
+pub(crate) fn group(cluster: &str, entry: &str) -> String {
     format!("{cluster}-{entry}")
 }
 
 /// A pod of a group.
-pub fn worker(group: &str, ordinal: u32) -> String {
+pub(crate) fn worker(group: &str, ordinal: u32) -> String {
     format!("{group}-{ordinal}")
 }
 
 /// The ordinal in the name of a group's pod.
-pub fn ordinal(group: &str, pod: &str) -> Option<u32> {
+pub(crate) fn ordinal(group: &str, pod: &str) -> Option<u32> {
     pod.strip_prefix(group)?.strip_prefix('-')?.parse().ok()
 }
 
 /// Labels of everything that belongs to a cluster.
-pub fn labels(cluster: &str) -> BTreeMap<String, String> {
+pub(crate) fn labels(cluster: &str) -> BTreeMap<String, String> {
     [
         ("app.kubernetes.io/name", "shoal"),
         ("app.kubernetes.io/instance", cluster),
@@ -72,12 +72,12 @@ pub fn labels(cluster: &str) -> BTreeMap<String, String> {
 }
 
 /// Labels that select the head's pods.
-pub fn head_selector(cluster: &str) -> BTreeMap<String, String> {
+pub(crate) fn head_selector(cluster: &str) -> BTreeMap<String, String> {
     selector(&[(CLUSTER_LABEL, cluster), (COMPONENT_LABEL, "head")])
 }
 
 /// Labels that select a group's pods.
-pub fn group_selector(cluster: &str, entry: &str) -> BTreeMap<String, String> {
+pub(crate) fn group_selector(cluster: &str, entry: &str) -> BTreeMap<String, String> {
     selector(&[(CLUSTER_LABEL, cluster), (COMPONENT_LABEL, "worker"), (GROUP_LABEL, entry)])
 }
 
@@ -86,7 +86,7 @@ fn selector(labels: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 /// A selector as text, as autoscalers ask for it.
-pub fn selector_text(labels: &BTreeMap<String, String>) -> String {
+pub(crate) fn selector_text(labels: &BTreeMap<String, String>) -> String {
     labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
 }
 

@@ -167,7 +167,8 @@ mod tests {
         assert_eq!(pod["metadata"]["labels"][names::CLUSTER_LABEL], "shared");
         assert_eq!(pod["spec"]["nodeSelector"]["disk"], "fast");
         assert_eq!(pod["spec"]["containers"].as_array().unwrap().len(), 2);
-        let names: Vec<_> = pod["spec"]["containers"][0]["env"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+        let names: Vec<_> =
+            pod["spec"]["containers"][0]["env"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
         assert_eq!(names, ["POD_NAME", "POD_IP", "TMPDIR", "X"]);
     }
 

@@ -15,13 +15,15 @@ use shoal_core::spec::v1alpha1::{self, CLUSTER_KIND, JOB_KIND, WORKER_GROUP_KIND
 use shoal_core::{Failure, Reason};
 
 /// Group of our kinds.
-pub const GROUP: &str = "shoal.dev";
+pub(crate) const GROUP: &str = "shoal.dev";
 
 /// Version of our kinds.
-pub const VERSION: &str = "v1alpha1";
+pub(crate) const VERSION: &str = "v1alpha1";
 
 /// A kind of ours.
-pub trait Kind: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned {
+pub(crate) trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned
+{
     /// What a user writes.
     type Spec: DeserializeOwned;
 
@@ -51,15 +53,15 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident { kind: $kind:expr, plural: $plural:literal, spec: $spec:ty, status: $status:ty })+) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, Serialize, Deserialize)]
-        pub struct $name {
+        pub(crate) struct $name {
             /// Name, labels, owners.
-            pub metadata: ObjectMeta,
+            pub(crate) metadata: ObjectMeta,
             /// What a user wrote.
             #[serde(default)]
-            pub spec: Value,
+            pub(crate) spec: Value,
             /// What the operator said last.
             #[serde(default, skip_serializing_if = "Option::is_none")]
-            pub status: Option<$status>,
+            pub(crate) status: Option<$status>,
         }
 
         impl Resource for $name {
@@ -117,4 +119,11 @@ kinds! {
     }
     /// A job.
     ShoalJob { kind: JOB_KIND, plural: "shoaljobs", spec: v1alpha1::JobSpec, status: status::JobStatus }
+}
+
+impl ShoalJob {
+    /// Whether it has ended, whichever way.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| matches!(status.phase.as_str(), "Succeeded" | "Failed"))
+    }
 }

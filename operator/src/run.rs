@@ -3,8 +3,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt as _};
@@ -15,8 +14,8 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use prometheus::Registry;
+use serde::de::DeserializeOwned;
 use shoal_core::{Failure, Reason};
 use shoal_wire::probes::{Probes, serve_probes};
 use tokio::sync::mpsc;
@@ -25,7 +24,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::context::{Config, Context};
 use crate::failures::Failures;
 use crate::heads::Heads;
-use crate::names::FIELD_MANAGER;
+use crate::names::{CLUSTER_LABEL, COMPONENT_LABEL, FIELD_MANAGER};
 use crate::resources::{Kind, ShoalCluster, ShoalJob, ShoalWorkerGroup};
 use crate::trouble::{Trouble, pause_after};
 use crate::{cluster, group, job, lease};
@@ -43,14 +42,19 @@ const OURS: &str = "app.kubernetes.io/managed-by=shoal-operator";
 ///
 /// # Errors
 /// [`Reason::Io`] where no API server is configured; [`Reason::NotLeading`] once the lease is lost.
-pub async fn run(config: Config, identity: String, own_namespace: String, stop: impl Future<Output = ()> + Send) -> Result<(), Failure> {
+pub async fn run(
+    config: Config,
+    identity: String,
+    own_namespace: String,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), Failure> {
     let client = Client::try_default().await.map_err(|error| {
         Failure::new(Reason::Io, "no Kubernetes API server is configured")
             .because(&error)
             .next("run this in a pod, or name a kubeconfig file in KUBECONFIG")
     })?;
     tokio::pin!(stop);
-    let probes = serve_probes(listen(config.listen)?, Probes::new(|| true, Registry::new(), None), None)?;
+    let probes = serve_probes(listen(config.listen)?, Probes::new(|| Ok(()), Registry::new(), None), None)?;
     let probes = tokio::spawn(probes.1);
     let mut held = tokio::select! {
         held = lease::acquire(client.clone(), &own_namespace, &identity) => held,
@@ -84,8 +88,6 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 async fn control(client: Client, config: Config, identity: String, transitions: u64) {
     let (wake, woken) = mpsc::channel(WAKE_QUEUE_MAX);
-    let heads = Arc::new(Heads::new(client.clone(), wake));
-    heads.transitions.store(transitions, Ordering::Relaxed);
     let scope = Scope { client: client.clone(), namespace: config.namespace.clone() };
     let any = watcher::Config::default();
     let ours = watcher::Config::default().labels(OURS);
@@ -94,29 +96,30 @@ async fn control(client: Client, config: Config, identity: String, transitions: 
     let (jobs, job_stream) = scope.informer::<ShoalJob>(any);
     let (pods, pod_stream) = scope.informer::<Pod>(ours.clone());
     let (_, head_stream) = scope.informer::<StatefulSet>(ours);
+    let heads = Heads::new(client.clone(), clusters.clone(), config.head_url.clone(), transitions, wake);
     let context = Arc::new(Context {
         client: client.clone(),
         config,
         clusters: clusters.clone(),
         groups: groups.clone(),
+        jobs: jobs.clone(),
         pods,
-        heads,
+        heads: Arc::new(heads),
         recorder: Recorder::new(client, Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity) }),
         failures: Failures::default(),
+        backoffs: Mutex::default(),
     });
     let settings = ControllerConfig::default().concurrency(CONCURRENCY);
-    // Each watch feeds the controllers that have to hear of it.
+    // Each watch feeds all controllers that have to hear of it.
     let (cluster_for_jobs, cluster_stream) = fork(cluster_stream);
     let (group_for_clusters, group_stream) = fork(group_stream);
+    let (pod_for_clusters, pod_stream) = fork(pod_stream);
     let all_jobs = jobs.clone();
-    let of_cluster = move |cluster: Arc<ShoalCluster>| {
-        let namespace = cluster.namespace();
-        all_jobs.state_filter(move |job| job.namespace() == namespace).into_iter().map(|job| ObjectRef::from_obj(&*job)).collect::<Vec<_>>()
-    };
     let run_clusters = Controller::for_stream(cluster_stream, clusters)
         .with_config(settings.clone())
         .owns_stream(group_for_clusters)
         .owns_stream(head_stream)
+        .watches_stream(pod_for_clusters, |pod| cluster_of_head(&pod))
         .run(noting(cluster::reconcile), retry, context.clone())
         .for_each(|result| async { log("ShoalCluster", result) });
     let run_groups = Controller::for_stream(group_stream, groups)
@@ -126,11 +129,29 @@ async fn control(client: Client, config: Config, identity: String, transitions: 
         .for_each(|result| async { log("ShoalWorkerGroup", result) });
     let run_jobs = Controller::for_stream(job_stream, jobs)
         .with_config(settings)
-        .watches_stream(cluster_for_jobs, move |cluster| of_cluster(Arc::new(cluster)))
+        .watches_stream(cluster_for_jobs, move |cluster| jobs_of(&all_jobs, &cluster))
         .reconcile_on(ReceiverStream::new(woken))
         .run(noting(job::reconcile), retry, context)
         .for_each(|result| async { log("ShoalJob", result) });
     futures::join!(run_clusters, run_groups, run_jobs);
+}
+
+/// The cluster whose head that pod is.
+fn cluster_of_head(pod: &Pod) -> Option<ObjectRef<ShoalCluster>> {
+    let labels = pod.labels();
+    let is_head = labels.get(COMPONENT_LABEL).is_some_and(|component| component == "head");
+    let cluster = labels.get(CLUSTER_LABEL).filter(|_| is_head)?;
+    Some(ObjectRef::new(cluster).within(&pod.namespace()?))
+}
+
+/// The unfinished jobs that a change of that cluster may concern.
+fn jobs_of(jobs: &Store<ShoalJob>, cluster: &ShoalCluster) -> Vec<ObjectRef<ShoalJob>> {
+    let (namespace, name) = (cluster.namespace(), cluster.name_any());
+    let is_concerned = |job: &ShoalJob| {
+        let named = job.raw_spec()["clusterRef"]["name"].as_str();
+        job.namespace() == namespace && named.is_none_or(|named| named == name) && !job.is_finished()
+    };
+    jobs.state_filter(is_concerned).iter().map(|job| ObjectRef::from_obj(&**job)).collect()
 }
 
 /// Where the operator looks.
@@ -141,9 +162,18 @@ struct Scope {
 
 impl Scope {
     /// Keeps the objects of a kind in memory, without what nobody here reads, and tells of each that changes.
-    fn informer<K>(&self, config: watcher::Config) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + Send + use<K>)
+    fn informer<K>(
+        &self,
+        config: watcher::Config,
+    ) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + Send + use<K>)
     where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
     {
         let api: Api<K> = match &self.namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
@@ -176,7 +206,9 @@ fn fork<K: Clone + Send + 'static>(
 }
 
 /// A reconcile that notes when it goes well.
-fn noting<K, F>(reconcile: fn(Arc<K>, Arc<Context>) -> F) -> impl FnMut(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, Trouble>>
+fn noting<K, F>(
+    reconcile: fn(Arc<K>, Arc<Context>) -> F,
+) -> impl FnMut(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, Trouble>>
 where
     K: Kind + Send + Sync + 'static,
     F: Future<Output = Result<Action, Trouble>> + Send + 'static,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use shoal_core::{Failure, Reason};
-use shoal_operator::Config;
+use shoal_operator::{Config, HEAD_URL};
 
 use crate::args::{OperatorCommand, OperatorRunArgs};
 use crate::exit::End;
@@ -22,7 +22,7 @@ pub(crate) async fn run(command: OperatorCommand) -> Result<(), End> {
 async fn operate(args: OperatorRunArgs) -> Result<(), End> {
     let OperatorRunArgs { image, namespace, cluster_domain, listen, identity, own_namespace } = args;
     let mut interrupts = Interrupts::listen()?;
-    let config = Config { image, namespace, cluster_domain, listen };
+    let config = Config { image, namespace, cluster_domain, listen, head_url: HEAD_URL.to_owned() };
     let stop = async move {
         interrupts.next().await;
     };

@@ -11,6 +11,7 @@
 mod defaults;
 mod document;
 mod explain;
+mod lists;
 mod path;
 mod place;
 mod problem;

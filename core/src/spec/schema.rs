@@ -66,20 +66,48 @@ pub fn job_schema() -> Value {
         keep(properties, "metadata", &["type", "properties"]);
     }
     schema["required"] = json!(["spec"]);
+    schema["x-kubernetes-validations"] = unchanging();
     schema
 }
 
+/// Longest name of a cluster. Names of groups and pods begin with it, and a worker's has at most 63 characters: 30 of the
+/// cluster, 24 of the group, 5 of a number, and what is between them.
+const CLUSTER_NAME_MAX: usize = 30;
+
+/// Longest name of a group: its cluster's, and the entry's own.
+const GROUP_NAME_MAX: usize = CLUSTER_NAME_MAX + 1 + 24;
+
 /// The structural schema of a ShoalCluster.
 pub fn cluster_schema() -> Value {
-    resource("A head and groups of workers.", structural::<ClusterSpec>(), structural::<status::ClusterStatus>())
+    let (spec, status) = (structural::<ClusterSpec>(), structural::<status::ClusterStatus>());
+    resource("A head and groups of workers.", CLUSTER_NAME_MAX, spec, status)
 }
 
 /// The structural schema of a ShoalWorkerGroup.
 pub fn worker_group_schema() -> Value {
-    resource("A group of equal workers.", structural::<WorkerGroupSpec>(), structural::<status::WorkerGroupStatus>())
+    let (spec, status) = (structural::<WorkerGroupSpec>(), structural::<status::WorkerGroupStatus>());
+    resource("A group of equal workers.", GROUP_NAME_MAX, spec, status)
 }
 
-fn resource(description: &str, spec: Value, status: Value) -> Value {
+/// What a job that was submitted may not become: the API server alone knows what it was before.
+fn unchanging() -> Value {
+    const WORK: [&str; 5] = ["groupedTraining", "failurePolicy", "cluster", "clusterRef", "managedBy"];
+    let same = |field: &str| {
+        let (new, old) = (format!("self.spec.{field}"), format!("oldSelf.spec.{field}"));
+        format!("has({new}) == has({old}) && (!has({new}) || {new} == {old})")
+    };
+    let rule = |field: &str| {
+        json!({
+            "rule": format!("!has(oldSelf.status) || !has(oldSelf.status.submissionId) || ({})", same(field)),
+            "message": "a job that was submitted stays what it is: only `suspend`, `priority`, `activeDeadlineSeconds` and \
+                        `ttlSecondsAfterFinished` may change",
+            "fieldPath": format!(".spec.{field}"),
+        })
+    };
+    WORK.map(rule).to_vec().into()
+}
+
+fn resource(description: &str, name_max: usize, spec: Value, status: Value) -> Value {
     json!({
         "type": "object",
         "description": description,
@@ -89,8 +117,8 @@ fn resource(description: &str, spec: Value, status: Value) -> Value {
             "kind": {"type": "string", "description": "Kind of the resource."},
             // The names of its pods and services begin with it.
             "metadata": {"type": "object", "properties": {"name": {
-                "type": "string", "maxLength": 40, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$",
-                "description": "Name: lower-case letters, digits and `-`, at most 40 characters.",
+                "type": "string", "maxLength": name_max, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$",
+                "description": format!("Name: lower-case letters, digits and `-`, at most {name_max} characters."),
             }}},
             "spec": spec,
             "status": status,
@@ -137,7 +165,9 @@ pub(super) fn strict() -> Value {
 
 fn make_strict(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else { return };
-    if object.get("type").is_some_and(|kind| kind == "object") && !object.contains_key("additionalProperties") {
+    let is_open =
+        object.contains_key("additionalProperties") || object.contains_key("x-kubernetes-preserve-unknown-fields");
+    if object.get("type").is_some_and(|kind| kind == "object") && !is_open {
         object.insert("additionalProperties".to_owned(), false.into());
         // Without it the validator does not name the fields that it refuses.
         object.entry("properties").or_insert_with(|| json!({}));

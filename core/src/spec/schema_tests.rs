@@ -15,7 +15,9 @@ fn walk(schema: &Value, path: &str, check: &mut dyn FnMut(&str, &Value)) {
 
 /// As [`walk`], over what a user writes and the operator says of every kind of resource.
 fn walk_all(check: &mut dyn FnMut(&str, &Value)) {
-    for (kind, schema) in [("ShoalJob", job_schema()), ("ShoalCluster", cluster_schema()), ("ShoalWorkerGroup", worker_group_schema())] {
+    for (kind, schema) in
+        [("ShoalJob", job_schema()), ("ShoalCluster", cluster_schema()), ("ShoalWorkerGroup", worker_group_schema())]
+    {
         // Of the rest, a schema may say only what the API server does not know by itself.
         for part in ["spec", "status"] {
             walk(&schema["properties"][part], &format!("{kind}.{part}"), check);

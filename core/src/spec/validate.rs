@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::path::{FieldPath, Segment};
 use super::problem::{Problem, listed, nearest, quoted};
-use super::{defaults, explain, rules, schema};
+use super::{defaults, explain, lists, rules, schema};
 use crate::failure::Reason;
 
 static STRICT: LazyLock<Value> = LazyLock::new(schema::strict);
@@ -31,7 +31,10 @@ pub(super) fn check(value: &mut Value) -> Vec<Problem> {
         return foreign;
     }
     defaults::fill_in(schema::document(), value);
-    let problems = against_schema(value);
+    let mut problems = against_schema(value);
+    if problems.is_empty() {
+        problems = lists::repeated(schema::document(), value);
+    }
     // As in the API server, rules are asked only about values that have the right form.
     if problems.is_empty() { rules::broken(value) } else { problems }
 }

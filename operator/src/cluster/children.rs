@@ -2,11 +2,13 @@
 
 use kube::ResourceExt;
 use serde_json::{Value, json};
-use shoal_core::spec::v1alpha1::{API_VERSION, ClusterSpec, HeadSpec, WORKER_GROUP_KIND, WorkerGroupEntry};
+use shoal_core::spec::v1alpha1::{
+    API_VERSION, ClusterSpec, HeadSpec, WORKER_GROUP_KIND, WorkerGroupEntry, WorkerGroupSpec,
+};
 
 use crate::names::{self, HEAD_REST_PORT, HEAD_WORKERS_PORT};
 use crate::pods::{self, Process};
-use crate::resources::ShoalWorkerGroup;
+use crate::resources::{Kind, ShoalWorkerGroup};
 
 /// Where the head's volume is mounted.
 const STATE_DIR: &str = "/var/lib/shoal";
@@ -89,10 +91,14 @@ pub(super) fn head(cluster: &str, spec: &ClusterSpec, image: &str) -> Value {
     json!({
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
-        "metadata": {"name": names::head(cluster), "labels": labels},
+        "metadata": {
+            "name": names::head(cluster), "labels": labels, "annotations": {(names::HASH_ANNOTATION): head_hash(spec, image)},
+        },
         "spec": {
             "replicas": u32::from(!spec.suspend),
             "serviceName": names::head(cluster),
+            // With the other policy a pod that never gets ready would keep the one from its place that mends it.
+            "podManagementPolicy": "Parallel",
             "selector": {"matchLabels": names::head_selector(cluster)},
             "template": pod,
             "volumeClaimTemplates": claims,
@@ -100,6 +106,16 @@ pub(super) fn head(cluster: &str, spec: &ClusterSpec, image: &str) -> Value {
             "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"},
         },
     })
+}
+
+/// Hash of all that the user set of the head.
+pub(super) fn head_hash(spec: &ClusterSpec, image: &str) -> String {
+    pods::settings_hash(&json!({
+        "image": image,
+        "storage": spec.storage,
+        "serviceAccountName": spec.service_account_name,
+        "head": spec.head,
+    }))
 }
 
 /// The group of an entry, but for its `replicas`: see [`replicas`].
@@ -127,6 +143,18 @@ pub(super) fn group(cluster: &str, spec: &ClusterSpec, entry: &WorkerGroupEntry,
     group
 }
 
+/// Whether a group is what [`group`] makes of its entry.
+pub(super) fn is_as(group: &ShoalWorkerGroup, wanted: &Value) -> bool {
+    let spec = |value: &Value| {
+        serde_json::from_value::<WorkerGroupSpec>(value.clone()).map(|spec| WorkerGroupSpec { replicas: 0, ..spec })
+    };
+    let labels = wanted["metadata"]["labels"].as_object().into_iter().flatten();
+    let has_labels = labels
+        .map(|(name, value)| (name, value.as_str()))
+        .all(|(name, value)| group.labels().get(name).map(String::as_str) == value);
+    has_labels && matches!((spec(group.raw_spec()), spec(&wanted["spec"])), (Ok(found), Ok(wanted)) if found == wanted)
+}
+
 /// What the entry's `replicas` were when they were last written to the group: only a change of the entry is written
 /// again, so that whoever else scales the group is not fought.
 const REPLICAS_ANNOTATION: &str = "shoal.dev/entry-replicas";
@@ -136,7 +164,7 @@ const REPLICAS_ANNOTATION: &str = "shoal.dev/entry-replicas";
 pub(super) fn replicas(entry: &WorkerGroupEntry, group: Option<&ShoalWorkerGroup>) -> Option<Value> {
     let written = group.and_then(|group| group.annotations().get(REPLICAS_ANNOTATION));
     let wanted = entry.replicas.to_string();
-    (written != Some(&wanted)).then(|| {
-        json!({"metadata": {"annotations": {(REPLICAS_ANNOTATION): wanted}}, "spec": {"replicas": entry.replicas}})
-    })
+    (written != Some(&wanted)).then(
+        || json!({"metadata": {"annotations": {(REPLICAS_ANNOTATION): wanted}}, "spec": {"replicas": entry.replicas}}),
+    )
 }

@@ -1,128 +1,225 @@
-//! What is to be done about a cluster. Pure, but for a token's randomness, which the caller's context adds.
+//! What is to be done about a cluster. Pure: a token's random letters are among the facts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use shoal_core::Failure;
 use shoal_core::spec::v1alpha1::ClusterSpec;
-use shoal_core::spec::v1alpha1::status::ClusterStatus;
 
 use super::children;
+use super::view::View;
 use crate::changes::{Change, Reference};
-use crate::conditions::{Fact, conditions};
 use crate::names;
+use crate::pod_state::obstacle;
 use crate::resources::{Kind, ShoalCluster, ShoalWorkerGroup};
+
+/// Whose an object is that has the name of one of the cluster's.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Holder {
+    /// There is none.
+    Nobody,
+    /// This cluster's.
+    Cluster,
+    /// Made by somebody for whoever uses it.
+    User,
+    /// Another object's: of an earlier cluster with that name, as a rule, which is about to go.
+    Other,
+}
+
+impl Holder {
+    /// Reads it from the object's owners.
+    pub(super) fn of(cluster: &ShoalCluster, object: Option<&ObjectMeta>) -> Self {
+        let Some(object) = object else { return Self::Nobody };
+        let owners = object.owner_references.as_deref().unwrap_or_default();
+        match owners {
+            [] => Self::User,
+            owners if owners.iter().any(|owner| Some(&owner.uid) == cluster.metadata.uid.as_ref()) => Self::Cluster,
+            _ => Self::Other,
+        }
+    }
+}
 
 /// What is known about a cluster.
 pub(super) struct Facts {
     pub(super) cluster: Arc<ShoalCluster>,
     pub(super) head: Option<StatefulSet>,
-    pub(super) token: bool,
+    pub(super) head_pod: Option<Arc<Pod>>,
+    pub(super) service: Holder,
+    pub(super) token: Holder,
+    /// A token that nobody has yet.
+    pub(super) new_token: String,
+    /// The groups of its namespace.
     pub(super) groups: Vec<Arc<ShoalWorkerGroup>>,
+    /// Whether jobs of it are unfinished.
+    pub(super) busy: bool,
     /// Image of clusters that name none.
     pub(super) default_image: String,
-    pub(super) cluster_domain: String,
 }
 
 /// What is to be done.
+#[derive(Debug)]
 pub(super) struct Decision {
     pub(super) changes: Vec<Change>,
-    pub(super) status: ClusterStatus,
-    pub(super) head_is_ready: bool,
+    pub(super) view: View,
+    /// When to look again, if nothing happens before.
+    pub(super) again_after: Option<Duration>,
 }
+
+/// How often is looked whether a name has become free.
+const NAME_LOOK: Duration = Duration::from_secs(2);
 
 /// Decides.
-pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
+pub(super) fn decide(facts: &Facts) -> Decision {
     let cluster = &facts.cluster;
-    let before = cluster.status().cloned().unwrap_or_default();
     let spec = match cluster.spec() {
         Ok(spec) => spec,
-        Err(failure) => return unreadable(cluster, &before, &failure, now),
+        Err(failure) => return unreadable(&failure),
     };
+    let image = image(&spec, cluster, &facts.default_image);
+    if let Some(taken) = taken(facts, &spec) {
+        let view = View { taken: Some(taken), ..view(facts, &spec, image, false) };
+        return Decision { changes: Vec::new(), view, again_after: Some(NAME_LOOK) };
+    }
     let name = cluster.name_any();
-    // An image once chosen stays, so that a newer operator restarts nothing.
-    let image = spec.image.clone().or_else(|| before.image.clone()).unwrap_or_else(|| facts.default_image.clone());
     let mut changes = Vec::new();
-    if !facts.token {
-        changes.push(Change::Create(children::token(&name, &new_token())));
+    if facts.token == Holder::Nobody {
+        changes.push(Change::Create(children::token(&name, &facts.new_token)));
     }
-    changes.push(Change::Apply(children::service(&name)));
-    changes.push(Change::Apply(children::head(&name, &spec, &image)));
-    for entry in &spec.worker_groups {
-        let group = facts.groups.iter().find(|group| group.name_any() == names::group(&name, &entry.name));
-        changes.push(Change::Apply(children::group(&name, &spec, entry, &image)));
-        if let Some(patch) = children::replicas(entry, group.map(|group| &**group)) {
-            changes.push(Change::Merge(Reference::to::<ShoalWorkerGroup>(&names::group(&name, &entry.name)), patch));
-        }
+    if facts.service == Holder::Nobody {
+        changes.push(Change::Apply(children::service(&name)));
     }
-    for group in &facts.groups {
-        if !spec.worker_groups.iter().any(|entry| names::group(&name, &entry.name) == group.name_any()) {
-            changes.push(Change::Delete(Reference::of(&**group)));
-        }
-    }
-    let ready_heads = facts.head.as_ref().and_then(|head| head.status.as_ref()).and_then(|status| status.ready_replicas);
-    let head_is_ready = ready_heads.unwrap_or(0) > 0 && !spec.suspend;
-    let status = status(facts, &spec, image, head_is_ready, before, now);
-    Decision { changes, status, head_is_ready }
+    let of_groups = changes_of_groups(facts, &spec, &image);
+    let (head_change, head_waits) = change_of_head(facts, &spec, &image, of_groups.is_empty());
+    changes.extend(of_groups);
+    changes.extend(head_change);
+    let view = view(facts, &spec, image, head_waits);
+    Decision { changes, view, again_after: head_waits.then_some(JOBS_LOOK) }
 }
 
-fn status(
-    facts: &Facts,
-    spec: &ClusterSpec,
-    image: String,
-    head_is_ready: bool,
-    before: ClusterStatus,
-    now: Timestamp,
-) -> ClusterStatus {
-    let cluster = &facts.cluster;
-    let counts = facts.groups.iter().filter_map(|group| Some((group.spec().ok()?, group.status().cloned().unwrap_or_default())));
-    let (workers, ready_workers) = counts.fold((0, 0), |(workers, ready), (spec, status)| {
-        (workers + if spec.suspend { 0 } else { spec.replicas }, ready + status.ready_replicas)
-    });
-    let generation = cluster.metadata.generation;
-    let (ready, reason, message, phase) = if spec.suspend {
-        (false, "Suspended", "it has no pods while `suspend` is true".to_owned(), "Suspended")
-    } else if !head_is_ready {
-        let pod = format!("{}-0", names::head(&cluster.name_any()));
-        (false, "HeadNotReady", format!("the head is not ready: `kubectl describe pod {pod}` says why"), "Pending")
-    } else {
-        (true, "Ready", format!("the head takes jobs; {ready_workers} of {workers} workers are ready"), "Ready")
+/// How often is looked whether the jobs have ended that the head waits for.
+const JOBS_LOOK: Duration = Duration::from_secs(5);
+
+/// The image of head and workers. One that was chosen for the user stays, so that a newer operator restarts nothing.
+fn image(spec: &ClusterSpec, cluster: &ShoalCluster, default: &str) -> String {
+    let pinned = cluster.status().and_then(|status| status.image.clone());
+    spec.image.clone().or(pinned).unwrap_or_else(|| default.to_owned())
+}
+
+/// What stands in the cluster's way: an object of that name which belongs to something else.
+fn taken(facts: &Facts, spec: &ClusterSpec) -> Option<String> {
+    let name = facts.cluster.name_any();
+    let head = Holder::of(&facts.cluster, facts.head.as_ref().map(|head| &head.metadata));
+    let is_others = |holder: &Holder| matches!(holder, Holder::Other | Holder::User);
+    if is_others(&head) {
+        return Some(format!("the StatefulSet {}", names::head(&name)));
+    }
+    if is_others(&facts.service) {
+        return Some(format!("the Service {}", names::head(&name)));
+    }
+    // A token that a user has made is as good as ours.
+    if facts.token == Holder::Other {
+        return Some(format!("the Secret {}", names::token(&name)));
+    }
+    let groups = spec.worker_groups.iter().filter_map(|entry| group_named(facts, &names::group(&name, &entry.name)));
+    let others = groups.filter(|group| Holder::of(&facts.cluster, Some(&group.metadata)) != Holder::Cluster);
+    others.map(|group| format!("the ShoalWorkerGroup {}", group.name_any())).next()
+}
+
+fn group_named<'a>(facts: &'a Facts, name: &str) -> Option<&'a ShoalWorkerGroup> {
+    facts.groups.iter().find(|group| group.name_any() == name).map(|group| &**group)
+}
+
+fn own_groups(facts: &Facts) -> impl Iterator<Item = &ShoalWorkerGroup> {
+    let is_own = |group: &&ShoalWorkerGroup| Holder::of(&facts.cluster, Some(&group.metadata)) == Holder::Cluster;
+    facts.groups.iter().map(|group| &**group).filter(is_own)
+}
+
+fn changes_of_groups(facts: &Facts, spec: &ClusterSpec, image: &str) -> Vec<Change> {
+    let name = facts.cluster.name_any();
+    let mut changes = Vec::new();
+    for entry in &spec.worker_groups {
+        let group_name = names::group(&name, &entry.name);
+        let group = group_named(facts, &group_name);
+        let wanted = children::group(&name, spec, entry, image);
+        if !group.is_some_and(|group| children::is_as(group, &wanted)) {
+            changes.push(Change::Apply(wanted));
+        }
+        if let Some(patch) = children::replicas(entry, group) {
+            changes.push(Change::Merge(Reference::to::<ShoalWorkerGroup>(&group_name), patch));
+        }
+    }
+    let is_named = |group: &ShoalWorkerGroup| {
+        spec.worker_groups.iter().any(|entry| names::group(&name, &entry.name) == group.name_any())
     };
-    let progressing = !spec.suspend && (!head_is_ready || ready_workers < workers);
-    let facts_now = vec![
-        Fact::new("Ready", ready, reason, message),
-        Fact::new(
-            "Progressing",
-            progressing,
-            if progressing { "PodsStarting" } else { "Settled" },
-            format!("{ready_workers} of {workers} workers are ready"),
-        ),
-    ];
-    ClusterStatus {
-        observed_generation: generation,
-        phase: phase.to_owned(),
-        conditions: conditions(&before.conditions, facts_now, generation, now),
+    let unnamed = own_groups(facts).filter(|group| !is_named(group) && group.metadata.deletion_timestamp.is_none());
+    changes.extend(unnamed.map(|group| Change::Delete(Reference::of(group))));
+    changes
+}
+
+/// What is to be done about the head, and whether it stays as it is because jobs run or workers are to go first.
+///
+/// What is compared is what the user has set: of a head whose settings are the same, nothing but the number of pods is
+/// touched, so that a newer operator, which may make another head of them, restarts none.
+fn change_of_head(facts: &Facts, spec: &ClusterSpec, image: &str, groups_stay: bool) -> (Option<Change>, bool) {
+    let name = facts.cluster.name_any();
+    let whole = || Some(Change::Apply(children::head(&name, spec, image)));
+    let Some(head) = &facts.head else { return (whole(), false) };
+    let replicas = i32::from(!spec.suspend);
+    let found = head.spec.as_ref().and_then(|spec| spec.replicas);
+    if head.annotations().get(names::HASH_ANNOTATION) == Some(&children::head_hash(spec, image)) {
+        let patch = serde_json::json!({"spec": {"replicas": replicas}});
+        let change = (found != Some(replicas)).then(|| Change::Merge(Reference::of(head), patch));
+        return (change, false);
+    }
+    // A head without a pod, or with one that does not work, has nothing to lose.
+    let works = ready_heads(facts) > 0 && !spec.suspend;
+    match works && (facts.busy || !groups_stay || !workers_are_updated(facts)) {
+        true => (None, true),
+        false => (whole(), false),
+    }
+}
+
+/// Whether all groups have exchanged their pods: the head, which understands older workers and newer ones, goes last.
+fn workers_are_updated(facts: &Facts) -> bool {
+    own_groups(facts).all(|group| {
+        let status = group.status().cloned().unwrap_or_default();
+        status.observed_generation == group.metadata.generation && status.updated_replicas == status.replicas
+    })
+}
+
+fn ready_heads(facts: &Facts) -> i32 {
+    facts.head.as_ref().and_then(|head| head.status.as_ref()?.ready_replicas).unwrap_or(0)
+}
+
+fn view(facts: &Facts, spec: &ClusterSpec, image: String, head_waits: bool) -> View {
+    let (mut workers, mut ready_workers) = (0, 0);
+    for group in own_groups(facts) {
+        let wanted = group.spec().map_or(0, |spec| if spec.suspend { 0 } else { spec.replicas });
+        workers += wanted;
+        ready_workers += group.status().map_or(0, |status| status.ready_replicas);
+    }
+    View {
+        unreadable: None,
+        taken: None,
+        suspended: spec.suspend,
+        head_is_ready: ready_heads(facts) > 0 && !spec.suspend,
+        head_obstacle: facts.head_pod.as_ref().and_then(|pod| obstacle(pod)),
+        head_waits,
         image: Some(image),
-        endpoint: cluster.namespace().map(|namespace| {
-            format!("http://{}.{namespace}.svc.{}:{}", names::head(&cluster.name_any()), facts.cluster_domain, names::HEAD_REST_PORT)
-        }),
         workers,
         ready_workers,
     }
 }
 
-fn unreadable(cluster: &ShoalCluster, before: &ClusterStatus, failure: &Failure, now: Timestamp) -> Decision {
-    let generation = cluster.metadata.generation;
-    let fact = Fact::new("Ready", false, "InvalidSpec", failure.message.clone());
-    let conditions = conditions(&before.conditions, vec![fact], generation, now);
-    let status = ClusterStatus { observed_generation: generation, phase: "Failed".into(), conditions, ..before.clone() };
-    Decision { changes: Vec::new(), status, head_is_ready: false }
+fn unreadable(failure: &Failure) -> Decision {
+    let view = View { unreadable: Some(failure.message.clone()), ..View::default() };
+    Decision { changes: Vec::new(), view, again_after: None }
 }
 
-/// 32 letters and digits: 190 bits.
-fn new_token() -> String {
-    use rand::Rng as _;
-    rand::rng().sample_iter(rand::distr::Alphanumeric).take(32).map(char::from).collect()
-}
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

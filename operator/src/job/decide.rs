@@ -7,12 +7,14 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 use shoal_core::journal::JobChange;
-use shoal_core::spec::v1alpha1::status::JobStatus;
+use shoal_core::report;
+use shoal_core::spec::v1alpha1::status::{ConditionStatus, JobStatus};
 use shoal_core::spec::v1alpha1::{API_VERSION, CLUSTER_KIND, JobSpec, MANAGED_BY_OPERATOR};
 use shoal_core::{Failure, Reason};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{delete_cluster, status, submission::Submission};
+use super::status;
+use super::submission::Submission;
 use crate::changes::{Change, Reference};
 use crate::heads::HeadView;
 use crate::names::{self, CANCEL_FINALIZER, FORCE_ANNOTATION};
@@ -85,11 +87,17 @@ pub(super) fn place_of(job: &ShoalJob, clusters: &[Arc<ShoalCluster>]) -> Result
     }
 }
 
+/// Letters of a job's name that its own cluster's has; a hash of the job's uid follows, and the whole has at most 30.
+const OWN_NAME_CHARS: usize = 19;
+
 /// Name of a job's own cluster: a cluster's name may be shorter than a job's.
 fn own_cluster(job: &ShoalJob) -> String {
     let name = job.name_any().replace('.', "-");
-    let short: String = name.chars().take(23).collect();
-    format!("{}-{:016x}", short.trim_end_matches('-'), xxh3_64(job.uid().unwrap_or_default().as_bytes()))
+    let name = name.trim_start_matches(|first: char| !first.is_ascii_lowercase());
+    let short: String = name.chars().take(OWN_NAME_CHARS).collect();
+    let short = if short.is_empty() { "job" } else { short.trim_end_matches('-') };
+    let hash = format!("{:016x}", xxh3_64(job.uid().unwrap_or_default().as_bytes()));
+    format!("{short}-{}", &hash[..10])
 }
 
 /// Whether a refusal of the head stays one, however often it is asked.
@@ -97,7 +105,14 @@ pub(super) fn is_final(failure: &Failure) -> bool {
     use Reason::*;
     matches!(
         failure.reason,
-        MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName | InvalidName | LocalPathRefused
+        MalformedDocument
+            | UnknownKind
+            | UnknownField
+            | MissingField
+            | InvalidValue
+            | DuplicateName
+            | InvalidName
+            | LocalPathRefused
     )
 }
 
@@ -115,58 +130,92 @@ pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
     if job.metadata.deletion_timestamp.is_some() {
         return leave(facts, now);
     }
-    if is_finished(job) {
+    if job.is_finished() {
         return after_the_end(facts, &spec, now);
     }
     let place = match &facts.place {
         Ok(place) => place,
         Err(failure) => {
             let message = format!("{}; {}", failure.message, failure.next.as_deref().unwrap_or_default());
-            return wait(Some(status::pending(job, "ClusterReady", "ClusterRequired", message, now)), Some(HEAD_LOOK));
+            return wait(Some(status::pending(job, "ClusterReady", "ClusterRequired", message, now)), None);
         }
     };
     if !job.finalizers().iter().any(|one| one == CANCEL_FINALIZER) {
         return Decision { step: Step::Change(finalizers(job, true)), status: None, again_after: None };
     }
     if let Some(change) = cluster_to_make(facts, &spec, place) {
-        let waiting = status::pending(job, "ClusterReady", "ClusterStarting", format!("`{place}` is being made"), now);
-        return Decision { step: Step::Change(change), status: Some(waiting), again_after: None };
+        let said = match spec.suspend {
+            true => status::suspended(job, now),
+            false => status::pending(job, "ClusterReady", "ClusterStarting", format!("`{place}` is being made"), now),
+        };
+        return Decision { step: Step::Change(change), status: Some(said), again_after: None };
     }
-    if spec.suspend && !facts.submission.is_recorded {
+    // A cluster of its own has no pods while it is suspended, and so no head that could be told.
+    if spec.suspend && (spec.cluster.is_some() || !facts.submission.is_recorded) {
         return wait(Some(status::suspended(job, now)), None);
     }
-    let Some(cluster) = facts.clusters.iter().find(|cluster| cluster.name_any() == *place) else {
-        let message = format!("there is no ShoalCluster `{place}` in this namespace");
-        return wait(Some(status::pending(job, "ClusterReady", "ClusterNotFound", message, now)), None);
-    };
-    let Some(HeadView { state, is_complete: true }) = &facts.head else {
-        // An ended pod's cluster says more than a connection that fails.
-        let why = cluster.status().and_then(|status| status.conditions.iter().find(|one| one.type_ == "Ready"));
-        let (reason, message) = why
-            .filter(|ready| ready.reason != "Ready")
-            .map_or(("HeadUnreachable", "the head of the cluster does not answer yet".to_owned()), |ready| {
-                (ready.reason.as_str(), ready.message.clone())
-            });
-        let mut status = status::pending(job, "ClusterReady", reason, message, now);
-        // A job that runs goes on while its head is away.
-        if facts.submission.is_recorded && let Some(before) = job.status() {
-            status.phase.clone_from(&before.phase);
+    match ready(facts, place) {
+        Ok(state) => with_head(facts, &spec, place, state, now),
+        Err((reason, message)) => {
+            wait(Some(status::pending(job, "ClusterReady", &reason, message, now)), Some(HEAD_LOOK))
         }
-        return wait(Some(status), Some(HEAD_LOOK));
+    }
+}
+
+/// What the head says of the job, once it can be asked; or why it cannot.
+fn ready<'a>(facts: &'a Facts, place: &str) -> Result<Option<&'a report::JobStatus>, (String, String)> {
+    let not = |reason: &str, message: String| Err((reason.to_owned(), message));
+    let Some(cluster) = facts.clusters.iter().find(|cluster| cluster.name_any() == place) else {
+        return not("ClusterNotFound", format!("there is no ShoalCluster `{place}` in this namespace"));
     };
+    let status = cluster.status().cloned().unwrap_or_default();
+    let Some(HeadView { state, is_complete: true }) = &facts.head else {
+        // What the cluster says of itself says more than a connection that fails.
+        let why = status.conditions.into_iter().find(|one| one.type_ == "Ready" && one.status != ConditionStatus::True);
+        return Err(why.map_or_else(
+            || ("HeadUnreachable".to_owned(), "the head of the cluster does not answer yet".to_owned()),
+            |ready| (ready.reason, ready.message),
+        ));
+    };
+    // A head fails a job that finds no worker for a minute, and the first image to be pulled may take longer.
+    if state.is_none() && status.ready_workers == 0 {
+        return match status.workers {
+            0 => not(
+                "NoWorkers",
+                format!("`{place}` has no workers: give it some with `kubectl scale shoalworkergroup`"),
+            ),
+            workers => not("WorkersStarting", format!("none of the {workers} workers of `{place}` is ready yet")),
+        };
+    }
+    Ok(state.as_ref())
+}
+
+/// The next step with a head that can be asked.
+fn with_head(
+    facts: &Facts,
+    spec: &JobSpec,
+    place: &str,
+    state: Option<&report::JobStatus>,
+    now: Timestamp,
+) -> Decision {
+    let job = &*facts.job;
     if !facts.submission.is_recorded {
-        let mut status = status::pending(job, "ClusterReady", "Submitting", format!("it is being submitted to `{place}`"), now);
+        // First it is written that the job is submitted, then it is: whoever reads it later submits the same one again.
+        let message = format!("it is being submitted to `{place}`");
+        let mut status = status::pending(job, "ClusterReady", "Submitting", message, now);
         status.submission_id = Some(facts.submission.id.clone());
-        status.cluster_name = Some(place.clone());
-        return wait(Some(status), Some(Duration::ZERO));
+        status.cluster_name = Some(place.to_owned());
+        return Decision { step: Step::Wait, status: Some(status), again_after: Some(Duration::ZERO) };
     }
     let Some(state) = state else { return Decision { step: Step::Submit, status: None, again_after: None } };
-    let is_changed = job.status().and_then(|status| status.observed_generation) != job.metadata.generation;
-    let said = Some(status::told(job, place, state, now));
-    match is_changed && !state.phase.is_final() {
-        true => Decision { step: Step::Adjust(wanted(&spec)), status: said, again_after: None },
-        false => wait(said, None),
+    let observed = job.status().and_then(|status| status.observed_generation);
+    if observed == job.metadata.generation || state.phase.is_final() {
+        let said = status::told(job, place, state, job.metadata.generation, now);
+        return Decision { step: Step::Wait, status: Some(said), again_after: None };
     }
+    // The generation is that of what the head was told, so it stays until the head was told of the new one.
+    let said = status::told(job, place, state, observed, now);
+    Decision { step: Step::Adjust(wanted(spec)), status: Some(said), again_after: None }
 }
 
 fn wanted(spec: &JobSpec) -> JobChange {
@@ -179,23 +228,35 @@ fn wanted(spec: &JobSpec) -> JobChange {
     }
 }
 
-fn is_finished(job: &ShoalJob) -> bool {
-    job.status().is_some_and(|status| matches!(status.phase.as_str(), "Succeeded" | "Failed"))
+/// Whether a head has anything to do with the job, or may have.
+pub(super) fn concerns_head(job: &ShoalJob) -> bool {
+    let is_leaving =
+        job.metadata.deletion_timestamp.is_some() && !job.finalizers().iter().any(|one| one == CANCEL_FINALIZER);
+    !job.is_finished() && !is_leaving
 }
 
 /// A job that has ended: its own cluster goes, and in the end itself.
 fn after_the_end(facts: &Facts, spec: &JobSpec, now: Timestamp) -> Decision {
     let job = &*facts.job;
     if let Some(cluster) = own(facts) {
-        return Decision { step: Step::Change(delete_cluster(cluster)), status: None, again_after: None };
+        return Decision {
+            step: Step::Change(Change::Delete(Reference::of(cluster))),
+            status: None,
+            again_after: None,
+        };
     }
-    let ended = job.status().and_then(|status| status.completion_time.as_deref()).and_then(|text| text.parse::<Timestamp>().ok());
+    let ended = job
+        .status()
+        .and_then(|status| status.completion_time.as_deref())
+        .and_then(|text| text.parse::<Timestamp>().ok());
     let (Some(ttl), Some(ended)) = (spec.ttl_seconds_after_finished, ended) else {
         return Decision { step: Step::Wait, status: None, again_after: None };
     };
     let age = now.as_second().saturating_sub(ended.as_second()).max(0).unsigned_abs();
     match ttl.checked_sub(age) {
-        Some(left) if left > 0 => Decision { step: Step::Wait, status: None, again_after: Some(Duration::from_secs(left)) },
+        Some(left) if left > 0 => {
+            Decision { step: Step::Wait, status: None, again_after: Some(Duration::from_secs(left)) }
+        }
         _ => Decision { step: Step::Change(Change::Delete(Reference::of(job))), status: None, again_after: None },
     }
 }
@@ -207,18 +268,21 @@ fn leave(facts: &Facts, now: Timestamp) -> Decision {
     if !job.finalizers().iter().any(|one| one == CANCEL_FINALIZER) {
         return Decision { step: Step::Wait, status: None, again_after: None };
     }
-    let cluster = facts.place.as_ref().ok().and_then(|place| facts.clusters.iter().find(|one| one.name_any() == *place));
+    let cluster =
+        facts.place.as_ref().ok().and_then(|place| facts.clusters.iter().find(|one| one.name_any() == *place));
     let is_forced = job.annotations().contains_key(FORCE_ANNOTATION);
     let deleted = job.metadata.deletion_timestamp.as_ref().map_or(now, |time| time.0);
     let waited = now.as_second().saturating_sub(deleted.as_second()).max(0).unsigned_abs();
     let is_late = waited >= CANCEL_DEADLINE.as_secs();
-    if is_finished(job) || !facts.submission.is_recorded || cluster.is_none() || is_forced || is_late {
+    if job.is_finished() || !facts.submission.is_recorded || cluster.is_none() || is_forced || is_late {
         return go;
     }
     match &facts.head {
         Some(HeadView { state: Some(state), .. }) if state.phase.is_final() => go,
         Some(HeadView { state: None, is_complete: true }) => go,
-        Some(HeadView { state: Some(_), .. }) => Decision { step: Step::Cancel, status: None, again_after: Some(HEAD_LOOK) },
+        Some(HeadView { state: Some(_), .. }) => {
+            Decision { step: Step::Cancel, status: None, again_after: Some(HEAD_LOOK) }
+        }
         Some(HeadView { is_complete: false, .. }) | None => {
             let message = format!(
                 "the head cannot be asked to cancel it; it goes in {} s, or at once with the annotation {FORCE_ANNOTATION}",
@@ -259,3 +323,6 @@ fn finalizers(job: &ShoalJob, is_there: bool) -> Change {
     Change::Merge(Reference::of(job), patch)
 }
 
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

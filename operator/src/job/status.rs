@@ -18,16 +18,32 @@ pub(super) fn pending(job: &ShoalJob, type_: &'static str, reason: &str, message
         facts.push(Fact::new("Accepted", true, "Accepted", "the spec is well-formed"));
     }
     facts.push(Fact::new(type_, false, reason, message));
-    with(job, "Pending", facts, now)
+    // A job that was submitted goes on while its head is away.
+    let before = job.status().filter(|status| status.submission_id.is_some());
+    let phase = before.map_or("Pending", |status| &status.phase).to_owned();
+    with(job, &phase, facts, unheard(job), now)
 }
 
-/// A job that is suspended before it was submitted.
+/// The generation that is known of while the head cannot be told of a newer one.
+fn unheard(job: &ShoalJob) -> Option<i64> {
+    match job.status() {
+        Some(status) if status.submission_id.is_some() => status.observed_generation,
+        _ => job.metadata.generation,
+    }
+}
+
+/// A job that is suspended before it was submitted, or whose own cluster is suspended with it.
 pub(super) fn suspended(job: &ShoalJob, now: Timestamp) -> JobStatus {
+    let is_submitted = job.status().is_some_and(|status| status.submission_id.is_some());
+    let message = match is_submitted {
+        true => "its cluster has no pods; it goes on once `suspend` is false",
+        false => "it is submitted once `suspend` is false",
+    };
     let facts = vec![
         Fact::new("Accepted", true, "Accepted", "the spec is well-formed"),
-        Fact::new("Suspended", true, "Suspended", "it is submitted once `suspend` is false"),
+        Fact::new("Suspended", true, "Suspended", message),
     ];
-    with(job, "Suspended", facts, now)
+    with(job, "Suspended", facts, unheard(job), now)
 }
 
 /// A job that the head, or the operator on its behalf, will never take as it is.
@@ -37,21 +53,34 @@ pub(super) fn refused(job: &ShoalJob, failure: &Failure, now: Timestamp) -> JobS
         Fact::new("Accepted", false, reason.clone(), sentence(failure)),
         Fact::new("Failed", true, reason, sentence(failure)),
     ];
-    let mut status = with(job, "Failed", facts, now);
+    let mut status = with(job, "Failed", facts, job.metadata.generation, now);
     status.failure = Some(failure_of(failure));
     status.completion_time.get_or_insert_with(|| text(now));
     status
 }
 
-/// A job as its head has it.
-pub(super) fn told(job: &ShoalJob, cluster: &str, state: &report::JobStatus, now: Timestamp) -> JobStatus {
+/// A job that the head does not take or change at the moment, or of which its answer was lost.
+pub(super) fn unheard_of(job: &ShoalJob, failure: &Failure, now: Timestamp) -> JobStatus {
+    pending(job, "ClusterReady", &format!("{:?}", failure.reason), sentence(failure), now)
+}
+
+/// A job as its head has it, which was told of that generation of the spec.
+pub(super) fn told(
+    job: &ShoalJob,
+    cluster: &str,
+    state: &report::JobStatus,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> JobStatus {
     let mut facts = vec![
         Fact::new("Accepted", true, "Accepted", "the head has taken it"),
         Fact::new("ClusterReady", true, "Ready", format!("`{cluster}` takes jobs")),
     ];
     let is_suspended = state.phase == Phase::Suspended;
     facts.push(match is_suspended {
-        true => Fact::new("Suspended", true, "Suspended", "its running tasks were handed back; what is finished is kept"),
+        true => {
+            Fact::new("Suspended", true, "Suspended", "its running tasks were handed back; what is finished is kept")
+        }
         false => Fact::new("Suspended", false, "Running", ""),
     });
     match (&state.failure, state.phase) {
@@ -61,13 +90,18 @@ pub(super) fn told(job: &ShoalJob, cluster: &str, state: &report::JobStatus, now
         (_, Phase::Succeeded) => facts.push(Fact::new("Complete", true, "Published", "its tables are published")),
         _ => {}
     }
-    let mut status = with(job, &format!("{:?}", state.phase), facts, now);
+    let mut status = with(job, &format!("{:?}", state.phase), facts, generation, now);
     status.cluster_name = Some(cluster.to_owned());
     status.progress = Some(progress(state));
     status.outputs = state
         .outputs
         .iter()
-        .map(|table| JobOutput { name: table.name.clone(), table: table.table.clone(), version: table.version, rows: table.rows })
+        .map(|table| JobOutput {
+            name: table.name.clone(),
+            table: table.table.clone(),
+            version: table.version,
+            rows: table.rows,
+        })
         .collect();
     status.failure = state.failure.as_ref().map(failure_of);
     status.start_time = time(state.report.submitted_ms);
@@ -75,9 +109,8 @@ pub(super) fn told(job: &ShoalJob, cluster: &str, state: &report::JobStatus, now
     status
 }
 
-fn with(job: &ShoalJob, phase: &str, facts: Vec<Fact>, now: Timestamp) -> JobStatus {
+fn with(job: &ShoalJob, phase: &str, facts: Vec<Fact>, generation: Option<i64>, now: Timestamp) -> JobStatus {
     let before = job.status().cloned().unwrap_or_default();
-    let generation = job.metadata.generation;
     JobStatus {
         observed_generation: generation,
         phase: phase.to_owned(),

@@ -145,9 +145,12 @@ pub struct Ephemeral {}
 /// A group of equal workers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.name != 'head' && !self.name.endsWith('-head')", "message": "`head` is what the head's own pod is called", "fieldPath": ".name"}
+]))]
 pub struct WorkerGroupEntry {
-    /// Name, unique in the cluster: lower-case letters, digits and `-`.
-    #[schemars(length(min = 1, max = 30), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    /// Name, unique in the cluster: lower-case letters, digits and `-`, at most 24 characters; not `head`.
+    #[schemars(length(min = 1, max = 24), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// Workers that the group begins with, and has again whenever this is changed. `kubectl scale` and autoscalers
     /// change the ShoalWorkerGroup, and nothing writes that back.

@@ -11,7 +11,7 @@ pub struct GroupedTraining {
     pub input: InputTable,
     /// Columns whose values make a group; a missing value is a group of its own.
     #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 255)))]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub group_by: Vec<String>,
     /// What happens to a row in which the target or a feature is null, NaN or infinite: `drop` leaves it out and counts
     /// it, `fail` fails the job.
@@ -90,7 +90,8 @@ pub struct Model {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "!(self.target in self.features)", "message": "the target is also a feature: a model that knows the answer learns nothing", "fieldPath": ".features"}
+    {"rule": "!(self.target in self.features)", "message": "the target is also a feature: a model that knows the answer learns nothing", "fieldPath": ".features"},
+    {"rule": "!('intercept' in self.features)", "message": "a feature cannot be called `intercept`: the constant term of the output has that name; give it another with `AS`, as `intercept AS intercept_column`", "fieldPath": ".features"}
 ]))]
 pub struct Ols {
     /// What the model explains: the exact name of a column, or a SQL expression with an alias, as `ln(sales) AS log_sales`.
@@ -99,7 +100,7 @@ pub struct Ols {
     /// What it is explained by: exact names of columns, or SQL expressions with an alias, as `ln(capital) AS log_capital`.
     /// The name becomes a field of the output.
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 1024)))]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub features: Vec<String>,
     /// Whether the model has a constant term.
     #[serde(default = "default_intercept")]

@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn quantities_are_read_as_kubernetes_reads_them() {
         let resources = |cpu: &str, memory: &str| Resources { cpu: cpu.into(), memory: memory.into() };
-        for (cpu, expected) in [("2", Some(2000)), ("500m", Some(500)), ("1.5", Some(1500)), ("0.25", Some(250)), ("x", None)]
+        for (cpu, expected) in
+            [("2", Some(2000)), ("500m", Some(500)), ("1.5", Some(1500)), ("0.25", Some(250)), ("x", None)]
         {
             assert_eq!(resources(cpu, "1").millicores(), expected, "{cpu}");
         }

@@ -1,0 +1,228 @@
+#![allow(clippy::unwrap_used)]
+
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+use shoal_core::spec::v1alpha1::status::ConditionStatus;
+
+use super::*;
+use crate::trouble::Refusal;
+
+fn cluster(spec: &Value, status: &Value) -> Arc<ShoalCluster> {
+    let metadata = json!({"name": "a", "namespace": "n", "uid": "c", "generation": 1});
+    Arc::new(serde_json::from_value(json!({"metadata": metadata, "spec": spec, "status": status})).unwrap())
+}
+
+fn owner(uid: &str) -> Value {
+    json!([{"apiVersion": "shoal.dev/v1alpha1", "kind": "ShoalCluster", "name": "a", "uid": uid, "controller": true}])
+}
+
+/// The head as the operator has made it of that spec, with a pod that is ready or not.
+fn head(spec: &Value, image: &str, ready: i32) -> StatefulSet {
+    let spec: ClusterSpec = serde_json::from_value(spec.clone()).unwrap();
+    let mut head = children::head("a", &spec, image);
+    head["metadata"]["ownerReferences"] = owner("c");
+    head["metadata"]["uid"] = "s".into();
+    head["status"] = json!({"replicas": 1, "readyReplicas": ready});
+    serde_json::from_value(head).unwrap()
+}
+
+/// A group as the operator has made it of its entry, with so many ready and updated pods.
+fn group(spec: &Value, entry: usize, image: &str, replicas: u32, updated: u32) -> Arc<ShoalWorkerGroup> {
+    let spec: ClusterSpec = serde_json::from_value(spec.clone()).unwrap();
+    let entry = &spec.worker_groups[entry];
+    let mut group = children::group("a", &spec, entry, image);
+    let patch = children::replicas(entry, None).unwrap();
+    crate::merge::strategic(&mut group, &patch);
+    group["spec"]["replicas"] = replicas.into();
+    group["metadata"]["ownerReferences"] = owner("c");
+    group["metadata"]["generation"] = 1.into();
+    group["status"] =
+        json!({"observedGeneration": 1, "replicas": replicas, "readyReplicas": replicas, "updatedReplicas": updated});
+    Arc::new(serde_json::from_value(group).unwrap())
+}
+
+fn facts(spec: &Value) -> Facts {
+    Facts {
+        cluster: cluster(spec, &Value::Null),
+        head: None,
+        head_pod: None,
+        service: Holder::Nobody,
+        token: Holder::Nobody,
+        new_token: "0123456789abcdef".into(),
+        groups: Vec::new(),
+        busy: false,
+        default_image: "shoal:1".into(),
+    }
+}
+
+/// As [`facts`], where all is there and works.
+fn settled(spec: &Value) -> Facts {
+    Facts {
+        head: Some(head(spec, "shoal:1", 1)),
+        service: Holder::Cluster,
+        token: Holder::Cluster,
+        groups: (0..spec["workerGroups"].as_array().map_or(0, Vec::len))
+            .map(|entry| group(spec, entry, "shoal:1", 2, 2))
+            .collect(),
+        cluster: cluster(spec, &json!({"image": "shoal:1"})),
+        ..facts(spec)
+    }
+}
+
+fn told(decision: &Decision) -> Vec<String> {
+    let named = |verb: &str, object: &Value| {
+        format!("{verb} {} {}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
+    };
+    let change = |change: &Change| match change {
+        Change::Apply(object) => named("apply", object),
+        Change::Create(object) => named("create", object),
+        Change::Merge(reference, patch) => format!("patch {} {} {}", reference.kind, reference.name, patch["spec"]),
+        Change::Delete(reference) => format!("delete {} {}", reference.kind, reference.name),
+    };
+    decision.changes.iter().map(change).collect()
+}
+
+const CPU: &str = r#"{"workerGroups": [{"name": "cpu", "replicas": 2}]}"#;
+
+fn cpu() -> Value {
+    serde_json::from_str(CPU).unwrap()
+}
+
+#[test]
+fn a_new_cluster_gets_all_that_it_consists_of() {
+    assert_eq!(
+        told(&decide(&facts(&cpu()))),
+        [
+            "create Secret a-token",
+            "apply Service a-head",
+            "apply ShoalWorkerGroup a-cpu",
+            r#"patch ShoalWorkerGroup a-cpu {"replicas":2}"#,
+            "apply StatefulSet a-head",
+        ]
+    );
+}
+
+#[test]
+fn nothing_is_written_where_nothing_is_to_be_changed() {
+    let decision = decide(&settled(&cpu()));
+    assert_eq!(told(&decision), [""; 0]);
+    assert_eq!((decision.view.workers, decision.view.ready_workers, decision.view.head_is_ready), (2, 2, true));
+}
+
+#[test]
+fn somebody_elses_replicas_stay_until_the_entry_changes() {
+    let scaled = Facts { groups: vec![group(&cpu(), 0, "shoal:1", 7, 7)], ..settled(&cpu()) };
+    assert_eq!(told(&decide(&scaled)), [""; 0]);
+    let changed = json!({"workerGroups": [{"name": "cpu", "replicas": 3}]});
+    let changed = Facts { cluster: cluster(&changed, &json!({"image": "shoal:1"})), ..scaled };
+    assert_eq!(told(&decide(&changed)), [r#"patch ShoalWorkerGroup a-cpu {"replicas":3}"#]);
+}
+
+#[test]
+fn a_group_without_an_entry_goes() {
+    let none = json!({"workerGroups": []});
+    let facts = Facts { cluster: cluster(&none, &json!({"image": "shoal:1"})), ..settled(&cpu()) };
+    assert_eq!(told(&decide(&facts)), ["delete ShoalWorkerGroup a-cpu"]);
+}
+
+#[test]
+fn an_image_that_was_chosen_for_the_user_stays() {
+    let newer = Facts { default_image: "shoal:2".into(), ..settled(&cpu()) };
+    let decision = decide(&newer);
+    assert_eq!(told(&decision), [""; 0]);
+    assert_eq!(decision.view.image.as_deref(), Some("shoal:1"));
+}
+
+#[test]
+fn workers_get_a_new_image_first_and_the_head_gets_it_last() {
+    let spec = json!({"image": "shoal:2", "workerGroups": [{"name": "cpu", "replicas": 2}]});
+    let with =
+        |groups, busy| Facts { cluster: cluster(&spec, &json!({"image": "shoal:1"})), groups, busy, ..settled(&cpu()) };
+    let first = decide(&with(vec![group(&cpu(), 0, "shoal:1", 2, 2)], false));
+    assert_eq!((told(&first), first.view.head_waits), (vec!["apply ShoalWorkerGroup a-cpu".to_owned()], true));
+    let half = decide(&with(vec![group(&spec, 0, "shoal:2", 2, 1)], false));
+    assert_eq!((told(&half), half.view.head_waits), (vec![], true));
+    let done = decide(&with(vec![group(&spec, 0, "shoal:2", 2, 2)], false));
+    assert_eq!((told(&done), done.view.head_waits), (vec!["apply StatefulSet a-head".to_owned()], false));
+    let busy = decide(&with(vec![group(&spec, 0, "shoal:2", 2, 2)], true));
+    assert_eq!((told(&busy), busy.view.head_waits), (vec![], true));
+    let broken = Facts { head: Some(head(&cpu(), "shoal:1", 0)), ..with(vec![group(&spec, 0, "shoal:2", 2, 0)], true) };
+    assert_eq!(told(&decide(&broken)), ["apply StatefulSet a-head"], "a head that does not work has nothing to lose");
+}
+
+#[test]
+fn a_suspended_cluster_has_no_pods_and_keeps_its_head_as_it_is() {
+    let mut spec = cpu();
+    spec["suspend"] = true.into();
+    let facts = Facts { cluster: cluster(&spec, &json!({"image": "shoal:1"})), ..settled(&cpu()) };
+    let decision = decide(&facts);
+    assert_eq!(told(&decision), ["apply ShoalWorkerGroup a-cpu", r#"patch StatefulSet a-head {"replicas":0}"#]);
+    assert!(decision.view.suspended && !decision.view.head_is_ready);
+}
+
+#[test]
+fn what_belongs_to_something_else_is_waited_for() {
+    let mut other_head = head(&cpu(), "shoal:1", 1);
+    other_head.metadata.owner_references.as_mut().unwrap()[0].uid = "before".into();
+    let mut other_group = (*group(&cpu(), 0, "shoal:1", 2, 2)).clone();
+    other_group.metadata.owner_references.as_mut().unwrap()[0].uid = "b".into();
+    for (facts, expected) in [
+        (Facts { head: Some(other_head), ..settled(&cpu()) }, "the StatefulSet a-head"),
+        (Facts { service: Holder::User, ..settled(&cpu()) }, "the Service a-head"),
+        (Facts { token: Holder::Other, ..settled(&cpu()) }, "the Secret a-token"),
+        (Facts { groups: vec![Arc::new(other_group)], ..settled(&cpu()) }, "the ShoalWorkerGroup a-cpu"),
+    ] {
+        let decision = decide(&facts);
+        assert_eq!((told(&decision), decision.view.taken.as_deref()), (vec![], Some(expected)));
+        assert_eq!(decision.again_after, Some(NAME_LOOK));
+    }
+    let users_token = Facts { token: Holder::User, ..settled(&cpu()) };
+    assert_eq!(decide(&users_token).view.taken, None);
+}
+
+#[test]
+fn a_spec_that_cannot_be_read_changes_nothing() {
+    let decision = decide(&facts(&json!({"wokerGroups": []})));
+    assert_eq!(told(&decision), [""; 0]);
+    assert!(decision.view.unreadable.unwrap().contains("wokerGroups"));
+}
+
+#[test]
+fn the_status_says_where_a_cluster_stands_and_why() {
+    let pod = |status: Value| {
+        Some(Arc::new(
+            serde_json::from_value::<Pod>(json!({"metadata": {"name": "a-head-0"}, "status": status})).unwrap(),
+        ))
+    };
+    let pulling = pod(json!({"containerStatuses": [{
+        "name": "shoal", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"waiting": {"reason": "ErrImagePull"}},
+    }]}));
+    let refusal = Refusal { reason: "SpecRefused", message: "no such field".into() };
+    let suspended = json!({"suspend": true});
+    for (facts, refusal, phase, reason, progress) in [
+        (facts(&cpu()), None, "Pending", "HeadNotReady", "PodsStarting"),
+        (settled(&cpu()), None, "Ready", "Ready", "Settled"),
+        (
+            Facts { head: Some(head(&cpu(), "shoal:1", 0)), head_pod: pulling, ..settled(&cpu()) },
+            None,
+            "Pending",
+            "ImageNotPulled",
+            "PodsStarting",
+        ),
+        (Facts { service: Holder::Other, ..settled(&cpu()) }, None, "Pending", "NameTaken", "Settled"),
+        (facts(&cpu()), Some(refusal), "Failed", "SpecRefused", "PodsStarting"),
+        (facts(&suspended), None, "Suspended", "Suspended", "Settled"),
+        (facts(&json!({"unknown": 1})), None, "Failed", "InvalidSpec", "Settled"),
+    ] {
+        let decision = decide(&facts);
+        let status = decision.view.status(&facts.cluster, refusal.as_ref(), "cluster.local", Timestamp::UNIX_EPOCH);
+        let [ready, progressing] = &status.conditions[..] else { panic!("{status:?}") };
+        assert_eq!(
+            (status.phase.as_str(), ready.reason.as_str(), progressing.reason.as_str()),
+            (phase, reason, progress)
+        );
+        assert_eq!(ready.status == ConditionStatus::True, phase == "Ready");
+        assert_eq!(status.endpoint.as_deref(), Some("http://a-head.n.svc.cluster.local:7370"));
+    }
+}

@@ -1,0 +1,222 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::group::backoff::Backoff;
+
+/// A pod of the group `a-cpu`, in short.
+#[derive(Clone, Copy, Debug)]
+struct Short {
+    ordinal: u32,
+    ready: bool,
+    current: bool,
+    ending: bool,
+    failed: bool,
+}
+
+const GOOD: Short = Short { ordinal: 0, ready: true, current: true, ending: false, failed: false };
+
+fn good(ordinal: u32) -> Short {
+    Short { ordinal, ..GOOD }
+}
+
+fn group(spec: &Value) -> Arc<ShoalWorkerGroup> {
+    let mut whole = json!({"clusterName": "a", "image": "shoal:2"});
+    whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    Arc::new(
+        serde_json::from_value(json!({
+            "metadata": {"name": "a-cpu", "namespace": "n", "uid": "g", "labels": {(names::GROUP_LABEL): "cpu"}},
+            "spec": whole,
+        }))
+        .unwrap(),
+    )
+}
+
+fn pod(group: &ShoalWorkerGroup, short: Short) -> Arc<Pod> {
+    let Short { ordinal, ready, current, ending, failed } = short;
+    let hash = if current { pod::hash(&group.spec().unwrap()) } else { "1-of-another-spec".to_owned() };
+    let mut pod = json!({
+        "metadata": {"name": format!("a-cpu-{ordinal}"), "uid": format!("p{ordinal}"), "annotations": {(names::HASH_ANNOTATION): hash}},
+        "status": {
+            "phase": if failed { "Failed" } else { "Running" },
+            "conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}],
+        },
+    });
+    if ending {
+        pod["metadata"]["deletionTimestamp"] = "2026-11-01T00:00:00Z".into();
+    }
+    Arc::new(serde_json::from_value(pod).unwrap())
+}
+
+fn facts(spec: &Value, pods: &[Short]) -> Facts {
+    let group = group(spec);
+    let pods: Vec<_> = pods.iter().map(|short| pod(&group, *short)).collect();
+    let taken = pods.iter().map(|pod| pod.name_any()).collect();
+    Facts { group, pods, taken, busy: false, hold: None }
+}
+
+/// The changes in short: `+a-cpu-0` and `-a-cpu-1`.
+fn told(decision: &Decision) -> Vec<String> {
+    let mut told: Vec<_> = decision
+        .changes
+        .iter()
+        .map(|change| match change {
+            Change::Create(pod) => format!("+{}", pod["metadata"]["name"].as_str().unwrap()),
+            Change::Delete(Reference { name, uid, .. }) => {
+                assert!(uid.is_some(), "a pod is deleted as this very one");
+                format!("-{name}")
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn pods_are_made_and_deleted_until_there_are_as_many_as_wanted() {
+    let starting = |ordinal| Short { ready: false, ..good(ordinal) };
+    let cases: [(&str, Value, Vec<Short>, Vec<&str>); 10] = [
+        ("none yet", json!({"replicas": 2}), vec![], vec!["+a-cpu-0", "+a-cpu-1"]),
+        ("all there", json!({"replicas": 2}), vec![good(0), starting(1)], vec![]),
+        ("the lowest free number", json!({"replicas": 3}), vec![good(0), good(2)], vec!["+a-cpu-1"]),
+        ("no name of one that ends", json!({"replicas": 1}), vec![Short { ending: true, ..good(0) }], vec!["+a-cpu-1"]),
+        (
+            "a failed one goes",
+            json!({"replicas": 1}),
+            vec![Short { failed: true, ..good(0) }],
+            vec!["+a-cpu-1", "-a-cpu-0"],
+        ),
+        ("the youngest first", json!({"replicas": 1}), vec![good(0), good(1), good(2)], vec!["-a-cpu-1", "-a-cpu-2"]),
+        ("one that does not work first", json!({"replicas": 1}), vec![starting(0), good(1)], vec!["-a-cpu-0"]),
+        (
+            "an outdated one first",
+            json!({"replicas": 1}),
+            vec![Short { current: false, ..good(0) }, good(1)],
+            vec!["-a-cpu-0"],
+        ),
+        ("suspended", json!({"replicas": 2, "suspend": true}), vec![good(0)], vec!["-a-cpu-0"]),
+        ("unreadable", json!({"replicas": "many"}), vec![], vec![]),
+    ];
+    for (case, spec, pods, expected) in cases {
+        let decision = if case == "unreadable" {
+            let group = group(&spec);
+            decide(
+                &Facts { group, pods: vec![], taken: BTreeSet::new(), busy: false, hold: None },
+                Timestamp::UNIX_EPOCH,
+            )
+        } else {
+            decide(&facts(&spec, &pods), Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(told(&decision), expected, "{case}");
+        assert_eq!(decision.view.unreadable.is_some(), case == "unreadable");
+    }
+}
+
+#[test]
+fn outdated_pods_go_one_at_a_time_and_not_under_jobs() {
+    let old = |ordinal| Short { current: false, ..good(ordinal) };
+    let cases: [(&str, Vec<Short>, bool, Vec<&str>); 6] = [
+        ("one at a time", vec![old(0), old(1), old(2)], false, vec!["-a-cpu-0"]),
+        ("the next when the last is ready", vec![good(0), old(1), old(2)], false, vec!["-a-cpu-1"]),
+        ("not before", vec![Short { ready: false, ..good(0) }, old(1), old(2)], false, vec![]),
+        (
+            "what does not work at once",
+            vec![Short { ready: false, ..old(0) }, Short { ready: false, ..old(1) }, old(2)],
+            false,
+            vec!["-a-cpu-0", "-a-cpu-1"],
+        ),
+        ("none under jobs", vec![old(0), old(1), old(2)], true, vec![]),
+        ("none while one is missing", vec![old(0), old(1)], false, vec!["+a-cpu-2"]),
+    ];
+    for (case, pods, busy, expected) in cases {
+        let decision = decide(&Facts { busy, ..facts(&json!({"replicas": 3}), &pods) }, Timestamp::UNIX_EPOCH);
+        assert_eq!(told(&decision), expected, "{case}");
+        assert_eq!(decision.view.waits_for_jobs, busy, "{case}");
+        assert_eq!(decision.again_after.is_some(), busy, "{case}");
+    }
+}
+
+#[test]
+fn the_name_of_another_groups_pod_is_left_alone() {
+    let mut facts = facts(&json!({"replicas": 1}), &[]);
+    facts.taken.insert("a-cpu-0".into());
+    assert_eq!(told(&decide(&facts, Timestamp::UNIX_EPOCH)), ["+a-cpu-1"]);
+}
+
+#[test]
+fn after_failures_no_pod_is_made_for_a_while() {
+    let at = |ms| Timestamp::from_millisecond(ms).unwrap();
+    let hold = Backoff::default().note(vec![("p0".into(), "pod a-cpu-0 has ended: Evicted".into())], false, at(0));
+    let mut facts = facts(&json!({"replicas": 1}), &[Short { failed: true, ..good(0) }]);
+    facts.hold = hold;
+    let held = decide(&facts, at(100));
+    assert_eq!(told(&held), ["-a-cpu-0"]);
+    assert_eq!(held.again_after, Some(Duration::from_millis(400)));
+    assert_eq!(held.view.failing.as_deref(), Some("pod a-cpu-0 has ended: Evicted"));
+    let later = decide(&facts, at(500));
+    assert_eq!(told(&later), ["+a-cpu-1", "-a-cpu-0"]);
+    assert_eq!((later.again_after, later.view.failing), (None, None));
+}
+
+#[test]
+fn a_pod_is_a_workers_and_has_what_the_user_set() {
+    let spec = json!({"replicas": 1, "resources": {"cpu": "2500m", "memory": "4Gi"}});
+    let decision = decide(&facts(&spec, &[]), Timestamp::UNIX_EPOCH);
+    let [Change::Create(pod)] = &decision.changes[..] else { panic!("{decision:?}") };
+    let arguments = pod["spec"]["containers"][0]["args"].as_array().unwrap();
+    for expected in ["worker", "--head=http://a-head:7370", "--slots=3", "--memory=3221225472", "--name=$(POD_NAME)"] {
+        assert!(arguments.contains(&expected.into()), "{expected}: {arguments:?}");
+    }
+    assert_eq!(pod["metadata"]["labels"][names::GROUP_LABEL], "cpu");
+    assert_eq!(decision.view.selector, "shoal.dev/cluster=a,shoal.dev/component=worker,shoal.dev/worker-group=cpu");
+}
+
+fn any_pods() -> impl Strategy<Value = Vec<Short>> {
+    let one = (0..20_u32, any::<[bool; 4]>());
+    prop::collection::vec(one, 0..12).prop_map(|pods| {
+        let mut shorts: Vec<Short> = pods
+            .into_iter()
+            .map(|(ordinal, [ready, current, ending, failed])| Short { ordinal, ready, current, ending, failed })
+            .collect();
+        shorts.sort_by_key(|short| short.ordinal);
+        shorts.dedup_by_key(|short| short.ordinal);
+        shorts
+    })
+}
+
+proptest! {
+    /// Whatever there is: after the decision was carried out as many pods live as are wanted, none has the name of
+    /// another, and of those that work no more than one is exchanged.
+    #[test]
+    fn what_is_decided_leads_to_what_is_wanted(pods in any_pods(), replicas in 0..10_u32, busy in any::<bool>()) {
+        let facts = Facts { busy, ..facts(&json!({"replicas": replicas}), &pods) };
+        let decision = decide(&facts, Timestamp::UNIX_EPOCH);
+        let made = decision.changes.iter().filter(|change| matches!(change, Change::Create(_))).count();
+        let live: Vec<&Short> = pods.iter().filter(|pod| !pod.ending && !pod.failed).collect();
+        let gone: Vec<&str> = decision
+            .changes
+            .iter()
+            .filter_map(|change| match change { Change::Delete(reference) => Some(reference.name.as_str()), _ => None })
+            .collect();
+        let deleted: Vec<&&Short> = live.iter().filter(|pod| gone.contains(&format!("a-cpu-{}", pod.ordinal).as_str())).collect();
+        let exchanged = if live.len() + made > replicas as usize { live.len() - replicas as usize } else { 0 };
+        if exchanged > 0 || made > 0 {
+            prop_assert_eq!(live.len() + made - deleted.len(), replicas as usize);
+        } else {
+            prop_assert!(deleted.iter().all(|pod| !pod.current));
+            prop_assert!(deleted.iter().filter(|pod| pod.ready).count() <= 1);
+            prop_assert!(!busy || deleted.is_empty());
+        }
+        let mut names: Vec<_> = decision.changes.iter().filter_map(|change| match change {
+            Change::Create(pod) => pod["metadata"]["name"].as_str().map(str::to_owned),
+            _ => None,
+        }).collect();
+        prop_assert!(names.iter().all(|name| !facts.taken.contains(name)));
+        names.dedup();
+        prop_assert_eq!(names.len(), made);
+        prop_assert!(made == 0 || deleted.is_empty());
+    }
+}
