@@ -167,7 +167,7 @@ proptest! {
         training in training(),
         (priority, suspend) in (-1_000..=1_000, any::<bool>()),
         cluster in cluster(),
-        managed_by in "[a-z./]{1,20}",
+        managed_by in proptest::option::of("[a-z./]{1,20}"),
         active_deadline_seconds in proptest::option::of(1..=31_536_000_u64),
         ttl_seconds_after_finished in proptest::option::of(0..=31_536_000_u64),
     ) {

@@ -120,7 +120,7 @@ fn is_same_work(one: &ShoalJob, other: &ShoalJob) -> bool {
         (job.spec.active_deadline_seconds, job.spec.ttl_seconds_after_finished) = (None, None);
         // Where it runs is no part of what it does.
         (job.spec.cluster_ref, job.spec.cluster) = (None, None);
-        job.spec.managed_by.clear();
+        job.spec.managed_by = None;
         job
     };
     work(one) == work(other)

@@ -124,7 +124,7 @@ pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
         Ok(spec) => spec,
         Err(failure) => return wait(Some(status::refused(job, &failure, now)), None),
     };
-    if spec.managed_by != MANAGED_BY_OPERATOR {
+    if spec.managed_by.as_ref().is_some_and(|manager| manager != MANAGED_BY_OPERATOR) {
         return wait(None, None);
     }
     if job.metadata.deletion_timestamp.is_some() {

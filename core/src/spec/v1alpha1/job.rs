@@ -52,10 +52,11 @@ pub struct JobSpec {
     /// A cluster of the job's own, on Kubernetes: it is made for the job and deleted after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Box<ClusterSpec>>,
-    /// Who looks after the job on Kubernetes. What somebody else manages is left alone.
-    #[serde(default = "JobSpec::managed_by_default")]
+    /// Who looks after the job on Kubernetes: `shoal.dev/operator` where it is absent. What somebody else manages is left
+    /// alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
-    pub managed_by: String,
+    pub managed_by: Option<String>,
     /// Jobs with a higher priority get free slots first; those of one priority share them equally. What runs already is
     /// not interrupted.
     #[serde(default)]
@@ -81,12 +82,6 @@ pub struct JobSpec {
     /// Trains one model per group of a table's rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grouped_training: Option<GroupedTraining>,
-}
-
-impl JobSpec {
-    fn managed_by_default() -> String {
-        MANAGED_BY_OPERATOR.to_owned()
-    }
 }
 
 /// When a job gives up. One for all kinds.
