@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
@@ -24,6 +25,7 @@ use crate::conditions::{self, turned};
 use crate::failures::Failures;
 use crate::group::{Backoff, Hold};
 use crate::heads::Heads;
+use crate::metrics::Metrics;
 use crate::names::FIELD_MANAGER;
 use crate::resources::{Kind, ShoalCluster, ShoalJob, ShoalWorkerGroup};
 use crate::trouble::Trouble;
@@ -37,6 +39,8 @@ const NOTE_CHARS_MAX: usize = 500;
 /// How the operator was started.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Leads to the API server; where it is absent, what `kubectl` would take, or the pod's own.
+    pub kubeconfig: Option<PathBuf>,
     /// Image of clusters that name none.
     pub image: String,
     /// Namespace that it looks after; all of them where it is absent.
@@ -63,6 +67,7 @@ pub(crate) struct Context {
     pub(crate) heads: Arc<Heads>,
     pub(crate) recorder: Recorder,
     pub(crate) failures: Failures,
+    pub(crate) metrics: Metrics,
     /// Groups whose pods fail, by uid.
     pub(crate) backoffs: Mutex<HashMap<String, Backoff>>,
 }

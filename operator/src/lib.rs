@@ -17,6 +17,7 @@ mod heads;
 mod job;
 mod lease;
 mod merge;
+mod metrics;
 mod names;
 mod pod_state;
 mod pods;

@@ -3,18 +3,20 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::controller::{Action, Config as ControllerConfig, Controller};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
-use prometheus::Registry;
 use serde::de::DeserializeOwned;
 use shoal_core::{Failure, Reason};
 use shoal_wire::probes::{Probes, serve_probes};
@@ -24,6 +26,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::context::{Config, Context};
 use crate::failures::Failures;
 use crate::heads::Heads;
+use crate::metrics::Metrics;
 use crate::names::{CLUSTER_LABEL, COMPONENT_LABEL, FIELD_MANAGER};
 use crate::resources::{Kind, ShoalCluster, ShoalJob, ShoalWorkerGroup};
 use crate::trouble::{Trouble, pause_after};
@@ -48,20 +51,19 @@ pub async fn run(
     own_namespace: String,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Failure> {
-    let client = Client::try_default().await.map_err(|error| {
-        Failure::new(Reason::Io, "no Kubernetes API server is configured")
-            .because(&error)
-            .next("run this in a pod, or name a kubeconfig file in KUBECONFIG")
-    })?;
+    let client = client(config.kubeconfig.as_deref()).await?;
     tokio::pin!(stop);
-    let probes = serve_probes(listen(config.listen)?, Probes::new(|| Ok(()), Registry::new(), None), None)?;
-    let probes = tokio::spawn(probes.1);
+    let metrics = Metrics::new()?;
+    let probes = Probes::new(|| Ok(()), metrics.registry().clone(), None);
+    let (probes, server) = serve_probes(listen(config.listen)?, probes, None)?;
+    tokio::spawn(server);
     let mut held = tokio::select! {
         held = lease::acquire(client.clone(), &own_namespace, &identity) => held,
         () = &mut stop => return Ok(()),
     };
     tracing::info!(identity, transitions = held.transitions(), "this operator leads");
-    let controllers = tokio::spawn(control(client, config, identity, held.transitions()));
+    metrics.leads();
+    let controllers = tokio::spawn(control(client, config, metrics, identity, held.transitions()));
     let lost = tokio::select! {
         () = held.keep() => true,
         () = &mut stop => false,
@@ -74,8 +76,21 @@ pub async fn run(
             .next("nothing, where Kubernetes starts this one again"));
     }
     held.give_up().await;
-    probes.abort();
+    probes.stop(true).await;
     Ok(())
+}
+
+async fn client(kubeconfig: Option<&Path>) -> Result<Client, Failure> {
+    let refuse = |error: &(dyn std::error::Error + 'static)| {
+        Failure::new(Reason::Io, "no Kubernetes API server is configured")
+            .because(error)
+            .next("run this in a pod, or name a kubeconfig file in KUBECONFIG")
+    };
+    let Some(path) = kubeconfig else { return Client::try_default().await.map_err(|error| refuse(&error)) };
+    let file = Kubeconfig::read_from(path).map_err(|error| refuse(&error))?;
+    let options = KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|error| refuse(&error))?;
+    Client::try_from(config).map_err(|error| refuse(&error))
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -86,7 +101,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-async fn control(client: Client, config: Config, identity: String, transitions: u64) {
+async fn control(client: Client, config: Config, metrics: Metrics, identity: String, transitions: u64) {
     let (wake, woken) = mpsc::channel(WAKE_QUEUE_MAX);
     let scope = Scope { client: client.clone(), namespace: config.namespace.clone() };
     let any = watcher::Config::default();
@@ -107,6 +122,7 @@ async fn control(client: Client, config: Config, identity: String, transitions: 
         heads: Arc::new(heads),
         recorder: Recorder::new(client, Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity) }),
         failures: Failures::default(),
+        metrics,
         backoffs: Mutex::default(),
     });
     let settings = ControllerConfig::default().concurrency(CONCURRENCY);
@@ -216,7 +232,9 @@ where
     move |object, context| {
         let done = reconcile(object.clone(), context.clone());
         Box::pin(async move {
+            let started = Instant::now();
             let result = done.await;
+            context.metrics.reconciled(&K::kind(&()), started.elapsed(), result.is_ok());
             if result.is_ok() {
                 context.failures.clear(&object.uid().unwrap_or_default());
             }

@@ -22,7 +22,7 @@ pub(crate) async fn run(command: OperatorCommand) -> Result<(), End> {
 async fn operate(args: OperatorRunArgs) -> Result<(), End> {
     let OperatorRunArgs { image, namespace, cluster_domain, listen, identity, own_namespace } = args;
     let mut interrupts = Interrupts::listen()?;
-    let config = Config { image, namespace, cluster_domain, listen, head_url: HEAD_URL.to_owned() };
+    let config = Config { kubeconfig: None, image, namespace, cluster_domain, listen, head_url: HEAD_URL.to_owned() };
     let stop = async move {
         interrupts.next().await;
     };

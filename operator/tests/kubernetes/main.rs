@@ -1,0 +1,16 @@
+//! The operator on a real API server, with Kubernetes' own controllers and no node: what the kubelet would say of pods, the
+//! tests say. Each test has a namespace of its own, which takes restricted pods only, and operators with the rights that
+//! the chart gives.
+//!
+//! `make test-kubernetes` builds what they need and runs them.
+#![allow(clippy::unwrap_used)]
+
+mod api;
+mod chart;
+mod clusters;
+mod fake_head;
+mod groups;
+mod jobs;
+mod leadership;
+mod operator;
+mod verdicts;
