@@ -184,6 +184,9 @@ pub(crate) struct WorkerArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = DRAIN_DEFAULT.as_secs(),
           value_parser = clap::value_parser!(u64).range(..=DRAIN_MAX.as_secs()))]
     pub(crate) drain_timeout: u64,
+    /// How long a head may take to be there when the worker starts, in seconds: both may have been started together.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(..=3_600))]
+    pub(crate) head_wait: u64,
     /// How long it does without a head before it ends, in seconds. Until then it keeps what it runs and holds for the next.
     #[arg(long, value_name = "SECONDS", default_value_t = HEAD_GONE_DEFAULT.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=HEAD_GONE_MAX.as_secs()))]

@@ -131,10 +131,23 @@ impl Heads {
         }
     }
 
-    /// Takes in what a head has answered.
-    pub(crate) fn heard(&self, namespace: &str, cluster: &str, state: JobStatus) {
-        if let Some(link) = self.link(namespace, cluster) {
-            lock(&link.known).states.insert(state.uid, state);
+    /// Takes in what a head has answered to a call, and gives what is known now. The answer may be older than what the head
+    /// has told since `before`, the state when it was called.
+    pub(crate) fn heard(
+        &self,
+        namespace: &str,
+        cluster: &str,
+        before: Option<&JobStatus>,
+        answer: JobStatus,
+    ) -> JobStatus {
+        let Some(link) = self.link(namespace, cluster) else { return answer };
+        let mut known = lock(&link.known);
+        match known.states.get(&answer.uid) {
+            Some(newer) if Some(newer) != before => newer.clone(),
+            _ => {
+                known.states.insert(answer.uid, answer.clone());
+                answer
+            }
         }
     }
 

@@ -86,6 +86,8 @@ async fn client(kubeconfig: Option<&Path>) -> Result<Client, Failure> {
             .because(error)
             .next("run this in a pod, or name a kubeconfig file in KUBECONFIG")
     };
+    // The library asks for the process's, and takes none itself where the build has several. One that is there stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let Some(path) = kubeconfig else { return Client::try_default().await.map_err(|error| refuse(&error)) };
     let file = Kubeconfig::read_from(path).map_err(|error| refuse(&error))?;
     let options = KubeConfigOptions::default();

@@ -29,6 +29,8 @@ impl Trouble {
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         let Self::Api(kube::Error::Api(status)) = self else { return None };
         let reason = match status.code {
+            // What does not fit the schema of an apply is an internal error to the API server.
+            _ if status.message.contains("failed to create typed patch object") => "SpecRefused",
             400 | 422 => "SpecRefused",
             403 if status.message.contains("exceeded quota") => "QuotaExceeded",
             403 if status.message.contains("PodSecurity") => "PodSecurityRefused",
@@ -82,6 +84,10 @@ mod tests {
             (api(403, "pods \"a\" is forbidden: exceeded quota: q"), Some("QuotaExceeded")),
             (api(403, "violates PodSecurity \"restricted:latest\""), Some("PodSecurityRefused")),
             (api(403, "cannot create resource"), Some("Forbidden")),
+            (
+                api(500, "failed to create typed patch object (n/a; apps/v1): .spec.a: field not declared in schema"),
+                Some("SpecRefused"),
+            ),
             (api(409, "the object has been modified"), None),
             (api(429, "too many requests"), None),
             (api(500, "etcdserver: leader changed"), None),

@@ -22,9 +22,6 @@ use crate::kinds;
 use crate::machine::Share;
 use crate::terminal::print;
 
-/// How long a head may take to be there: both may have been started at the same moment.
-const HEAD_WAIT_MAX: Duration = Duration::from_secs(3);
-
 /// Pause between two tries to reach it.
 const HEAD_PAUSE: Duration = Duration::from_millis(200);
 
@@ -61,11 +58,12 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
     warn_if_in_the_clear(&[SocketAddr::new(args.listen, args.flight_port)], tls.as_ref());
     let name = args.name.unwrap_or_else(|| default_name(&host_name(), std::process::id()));
     let share = Share::of_this_machine(1);
+    let head_wait = Duration::from_secs(args.head_wait);
     let (scratch, own) = scratch_folder(args.scratch, &name)?;
     let scheme = tls::scheme(tls.as_ref());
     let config = WorkerConfig {
         name: WorkerId(name.clone()),
-        heads: Arc::new(RestHeads(reachable(client).await?)),
+        heads: Arc::new(RestHeads(reachable(client, head_wait).await?)),
         head_gone_max: Duration::from_secs(args.head_gone_timeout),
         listen: args.listen,
         flight_port: args.flight_port,
@@ -102,13 +100,13 @@ impl Heads for RestHeads {
 }
 
 /// Waits until one of the heads answers, leading or not: a worker that is started with a wrong URL says so and ends.
-async fn reachable(client: Client) -> Result<Client, Failure> {
+async fn reachable(client: Client, within: Duration) -> Result<Client, Failure> {
     let since = Instant::now();
     let mut next = (0..client.heads()).cycle();
     loop {
         match client.workers_url(next.next().unwrap_or_default()).await {
             Ok(_) => return Ok(client),
-            Err(failure) if failure.reason == Reason::HeadUnreachable && since.elapsed() < HEAD_WAIT_MAX => {
+            Err(failure) if failure.reason == Reason::HeadUnreachable && since.elapsed() < within => {
                 tokio::time::sleep(HEAD_PAUSE).await;
             }
             Err(failure) => return Err(failure),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Fills in the default of each field that is absent, from the outside in: a default object gets its own members'
-/// defaults too. A field that has a default and is written as null counts as absent.
+/// defaults too. A field that may be absent and is written as null counts as absent.
 pub(super) fn fill_in(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -17,6 +17,7 @@ pub(super) fn fill_in(schema: &Value, value: &mut Value) {
                     fill_in(schema, member);
                 }
             }
+            members.retain(|name, member| !member.is_null() || !is_optional(schema, name));
         }
         Value::Array(items) => {
             if let Some(schema) = schema.get("items") {
@@ -25,6 +26,12 @@ pub(super) fn fill_in(schema: &Value, value: &mut Value) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// Whether a field is one that may be absent.
+fn is_optional(schema: &Value, name: &str) -> bool {
+    let is_required = schema["required"].as_array().into_iter().flatten().any(|required| required == name);
+    schema["properties"].get(name).is_some() && !is_required
 }
 
 #[cfg(test)]
@@ -39,11 +46,12 @@ mod tests {
             "a": {"default": {"b": 1}, "properties": {"b": {"default": 2}, "c": {"default": 3}}},
             "d": {"items": {"properties": {"e": {"default": true}}}},
             "f": {"type": "string"},
-        }});
+            "g": {"type": "string"},
+        }, "required": ["g"]});
         for (mut given, expected) in [
             (json!({}), json!({"a": {"b": 1, "c": 3}})),
             (json!({"a": {}}), json!({"a": {"b": 2, "c": 3}})),
-            (json!({"a": null, "f": null}), json!({"a": {"b": 1, "c": 3}, "f": null})),
+            (json!({"a": null, "f": null, "g": null, "h": null}), json!({"a": {"b": 1, "c": 3}, "g": null, "h": null})),
             (json!({"a": 7, "d": [{}, {"e": false}]}), json!({"a": 7, "d": [{"e": true}, {"e": false}]})),
         ] {
             fill_in(&schema, &mut given);

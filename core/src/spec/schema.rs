@@ -57,7 +57,7 @@ impl Shape {
 /// server's own.
 pub fn job_schema() -> Value {
     let mut schema = DOCUMENT.clone();
-    schema["properties"]["status"] = structural::<status::JobStatus>();
+    schema["properties"]["status"] = of_status::<status::JobStatus>();
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         for field in ["apiVersion", "kind"] {
             keep(properties, field, &["type", "description"]);
@@ -79,13 +79,13 @@ const GROUP_NAME_MAX: usize = CLUSTER_NAME_MAX + 1 + 24;
 
 /// The structural schema of a ShoalCluster.
 pub fn cluster_schema() -> Value {
-    let (spec, status) = (structural::<ClusterSpec>(), structural::<status::ClusterStatus>());
+    let (spec, status) = (structural::<ClusterSpec>(), of_status::<status::ClusterStatus>());
     resource("A head and groups of workers.", CLUSTER_NAME_MAX, spec, status)
 }
 
 /// The structural schema of a ShoalWorkerGroup.
 pub fn worker_group_schema() -> Value {
-    let (spec, status) = (structural::<WorkerGroupSpec>(), structural::<status::WorkerGroupStatus>());
+    let (spec, status) = (structural::<WorkerGroupSpec>(), of_status::<status::WorkerGroupStatus>());
     resource("A group of equal workers.", GROUP_NAME_MAX, spec, status)
 }
 
@@ -138,6 +138,18 @@ pub(super) fn document() -> &'static Value {
 }
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(structural::<ShoalJob>);
+
+/// The schema of a status: it says what was written, and fills nothing in.
+fn of_status<T: JsonSchema>() -> Value {
+    fn without_defaults(schema: &mut Value) {
+        let Some(object) = schema.as_object_mut() else { return };
+        object.remove("default");
+        for_each_child(object, without_defaults);
+    }
+    let mut schema = structural::<T>();
+    without_defaults(&mut schema);
+    schema
+}
 
 /// What the schema of a type is where Kubernetes reads it.
 fn structural<T: JsonSchema>() -> Value {

@@ -11,6 +11,10 @@ use crate::pods::{self, Process};
 /// Time for a worker to end its tasks or hand them back, and to move its partitions to others.
 const DRAIN: Duration = Duration::from_secs(110);
 
+/// Time for the head, which starts at the same moment and may have an image to pull, to be there: less than the pod's start
+/// may take, so that the worker's own message is the last line of its log.
+const HEAD_WAIT: Duration = Duration::from_secs(240);
+
 /// Time between the end of the drain and the kill.
 const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(10);
 
@@ -34,6 +38,7 @@ pub(super) fn worker(entry: &str, name: &str, spec: &WorkerGroupSpec) -> Value {
         format!("--slots={slots}"),
         format!("--scratch={}/worker", pods::SCRATCH_DIR),
         format!("--drain-timeout={}", DRAIN.as_secs()),
+        format!("--head-wait={}", HEAD_WAIT.as_secs()),
     ];
     if let Some(bytes) = spec.resources.memory_bytes() {
         arguments.push(format!("--memory={}", bytes / MEMORY_SHARE.1 * MEMORY_SHARE.0));

@@ -37,12 +37,13 @@ pub(crate) async fn reconcile(job: Arc<ShoalJob>, context: Arc<Context>) -> Resu
         Step::Cancel => head()?.cancel(uid).await,
     };
     match told {
-        Ok(state) => {
+        Ok(answer) => {
+            let before = facts.head.as_ref().and_then(|head| head.state.as_ref());
+            let state = context.heads.heard(&namespace, cluster, before, answer);
             if is_adjusted {
                 let status = status::told(&job, cluster, &state, job.metadata.generation, Timestamp::now());
                 context.say(&*job, &status).await?;
             }
-            context.heads.heard(&namespace, cluster, state);
             Ok(Action::requeue(Duration::ZERO))
         }
         Err(failure) if decide::is_final(&failure) => {

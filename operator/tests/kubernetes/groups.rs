@@ -58,8 +58,9 @@ fn a_lost_pod_is_made_again_and_an_entry_that_goes_takes_its_pods() {
     let uid = namespace.get("pod/a-cpu-0")["metadata"]["uid"].clone();
 
     namespace.kubectl(&["delete", "pod", "a-cpu-0"]);
-    namespace.until("pod/a-cpu-0", "it is another", |pod| {
-        pod["metadata"]["uid"].is_string() && pod["metadata"]["uid"] != uid
+    eventually("there is another", || {
+        let pods = namespace.list("pods");
+        (pods.len() == 3 && pods.iter().all(|pod| pod["metadata"]["uid"] != uid)).then_some(())
     });
 
     namespace.apply(&cluster(&json!({"workerGroups": [{"name": "gpu", "replicas": 1}]})));
@@ -74,7 +75,7 @@ fn a_bad_template_becomes_a_condition() {
     for (template, named) in [
         (json!({"spec": {"tolerationz": []}}), "tolerationz"),
         (json!({"spec": {"containers": [{"name": "sidecar"}]}}), "spec.containers[1].image"),
-        (json!({"spec": {"containers": [{"name": "shoal", "securityContext": {"privileged": true}}]}}), "privileged"),
+        (json!({"spec": {"hostNetwork": true}}), "hostNetwork"),
     ] {
         namespace.apply(&with_cpu(&json!({"template": template})));
         namespace.until("shoalworkergroup/a-cpu", named, |group| {

@@ -171,7 +171,7 @@ pub struct JobProgress {
 
 /// A table that a job published.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct JobOutput {
     /// Which output of the job it is.
     #[schemars(length(min = 1, max = 253))]
