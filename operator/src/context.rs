@@ -19,6 +19,7 @@ use kube::runtime::reflector::Store;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use shoal_core::spec::v1alpha1::status::Condition;
+use tokio::sync::watch;
 
 use crate::changes::{Change, Reference};
 use crate::conditions::{self, turned};
@@ -64,6 +65,8 @@ pub(crate) struct Context {
     pub(crate) groups: Store<ShoalWorkerGroup>,
     pub(crate) jobs: Store<ShoalJob>,
     pub(crate) pods: Store<Pod>,
+    /// Whether each of these has all that there is. Not asked of the stores: of several who wait there, one is woken.
+    pub(crate) is_known: Vec<watch::Receiver<bool>>,
     pub(crate) heads: Arc<Heads>,
     pub(crate) recorder: Recorder,
     pub(crate) failures: Failures,
@@ -90,6 +93,14 @@ impl Context {
             outcome = outcome.and(result);
         }
         outcome
+    }
+
+    /// Waits until all watches have told what there is: what is not known yet is not missing.
+    pub(crate) async fn everything_is_known(&self) {
+        for is_known in &self.is_known {
+            // A watch that has ended takes the whole operator with it.
+            let _ = is_known.clone().wait_for(|is_known| *is_known).await;
+        }
     }
 
     /// Whether a cluster has unfinished jobs, as their resources or its head say.

@@ -20,7 +20,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use shoal_core::{Failure, Reason};
 use shoal_wire::probes::{Probes, serve_probes};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::context::{Config, Context};
@@ -105,7 +105,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 async fn control(client: Client, config: Config, metrics: Metrics, identity: String, transitions: u64) {
     let (wake, woken) = mpsc::channel(WAKE_QUEUE_MAX);
-    let scope = Scope { client: client.clone(), namespace: config.namespace.clone() };
+    let mut scope = Scope { client: client.clone(), namespace: config.namespace.clone(), is_known: Vec::new() };
     let any = watcher::Config::default();
     let ours = watcher::Config::default().labels(OURS);
     let (clusters, cluster_stream) = scope.informer::<ShoalCluster>(any.clone());
@@ -121,6 +121,7 @@ async fn control(client: Client, config: Config, metrics: Metrics, identity: Str
         groups: groups.clone(),
         jobs: jobs.clone(),
         pods,
+        is_known: scope.is_known,
         heads: Arc::new(heads),
         recorder: Recorder::new(client, Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity) }),
         failures: Failures::default(),
@@ -162,12 +163,14 @@ fn cluster_of_head(pod: &Pod) -> Option<ObjectRef<ShoalCluster>> {
     Some(ObjectRef::new(cluster).within(&pod.namespace()?))
 }
 
-/// The unfinished jobs that a change of that cluster may concern.
+/// The jobs that a change of that cluster may concern: unfinished ones, and the one that it belongs to.
 fn jobs_of(jobs: &Store<ShoalJob>, cluster: &ShoalCluster) -> Vec<ObjectRef<ShoalJob>> {
     let (namespace, name) = (cluster.namespace(), cluster.name_any());
     let is_concerned = |job: &ShoalJob| {
         let named = job.raw_spec()["clusterRef"]["name"].as_str();
-        job.namespace() == namespace && named.is_none_or(|named| named == name) && !job.is_finished()
+        let may_run_here = named.is_none_or(|named| named == name) && !job.is_finished();
+        let is_its_own = cluster.owner_references().iter().any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref());
+        job.namespace() == namespace && (may_run_here || is_its_own)
     };
     jobs.state_filter(is_concerned).iter().map(|job| ObjectRef::from_obj(&**job)).collect()
 }
@@ -176,12 +179,14 @@ fn jobs_of(jobs: &Store<ShoalJob>, cluster: &ShoalCluster) -> Vec<ObjectRef<Shoa
 struct Scope {
     client: Client,
     namespace: Option<String>,
+    /// For each informer, whether it has all that there is.
+    is_known: Vec<watch::Receiver<bool>>,
 }
 
 impl Scope {
     /// Keeps the objects of a kind in memory, without what nobody here reads, and tells of each that changes.
     fn informer<K>(
-        &self,
+        &mut self,
         config: watcher::Config,
     ) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + Send + use<K>)
     where
@@ -198,10 +203,17 @@ impl Scope {
             None => Api::all(self.client.clone()),
         };
         let (reader, writer) = store();
+        let (all, is_known) = watch::channel(false);
+        self.is_known.push(is_known);
         let stream = watcher(api, config)
             .modify(|object| object.managed_fields_mut().clear())
             .default_backoff()
             .reflect(writer)
+            .inspect(move |event| {
+                if matches!(event, Ok(watcher::Event::InitDone)) {
+                    all.send_replace(true);
+                }
+            })
             .touched_objects();
         (reader, stream)
     }
@@ -232,10 +244,10 @@ where
     F: Future<Output = Result<Action, Trouble>> + Send + 'static,
 {
     move |object, context| {
-        let done = reconcile(object.clone(), context.clone());
         Box::pin(async move {
+            context.everything_is_known().await;
             let started = Instant::now();
-            let result = done.await;
+            let result = reconcile(object.clone(), context.clone()).await;
             context.metrics.reconciled(&K::kind(&()), started.elapsed(), result.is_ok());
             if result.is_ok() {
                 context.failures.clear(&object.uid().unwrap_or_default());

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use shoal_core::spec::parse_job;
+use shoal_core::{Failure, Reason};
 
 use crate::api::{Namespace, output, root, server};
 
@@ -54,39 +55,56 @@ fn every_example_is_taken() {
     assert!(jobs >= 2, "{jobs}");
 }
 
+/// Files whose fault is gone before the API server sees them: kubectl's reader of YAML takes the last of two members of one
+/// name, follows merge keys, and reads `yes` as true.
+const LOST_IN_KUBECTL: [&str; 4] =
+    ["duplicate-field-in-flow.yaml", "duplicate-field.yaml", "merge-key.yaml", "yes-is-no-boolean.yaml"];
+
 #[test]
 fn every_bad_job_is_refused_at_the_same_field() {
     let namespace = Namespace::new();
     let (mut seen, mut wrong) = (0, Vec::new());
     for (file, text) in corpus("core/tests/specs/bad") {
         let failure = parse_job(&text, &file).unwrap_err();
-        // YAML itself is read by kubectl, which is no part of this.
-        let Some(path) =
-            failure.location.field_path.filter(|_| failure.reason != shoal_core::Reason::MalformedDocument)
-        else {
+        let has_no_field = failure.location.field_path.is_none();
+        if has_no_field
+            || failure.reason == Reason::MalformedDocument
+            || LOST_IN_KUBECTL.iter().any(|lost| file.ends_with(lost))
+        {
             continue;
-        };
+        }
         seen += 1;
+        let paths = paths(&failure);
         match verdict(&namespace, &text) {
-            None => wrong.push(format!("{file}: taken, where {path} is to be refused")),
-            Some(said) if !names(&said, &path) => wrong.push(format!("{file}: {path} is not named: {said}")),
+            None => wrong.push(format!("{file}: taken, where {paths:?} is to be refused")),
+            Some(said) if !paths.iter().any(|path| names(&said, path)) => {
+                wrong.push(format!("{file}: {paths:?} is not named: {said}"));
+            }
             Some(_) => {}
         }
     }
-    assert!(seen >= 40, "{seen}");
+    assert!(seen >= 55, "{seen}");
     assert!(wrong.is_empty(), "{} of {seen}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The fields that are wrong: the API server tells unknown ones alone, and the others only when there are none.
+fn paths(failure: &Failure) -> Vec<String> {
+    let others = failure.causes.iter().filter_map(|cause| Some(cause.split(": ").nth(1)?.to_owned()));
+    failure.location.field_path.iter().cloned().chain(others).collect()
 }
 
 /// Whether a refusal names the field, in one of the ways in which kubectl and the API server do.
 fn names(said: &str, path: &str) -> bool {
-    let last = path.rsplit('.').next().unwrap();
-    // What comes before a schema is looked at is told by what decodes the document, in words of its own.
-    said.contains(&format!("{path}:"))
-        || said.contains(&format!("\"{path}\""))
-        || said.contains(&format!("{path} in body"))
-        || (path == "metadata" || path.starts_with("metadata.")) && said.contains(last.split('[').next().unwrap())
-        || matches!(path, "kind" | "apiVersion") && (said.contains(path) || said.contains("no matches for kind"))
-        || said.contains(&format!("key \"{last}\" already set"))
+    let forms = [format!("{path}:"), format!("\"{path}\""), format!("{path} in body")];
+    let is_named = forms.iter().any(|form| said.contains(form));
+    // What kubectl has to know itself it tells in words of its own.
+    match path {
+        "kind" | "apiVersion" => is_named || said.contains(path) || said.contains("no matches for kind"),
+        "metadata" => is_named || said.contains("metadata") || said.contains("resource name may not be empty"),
+        path if path.starts_with("metadata.labels") => said.contains("metadata.labels"),
+        path if path.starts_with("metadata.") => is_named || said.contains("name"),
+        _ => is_named,
+    }
 }
 
 #[test]
