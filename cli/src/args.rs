@@ -277,7 +277,7 @@ pub(crate) struct CompletionsArgs {
 
 /// What Shoal is on Kubernetes.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  shoal operator generate --root .")]
+#[command(after_help = "Example:\n  shoal operator run --image shoal:0.1.0")]
 pub(crate) struct OperatorArgs {
     #[command(subcommand)]
     pub(crate) command: OperatorCommand,

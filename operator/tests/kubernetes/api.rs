@@ -92,9 +92,10 @@ impl Namespace {
         self.find(object).unwrap_or_else(|| panic!("there is no {object}"))
     }
 
-    /// Objects of a kind, by their names.
+    /// Objects of a kind; a selector may follow it.
     pub(crate) fn list(&self, kind: &str) -> Vec<Value> {
-        let text = self.kubectl(&["get", kind, "--output=json"]);
+        let arguments: Vec<&str> = ["get"].into_iter().chain(kind.split(' ')).chain(["--output=json"]).collect();
+        let text = self.kubectl(&arguments);
         serde_json::from_str::<Value>(&text).unwrap()["items"].as_array().unwrap().clone()
     }
 

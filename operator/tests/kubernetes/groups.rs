@@ -144,18 +144,21 @@ fn a_pod_that_fails_is_replaced_ever_later() {
     let namespace = Namespace::new();
     let _operator = Operator::start(&namespace);
     namespace.apply(&with_cpu(&json!({"replicas": 1})));
-    let mut uid = Value::Null;
+    let mut failed: Vec<Value> = Vec::new();
     // Four times, with pauses of 0.5 s, 1 s, 2 s and 4 s: the last of them is long enough to be seen.
     for _ in 0..4 {
-        let pod = namespace.until("pod/a-cpu-0", "there is a new one", |pod| {
-            pod["metadata"]["uid"].is_string() && pod["metadata"]["uid"] != uid
+        let pod = eventually("there is a new one", || {
+            let workers = namespace.list("pods --selector=shoal.dev/component=worker");
+            workers.into_iter().find(|pod| !failed.contains(&pod["metadata"]["uid"]))
         });
-        uid = pod["metadata"]["uid"].clone();
-        namespace
-            .pod_is("a-cpu-0", r#"{"phase": "Failed", "reason": "Evicted", "message": "the node was low on disk"}"#);
+        failed.push(pod["metadata"]["uid"].clone());
+        let status = r#"{"phase": "Failed", "reason": "Evicted", "message": "the node was low on disk"}"#;
+        namespace.pod_is(pod["metadata"]["name"].as_str().unwrap(), status);
     }
     let failure = namespace.until_condition("shoalworkergroup/a-cpu", "ReplicaFailure", "True", "PodFailed");
     assert!(failure["message"].as_str().unwrap().contains("the node was low on disk"), "{failure}");
-    get_ready(&namespace, &["a-cpu-0"]);
-    namespace.until_condition("shoalworkergroup/a-cpu", "ReplicaFailure", "False", "NoFailure");
+    namespace.until("shoalworkergroup/a-cpu", "the next one works", |group| {
+        namespace.all_pods_are_ready();
+        group["status"]["readyReplicas"] == 1 && crate::api::condition(group, "ReplicaFailure")["status"] == "False"
+    });
 }
