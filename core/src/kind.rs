@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
 
 use crate::failure::{Failure, Reason};
 use crate::job::Job;
+use crate::payload::Payload;
 use crate::publish::CommitIntent;
 use crate::task::{StagePlan, TaskOutput};
 
@@ -22,14 +22,14 @@ pub trait JobKind: Send + Sync {
     ///
     /// # Errors
     /// Whatever is wrong with the input or the output, as the user would have to mend it.
-    async fn facts(&self, job: &Job) -> Result<Value, Failure>;
+    async fn facts(&self, job: &Job) -> Result<Payload, Failure>;
 
     /// Decides what comes next, from facts and what the stages so far reported. Pure: the same arguments give the same
     /// step, on any head.
     ///
     /// # Errors
     /// What makes the whole job fail: nothing is published then.
-    fn plan(&self, job: &Job, facts: &Value, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure>;
+    fn plan(&self, job: &Job, facts: &Payload, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure>;
 }
 
 /// What the cluster offers at the moment of planning.

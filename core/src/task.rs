@@ -2,9 +2,9 @@
 //! runner looks inside.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::id::{AttemptId, WorkerId};
+use crate::payload::Payload;
 
 /// A stage as a kind plans it: tasks that may run at the same time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct StagePlan {
     pub percent_after: u8,
     /// What every task's runner needs to know; the kind's own format.
     #[serde(default)]
-    pub common: Value,
+    pub common: Payload,
     /// The tasks.
     pub tasks: Vec<TaskPlan>,
 }
@@ -30,7 +30,7 @@ pub struct TaskPlan {
     /// What it is expected to read, for progress; in the unit of the whole stage (bytes or rows).
     pub weight: u64,
     /// What its runner needs to know beyond that; the kind's own format.
-    pub payload: Value,
+    pub payload: Payload,
 }
 
 /// A task handed to a worker.
@@ -45,9 +45,9 @@ pub struct Assignment {
     /// Name of the stage.
     pub stage: String,
     /// What the kind planned for the whole stage.
-    pub common: Value,
+    pub common: Payload,
     /// What the kind planned for this task.
-    pub payload: Value,
+    pub payload: Payload,
     /// The partitions to read, where the stage reads any.
     pub sources: Vec<PartitionSource>,
 }
@@ -151,7 +151,7 @@ pub struct TaskOutput {
     pub peak_memory_bytes: u64,
     /// What the kind's planner wants to know; the kind's own format.
     #[serde(default)]
-    pub payload: Value,
+    pub payload: Payload,
 }
 
 /// How much a line of a log matters.

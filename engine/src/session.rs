@@ -20,7 +20,7 @@ pub const BATCH_ROWS: usize = 8192;
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
 
 /// A session for one task: one partition, because a slot is one core; memory up to `memory_bytes`, then files in
-/// `scratch`.
+/// `scratch`, which is made where only its parent is there.
 ///
 /// # Errors
 /// [`shoal_core::Reason::Io`] where `scratch` cannot be used.
@@ -98,7 +98,8 @@ mod tests {
     #[tokio::test]
     async fn a_task_with_less_memory_than_rows_sorts_all_the_same() {
         let scratch = tempfile::tempdir().unwrap();
-        let ctx = task_session(3 << 20, scratch.path()).unwrap();
+        // Its parent is there, it is not yet.
+        let ctx = task_session(3 << 20, &scratch.path().join("attempt")).unwrap();
         let rows = ctx.sql("SELECT value FROM generate_series(1, 600000) ORDER BY value DESC").await.unwrap();
         let sorted = rows.collect().await.unwrap();
         assert_eq!(sorted.iter().map(|batch| batch.num_rows()).sum::<usize>(), 600_000);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use shoal_core::Payload;
 use shoal_core::job::{Job, Work};
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
 use shoal_core::publish::CommitIntent;
@@ -90,11 +91,11 @@ impl JobKind for Simulated {
         "groupedTraining"
     }
 
-    async fn facts(&self, _: &Job) -> Result<Value, Failure> {
-        Ok(Value::Null)
+    async fn facts(&self, _: &Job) -> Result<Payload, Failure> {
+        Ok(Payload::default())
     }
 
-    fn plan(&self, job: &Job, _: &Value, done: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
+    fn plan(&self, job: &Job, _: &Payload, done: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
         let Work::GroupedTraining(training) = &job.work;
         let shape = Shape::parse(&training.input.table)
             .ok_or_else(|| Failure::new(Reason::TableNotFound, "the input is no simulated table"))?;
@@ -116,23 +117,23 @@ impl JobKind for Simulated {
 }
 
 fn splits(shape: Shape) -> StagePlan {
-    let task = |index| TaskPlan { bucket: None, weight: 1, payload: json!(shape.poison == Some(index)) };
+    let task = |index| TaskPlan { bucket: None, weight: 1, payload: json!(shape.poison == Some(index)).into() };
     StagePlan {
         name: if shape.buckets == 0 { "write".into() } else { MAP.into() },
         reads: None,
         percent_after: 50,
-        common: json!(shape.buckets),
+        common: json!(shape.buckets).into(),
         tasks: (0..shape.splits).map(task).collect(),
     }
 }
 
 fn buckets(shape: Shape) -> StagePlan {
-    let task = |bucket| TaskPlan { bucket: Some(bucket), weight: 1, payload: Value::Bool(false) };
+    let task = |bucket| TaskPlan { bucket: Some(bucket), weight: 1, payload: Value::Bool(false).into() };
     StagePlan {
         name: "reduce".into(),
         reads: Some(0),
         percent_after: 90,
-        common: json!(shape.buckets),
+        common: json!(shape.buckets).into(),
         tasks: (0..shape.buckets).map(task).collect(),
     }
 }

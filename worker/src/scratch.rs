@@ -33,8 +33,9 @@ impl WorkerScratch {
             }
             TryLockError::Error(error) => unusable(error),
         })?;
-        remove(&folder).and_then(|()| std::fs::create_dir(&folder)).map_err(unusable)?;
-        Ok(Self { folder, _lock: lock })
+        let scratch = Self { folder: folder.clone(), _lock: lock };
+        remove(&folder).and_then(|()| std::fs::create_dir_all(scratch.attempts())).map_err(unusable)?;
+        Ok(scratch)
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -57,21 +58,14 @@ impl Drop for WorkerScratch {
 }
 
 /// A folder for one attempt; deleted with what is in it when the attempt ends, however it ends.
+///
+/// Whoever wants to write there makes it: attempts that all make one in the same parent wait for each other in the kernel,
+/// behind the disk, and most of those that are short need none.
 pub(crate) struct AttemptScratch(PathBuf);
 
 impl AttemptScratch {
-    pub(crate) fn make(attempts: &Path, attempt: AttemptId) -> Result<Self, Failure> {
-        let folder = attempts.join(attempt.to_string());
-        std::fs::create_dir_all(&folder).map_err(|error| {
-            let reason = match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Reason::ResourcesExhausted,
-                _ => Reason::Io,
-            };
-            Failure::new(reason, "the attempt's scratch folder cannot be made")
-                .because(&error)
-                .file(folder.display().to_string())
-        })?;
-        Ok(Self(folder))
+    pub(crate) fn new(attempts: &Path, attempt: AttemptId) -> Self {
+        Self(attempts.join(attempt.to_string()))
     }
 
     pub(crate) fn path(&self) -> PathBuf {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::json;
+use shoal_core::Payload;
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
 use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Settled};
 use shoal_core::task::{StagePlan, TaskPlan};
@@ -30,14 +31,14 @@ impl JobKind for Fake {
         "groupedTraining"
     }
 
-    async fn facts(&self, job: &Job) -> Result<Value, Failure> {
+    async fn facts(&self, job: &Job) -> Result<Payload, Failure> {
         if job.work.tables().iter().any(|(_, table)| *table == ENDLESS) {
             std::future::pending::<()>().await;
         }
-        Ok(json!({}))
+        Ok(json!({}).into())
     }
 
-    fn plan(&self, _: &Job, _: &Value, _: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
+    fn plan(&self, _: &Job, _: &Payload, _: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
         let task: TaskPlan = serde_json::from_value(json!({"bucket": null, "weight": 1, "payload": {}})).unwrap();
         let stage = json!({"name": "map", "reads": null, "percent_after": 50, "common": {}, "tasks": [task]});
         let stage: StagePlan = serde_json::from_value(stage).unwrap();

@@ -96,7 +96,7 @@ async fn what_workers_wrote_survives_the_head() {
     journal.append(epoch, records.clone()).await.unwrap();
     write(&histories, job, "before");
     let later = START + STORE_INTERVAL.as_millis() as u64;
-    let facts = Record::Facts { job, facts: json!({}) };
+    let facts = Record::Facts { job, facts: json!({}).into() };
     let due = histories.complete(vec![facts.clone()], later);
     assert_eq!(due.len(), 2, "what workers wrote is stored once in a while");
     assert_eq!(histories.complete(vec![facts.clone()], later + 1).len(), 1, "and not more often");

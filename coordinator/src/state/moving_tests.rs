@@ -62,7 +62,7 @@ async fn heads_go_on_above_the_epochs_of_where_the_state_came_from() {
             let before = stores.journal.load().await.unwrap();
             let epoch = stores.leadership.campaign().await.unwrap();
             assert!(epoch > last, "{epoch} after {last}");
-            let facts = Record::Facts { job: JobUid(uuid::Uuid::from_u128(number)), facts: json!(0) };
+            let facts = Record::Facts { job: JobUid(uuid::Uuid::from_u128(number)), facts: json!(0).into() };
             stores.journal.append(epoch, vec![facts]).await.unwrap();
             let failure = stores.journal.append(last, Vec::new()).await.unwrap_err();
             assert_eq!(failure.reason, Reason::NotLeading);

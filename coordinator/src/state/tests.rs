@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use shoal_core::Job;
+use shoal_core::Payload;
 use shoal_core::journal::{RECORD_VERSION, Record, StoredRecord};
 use shoal_core::kind::{Capacity, JobKind, Planned, StageOutcome};
 
@@ -20,11 +21,11 @@ impl JobKind for NoKind {
         "groupedTraining"
     }
 
-    async fn facts(&self, _: &Job) -> Result<Value, Failure> {
+    async fn facts(&self, _: &Job) -> Result<Payload, Failure> {
         Err(Failure::internal("nothing is run here"))
     }
 
-    fn plan(&self, _: &Job, _: &Value, _: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
+    fn plan(&self, _: &Job, _: &Payload, _: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
         Err(Failure::internal("nothing is planned here"))
     }
 }

@@ -12,7 +12,7 @@ pub(crate) fn uid(job: u128) -> JobUid {
 
 /// The first record of a job. Stores look at nothing but its job.
 pub(crate) fn facts(job: u128, bytes: usize) -> Record {
-    Record::Facts { job: uid(job), facts: json!("x".repeat(bytes)) }
+    Record::Facts { job: uid(job), facts: json!("x".repeat(bytes)).into() }
 }
 
 pub(crate) fn started(job: u128, number: u32) -> Record {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::json;
 use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_core::Payload;
 use shoal_core::control::SubmitOptions;
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
 use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Settled};
@@ -24,14 +25,14 @@ impl JobKind for OneTask {
         "groupedTraining"
     }
 
-    async fn facts(&self, _: &Job) -> Result<Value, Failure> {
-        Ok(Value::Null)
+    async fn facts(&self, _: &Job) -> Result<Payload, Failure> {
+        Ok(Payload::default())
     }
 
-    fn plan(&self, job: &Job, _: &Value, done: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
-        let task = TaskPlan { bucket: None, weight: 1, payload: Value::Null };
+    fn plan(&self, job: &Job, _: &Payload, done: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
+        let task = TaskPlan { bucket: None, weight: 1, payload: Payload::default() };
         let step = if done.is_empty() {
-            let (name, common) = ("map".to_owned(), Value::Null);
+            let (name, common) = ("map".to_owned(), Payload::default());
             Step::Run(StagePlan { name, reads: None, percent_after: 50, common, tasks: vec![task] })
         } else {
             Step::Publish(CommitIntent {

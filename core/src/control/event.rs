@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::id::{AttemptId, JobUid, WorkerId};
 use crate::job::Job;
 use crate::journal::{JobChange, Record};
+use crate::payload::Payload;
 use crate::publish::{CommitIntent, PublishedTable, Settled};
 use crate::report::JobStatus;
 use crate::spec::v1alpha1::ShoalJob;
@@ -116,7 +116,7 @@ pub enum Event {
         /// The job.
         job: JobUid,
         /// The facts, or what is wrong with the input.
-        result: Result<Value, Failure>,
+        result: Result<Payload, Failure>,
     },
     /// A worker registered, for the first time or after a broken connection.
     WorkerJoined {

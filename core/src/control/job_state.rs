@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::active_time::ActiveTime;
 use super::stage::StageState;
 use crate::failure::Failure;
 use crate::id::{AttemptId, TaskId, WorkerId};
 use crate::job::Job;
 use crate::journal::JobChange;
+use crate::payload::Payload;
 use crate::publish::{CommitIntent, PublishedTable};
 use crate::report::{FAILED_ATTEMPTS_SHOWN, FailedAttempt, JobStatus};
 use crate::spec::v1alpha1::ShoalJob;
@@ -104,7 +103,7 @@ pub(super) struct ActiveJob {
     pub(super) priority: i32,
     pub(super) suspended: bool,
     pub(super) phase: JobPhase,
-    pub(super) facts: Value,
+    pub(super) facts: Payload,
     pub(super) stages: Vec<StageState>,
     /// Attempts that run, by worker: what has to be called back when the job ends early.
     pub(super) running: BTreeMap<AttemptId, WorkerId>,
@@ -133,7 +132,7 @@ impl ActiveJob {
             priority: spec.priority,
             suspended: spec.suspend,
             phase: JobPhase::GatheringFacts,
-            facts: Value::Null,
+            facts: Payload::default(),
             stages: Vec::new(),
             running: BTreeMap::new(),
             called_back: BTreeSet::new(),

@@ -154,7 +154,7 @@ impl Control {
     fn facts_gathered(
         &mut self,
         uid: JobUid,
-        result: Result<serde_json::Value, crate::Failure>,
+        result: Result<crate::Payload, crate::Failure>,
         now_ms: u64,
     ) -> Vec<Effect> {
         let Some(active) = self.active_mut(uid) else { return Vec::new() };

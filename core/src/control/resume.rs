@@ -8,6 +8,7 @@ use super::{Control, Effect, ReplyId};
 use crate::failure::{Actor, Failure, Reason};
 use crate::id::JobUid;
 use crate::journal::{JobChange, Record};
+use crate::payload::Payload;
 
 /// Whether what a job had done before it failed like that is worth keeping: where the spec or the data is at fault, they
 /// have to change, and it would be another job.
@@ -60,7 +61,7 @@ impl Control {
     }
 
     /// The facts of a job that goes on are known again: what it had done counts where they are the same.
-    pub(super) fn go_on(&mut self, uid: JobUid, facts: serde_json::Value, now_ms: u64) -> Vec<Effect> {
+    pub(super) fn go_on(&mut self, uid: JobUid, facts: Payload, now_ms: u64) -> Vec<Effect> {
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
         active.phase = JobPhase::Running;
         if active.facts != facts {

@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::JobChange;
 use crate::failure::Failure;
 use crate::history::JobHistory;
 use crate::id::{AttemptId, JobUid, WorkerId};
+use crate::payload::Payload;
 use crate::publish::{CommitIntent, PublishedTable};
 use crate::report::JobStatus;
 use crate::spec::v1alpha1::ShoalJob;
@@ -28,7 +28,7 @@ pub enum Record {
         /// The job.
         job: JobUid,
         /// The kind's own format.
-        facts: Value,
+        facts: Payload,
     },
     /// A stage was planned.
     StagePlanned {

@@ -7,6 +7,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
 use futures::StreamExt;
+use shoal_core::Payload;
 use shoal_core::runner::TaskContext;
 use shoal_core::spec::v1alpha1::OnMissing;
 use shoal_core::task::{Assignment, Counters, TaskOutput};
@@ -18,11 +19,11 @@ use shoal_engine::moments::{MomentsColumn, moments_udaf};
 use shoal_engine::session::task_session;
 use shoal_engine::table::{scan, scan_failure};
 
-use super::tasks::{Exchange, MapStage, MapTask, from_value, to_value};
+use super::tasks::{Exchange, MapStage, MapTask};
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
-    let stage: MapStage = from_value(&assignment.common)?;
-    let split: MapTask = from_value(&assignment.payload)?;
+    let stage: MapStage = assignment.common.read()?;
+    let split: MapTask = assignment.payload.read()?;
     let ctx = task_session(context.memory_bytes, &context.scratch)?;
     let rows = select(&ctx, scan(&ctx, &stage.table, &split).await?, &stage.columns)?;
     let frame = match stage.exchange {
@@ -37,7 +38,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     }
     let partitions = context.partitions.seal(assignment.attempt).await?;
     tracing::info!(rows_in = counters.rows_in, rows_out = counters.rows_out, "the split is dealt to its buckets");
-    Ok(TaskOutput { partitions, counters, payload: to_value(&stage.exchange)?, ..TaskOutput::default() })
+    Ok(TaskOutput { partitions, counters, payload: Payload::of(&stage.exchange)?, ..TaskOutput::default() })
 }
 
 /// What went wrong: in the engine, where the split may be to blame, or beside it.

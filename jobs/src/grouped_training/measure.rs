@@ -3,6 +3,7 @@
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::lit;
 use shoal_core::Failure;
+use shoal_core::Payload;
 use shoal_core::runner::TaskContext;
 use shoal_core::task::{Assignment, Counters, TaskOutput};
 use shoal_engine::columns::select;
@@ -11,14 +12,14 @@ use shoal_engine::session::task_session;
 use shoal_engine::table::{Split, sample, scan_failure};
 
 use super::map::key_exprs;
-use super::tasks::{MeasureTask, Sample, from_value, to_value};
+use super::tasks::{MeasureTask, Sample};
 
 /// Rows of the sample: about one row group. Enough that a key of every large group comes up, little enough to cost a
 /// fraction of a second.
 const SAMPLE_ROWS: usize = 128 * 1024;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
-    let MeasureTask { table, columns, file } = from_value(&assignment.payload)?;
+    let MeasureTask { table, columns, file } = assignment.payload.read()?;
     let files = [file];
     let ctx = task_session(context.memory_bytes, &context.scratch)?;
     let rows = select(&ctx, sample(&ctx, &table, &files, SAMPLE_ROWS).await?, &columns)?;
@@ -43,5 +44,5 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
             key_columns.filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum::<usize>() as u64;
     }
     let counters = Counters { rows_in: found.rows, ..Counters::default() };
-    Ok(TaskOutput { counters, payload: to_value(&found)?, ..TaskOutput::default() })
+    Ok(TaskOutput { counters, payload: Payload::of(&found)?, ..TaskOutput::default() })
 }

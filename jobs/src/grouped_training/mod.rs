@@ -17,7 +17,7 @@ mod strategy;
 mod tasks;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use shoal_core::Payload;
 use shoal_core::job::{GroupedTraining, Work};
 use shoal_core::kind::{Capacity, JobKind, Planned, StageOutcome};
 use shoal_core::{Failure, Job};
@@ -33,12 +33,12 @@ impl JobKind for Planner {
         "groupedTraining"
     }
 
-    async fn facts(&self, job: &Job) -> Result<Value, Failure> {
-        tasks::to_value(&facts::gather(training(job)).await?)
+    async fn facts(&self, job: &Job) -> Result<Payload, Failure> {
+        Payload::of(&facts::gather(training(job)).await?)
     }
 
-    fn plan(&self, job: &Job, facts: &Value, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure> {
-        plan::plan(job, training(job), &tasks::from_value(facts)?, done, capacity)
+    fn plan(&self, job: &Job, facts: &Payload, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure> {
+        plan::plan(job, training(job), &facts.read()?, done, capacity)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use shoal_core::Payload;
 use shoal_core::job::{GroupedTraining, Model, Strategy};
 use shoal_core::kind::{Capacity, Planned, StageOutcome, Step};
 use shoal_core::publish::CommitIntent;
@@ -12,7 +13,7 @@ use shoal_engine::table::{InputFile, splits};
 use shoal_ml::OlsOptions;
 
 use super::strategy::{Decision, decide};
-use super::tasks::{Exchange, Facts, MapStage, MeasureTask, ReduceStage, Sample, from_value, stage, to_value};
+use super::tasks::{Exchange, Facts, MapStage, MeasureTask, ReduceStage, Sample, stage};
 
 /// Bytes of input that one map task reads at the most: seconds of work, so that a lost one costs seconds.
 const SPLIT_BYTES_MAX: u64 = 256 << 20;
@@ -47,8 +48,8 @@ fn measure(facts: &Facts) -> Result<Planned, Failure> {
         return Err(Failure::internal("a table without files was pinned"));
     };
     let payload = MeasureTask { table: facts.table.clone(), columns: facts.columns.clone(), file: largest.clone() };
-    let task = TaskPlan { bucket: None, weight: 1, payload: to_value(&payload)? };
-    Ok(run(stage::MEASURE, None, 3, serde_json::Value::Null, vec![task], Vec::new()))
+    let task = TaskPlan { bucket: None, weight: 1, payload: Payload::of(&payload)? };
+    Ok(run(stage::MEASURE, None, 3, Payload::default(), vec![task], Vec::new()))
 }
 
 fn map(
@@ -57,11 +58,8 @@ fn map(
     done: &[StageOutcome],
     capacity: Capacity,
 ) -> Result<Planned, Failure> {
-    let sample: Option<Sample> = done
-        .last()
-        .and_then(|outcome| outcome.outputs.first())
-        .map(|output| from_value(&output.payload))
-        .transpose()?;
+    let sample: Option<Sample> =
+        done.last().and_then(|outcome| outcome.outputs.first()).map(|output| output.payload.read()).transpose()?;
     let total_bytes: u64 = facts.files.iter().map(|file| file.bytes).sum();
     let splits = splits(&facts.table, &facts.files, split_bytes(total_bytes, capacity.slots));
     let rows_per_split = known_rows(&facts.files).map(|rows| rows.div_ceil(splits.len().max(1) as u64));
@@ -77,9 +75,9 @@ fn map(
     };
     let tasks = splits
         .iter()
-        .map(|split| Ok(TaskPlan { bucket: None, weight: split.bytes.max(1), payload: to_value(split)? }))
+        .map(|split| Ok(TaskPlan { bucket: None, weight: split.bytes.max(1), payload: Payload::of(split)? }))
         .collect::<Result<_, Failure>>()?;
-    Ok(run(stage::MAP, None, 65, to_value(&common)?, tasks, vec![note]))
+    Ok(run(stage::MAP, None, 65, Payload::of(&common)?, tasks, vec![note]))
 }
 
 fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> Result<Planned, Failure> {
@@ -99,9 +97,9 @@ fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> R
     };
     let tasks = rows_of
         .into_iter()
-        .map(|(bucket, rows)| TaskPlan { bucket: Some(bucket), weight: rows.max(1), payload: serde_json::Value::Null })
+        .map(|(bucket, rows)| TaskPlan { bucket: Some(bucket), weight: rows.max(1), payload: Payload::default() })
         .collect();
-    Ok(run(stage::REDUCE, Some(index), 97, to_value(&common)?, tasks, Vec::new()))
+    Ok(run(stage::REDUCE, Some(index), 97, Payload::of(&common)?, tasks, Vec::new()))
 }
 
 fn publish(job: &Job, training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> Result<Planned, Failure> {
@@ -152,7 +150,7 @@ fn run(
     name: &str,
     reads: Option<u32>,
     percent_after: u8,
-    common: serde_json::Value,
+    common: Payload,
     tasks: Vec<TaskPlan>,
     notes: Vec<String>,
 ) -> Planned {
@@ -194,7 +192,7 @@ fn rows_by_bucket(done: &[StageOutcome]) -> BTreeMap<u32, u64> {
 fn exchange_of(done: &[StageOutcome]) -> Result<Exchange, Failure> {
     done.last()
         .and_then(|map| map.outputs.first())
-        .map(|output| from_value(&output.payload))
+        .map(|output| output.payload.read())
         .unwrap_or_else(|| Err(Failure::internal("no map task ran")))
 }
 

@@ -22,13 +22,13 @@ use shoal_engine::session::task_session;
 use shoal_engine::storage::Location;
 
 use super::map::key_exprs;
-use super::tasks::{Exchange, ReduceStage, from_value};
+use super::tasks::{Exchange, ReduceStage};
 
 /// Models that are written at a time: a batch, so that memory stays flat however many groups a bucket has.
 const MODELS_PER_BATCH: usize = 8192;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
-    let stage: ReduceStage = from_value(&assignment.common)?;
+    let stage: ReduceStage = assignment.common.read()?;
     let table =
         Arc::new(OlsTable::new(&key_fields(&stage.columns), feature_names(&stage.columns), stage.ols.intercept));
     let ctx = task_session(context.memory_bytes, &context.scratch)?;

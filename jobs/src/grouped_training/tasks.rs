@@ -1,10 +1,7 @@
 //! What the planner tells the runner, and what the runner reports back.
 
 use datafusion::arrow::datatypes::SchemaRef;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use shoal_core::Failure;
 use shoal_core::spec::v1alpha1::OnMissing;
 use shoal_engine::columns::ResolvedColumns;
 use shoal_engine::table::{InputFile, PinnedTable, Split};
@@ -77,11 +74,3 @@ pub(super) struct ReduceStage {
 
 /// A payload of the map stage.
 pub(super) type MapTask = Split;
-
-pub(super) fn to_value<T: Serialize>(value: &T) -> Result<Value, Failure> {
-    serde_json::to_value(value).map_err(|error| Failure::internal("a plan cannot be written as JSON").because(&error))
-}
-
-pub(super) fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, Failure> {
-    T::deserialize(value).map_err(|error| Failure::internal("a plan cannot be read").because(&error))
-}

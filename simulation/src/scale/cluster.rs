@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+use shoal_core::Payload;
 use shoal_core::control::{Control, Effect, EffectLoop, Event, Outside, ReplyId, SubmitOptions, WorkerInfo};
 use shoal_core::journal::Record;
 use shoal_core::publish::PublishedTable;
@@ -41,7 +42,7 @@ impl Outside for Reached {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::GatherFacts { job } => {
-                self.events.push_back(Event::FactsGathered { job: job.uid, result: Ok(serde_json::Value::Null) });
+                self.events.push_back(Event::FactsGathered { job: job.uid, result: Ok(Payload::default()) });
             }
             Effect::Assign { worker, assignment, .. } => {
                 self.assignments += 1;

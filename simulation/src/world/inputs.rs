@@ -1,5 +1,6 @@
 //! What a head's process does about what it hears, and what its machine's effects reach.
 
+use shoal_core::Payload;
 use shoal_core::control::{Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
 use shoal_core::journal::decode;
 use shoal_core::report::JobStatus;
@@ -47,7 +48,7 @@ impl World {
             HeadInput::AppendAnswered(append, result) => self.append_answered(key, append, result),
             HeadInput::AppendOverdue { append, tries } => self.send_append(key, append, tries + 1),
             HeadInput::FactsGathered(job) => {
-                self.drive(key, Event::FactsGathered { job, result: Ok(serde_json::Value::Null) });
+                self.drive(key, Event::FactsGathered { job, result: Ok(Payload::default()) });
             }
             HeadInput::FromWorker(stream, message) => self.worker_says(key, stream, message),
             HeadInput::StreamEnded(stream) => {

@@ -98,7 +98,7 @@ impl World {
     pub(super) fn task_ended(&mut self, key: WorkerKey, attempt: AttemptId) {
         let hiccup = !self.healed && self.random.below(1_000) < HICCUPS_PERMILLE;
         let Some(run) = self.workers[key.worker].running.remove(&attempt) else { return };
-        if run.assignment.payload == serde_json::Value::Bool(true) {
+        if run.assignment.payload.read().unwrap_or(false) {
             self.meet("a poison task ends its worker");
             return self.end_worker(key.worker, "a poison task");
         }
@@ -118,7 +118,7 @@ impl World {
         let attempt = assignment.attempt;
         if assignment.stage == MAP {
             self.workers[key.worker].holds.insert(attempt);
-            let buckets = assignment.common.as_u64().unwrap_or(0) as u32;
+            let buckets = assignment.common.read().unwrap_or(0);
             let partition = |bucket| PartitionMeta { bucket, rows: 1, bytes: 1, checksum: 0 };
             return TaskOutput { partitions: (0..buckets).map(partition).collect(), ..TaskOutput::default() };
         }

@@ -228,8 +228,7 @@ fn pause(tries: u32, spread: f64) -> Duration {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use serde_json::Value;
-    use shoal_core::TaskId;
+    use shoal_core::{Payload, TaskId};
     use uuid::Uuid;
 
     use super::*;
@@ -253,8 +252,8 @@ mod tests {
             job_name: "j".into(),
             kind: "k".into(),
             stage: "map".into(),
-            common: Value::Null,
-            payload: Value::Null,
+            common: Payload::default(),
+            payload: Payload::default(),
             sources: vec![],
         }
     }

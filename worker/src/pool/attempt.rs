@@ -94,7 +94,7 @@ async fn run(
     // Undone in the opposite order: the slot is free when everything else is gone.
     let _slot = slot;
     let partitions = Unfinished::open(shared.clone(), attempt);
-    let scratch = AttemptScratch::make(&shared.attempts_folder, attempt)?;
+    let scratch = AttemptScratch::new(&shared.attempts_folder, attempt);
     let context = TaskContext {
         partitions: shared.store.clone(),
         scratch: scratch.path(),

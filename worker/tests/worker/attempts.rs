@@ -13,7 +13,7 @@ async fn success_failure_and_panic_are_reported_with_their_type() {
     test.link.assign(1, &task(0, "finish")).await;
     let (id, result) = test.link.finished().await;
     let output = result.unwrap();
-    assert_eq!((id, output.payload["do"].as_str()), (attempt(0), Some("finish")));
+    assert_eq!((id, output.payload.read::<serde_json::Value>().unwrap()["do"].as_str()), (attempt(0), Some("finish")));
     assert!(output.peak_memory_bytes > 0);
 
     test.link.assign(1, &task(1, "fail")).await;

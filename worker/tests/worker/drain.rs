@@ -107,10 +107,10 @@ async fn partitions_that_were_taken_over_are_served_as_its_own() {
     let read = Assignment { sources: vec![moved], ..task_with(1, json!({ "do": "read" })) };
     three.link.assign(1, &read).await;
     let output = three.link.finished().await.1.unwrap();
-    assert_eq!(output.payload, json!({ "rows": 50_000, "fetched": bytes, "local": 0 }));
+    assert_eq!(output.payload, json!({ "rows": 50_000, "fetched": bytes, "local": 0 }).into());
     two.link.assign(1, &read).await;
     let output = two.link.finished().await.1.unwrap();
-    assert_eq!(output.payload, json!({ "rows": 50_000, "fetched": 0, "local": bytes }));
+    assert_eq!(output.payload, json!({ "rows": 50_000, "fetched": 0, "local": bytes }).into());
 
     two.link.release(attempt(0).task.job).await;
     two.link.heartbeat(|beat| beat.held_bytes == 0).await;

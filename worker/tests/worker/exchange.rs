@@ -27,7 +27,7 @@ async fn what_one_worker_writes_the_other_reads() {
     two.link.assign(1, &read).await;
     let bytes = source.partition.bytes;
     let output = two.link.finished().await.1.unwrap();
-    assert_eq!(output.payload, json!({ "rows": 50_000, "fetched": bytes, "local": 0 }));
+    assert_eq!(output.payload, json!({ "rows": 50_000, "fetched": bytes, "local": 0 }).into());
     let served = metric(&one.worker, "shoal_flight_bytes_served_total", &[]);
     assert_eq!(served, metric(&two.worker, "shoal_flight_bytes_fetched_total", &[]));
     assert_eq!(served, bytes as f64);
@@ -35,7 +35,7 @@ async fn what_one_worker_writes_the_other_reads() {
     // Its own it reads without the network.
     one.link.assign(1, &read).await;
     let output = one.link.finished().await.1.unwrap();
-    assert_eq!(output.payload, json!({ "rows": 50_000, "fetched": 0, "local": bytes }));
+    assert_eq!(output.payload, json!({ "rows": 50_000, "fetched": 0, "local": bytes }).into());
     assert_eq!(metric(&one.worker, "shoal_flight_bytes_served_total", &[]), served);
 
     // A worker that is gone: the reader says whose partition is lost, and where it was.

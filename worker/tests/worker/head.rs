@@ -1,6 +1,7 @@
 //! A head that does what a test says.
 
 use serde_json::{Value, json};
+use shoal_core::Payload;
 use shoal_core::task::{Assignment, PartitionSource, TaskOutput};
 use shoal_core::{AttemptId, Failure, JobUid, TaskId};
 use shoal_wire::proto::head_message::Message as FromHead;
@@ -194,8 +195,8 @@ pub(crate) fn task_with(index: u32, payload: Value) -> Assignment {
         job_name: "job".into(),
         kind: "fake".into(),
         stage: "map".into(),
-        common: Value::Null,
-        payload,
+        common: Payload::default(),
+        payload: payload.into(),
         sources: vec![],
     }
 }

@@ -56,13 +56,15 @@ impl TaskRunner for FakeRunner {
             self.most.fetch_max(*running, Ordering::SeqCst);
         });
         let _leave = Leave(&self.running);
+        std::fs::create_dir(&context.scratch).unwrap();
         std::fs::write(context.scratch.join("file"), "spilled").unwrap();
         self.folders.lock().unwrap().push(context.scratch.clone());
         assert_eq!(std::thread::current().name(), Some("shoal-task"));
 
         let attempt = assignment.attempt;
         let output = TaskOutput { payload: assignment.payload.clone(), ..TaskOutput::default() };
-        match assignment.payload["do"].as_str().unwrap() {
+        let task: serde_json::Value = assignment.payload.read().unwrap();
+        match task["do"].as_str().unwrap() {
             "finish" => Ok(output),
             "fail" => {
                 context.partitions.append(attempt, 0, numbers(100)).await?;
@@ -80,7 +82,7 @@ impl TaskRunner for FakeRunner {
                 std::thread::yield_now();
             },
             "write" => {
-                let rows = assignment.payload["rows"].as_i64().unwrap();
+                let rows = task["rows"].as_i64().unwrap();
                 context.partitions.append(attempt, 0, numbers(rows)).await?;
                 Ok(TaskOutput { partitions: context.partitions.seal(attempt).await?, ..output })
             }
@@ -95,7 +97,7 @@ impl TaskRunner for FakeRunner {
                 let batches: Vec<RecordBatch> = reader.batches.try_collect().await?;
                 let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
                 let payload = json!({ "rows": rows, "fetched": bytes_fetched, "local": bytes_local });
-                Ok(TaskOutput { payload, ..output })
+                Ok(TaskOutput { payload: payload.into(), ..output })
             }
             other => panic!("the test says {other}"),
         }

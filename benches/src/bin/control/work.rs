@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::json;
+use shoal_core::Payload;
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
 use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Settled};
 use shoal_core::runner::{TaskContext, TaskRunner};
@@ -26,23 +27,24 @@ impl JobKind for NoWork {
         "groupedTraining"
     }
 
-    async fn facts(&self, _: &Job) -> Result<Value, Failure> {
-        Ok(Value::Null)
+    async fn facts(&self, _: &Job) -> Result<Payload, Failure> {
+        Ok(Payload::default())
     }
 
-    fn plan(&self, job: &Job, _: &Value, done: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
+    fn plan(&self, job: &Job, _: &Payload, done: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
         let task = |index: u32| TaskPlan {
             bucket: None,
             weight: 1,
             payload: json!({"path": format!("/data/events/day=2026-11-{:02}/part-{index:05}.parquet", index % 30),
-                            "rowGroups": [index % 8, index % 8 + 1], "bytes": 134_217_728_u64 + u64::from(index)}),
+                            "rowGroups": [index % 8, index % 8 + 1], "bytes": 134_217_728_u64 + u64::from(index)})
+            .into(),
         };
         let step = if done.is_empty() {
             Step::Run(StagePlan {
                 name: "map".into(),
                 reads: None,
                 percent_after: 90,
-                common: json!({"columns": ["store", "day", "sales"]}),
+                common: json!({"columns": ["store", "day", "sales"]}).into(),
                 tasks: (0..self.tasks).map(task).collect(),
             })
         } else {

@@ -11,7 +11,7 @@ fn uid(job: u128) -> JobUid {
 }
 
 fn facts(job: u128, bytes: usize) -> Record {
-    Record::Facts { job: uid(job), facts: json!("x".repeat(bytes)) }
+    Record::Facts { job: uid(job), facts: json!("x".repeat(bytes)).into() }
 }
 
 fn started(job: u128, number: u32) -> Record {

@@ -136,7 +136,7 @@ fn a_job_whose_input_has_changed_since_starts_over() {
     head.handle(Event::Recalled { job: uid(1), result: Ok(records) }, now);
     head.handle(joined("b", "1", 8), now);
     let facts = serde_json::json!({"version": 2});
-    let maps = head.handle(Event::FactsGathered { job: uid(1), result: Ok(facts) }, now).assignments();
+    let maps = head.handle(Event::FactsGathered { job: uid(1), result: Ok(facts.into()) }, now).assignments();
     assert_eq!(maps.len() as u32, MAPS);
     assert!(maps.iter().all(|(_, assignment)| assignment.attempt.number > 1), "an attempt number is used twice");
     // Also after yet another head.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::control::{Control, Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
 use crate::failure::{Failure, Reason};
@@ -11,6 +11,7 @@ use crate::id::{AttemptId, JobUid, WorkerId};
 use crate::job::Job;
 use crate::journal::Record;
 use crate::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
+use crate::payload::Payload;
 use crate::publish::{CommitIntent, PublishedTable};
 use crate::report::{JobStatus, Phase};
 use crate::spec::v1alpha1::{OutputMode, ShoalJob};
@@ -28,25 +29,25 @@ impl JobKind for TwoStages {
         "groupedTraining"
     }
 
-    async fn facts(&self, _: &Job) -> Result<Value, Failure> {
-        Ok(Value::Null)
+    async fn facts(&self, _: &Job) -> Result<Payload, Failure> {
+        Ok(Payload::default())
     }
 
-    fn plan(&self, job: &Job, _: &Value, done: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
-        let task = |bucket| TaskPlan { bucket, weight: 1, payload: Value::Null };
+    fn plan(&self, job: &Job, _: &Payload, done: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
+        let task = |bucket| TaskPlan { bucket, weight: 1, payload: Payload::default() };
         let step = match done {
             [] => Step::Run(StagePlan {
                 name: "map".into(),
                 reads: None,
                 percent_after: 50,
-                common: Value::Null,
+                common: Payload::default(),
                 tasks: (0..MAPS).map(|_| task(None)).collect(),
             }),
             [_] => Step::Run(StagePlan {
                 name: "reduce".into(),
                 reads: Some(0),
                 percent_after: 90,
-                common: Value::Null,
+                common: Payload::default(),
                 tasks: (0..BUCKETS).map(|bucket| task(Some(bucket))).collect(),
             }),
             [.., reduce] => Step::Publish(CommitIntent {
@@ -218,7 +219,7 @@ impl Head {
 
     /// Lets a job know its facts.
     pub(super) fn gather(&mut self, number: u128, now_ms: u64) -> Done {
-        self.handle(Event::FactsGathered { job: uid(number), result: Ok(Value::Null) }, now_ms)
+        self.handle(Event::FactsGathered { job: uid(number), result: Ok(Payload::default()) }, now_ms)
     }
 
     /// Finishes an assignment as its stage would.

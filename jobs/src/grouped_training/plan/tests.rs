@@ -3,6 +3,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field};
 use serde_json::json;
 use shoal_core::JobUid;
+use shoal_core::Payload;
 use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::task::{FileMeta, PartitionMeta, TaskOutput};
 use shoal_engine::columns::{KeyColumn, NumericColumn, ResolvedColumns};
@@ -54,7 +55,7 @@ fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
 
 fn measured(rows: u64, groups: u64) -> StageOutcome {
     let sample = Sample { rows, groups, key_bytes: groups * 8 };
-    let output = TaskOutput { payload: to_value(&sample).unwrap(), ..TaskOutput::default() };
+    let output = TaskOutput { payload: Payload::of(&sample).unwrap(), ..TaskOutput::default() };
     StageOutcome { name: stage::MEASURE.into(), outputs: vec![output] }
 }
 
@@ -62,7 +63,7 @@ fn mapped(exchange: Exchange, buckets: &[u32], rows_in: u64) -> StageOutcome {
     let partitions =
         buckets.iter().map(|bucket| PartitionMeta { bucket: *bucket, rows: 5, bytes: 40, checksum: 0 }).collect();
     let counters = Counters { rows_in, ..Counters::default() };
-    let output = TaskOutput { partitions, counters, payload: to_value(&exchange).unwrap(), ..TaskOutput::default() };
+    let output = TaskOutput { partitions, counters, payload: Payload::of(&exchange).unwrap(), ..TaskOutput::default() };
     StageOutcome { name: stage::MAP.into(), outputs: vec![output.clone(), output] }
 }
 
@@ -88,12 +89,12 @@ fn auto_measures_the_largest_file_first_and_says_why() {
     let (job, facts) = (job(json!({"auto": {}}), None), facts(&[MIB, 9 * MIB, 2 * MIB], None));
     let measure = stage_of(plan_next(&job, &facts, &[], 2).unwrap());
     assert_eq!((measure.name.as_str(), measure.tasks.len()), (stage::MEASURE, 1));
-    let task: MeasureTask = from_value(&measure.tasks[0].payload).unwrap();
+    let task: MeasureTask = measure.tasks[0].payload.read().unwrap();
     assert_eq!(task.file.path, "/in/1.parquet");
     for (groups, exchange) in [(10, Exchange::States), (1_000, Exchange::Rows)] {
         let planned = plan_next(&job, &facts, &[measured(1_000, groups)], 2).unwrap();
         assert!(planned.notes[0].contains("1000 rows"), "{:?}", planned.notes);
-        let common: MapStage = from_value(&stage_of(planned).common).unwrap();
+        let common: MapStage = stage_of(planned).common.read().unwrap();
         assert_eq!(common.exchange, exchange);
     }
 }
@@ -102,7 +103,7 @@ fn auto_measures_the_largest_file_first_and_says_why() {
 fn a_strategy_that_is_asked_for_is_not_measured() {
     let facts = facts(&[MIB], None);
     let map = stage_of(plan_next(&job(json!({"bucket": {"buckets": 7}}), None), &facts, &[], 2).unwrap());
-    let common: MapStage = from_value(&map.common).unwrap();
+    let common: MapStage = map.common.read().unwrap();
     assert_eq!((map.name.as_str(), common.exchange, common.buckets), (stage::MAP, Exchange::Rows, 7));
 }
 
