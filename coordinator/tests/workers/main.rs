@@ -1,9 +1,10 @@
-//! The door for workers: which versions come in, and whose a name is.
+//! The doors for workers and operators: which versions come in, whose a name is, and whose a job.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod fake;
 mod names;
+mod operators;
 mod v1;
 mod versions;
 
