@@ -106,7 +106,7 @@ fn messages_name_the_field_what_is_expected_and_what_is_there() {
             "strategy",
             "`strategy` names `auto`, `bucket`; exactly one is expected",
         ),
-        ("/strategy", json!({"auto": null}), "strategy.auto", "`auto` must be an object, and is nothing"),
+        ("/strategy", json!({"auto": null}), "strategy", "`strategy` names nothing; exactly one is expected"),
         (
             "/strategy",
             json!({"bucket": {"buckets": 0}}),
