@@ -26,7 +26,7 @@ pub trait TaskRunner: Send + Sync {
 pub struct TaskContext {
     /// Partitions, its own and other workers'.
     pub partitions: Arc<dyn PartitionStore>,
-    /// A folder of this attempt's own for what does not fit in memory. It is not there yet, its parent is; what is in it is
+    /// A folder of this attempt's own for what does not fit in memory. Whoever writes there makes it; it is
     /// deleted when the attempt ends.
     pub scratch: PathBuf,
     /// Memory that the task may use before it spills, in bytes.

@@ -20,12 +20,13 @@ pub const BATCH_ROWS: usize = 8192;
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
 
 /// A session for one task: one partition, because a slot is one core; memory up to `memory_bytes`, then files in
-/// `scratch`, which is made where only its parent is there.
+/// `scratch`, which is made where it is not there.
 ///
 /// # Errors
 /// [`shoal_core::Reason::Io`] where `scratch` cannot be used.
 pub fn task_session(memory_bytes: u64, scratch: &Path) -> Result<SessionContext, Failure> {
     let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
+    std::fs::create_dir_all(scratch).map_err(|error| engine_failure(&error.into()))?;
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![scratch.to_path_buf()]));
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(memory), CONSUMERS_NAMED)))
@@ -98,8 +99,7 @@ mod tests {
     #[tokio::test]
     async fn a_task_with_less_memory_than_rows_sorts_all_the_same() {
         let scratch = tempfile::tempdir().unwrap();
-        // Its parent is there, it is not yet.
-        let ctx = task_session(3 << 20, &scratch.path().join("attempt")).unwrap();
+        let ctx = task_session(3 << 20, &scratch.path().join("attempts/1")).unwrap();
         let rows = ctx.sql("SELECT value FROM generate_series(1, 600000) ORDER BY value DESC").await.unwrap();
         let sorted = rows.collect().await.unwrap();
         assert_eq!(sorted.iter().map(|batch| batch.num_rows()).sum::<usize>(), 600_000);

@@ -33,9 +33,8 @@ impl WorkerScratch {
             }
             TryLockError::Error(error) => unusable(error),
         })?;
-        let scratch = Self { folder: folder.clone(), _lock: lock };
-        remove(&folder).and_then(|()| std::fs::create_dir_all(scratch.attempts())).map_err(unusable)?;
-        Ok(scratch)
+        remove(&folder).and_then(|()| std::fs::create_dir(&folder)).map_err(unusable)?;
+        Ok(Self { folder, _lock: lock })
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -56,7 +56,7 @@ impl TaskRunner for FakeRunner {
             self.most.fetch_max(*running, Ordering::SeqCst);
         });
         let _leave = Leave(&self.running);
-        std::fs::create_dir(&context.scratch).unwrap();
+        std::fs::create_dir_all(&context.scratch).unwrap();
         std::fs::write(context.scratch.join("file"), "spilled").unwrap();
         self.folders.lock().unwrap().push(context.scratch.clone());
         assert_eq!(std::thread::current().name(), Some("shoal-task"));
