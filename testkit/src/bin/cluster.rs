@@ -14,8 +14,8 @@ const FOLDER: &str = "SHOAL_CLUSTER_DIR";
 /// The bucket that holds the examples' data.
 const BUCKET: &str = "shoal";
 
-/// The Secret with the variables that lead to it.
-const SECRET: &str = "shoal-s3";
+/// The Secret with the variables that lead to it, as the examples call it.
+const SECRET: &str = "s3";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -83,9 +83,6 @@ fn down() -> Result<(), Box<dyn Error>> {
 
 fn install_chart(cluster: &Cluster) -> Result<(), Box<dyn Error>> {
     let chart = Path::new("charts/shoal");
-    if !chart.exists() {
-        return Ok(());
-    }
     println!("cluster: installing {}", chart.display());
     let mut helm = Command::new(shoal_testkit::program("helm"));
     helm.args(["install", "shoal"]).arg(chart).args(["--wait", "--timeout", "3m"]);
@@ -104,6 +101,7 @@ fn say_how(kubeconfig: &Path, store: Option<&ObjectStore>) {
         println!("# S3 for pods:        {} (s3://{BUCKET}/data, Secret {SECRET})", store.endpoint_in_cluster());
         println!("# S3 for this machine: {}", store.endpoint());
     }
-    println!("kubectl get nodes,pods --all-namespaces");
+    println!("kubectl apply -f examples/kubernetes/cluster.yaml -f examples/kubernetes/grunfeld.yaml");
+    println!("kubectl get shoaljobs --watch");
     println!("make cluster-down     # ends it and removes all of it");
 }
