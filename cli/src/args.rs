@@ -277,7 +277,7 @@ pub(crate) struct CompletionsArgs {
 
 /// What Shoal is on Kubernetes.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  shoal operator run --image shoal:0.1.0")]
+#[command(after_help = "Example:\n  shoal operator run --image registry.example/shoal:0.1.0")]
 pub(crate) struct OperatorArgs {
     #[command(subcommand)]
     pub(crate) command: OperatorCommand,
@@ -286,7 +286,7 @@ pub(crate) struct OperatorArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum OperatorCommand {
     /// Looks after the clusters and jobs of a Kubernetes cluster. Of several, one leads.
-    #[command(after_help = "Example:\n  KUBECONFIG=~/.kube/config shoal operator run --image shoal:0.1.0")]
+    #[command(after_help = "Example:\n  shoal operator run --image registry.example/shoal:0.1.0")]
     Run(OperatorRunArgs),
     /// Writes the files that are made from the code.
     #[command(after_help = "Example:\n  shoal operator generate --root .")]

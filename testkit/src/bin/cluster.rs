@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use shoal_testkit::kubernetes::{Cluster, Layer, ObjectStore, Options};
@@ -63,7 +63,8 @@ fn up(image: &Path) -> Result<(), Box<dyn Error>> {
     cluster.apply(&store.secret("default", SECRET))?;
     println!("cluster: importing {}", image.display());
     cluster.import_image(image)?;
-    install_chart(&cluster)?;
+    println!("cluster: installing charts/shoal");
+    cluster.install_chart(Path::new("charts/shoal"))?;
     let kubeconfig = cluster.release();
     println!("cluster: ready after {} s", started.elapsed().as_secs());
     say_how(&kubeconfig, Some(&store));
@@ -79,20 +80,6 @@ fn down() -> Result<(), Box<dyn Error>> {
     Cluster::end(&folder)?;
     println!("cluster: ended, and {} removed", folder.display());
     Ok(())
-}
-
-fn install_chart(cluster: &Cluster) -> Result<(), Box<dyn Error>> {
-    let chart = Path::new("charts/shoal");
-    println!("cluster: installing {}", chart.display());
-    let mut helm = Command::new(shoal_testkit::program("helm"));
-    helm.args(["install", "shoal"]).arg(chart).args(["--wait", "--timeout", "3m"]);
-    helm.env("KUBECONFIG", cluster.kubeconfig()).env("NO_PROXY", "*").env("no_proxy", "*");
-    let done = helm.stdin(Stdio::null()).output().map_err(|error| format!("could not start helm: {error}"))?;
-    if done.status.success() {
-        return Ok(());
-    }
-    let pods = cluster.kubectl(&["get", "pods,events", "--all-namespaces"]).unwrap_or_default();
-    Err(format!("helm install failed: {}\n{pods}", String::from_utf8_lossy(&done.stderr).trim()).into())
 }
 
 fn say_how(kubeconfig: &Path, store: Option<&ObjectStore>) {

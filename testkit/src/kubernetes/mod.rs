@@ -11,6 +11,7 @@ mod cgroups;
 mod containerd;
 mod control_plane;
 mod folder;
+mod helm;
 mod kubeconfig;
 mod kubectl;
 mod namespace;
@@ -100,6 +101,14 @@ impl Cluster {
     /// Where there is no node, or the archive is not one.
     pub fn import_image(&self, archive: &Path) -> Result<(), Trouble> {
         self.own.as_ref().map_or(Ok(()), |own| own.import_image(archive))
+    }
+
+    /// Installs a Helm chart as `shoal`, and waits until what it installs is ready.
+    ///
+    /// # Errors
+    /// Where Helm refuses it, or it does not get ready, with what the cluster says of its pods.
+    pub fn install_chart(&self, chart: &Path) -> Result<(), Trouble> {
+        helm::install(chart, self.kubeconfig(), &self.kubectl)
     }
 
     /// Starts S3 beside the cluster, which pods and the host reach, with one empty bucket. It ends with the cluster.
