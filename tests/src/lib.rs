@@ -17,4 +17,5 @@ pub mod shoal;
 pub mod signals;
 pub mod slots;
 pub mod table;
+mod threads;
 pub mod workspace;

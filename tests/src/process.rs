@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::signals::{Signal, signal};
+use crate::threads::threads_of;
 use shoal_testkit::{PATIENCE, eventually_within};
 
 /// A running process. Killed with all that it started when it is dropped.
@@ -118,7 +119,12 @@ impl Process {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(std::time::Instant::now() < deadline, "did not end within {limit:?}:\n{}", self.output());
+            assert!(
+                std::time::Instant::now() < deadline,
+                "did not end within {limit:?}:\n{}{}",
+                self.output(),
+                threads_of(self.pid())
+            );
             std::thread::park_timeout(Duration::from_millis(5));
         };
         Finished { code: code_of(status), stdout: self.stdout.everything(), stderr: self.stderr.everything() }
