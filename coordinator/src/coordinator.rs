@@ -13,7 +13,7 @@ use shoal_wire::proto::{Drain, HeadMessage, Shutdown, head_message};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::effects::{Interpreter, Outside};
-use crate::links::Link;
+use crate::links::{Link, StreamId};
 use crate::newcomers::{Newcomer, Newcomers};
 
 /// How often time passes for the machine: a fraction of the shortest pause that it waits for.
@@ -45,6 +45,8 @@ pub(crate) enum Message {
     Change { name: String, change: JobChange, answer: Answer },
     /// A worker opened a stream.
     Join { worker: WorkerInfo, link: Link, answer: oneshot::Sender<Result<(), Failure>> },
+    /// A worker ended a stream in good order: it has left, unless it came back on another meanwhile.
+    Left { worker: WorkerKey, stream: StreamId },
     /// A worker is to leave within that time.
     Drain { worker: WorkerId, within: Duration, answer: oneshot::Sender<Result<WorkerStatus, Failure>> },
     /// Somebody wants to look at the machine.
@@ -129,6 +131,7 @@ impl Actor for Coordinator {
                 state.handle(Event::Change { name, change, reply });
             }
             Message::Join { worker, link, answer } => state.join(Newcomer { worker, link, answer }),
+            Message::Left { worker, stream } => state.left(worker, stream),
             Message::Drain { worker, within, answer } => {
                 let _ = answer.send(state.drain(&worker, within));
             }
@@ -167,6 +170,13 @@ impl State {
         self.outside.links.open(worker.id.clone(), link);
         self.handle(Event::WorkerJoined { worker });
         let _ = answer.send(Ok(()));
+    }
+
+    fn left(&mut self, WorkerKey { id: worker, instance }: WorkerKey, stream: StreamId) {
+        if self.outside.links.is_current(&worker, &instance, stream) {
+            let failure = Failure::new(Reason::WorkerLost, format!("worker `{worker}` left"));
+            self.handle(Event::WorkerLeft { worker, instance, failure });
+        }
     }
 
     fn admit_newcomers(&mut self) {

@@ -217,8 +217,10 @@ impl shoal_core::control::Outside for Outside {
                 self.links.close(&worker, &instance);
             }
             Effect::Disconnect { worker, instance, failure } => {
-                tracing::warn!(%worker, %failure, "a worker was taken out");
-                self.links.close(&worker, &instance);
+                if self.links.leads_to(&worker, &instance) {
+                    tracing::warn!(%worker, %failure, "a worker was taken out");
+                    self.links.close(&worker, &instance);
+                }
             }
         }
     }

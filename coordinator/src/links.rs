@@ -1,6 +1,7 @@
 //! The open streams to workers.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use shoal_core::WorkerId;
 use shoal_wire::WIRE_VERSION_DRAINS;
@@ -12,9 +13,23 @@ use tokio::sync::mpsc;
 /// more pile up does not read, and is cut off.
 pub(crate) const LINK_QUEUE_MAX: usize = 4_096;
 
+/// Which stream of a head it is, of all that were ever opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamId(u64);
+
+impl StreamId {
+    /// One that no other stream has.
+    pub(crate) fn next() -> Self {
+        static OPENED: AtomicU64 = AtomicU64::new(0);
+        Self(OPENED.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// A stream to a worker.
 pub(crate) struct Link {
     pub(crate) instance: String,
+    /// A worker may open another while the head still hears of the one before.
+    pub(crate) stream: StreamId,
     /// Version of the protocol that the worker speaks: it is told nothing that it cannot know.
     pub(crate) wire_version: u32,
     pub(crate) sender: mpsc::Sender<HeadMessage>,
@@ -44,6 +59,11 @@ impl Links {
     /// Whether that start of a worker is who hears what is sent to it.
     pub(crate) fn leads_to(&self, worker: &WorkerId, instance: &str) -> bool {
         self.0.get(worker).is_some_and(|link| link.instance == instance)
+    }
+
+    /// Whether that stream is how that start of a worker is reached now.
+    pub(crate) fn is_current(&self, worker: &WorkerId, instance: &str, stream: StreamId) -> bool {
+        self.0.get(worker).is_some_and(|link| link.instance == instance && link.stream == stream)
     }
 
     pub(crate) fn send(&mut self, worker: &WorkerId, message: HeadMessage) {

@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::coordinator::{Message, WorkerKey, now_ms, parse_attempts, stopped};
 use crate::history::{AttemptLog, Histories};
-use crate::links::{LINK_QUEUE_MAX, Link};
+use crate::links::{LINK_QUEUE_MAX, Link, StreamId};
 use crate::metrics::HeadMetrics;
 use crate::standing::{Leading, Standing};
 
@@ -53,11 +53,13 @@ impl Membership for MembershipService {
         // As a status and not as a refusal: the worker goes on, and tries the next head.
         let leading = self.standing.borrow().leading(None).map_err(|failure| to_status(&failure))?;
         let (sender, receiver) = mpsc::channel(LINK_QUEUE_MAX);
-        match admit(&leading, &register, sender.clone()).await {
+        let stream = StreamId::next();
+        match admit(&leading, &register, stream, sender.clone()).await {
             Ok(key) => {
                 tokio::spawn(
                     Incoming {
                         key,
+                        stream,
                         coordinator: leading.coordinator,
                         admission: self.admission.clone(),
                         metrics: self.metrics.clone(),
@@ -84,6 +86,7 @@ impl Membership for MembershipService {
 async fn admit(
     leading: &Leading,
     register: &Register,
+    stream: StreamId,
     sender: mpsc::Sender<HeadMessage>,
 ) -> Result<WorkerKey, Failure> {
     check_version(register)?;
@@ -97,7 +100,7 @@ async fn admit(
         .await
         .map_err(|_| Failure::new(Reason::WorkerLost, "the worker hung up while it registered"))?;
     let (answer, joined) = oneshot::channel();
-    let link = Link { instance: key.instance.clone(), wire_version: register.wire_version, sender };
+    let link = Link { instance: key.instance.clone(), stream, wire_version: register.wire_version, sender };
     leading.coordinator.send_message(Message::Join { worker, link, answer }).map_err(|_| stopped())?;
     joined.await.map_err(|_| stopped())??;
     tracing::info!(worker = %key.id, slots = register.slots, build = %register.build, "a worker joined");
@@ -135,6 +138,7 @@ fn check_version(register: &Register) -> Result<(), Failure> {
 /// Turns what a worker says into events, as fast as the coordinator takes them.
 struct Incoming {
     key: WorkerKey,
+    stream: StreamId,
     coordinator: ActorRef<Message>,
     admission: Arc<Semaphore>,
     metrics: HeadMetrics,
@@ -155,11 +159,9 @@ impl Incoming {
                         }
                     }
                 }
-                // The worker ended the stream in good order: it is gone for good.
+                // The worker ended the stream in good order: it is gone for good, unless it has opened another.
                 Ok(None) => {
-                    let WorkerKey { id, instance } = self.key.clone();
-                    let failure = Failure::new(Reason::WorkerLost, format!("worker `{id}` left"));
-                    let _ = self.send(Event::WorkerLeft { worker: id, instance, failure }).await;
+                    let _ = self.coordinator.send_message(Message::Left { worker: self.key, stream: self.stream });
                     return;
                 }
                 // A broken stream may be taken up again; if not, silence will tell.

@@ -71,11 +71,13 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::links::StreamId;
 
     fn newcomer(name: &str, instance: &str) -> (Newcomer, oneshot::Receiver<Result<(), Failure>>) {
         let (answer, receiver) = oneshot::channel();
         let worker = WorkerInfo::new(WorkerId(name.into()), instance, "", 1);
-        let link = Link { instance: instance.into(), wire_version: 2, sender: mpsc::channel(1).0 };
+        let link =
+            Link { instance: instance.into(), stream: StreamId::next(), wire_version: 2, sender: mpsc::channel(1).0 };
         (Newcomer { worker, link, answer }, receiver)
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Scenario {
     pub(crate) faults_end_ms: u64,
     /// Nothing goes wrong, and small jobs meet huge ones of the same priority: nobody waits longer than a task takes.
     pub(crate) is_fair: bool,
+    /// Whether heads hear that a worker ended a stream in good order, as they mostly do, or only that it broke.
+    pub(crate) ends_are_told: bool,
 }
 
 /// One job and what its user does with it.
@@ -109,6 +111,7 @@ impl Scenario {
             ambushes,
             faults_end_ms,
             is_fair: false,
+            ends_are_told: false,
         }
     }
 
@@ -132,6 +135,7 @@ impl Scenario {
                 job.wishes.push((job.submit_ms + random.below(10_000), wish));
             }
         }
+        self.ends_are_told = random.percent(50);
     }
 
     /// More jobs than a head takes, nearly at once.
@@ -163,6 +167,7 @@ impl Scenario {
             ambushes: Vec::new(),
             faults_end_ms,
             is_fair: false,
+            ends_are_told: false,
         }
     }
 
@@ -192,6 +197,7 @@ impl Scenario {
             ambushes: Vec::new(),
             faults_end_ms: 0,
             is_fair: true,
+            ends_are_told: false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One worker of a name: whoever lives.
 
 use shoal_core::Reason;
+use shoal_core::report::Phase;
 
 use crate::fake::FakeHead;
 use crate::v1::{Hears, OldWorker};
@@ -47,6 +48,21 @@ async fn a_name_is_free_when_its_worker_is_gone() {
     drop(registered(&head, "1").await);
     let second = within("a welcome", registered(&head, "2")).await;
     assert_works(&head, second).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_late_takes_nobody_out_who_has_come_back_on_another() {
+    let head = FakeHead::start().await;
+    let first = registered(&head, "1").await;
+    let mut second = registered(&head, "1").await;
+    let _hears_on = first.say_goodbye();
+    // When the head hears of that cannot be seen from here, but it has before the last of these.
+    for index in 0..20 {
+        let name = format!("job-{index}");
+        head.submit(&name).await;
+        second.do_one_task().await;
+        assert_eq!(head.ended(&name).await.phase, Phase::Succeeded);
+    }
 }
 
 /// The head gives tasks to it.

@@ -3,6 +3,7 @@
 
 use prost::{Message, Oneof};
 use shoal_core::Failure;
+use shoal_core::task::{Assignment, TaskOutput};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::client::Grpc;
@@ -165,6 +166,29 @@ impl OldWorker {
 
     pub(crate) async fn welcomed(&mut self) -> bool {
         matches!(self.hear().await, Some(Hears::Welcome(_)))
+    }
+
+    /// Does the next task that it is given; whatever else it hears is nothing to it.
+    pub(crate) async fn do_one_task(&mut self) {
+        loop {
+            match self.hear().await {
+                Some(Hears::Assign(assign)) => return self.say_done(&assign).await,
+                Some(_) => {}
+                None => panic!("the stream ended"),
+            }
+        }
+    }
+
+    pub(crate) async fn say_done(&self, assign: &Assign) {
+        let assignment: Assignment = serde_json::from_slice(&assign.assignment_json).unwrap();
+        let output_json = serde_json::to_vec(&TaskOutput::default()).unwrap();
+        let finished = AttemptFinished { attempt: assignment.attempt.to_string(), output_json };
+        self.say(Says::AttemptFinished(finished)).await;
+    }
+
+    /// Ends what it says in good order, and gives back what it could still hear.
+    pub(crate) fn say_goodbye(self) -> impl Sized {
+        self.from
     }
 
     /// Why the head does not want it. The welcome may have been on its way already.

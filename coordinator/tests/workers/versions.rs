@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use shoal_core::Reason;
 use shoal_core::report::Phase;
-use shoal_core::task::{Assignment, TaskOutput};
 use shoal_wire::WIRE_VERSION;
 
 use crate::fake::FakeHead;
-use crate::v1::{AttemptFinished, Hears, OldWorker, Says};
+use crate::v1::{Hears, OldWorker};
 
 #[tokio::test]
 async fn a_worker_of_version_1_joins_works_and_is_drained() {
@@ -18,12 +17,9 @@ async fn a_worker_of_version_1_joins_works_and_is_drained() {
     worker.beat().await;
     head.submit("job").await;
     let Some(Hears::Assign(assign)) = worker.hear().await else { panic!("no task") };
-    let assignment: Assignment = serde_json::from_slice(&assign.assignment_json).unwrap();
     // Asked to leave while it works: the head waits, and tells it nothing that it cannot know.
     head.head.drain_worker("old", Duration::from_secs(20)).await.unwrap();
-    let output_json = serde_json::to_vec(&TaskOutput::default()).unwrap();
-    let finished = AttemptFinished { attempt: assignment.attempt.to_string(), output_json };
-    worker.say(Says::AttemptFinished(finished)).await;
+    worker.say_done(&assign).await;
     let status = head.ended("job").await;
     assert_eq!((status.phase, status.report.stages[0].attempts), (Phase::Succeeded, 1));
     while let Some(heard) = worker.hear().await {

@@ -114,9 +114,11 @@ impl Control {
         peak_memory_bytes: u64,
         now_ms: u64,
     ) -> Vec<Effect> {
-        // One that has not said that it is back says nothing yet.
-        if self.roster.instance(worker, instance).is_none_or(WorkerState::is_expected) {
-            return Vec::new();
+        match self.roster.instance(worker, instance) {
+            None => return vec![is_a_stranger(worker, instance)],
+            // One that has not said that it is back says nothing yet.
+            Some(state) if state.is_expected() => return Vec::new(),
+            Some(_) => {}
         }
         let lost: Vec<AttemptId> = self
             .roster
@@ -254,6 +256,14 @@ impl Control {
         };
         self.roster.iter().filter(is_silent).map(tell).collect()
     }
+}
+
+/// Closes the stream of a worker that believes to belong here and is not counted: it comes back and is. Behind the
+/// journal, as its dismissal, which it may be about to hear.
+fn is_a_stranger(worker: &WorkerId, instance: &str) -> Effect {
+    let why = format!("worker `{worker}` is connected, but was given up before");
+    let failure = Failure::new(Reason::WorkerLost, why);
+    Effect::in_order(vec![Effect::Disconnect { worker: worker.clone(), instance: instance.to_owned(), failure }])
 }
 
 /// Stages whose partitions somebody still has to read.

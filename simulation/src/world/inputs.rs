@@ -51,11 +51,7 @@ impl World {
                 self.drive(key, Event::FactsGathered { job, result: Ok(Payload::default()) });
             }
             HeadInput::FromWorker(stream, message) => self.worker_says(key, stream, message),
-            HeadInput::StreamEnded(stream) => {
-                if let Some(leading) = self.leading(key.head) {
-                    leading.links.retain(|_, (_, open)| *open != stream);
-                }
-            }
+            HeadInput::StreamEnded(stream) => self.stream_ended(key, stream),
             HeadInput::Call { client, call, request } => self.take_call(key, client, call, &request),
             HeadInput::LakeAnswered(operation, step, answer) => self.operation_answered(key, operation, step, answer),
             HeadInput::LakeOverdue(operation, step) => self.operation_overdue(key, operation, step),
@@ -108,6 +104,20 @@ impl World {
                 note!(self, "head {} hears of {}: {}", key.head, short(attempt), outcome(&result));
                 self.drive(key, Event::AttemptFinished { worker, instance, attempt, result: *result });
             }
+        }
+    }
+
+    fn stream_ended(&mut self, key: HeadKey, number: u64) {
+        let in_order =
+            self.scenario.ends_are_told && self.streams.get(&number).is_some_and(|stream| stream.ended_in_order);
+        let Some(leading) = self.leading(key.head) else { return };
+        let Some((worker, _)) = leading.links.iter().find(|(_, (_, open))| *open == number) else { return };
+        let worker = worker.clone();
+        let Some((instance, _)) = leading.links.remove(&worker) else { return };
+        if in_order {
+            self.meet("a worker ends its stream in good order");
+            let failure = Failure::new(Reason::WorkerLost, format!("worker `{worker}` left"));
+            self.drive(key, Event::WorkerLeft { worker, instance, failure });
         }
     }
 

@@ -12,6 +12,8 @@ pub(super) struct Stream {
     /// When each side notices that the stream is broken: what arrives later is lost.
     ends_at_head_ms: u64,
     ends_at_worker_ms: u64,
+    /// Whether the worker closed it itself, which a head can tell from a stream that broke.
+    pub(super) ended_in_order: bool,
 }
 
 impl World {
@@ -26,6 +28,7 @@ impl World {
             to_worker_ms: self.now_ms,
             ends_at_head_ms: u64::MAX,
             ends_at_worker_ms: u64::MAX,
+            ended_in_order: false,
         };
         self.streams.insert(number, stream);
         number

@@ -216,6 +216,9 @@ impl World {
         let place = &mut self.workers[key.worker];
         if let Some(number) = place.stream.take() {
             let at_ms = now_ms + self.delay();
+            if let Some(stream) = self.streams.get_mut(&number) {
+                stream.ended_in_order = true;
+            }
             self.break_stream(number, at_ms, now_ms);
         }
         let place = &mut self.workers[key.worker];

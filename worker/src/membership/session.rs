@@ -75,7 +75,7 @@ pub(super) enum Effect {
     SendResults,
     /// Leave within that time.
     LeaveWithin(Duration),
-    /// Say that the worker leaves.
+    /// Say that the worker leaves, where it does.
     SendDraining,
     /// Take over partitions.
     Adopt(Vec<PartitionSource>),
@@ -191,7 +191,8 @@ impl Session {
         }
         self.link = Link::Joined;
         let interval = Duration::from_millis(heartbeat_interval_ms).max(HEARTBEAT_INTERVAL_MIN);
-        vec![Effect::HeartbeatEvery(interval), Effect::SendAllResults]
+        // To leave may have been decided since it registered, when nobody could be told.
+        vec![Effect::HeartbeatEvery(interval), Effect::SendAllResults, Effect::SendDraining]
     }
 
     fn broken(&mut self, failure: Failure, now: Instant) -> Effect {
@@ -269,7 +270,8 @@ mod tests {
         assert_eq!(session.handle(Event::Beat, now), []);
         assert_eq!(session.handle(Event::ResultReady, now), []);
         let joined = session.handle(welcome(3), now);
-        assert_eq!(joined, [Effect::HeartbeatEvery(Duration::from_secs(1)), Effect::SendAllResults]);
+        let interval = Duration::from_secs(1);
+        assert_eq!(joined, [Effect::HeartbeatEvery(interval), Effect::SendAllResults, Effect::SendDraining]);
         assert_eq!(session.handle(Event::ResultReady, now), [Effect::SendResults]);
     }
 

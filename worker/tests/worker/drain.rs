@@ -57,6 +57,21 @@ async fn a_head_can_ask_for_it_and_the_next_one_hears_of_it_first() {
 }
 
 #[tokio::test]
+async fn a_drain_that_begins_before_the_welcome_is_told_after_it() {
+    let Setup { mut head, mut link, worker, .. } = setup(|_| {}).await;
+    link.assign(1, &task(0, "wait")).await;
+    // With something to do it does not just end.
+    link.heartbeat(|beat| beat.running.len() == 1).await;
+    drop(link);
+    let mut next = head.accept().await;
+    assert_eq!(next.register.leaves_within_ms, None);
+    worker.drain(LONG);
+    next.welcome(2).await;
+    let left = Duration::from_millis(next.draining().await);
+    assert!(left < LONG && left > LONG / 2, "{left:?}");
+}
+
+#[tokio::test]
 async fn a_worker_that_nobody_lets_go_ends_in_time_all_the_same() {
     let Setup { head, mut link, worker, .. } = setup(|_| {}).await;
     link.assign(1, &task(0, "wait")).await;

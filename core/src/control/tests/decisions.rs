@@ -118,6 +118,18 @@ fn a_silent_worker_is_taken_out_and_its_late_result_refused() {
 }
 
 #[test]
+fn a_connected_worker_that_was_given_up_is_sent_away_to_come_back() {
+    let (mut control, _) = running_job(&[]);
+    let beat = Done::of(control.handle(heartbeat("a", Vec::new()), 1));
+    let sent_away = |effect: &Effect| matches!(effect, Effect::Disconnect { instance, .. } if instance == "1");
+    assert!(beat.effects.iter().any(sent_away), "{:?}", beat.effects);
+    let back = Done::of(control.handle(joined("a", "1", 4), 2));
+    assert_eq!(back.assignments().len(), 4);
+    let beat = Done::of(control.handle(heartbeat("a", Vec::new()), 3));
+    assert!(!beat.effects.iter().any(sent_away));
+}
+
+#[test]
 fn an_assignment_that_a_broken_connection_swallowed_runs_again() {
     let (mut control, done) = running_job(&[("a", 4)]);
     let attempts: Vec<AttemptId> = done.assignments().iter().map(|(_, assignment)| assignment.attempt).collect();
