@@ -76,6 +76,8 @@ pub(crate) fn template(process: &Process<'_>) -> Value {
                     {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
                     {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
                     {"name": "TMPDIR", "value": SCRATCH_DIR},
+                    // Who joins, leaves and what becomes of jobs: the log is all that there is to look at in a pod.
+                    {"name": "RUST_LOG", "value": "info"},
                 ],
                 "envFrom": credentials.collect::<Vec<_>>(),
                 "ports": process.ports.iter().map(|(name, port)| json!({"name": name, "containerPort": port})).collect::<Vec<_>>(),
@@ -169,7 +171,7 @@ mod tests {
         assert_eq!(pod["spec"]["containers"].as_array().unwrap().len(), 2);
         let names: Vec<_> =
             pod["spec"]["containers"][0]["env"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
-        assert_eq!(names, ["POD_NAME", "POD_IP", "TMPDIR", "X"]);
+        assert_eq!(names, ["POD_NAME", "POD_IP", "TMPDIR", "RUST_LOG", "X"]);
     }
 
     #[test]

@@ -50,11 +50,11 @@ fn the_chart_is_well_formed_and_taken_with_every_value() {
         // Definitions are there already, made by others.
         let rest: Vec<&str> =
             manifest.split("\n---\n").filter(|one| !one.contains("kind: CustomResourceDefinition")).collect();
-        let rest = rest.join("\n---\n").replace("namespace: research", &format!("namespace: {}", namespace.name));
+        let rest = rest.join("\n---\n").replace("namespace: research", &format!("namespace: {}", namespace.name()));
         let arguments = ["apply", "--dry-run=server", "--validate=strict", "--filename", "-"];
         let mut kubectl = Command::new(shoal_testkit::program("kubectl"));
         kubectl.env("KUBECONFIG", crate::api::server().kubeconfig()).env("NO_PROXY", "*");
-        let done = output(kubectl.args(["--namespace", &namespace.name]).args(arguments), &rest);
+        let done = output(kubectl.args(["--namespace", namespace.name()]).args(arguments), &rest);
         assert!(done.status.success(), "{values:?}: {}", String::from_utf8_lossy(&done.stderr));
     }
 }

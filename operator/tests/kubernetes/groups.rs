@@ -79,7 +79,7 @@ fn a_bad_template_becomes_a_condition() {
     ] {
         namespace.apply(&with_cpu(&json!({"template": template})));
         namespace.until("shoalworkergroup/a-cpu", named, |group| {
-            let failure = crate::api::condition(group, "ReplicaFailure");
+            let failure = shoal_testkit::kubernetes::condition(group, "ReplicaFailure");
             failure["status"] == "True" && failure["message"].as_str().unwrap().contains(named)
         });
     }
@@ -159,6 +159,7 @@ fn a_pod_that_fails_is_replaced_ever_later() {
     assert!(failure["message"].as_str().unwrap().contains("the node was low on disk"), "{failure}");
     namespace.until("shoalworkergroup/a-cpu", "the next one works", |group| {
         namespace.all_pods_are_ready();
-        group["status"]["readyReplicas"] == 1 && crate::api::condition(group, "ReplicaFailure")["status"] == "False"
+        group["status"]["readyReplicas"] == 1
+            && shoal_testkit::kubernetes::condition(group, "ReplicaFailure")["status"] == "False"
     });
 }

@@ -11,7 +11,7 @@ use crate::fake_head::FakeHead;
 use crate::operator::{NO_HEAD, Operator, Settings};
 
 /// A job called `grunfeld`.
-fn job(spec: &Value) -> String {
+pub(crate) fn job(spec: &Value) -> String {
     let mut whole = json!({"groupedTraining": {
         "input": {"table": "s3://b/t"}, "groupBy": ["firm"],
         "model": {"ols": {"target": "y", "features": ["x"]}}, "output": {"table": "s3://b/m"},
@@ -49,7 +49,7 @@ fn a_job_is_submitted_and_what_the_head_says_is_its_status() {
 
     let running = namespace.get("shoaljob/grunfeld");
     let uid = running["metadata"]["uid"].as_str().unwrap();
-    assert_eq!(running["status"]["submissionId"], format!("{}/grunfeld/{uid}/1", namespace.name));
+    assert_eq!(running["status"]["submissionId"], format!("{}/grunfeld/{uid}/1", namespace.name()));
     assert_eq!(running["status"]["clusterName"], "a");
     let row = namespace.kubectl(&["get", "shoaljobs", "--no-headers"]);
     assert_eq!(

@@ -9,6 +9,8 @@ mod api;
 mod chart;
 mod clusters;
 mod fake_head;
+mod fault_proxy;
+mod faults;
 mod groups;
 mod jobs;
 mod leadership;

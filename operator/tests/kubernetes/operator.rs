@@ -21,11 +21,13 @@ pub(crate) struct Settings {
     pub(crate) image: &'static str,
     pub(crate) identity: &'static str,
     pub(crate) head_url: String,
+    /// Another way to the API server, which asks for no certificate.
+    pub(crate) api_url: Option<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { image: "shoal:test", identity: "operator-0", head_url: NO_HEAD.to_owned() }
+        Self { image: "shoal:test", identity: "operator-0", head_url: NO_HEAD.to_owned(), api_url: None }
     }
 }
 
@@ -33,6 +35,7 @@ impl Default for Settings {
 pub(crate) struct Operator {
     listen: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
+    kill: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), Failure>>>,
     _kubeconfig: tempfile::TempDir,
 }
@@ -43,33 +46,50 @@ impl Operator {
     }
 
     pub(crate) fn start_with(namespace: &Namespace, settings: Settings) -> Self {
-        let Settings { image, identity, head_url } = settings;
+        let Settings { image, identity, head_url, api_url } = settings;
         let folder = tempfile::tempdir().unwrap();
         let listen = SocketAddr::from(([127, 0, 0, 1], free_ports(1)[0]));
         let config = Config {
-            kubeconfig: Some(as_service_account(folder.path(), &rights(namespace), namespace)),
+            kubeconfig: Some(as_service_account(folder.path(), &rights(namespace), namespace, api_url)),
             image: image.to_owned(),
-            namespace: Some(namespace.name.clone()),
+            namespace: Some(namespace.name().to_owned()),
             cluster_domain: "cluster.local".to_owned(),
             listen,
             head_url,
         };
         let (stop, stopped) = oneshot::channel::<()>();
-        let own_namespace = namespace.name.clone();
+        let (kill, killed) = oneshot::channel::<()>();
+        let own_namespace = namespace.name().to_owned();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             let stop = async { drop(stopped.await) };
-            let end = runtime.block_on(shoal_operator::run(config, identity.to_owned(), own_namespace, stop));
+            let end = runtime.block_on(async {
+                tokio::select! {
+                    end = shoal_operator::run(config, identity.to_owned(), own_namespace, stop) => end,
+                    Ok(()) = killed => Ok(()),
+                }
+            });
             runtime.shutdown_background();
             end
         });
-        Self { listen, stop: Some(stop), thread: Some(thread), _kubeconfig: folder }
+        Self { listen, stop: Some(stop), kill: Some(kill), thread: Some(thread), _kubeconfig: folder }
     }
 
     /// Lets it end in order.
     pub(crate) fn stop(mut self) {
         drop(self.stop.take());
         self.thread.take().unwrap().join().unwrap().unwrap();
+    }
+
+    /// Ends it where it stands: nothing is given up, nothing said.
+    pub(crate) fn kill(mut self) {
+        // One that has ended cannot be killed.
+        let _ = self.kill.take().unwrap().send(());
+        let _ = self.thread.take().unwrap().join();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Waits until it ends by itself.
@@ -110,8 +130,15 @@ impl Drop for Operator {
 /// Gives the rights of the chart, for that namespace, to an account of it, whose name this returns.
 fn rights(namespace: &Namespace) -> String {
     let mut helm = Command::new(shoal_testkit::program("helm"));
-    helm.args(["template", "shoal", "charts/shoal", "--namespace", &namespace.name, "--show-only=templates/rbac.yaml"]);
-    helm.args(["--set", &format!("watchNamespace={}", namespace.name)]).current_dir(root());
+    helm.args([
+        "template",
+        "shoal",
+        "charts/shoal",
+        "--namespace",
+        namespace.name(),
+        "--show-only=templates/rbac.yaml",
+    ]);
+    helm.args(["--set", &format!("watchNamespace={}", namespace.name())]).current_dir(root());
     let done = output(&mut helm, "");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     namespace.apply(&String::from_utf8(done.stdout).unwrap());
@@ -119,12 +146,17 @@ fn rights(namespace: &Namespace) -> String {
 }
 
 /// Whoever uses this kubeconfig has the rights of that account and no other.
-fn as_service_account(folder: &Path, account: &str, namespace: &Namespace) -> PathBuf {
+fn as_service_account(folder: &Path, account: &str, namespace: &Namespace, api_url: Option<String>) -> PathBuf {
     let admin = std::fs::read_to_string(server().kubeconfig()).unwrap();
     let line = "    client-key:";
     assert!(admin.contains(line), "the kubeconfig is not as it was: {admin}");
-    let user = format!("    as: system:serviceaccount:{}:{account}\n{line}", namespace.name);
+    let user = format!("    as: system:serviceaccount:{}:{account}\n{line}", namespace.name());
     let path = folder.join("kubeconfig");
-    std::fs::write(&path, admin.replace(line, &user)).unwrap();
+    let mut config = admin.replace(line, &user);
+    if let Some(url) = api_url {
+        let own = config.lines().find(|line| line.trim_start().starts_with("server:")).unwrap().to_owned();
+        config = config.replace(&own, &format!("    server: {url}"));
+    }
+    std::fs::write(&path, config).unwrap();
     path
 }

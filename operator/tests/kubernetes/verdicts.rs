@@ -11,7 +11,7 @@ use crate::api::{Namespace, output, root, server};
 /// What the API server says of a manifest: nothing, or its message.
 fn verdict(namespace: &Namespace, manifest: &str) -> Option<String> {
     let mut kubectl = Command::new(shoal_testkit::program("kubectl"));
-    kubectl.env("KUBECONFIG", server().kubeconfig()).env("NO_PROXY", "*").args(["--namespace", &namespace.name]);
+    kubectl.env("KUBECONFIG", server().kubeconfig()).env("NO_PROXY", "*").args(["--namespace", namespace.name()]);
     kubectl.args(["create", "--dry-run=server", "--validate=strict", "--filename", "-"]);
     let done = output(&mut kubectl, manifest);
     (!done.status.success()).then(|| String::from_utf8_lossy(&done.stderr).into_owned())

@@ -87,6 +87,11 @@ pub(super) fn import(folder: &Folder, init: u32, archive: &Path) -> Result<(), T
     run(ctr(folder, init).args(["images", "import"]).arg(archive))
 }
 
+/// Gives an image one more name.
+pub(super) fn tag(folder: &Folder, init: u32, image: &str, name: &str) -> Result<(), Trouble> {
+    run(ctr(folder, init).args(["images", "tag", image, name]))
+}
+
 /// Imports what every pod needs.
 pub(super) fn import_pause(folder: &Folder, init: u32) -> Result<(), Trouble> {
     import(folder, init, &tools::shared("pause.tar")?)

@@ -42,7 +42,13 @@ impl Kubectl {
     }
 
     pub(super) fn apply(&self, manifests: &str) -> Result<(), Trouble> {
-        let arguments = ["apply", "--filename", "-"];
+        self.apply_in(None, manifests)
+    }
+
+    pub(super) fn apply_in(&self, namespace: Option<&str>, manifests: &str) -> Result<(), Trouble> {
+        let place = namespace.map(|namespace| ["--namespace", namespace]);
+        let arguments = [place.as_ref().map(<[_; 2]>::as_slice).unwrap_or_default(), &["apply", "--filename", "-"]];
+        let arguments = arguments.concat();
         let mut command = self.command(&arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().or_could_not("start kubectl")?;

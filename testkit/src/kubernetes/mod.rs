@@ -23,6 +23,7 @@ mod own;
 mod pki;
 mod place;
 mod process;
+mod tenant;
 mod tools;
 mod trouble;
 
@@ -33,6 +34,7 @@ use std::process::Command;
 pub use node::NODE;
 pub use object_store::{ObjectStore, REGION};
 pub use options::{Layer, Options};
+pub use tenant::{Namespace, condition};
 pub use trouble::Trouble;
 
 use kubectl::Kubectl;
@@ -94,6 +96,14 @@ impl Cluster {
         self.kubectl.apply(manifests)
     }
 
+    /// Applies manifests that name no namespace in that one.
+    ///
+    /// # Errors
+    /// As [`Cluster::apply`].
+    pub fn apply_in(&self, namespace: &str, manifests: &str) -> Result<(), Trouble> {
+        self.kubectl.apply_in(Some(namespace), manifests)
+    }
+
     /// Brings the images of an archive (OCI or Docker) to the node. Does nothing for a cluster that was not started here:
     /// whoever made that one gave it its images.
     ///
@@ -101,6 +111,14 @@ impl Cluster {
     /// Where there is no node, or the archive is not one.
     pub fn import_image(&self, archive: &Path) -> Result<(), Trouble> {
         self.own.as_ref().map_or(Ok(()), |own| own.import_image(archive))
+    }
+
+    /// Gives an image of the node one more name; both are written in full, as `docker.io/library/a:1`.
+    ///
+    /// # Errors
+    /// Where the cluster was not started here or has no node, or there is no such image.
+    pub fn tag_image(&self, image: &str, name: &str) -> Result<(), Trouble> {
+        self.own.as_ref().ok_or_else(not_ours)?.tag_image(image, name)
     }
 
     /// Installs a Helm chart as `shoal`, and waits until what it installs is ready.

@@ -158,6 +158,11 @@ impl Own {
         containerd::import(&self.folder, network.init, archive)
     }
 
+    pub(super) fn tag_image(&self, image: &str, name: &str) -> Result<(), Trouble> {
+        let network = self.node.ok_or_else(no_node)?;
+        containerd::tag(&self.folder, network.init, image, name)
+    }
+
     pub(super) fn addresses(&self) -> Option<(Ipv4Addr, Ipv4Addr)> {
         self.node.map(|network| (network.link.host(), network.link.node()))
     }

@@ -1,0 +1,273 @@
+//! Operators that are killed, and API servers that fail: every story ends as it does on a good day.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+use serde_json::json;
+use shoal_core::report::Phase;
+use shoal_testkit::eventually;
+use tokio::sync::watch;
+
+use crate::api::Namespace;
+use crate::clusters::{cluster, get_ready};
+use crate::fake_head::FakeHead;
+use crate::fault_proxy::{Fate, FaultProxy, Request};
+use crate::jobs::job;
+use crate::operator::{Operator, Settings};
+
+/// How often the operator is looked at that a test may have killed.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Stories that happen at the same time.
+const SIDE_BY_SIDE: usize = 4;
+
+/// An operator behind a proxy, which is started again whenever it has ended, as Kubernetes does.
+struct Restarted<'a> {
+    namespace: &'a Namespace,
+    head: &'a FakeHead,
+    proxy: &'a FaultProxy,
+}
+
+impl Restarted<'_> {
+    fn start(&self) -> Operator {
+        let (head_url, api_url) = (self.head.url(), Some(self.proxy.url()));
+        Operator::start_with(self.namespace, Settings { head_url, api_url, ..Settings::default() })
+    }
+
+    /// Lets the story happen; says how often the operator was started again.
+    fn during(&self, story: impl FnOnce()) -> u32 {
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let keeper = scope.spawn(|| {
+                let mut operator = self.start();
+                let mut restarts = 0;
+                while !over.load(Ordering::SeqCst) {
+                    if self.proxy.sender_died() || operator.has_ended() {
+                        operator.kill();
+                        self.proxy.speak();
+                        operator = self.start();
+                        restarts += 1;
+                    }
+                    std::thread::park_timeout(LOOK);
+                }
+                restarts
+            });
+            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(story));
+            over.store(true, Ordering::SeqCst);
+            let restarts = keeper.join().unwrap();
+            told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            restarts
+        })
+    }
+}
+
+/// A job with a cluster of its own, which shrinks while the job runs, and goes when it has succeeded. In the end nothing is
+/// left, and the head has heard of one job.
+fn story(namespace: &Namespace, head: &FakeHead) {
+    let groups = json!([{"name": "cpu", "replicas": 2}]);
+    let own = json!({
+        "cluster": {"workerGroups": groups, "head": {"state": {"ephemeral": {}}}}, "ttlSecondsAfterFinished": 1,
+    });
+    namespace.apply(&job(&own));
+    let name = eventually("it has a cluster", || namespace.names("shoalclusters").first().cloned());
+    let pods = [format!("{name}-cpu-0"), format!("{name}-cpu-1"), format!("{name}-head-0")];
+    namespace.until_names("pods", &pods.each_ref().map(String::as_str));
+    eventually("the head has the job", || {
+        namespace.all_pods_are_ready();
+        head.with(|known| !known.jobs.is_empty()).then_some(())
+    });
+    head.job_is(Phase::Running, 5);
+    namespace.until("shoaljob/grunfeld", "it runs", |job| job["status"]["progress"]["done"] == 5);
+
+    namespace.kubectl(&["scale", "shoalworkergroup", &format!("{name}-cpu"), "--replicas=1"]);
+    eventually("one worker is left", || {
+        namespace.all_pods_are_ready();
+        (namespace.names("pods").len() == 2).then_some(())
+    });
+    namespace.until("shoalworkergroup", "it says so", |groups| groups["items"][0]["status"]["replicas"] == 1);
+
+    head.job_is(Phase::Succeeded, 11);
+    for kind in ["shoalclusters", "pods", "statefulsets", "services", "secrets", "shoalworkergroups", "shoaljobs"] {
+        namespace.until_names(kind, &[]);
+    }
+    head.with(|known| {
+        let uids: BTreeSet<_> = known.submissions.iter().map(|(uid, _)| *uid).collect();
+        assert_eq!((uids.len(), known.jobs.len(), known.cancelled.len()), (1, 1, 0), "{:?}", known.submissions);
+    });
+}
+
+/// The kinds of writes that the story takes.
+fn kinds_of_writes() -> BTreeSet<String> {
+    let (namespace, head) = (Namespace::new(), FakeHead::start());
+    let proxy = FaultProxy::start(|_| Fate::Passes);
+    let restarts = Restarted { namespace: &namespace, head: &head, proxy: &proxy }.during(|| story(&namespace, &head));
+    assert_eq!(restarts, 0);
+    proxy.seen().iter().filter(|request| request.is_write()).map(Request::kind).collect()
+}
+
+#[test]
+fn an_operator_that_is_killed_at_any_write_leaves_nothing_double_and_nothing_behind() {
+    let kinds = kinds_of_writes();
+    let expected = [
+        "POST pods",
+        "DELETE pods",
+        "PATCH shoaljobs",
+        "PATCH shoaljobs/status",
+        "PATCH shoalclusters",
+        "PATCH shoalclusters/status",
+        "PATCH shoalworkergroups",
+        "PATCH shoalworkergroups/status",
+        "PATCH statefulsets",
+        "PATCH services",
+        "DELETE shoalclusters",
+        "DELETE shoaljobs",
+        "POST leases",
+    ];
+    for kind in expected {
+        assert!(kinds.contains(kind), "the story takes no {kind}: {kinds:?}");
+    }
+    // Each waits more than it works.
+    let left = Mutex::new(kinds.into_iter());
+    std::thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(|| {
+                loop {
+                    let Some(kind) = left.lock().unwrap().next() else { return };
+                    survives_death_at(&kind, Fate::SenderDiesBefore);
+                    survives_death_at(&kind, Fate::SenderDiesAfter);
+                }
+            });
+        }
+    });
+}
+
+fn survives_death_at(kind: &str, fate: Fate) {
+    println!("killed at {kind}: {fate:?}");
+    let (namespace, head) = (Namespace::new(), FakeHead::start());
+    let (at, mut fate) = (kind.to_owned(), Some(fate));
+    let proxy = FaultProxy::start(move |request| {
+        let is_meant = request.kind() == at;
+        is_meant.then(|| fate.take()).flatten().unwrap_or(Fate::Passes)
+    });
+    let restarts = Restarted { namespace: &namespace, head: &head, proxy: &proxy }.during(|| story(&namespace, &head));
+    // The lease is renewed so rarely that the story may be over before.
+    assert!(restarts == 1 || kind == "PUT leases", "{restarts} restarts at {kind}");
+}
+
+/// What befalls a request on a very bad day: one in four fails, each in another way.
+fn mishap(random: &mut SmallRng, request: &Request) -> Fate {
+    if random.random_range(0..4) > 0 {
+        return Fate::Passes;
+    }
+    if request.is_watch() {
+        return if random.random() { Fate::Refused(410) } else { Fate::Unheard };
+    }
+    match random.random_range(0..6) {
+        0 => Fate::Refused(409),
+        1 => Fate::Refused(429),
+        2 => Fate::Refused(500),
+        3 => Fate::Refused(504),
+        4 => Fate::Unheard,
+        _ => Fate::AnswerLost,
+    }
+}
+
+#[test]
+fn an_api_server_that_fails_every_fourth_request_delays_and_changes_nothing() {
+    for seed in 0..3 {
+        let (namespace, head) = (Namespace::new(), FakeHead::start());
+        let mut random = SmallRng::seed_from_u64(seed);
+        let met = Arc::new(Mutex::new(0));
+        let count = met.clone();
+        let proxy = FaultProxy::start(move |request| {
+            let fate = mishap(&mut random, request);
+            *count.lock().unwrap() += u32::from(!matches!(fate, Fate::Passes));
+            fate
+        });
+        Restarted { namespace: &namespace, head: &head, proxy: &proxy }.during(|| story(&namespace, &head));
+        assert!(*met.lock().unwrap() > 10, "seed {seed} met {} faults", met.lock().unwrap());
+    }
+}
+
+#[test]
+fn an_api_server_that_is_away_for_a_while_finds_the_operator_at_its_work() {
+    let (namespace, head) = (Namespace::new(), FakeHead::start());
+    // Watches of the time before are refused when it is back, as after a restart.
+    let expired = Arc::new(Mutex::new(0));
+    let refuse = expired.clone();
+    let proxy = FaultProxy::start(move |request| {
+        let mut left = refuse.lock().unwrap();
+        if *left > 0 && request.is_watch() {
+            *left -= 1;
+            return Fate::Refused(410);
+        }
+        Fate::Passes
+    });
+    let settings = Settings { head_url: head.url(), api_url: Some(proxy.url()), ..Settings::default() };
+    let operator = Operator::start_with(&namespace, settings);
+    namespace.apply(&cluster(&json!({})));
+    get_ready(&namespace, &["a-cpu-0", "a-cpu-1"]);
+    namespace.apply(&job(&json!({})));
+    eventually("the head has the job", || head.with(|known| known.jobs.len() == 1).then_some(()));
+
+    proxy.fall_silent();
+    *expired.lock().unwrap() = 5;
+    let asked = proxy.seen().len();
+    // What changes meanwhile is only found by asking.
+    namespace.kubectl(&["scale", "shoalworkergroup", "a-cpu", "--replicas=1"]);
+    namespace.kubectl(&["delete", "pod", "a-cpu-0"]);
+    head.job_is(Phase::Succeeded, 11);
+    proxy.speak();
+    eventually("it asks again", || (proxy.seen().len() > asked).then_some(()));
+    namespace.until_condition("shoaljob/grunfeld", "Complete", "True", "Published");
+    eventually("one worker is left", || {
+        namespace.all_pods_are_ready();
+        (namespace.names("pods").len() == 2).then_some(())
+    });
+    assert!(!operator.has_ended(), "it outlives that");
+    eventually("all watches were refused for once", || (*expired.lock().unwrap() == 0).then_some(()));
+    head.with(|known| assert_eq!(known.submissions.len(), 1));
+}
+
+#[test]
+fn a_write_of_an_operator_that_lost_the_lead_meanwhile_does_no_harm() {
+    let (namespace, head) = (Namespace::new(), FakeHead::start());
+    let (release, held) = watch::channel(false);
+    let is_held = Arc::new(AtomicBool::new(false));
+    let (told, mut held) = (is_held.clone(), Some(held));
+    // Its first pod is on its way for as long as the test wants.
+    let proxy = FaultProxy::start(move |request| match request.kind().as_str() {
+        "POST pods" if held.is_some() => {
+            told.store(true, Ordering::SeqCst);
+            Fate::Held(held.take().unwrap())
+        }
+        _ => Fate::Passes,
+    });
+    let settings = |identity| Settings { identity, head_url: head.url(), ..Settings::default() };
+    let first = Settings { api_url: Some(proxy.url()), ..settings("first") };
+    let first = Operator::start_with(&namespace, first);
+    eventually("the first leads", || first.leads().then_some(()));
+    namespace.apply(&cluster(&json!({})));
+    eventually("a pod is on its way", || is_held.load(Ordering::SeqCst).then_some(()));
+
+    // As after a pause of its whole machine: another one takes over.
+    namespace.kubectl(&[
+        "patch",
+        "lease",
+        "shoal-operator",
+        "--type=merge",
+        r#"--patch={"spec": {"holderIdentity": ""}}"#,
+    ]);
+    let _second = Operator::start_with(&namespace, settings("second"));
+    get_ready(&namespace, &["a-cpu-0", "a-cpu-1"]);
+    let uids = || namespace.list("pods").iter().map(|pod| pod["metadata"]["uid"].to_string()).collect::<BTreeSet<_>>();
+    let before = uids();
+    release.send_replace(true);
+    assert_eq!(first.ended().unwrap_err().reason, shoal_core::Reason::NotLeading);
+    namespace.until_condition("shoalcluster/a", "Progressing", "False", "Settled");
+    assert_eq!(uids(), before);
+}

@@ -1,0 +1,43 @@
+//! The examples of the README.
+
+use shoal_tests::workspace;
+
+use crate::place::Place;
+use crate::world::{ask, example, url};
+
+/// The table that the example's job writes, in the order of its keys.
+fn models() -> String {
+    format!("SELECT * FROM '{}' ORDER BY firm", url("models"))
+}
+
+#[test]
+fn the_examples_run_in_pods_and_give_what_the_same_job_file_gives_on_a_laptop() {
+    let place = Place::new();
+    place.apply(&workspace::read(&example("cluster.yaml")));
+    place.apply(&workspace::read(&example("grunfeld.yaml")));
+    let job = place.until("shoaljob/grunfeld", "it ends", |job| {
+        ["Succeeded", "Failed"].iter().any(|phase| job["status"]["phase"] == *phase)
+    });
+    assert_eq!(job["status"]["phase"], "Succeeded", "{}", place.kubectl(&["describe", "shoaljob", "grunfeld"]));
+    let row = place.kubectl(&["get", "shoaljob", "grunfeld", "--no-headers"]);
+    let columns: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(columns[..5], ["grunfeld", "Succeeded", "11", "11", "0"], "{row}");
+    assert_eq!(job["status"]["outputs"][0]["version"], 0);
+    let log = place.kubectl(&["logs", "shared-head-0"]);
+    assert!(log.contains("a worker joined"), "{log}");
+
+    let in_pods = ask(&["sql", "--output", "json", &models()]);
+    ask(&["run", example("grunfeld.yaml").to_str().unwrap(), "--output", "json"]);
+    assert!(in_pods.contains("General Motors"), "{in_pods}");
+    assert_eq!(ask(&["sql", "--output", "json", &models()]), in_pods, "row by row, bit by bit");
+
+    // What was made for the cluster goes with it.
+    place.kubectl(&["delete", "shoaljob", "grunfeld", "--timeout=60s"]);
+    place.kubectl(&["delete", "shoalcluster", "shared", "--timeout=60s"]);
+    place.eventually("nothing of the cluster is left", || {
+        let kinds = "pods,statefulsets,services,secrets,shoalworkergroups";
+        let of_cluster = ["get", kinds, "--selector=shoal.dev/cluster=shared", "--output=name"];
+        let volumes = ["get", "persistentvolumeclaims", "--output=name"];
+        [&of_cluster[..], &volumes].iter().all(|list| place.kubectl(list).trim().is_empty()).then_some(())
+    });
+}

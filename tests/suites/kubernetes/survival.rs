@@ -1,0 +1,84 @@
+//! Jobs whose pods go while they run.
+
+use serde_json::{Value, json};
+use shoal_testkit::eventually;
+
+use crate::place::Place;
+use crate::world::{WORLD, assert_shops};
+
+/// Ends a pod at once, as a node that dies would.
+fn kill(place: &Place, pod: &str) -> String {
+    let uid = place.uid(&format!("pod/{pod}"));
+    place.kubectl(&["delete", "pod", pod, "--grace-period=0", "--force"]);
+    uid
+}
+
+/// The job was submitted once and its table was written once, with every group once.
+fn assert_once(place: &Place, job: &Value) {
+    let status = &job["status"];
+    assert!(status["submissionId"].as_str().unwrap().ends_with("/1"), "{status:#}");
+    assert_eq!(
+        (&status["outputs"][0]["version"], &status["outputs"][0]["rows"]),
+        (&json!(0), &json!(40)),
+        "{status:#}"
+    );
+    let events = place.list("events");
+    let submitted = events.iter().filter(|event| event["reason"] == "Submitted").count();
+    assert!(submitted <= 1, "{events:#?}");
+    assert_shops(&place.models());
+}
+
+#[test]
+fn a_job_outlives_its_workers_its_head_and_the_operator() {
+    let place = Place::with_workers(2);
+    place.train_shops(&json!({}));
+    place.until_in_the_middle();
+
+    let worker = kill(&place, "shared-cpu-0");
+    place.until_replaced(&worker, 2);
+    place.eventually("its successor has joined", || {
+        (place.kubectl(&["logs", "shared-head-0"]).matches("a worker joined").count() == 3).then_some(())
+    });
+
+    place.still_runs();
+    let head = kill(&place, "shared-head-0");
+    let operators = operators();
+    place.still_runs();
+    WORLD.cluster.kubectl(&["delete", "pod", &operators[0], "--grace-period=0", "--force"]).unwrap();
+    place.until_replaced(&head, 2);
+    eventually("another operator leads", || {
+        let now = self::operators();
+        let [one] = now.as_slice() else { return None };
+        (*one != operators[0]).then_some(())?;
+        WORLD.cluster.kubectl(&["logs", one]).ok()?.contains("this operator leads").then_some(())
+    });
+
+    let job = place.succeeded();
+    assert_once(&place, &job);
+    let log = place.kubectl(&["logs", "shared-head-0"]);
+    assert!(log.contains("a worker joined"), "{log}");
+}
+
+fn operators() -> Vec<String> {
+    let list =
+        ["get", "pods", "--selector=app.kubernetes.io/name=shoal", "--output=jsonpath={.items[*].metadata.name}"];
+    WORLD.cluster.kubectl(&list).unwrap().split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_group_that_is_scaled_up_and_down_while_it_works_loses_nothing() {
+    let place = Place::with_workers(1);
+    place.train_shops(&json!({}));
+    let one = place.until_in_the_middle();
+    assert_eq!(one["status"]["progress"]["failed"].as_u64().unwrap_or(0), 0);
+
+    place.kubectl(&["scale", "shoalworkergroup", "shared-cpu", "--replicas=3"]);
+    place.until_workers(3);
+    place.still_runs();
+    place.kubectl(&["scale", "shoalworkergroup", "shared-cpu", "--replicas=1"]);
+    place.until_workers(1);
+    place.until_names("pods --selector=shoal.dev/worker-group=cpu", &["shared-cpu-0"]);
+
+    let job = place.succeeded();
+    assert_once(&place, &job);
+}

@@ -1,0 +1,113 @@
+//! What goes wrong in Kubernetes, and what users see of it.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::place::{Place, cluster};
+use crate::world::{OTHER_IMAGE, WORLD};
+
+#[test]
+fn a_full_quota_is_told_and_more_room_mends_it() {
+    let place = Place::new();
+    place.kubectl(&["create", "quota", "few", "--hard=pods=2"]);
+    place.apply(&cluster(2).to_string());
+    let failed = place.until_condition("shoalworkergroup/shared-cpu", "ReplicaFailure", "True", "QuotaExceeded");
+    assert!(failed["message"].as_str().unwrap().contains("exceeded quota: few"), "{failed}");
+    place.kubectl(&["delete", "quota", "few"]);
+    place.until_workers(2);
+}
+
+#[test]
+fn an_image_that_does_not_exist_is_told_and_another_mends_it() {
+    let place = Place::new();
+    let mut broken = cluster(1);
+    broken["spec"]["image"] = json!("registry.invalid/x");
+    place.apply(&broken.to_string());
+    let ready = place.until_condition("shoalcluster/shared", "Ready", "False", "ImageNotPulled");
+    assert!(ready["message"].as_str().unwrap().contains("registry.invalid/x"), "{ready}");
+    // A job waits there and says why; nothing was submitted, so it goes at once.
+    place.train_shops(&json!({}));
+    place.until_condition("shoaljob/shops", "ClusterReady", "False", "ImageNotPulled");
+    place.kubectl(&["delete", "shoaljob", "shops", "--timeout=30s"]);
+
+    place.patch("shoalcluster/shared", &json!({"image": OTHER_IMAGE}));
+    place.until_workers(1);
+}
+
+#[test]
+fn a_head_that_never_gets_ready_is_told_and_its_job_can_go() {
+    let place = Place::new();
+    let mut broken = cluster(1);
+    broken["spec"]["head"]["state"] = json!({"volume": {"size": "1Gi", "storageClassName": "nowhere"}});
+    place.apply(&broken.to_string());
+    place.train_shops(&json!({}));
+    let ready = place.until_condition("shoalcluster/shared", "Ready", "False", "Unschedulable");
+    assert!(ready["message"].as_str().is_some_and(|message| !message.is_empty()), "{ready}");
+    place.until_condition("shoaljob/shops", "ClusterReady", "False", "Unschedulable");
+    place.kubectl(&["delete", "shoaljob", "shops", "--timeout=30s"]);
+}
+
+/// A port of a pod, and how it is asked for something that only those with the token get.
+enum Door {
+    Rest(&'static str),
+    Grpc(&'static str),
+}
+
+#[test]
+fn every_port_refuses_who_has_not_the_token() {
+    let place = Place::with_workers(1);
+    let address = |pod: &str| place.get(&format!("pod/{pod}"))["status"]["podIP"].as_str().unwrap().to_owned();
+    let (head, worker) = (address("shared-head-0"), address("shared-cpu-0"));
+    let doors = [
+        (format!("{head}:7370"), Door::Rest("/api/v1/jobs")),
+        (format!("{head}:7370"), Door::Rest("/metrics")),
+        (format!("{head}:7371"), Door::Grpc("/shoal.v1.Membership/Join")),
+        (format!("{head}:7371"), Door::Grpc("/shoal.v1.Jobs/Cancel")),
+        (format!("{worker}:7372"), Door::Grpc("/arrow.flight.protocol.FlightService/DoGet")),
+        (format!("{worker}:7373"), Door::Rest("/metrics")),
+    ];
+    let token =
+        place.kubectl(&["get", "secret", "shared-token", "--output=go-template={{.data.token | base64decode}}"]);
+    for (at, door) in &doors {
+        for wrong in [None, Some("nonsense")] {
+            let said = knock(at, door, wrong);
+            assert!(is_refused(door, &said), "{at} lets {wrong:?} in: {said}");
+        }
+        let said = knock(at, door, Some(&token));
+        assert!(!is_refused(door, &said), "{at} refuses the right token: {said}");
+    }
+    for at in [format!("{head}:7370"), format!("{worker}:7373")] {
+        let said = knock(&at, &Door::Rest("/healthz"), None);
+        assert!(said.contains(" 200"), "{at}: {said}");
+    }
+}
+
+/// The heads of what a port answers.
+fn knock(at: &str, door: &Door, token: Option<&str>) -> String {
+    let mut curl = WORLD.cluster.on_node("curl").unwrap();
+    curl.args(["--silent", "--show-error", "--max-time", "10", "--dump-header", "-", "--output", "/dev/null"]);
+    if let Some(token) = token {
+        curl.args(["--header", &format!("authorization: Bearer {token}")]);
+    }
+    match door {
+        Door::Rest(path) => curl.arg(format!("http://{at}{path}")),
+        Door::Grpc(path) => curl
+            .args(["--http2-prior-knowledge", "--header", "content-type: application/grpc", "--header", "te: trailers"])
+            .args(["--data-binary", "@-"])
+            .arg(format!("http://{at}{path}")),
+    };
+    let mut curl = curl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A message without fields. One that is refused early does not read it.
+    let _ = curl.stdin.take().unwrap().write_all(&[0; 5]);
+    let done = curl.wait_with_output().unwrap();
+    String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr)
+}
+
+fn is_refused(door: &Door, said: &str) -> bool {
+    match door {
+        Door::Rest(_) => said.contains(" 401"),
+        Door::Grpc(_) => said.contains("grpc-status: 16"),
+    }
+}
