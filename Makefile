@@ -95,6 +95,12 @@ bench-control: services bench-peers ## Speed of the control plane beside Spark a
 	cargo build --release --quiet --package shoal-cli --package shoal-benches
 	$(CARGO_TARGET_DIR)/release/bench-control
 
+.PHONY: bench-operator
+bench-operator: services-kubernetes ## The operator beside a bare client: pods per second, writes, memory, first tasks (as root).
+	cargo build --release --quiet --package shoal-cli --package shoal-benches
+	@$(MAKE) --no-print-directory image RELEASE=1
+	$(CARGO_TARGET_DIR)/release/bench-operator
+
 # Seeds of `make simulate`; `make simulate SEED=7` tells the story of one.
 SEEDS ?= 10000
 FIRST ?= 0

@@ -34,6 +34,14 @@ impl Process {
         Err(format!("{command:?} ended before it printed `{mark}`").into())
     }
 
+    /// Starts a program that says nothing when it is ready.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn spawn(command: &mut Command) -> BenchResult<Self> {
+        Ok(Self { child: command.stdin(Stdio::null()).spawn()? })
+    }
+
     /// Highest memory of the process so far, in MiB.
     ///
     /// # Errors

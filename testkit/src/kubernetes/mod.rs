@@ -14,6 +14,7 @@ mod folder;
 mod helm;
 mod kubeconfig;
 mod kubectl;
+mod kwok;
 mod namespace;
 mod network;
 mod node;
@@ -136,6 +137,14 @@ impl Cluster {
     pub fn start_object_store(&mut self, bucket: &str) -> Result<ObjectStore, Trouble> {
         let own = self.own.as_mut().ok_or_else(not_ours)?;
         ObjectStore::start(own, &self.kubectl, bucket)
+    }
+
+    /// Starts so many nodes that say of pods what a kubelet would and run none.
+    ///
+    /// # Errors
+    /// Where the cluster was not started here, or kwok does not start.
+    pub fn start_hollow_nodes(&mut self, nodes: u32) -> Result<(), Trouble> {
+        kwok::start(self.own.as_mut().ok_or_else(not_ours)?, &self.kubectl, nodes)
     }
 
     /// Kills a process of the cluster, such as `kube-apiserver`, `etcd` or `kubelet`, as a crash would, and starts it again.

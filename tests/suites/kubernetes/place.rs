@@ -50,7 +50,7 @@ impl Place {
     /// Applies a job called `shops` over the table of shops, with more in its spec.
     pub(crate) fn train_shops(&self, more: &Value) {
         let mut spec = json!({"clusterRef": {"name": "shared"}, "groupedTraining": {
-            "input": {"table": url("shops")}, "groupBy": ["shop"], "strategy": {"bucket": {}},
+            "input": {"table": url("shops")}, "groupBy": ["shop"], "strategy": {"bucket": {"buckets": 8}},
             "model": {"ols": {"target": "y", "features": ["a", "b"]}}, "output": {"table": self.models()},
         }});
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
