@@ -45,14 +45,28 @@ pub(crate) fn conditions(
         .collect()
 }
 
-/// The conditions that have turned, or hold or do not hold for another reason: an event is told of each. That one which
-/// should not hold does not hold from the beginning is no news.
+/// The conditions of which an event is told: those that have turned, and those that hold or do not hold for another reason
+/// that somebody should look at. What is so from the beginning and no fault is no news, nor is that something is on its way:
+/// where it arrives is.
 pub(crate) fn turned<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Condition> {
     let is_news = |condition: &&Condition| match before.iter().find(|old| old.type_ == condition.type_) {
-        Some(old) => (old.status, &old.reason) != (condition.status, &condition.reason),
-        None => condition.status == ConditionStatus::True || is_wanted(condition),
+        Some(old) if old.status == condition.status => old.reason != condition.reason && is_worth_words(condition),
+        Some(_) => condition.type_ != PROGRESSING || is_worth_words(condition),
+        None => {
+            (condition.status == ConditionStatus::True && condition.type_ != PROGRESSING) || is_worth_words(condition)
+        }
     };
     after.iter().filter(is_news).collect()
+}
+
+/// The condition that says whether something is on its way.
+const PROGRESSING: &str = "Progressing";
+
+/// Why something is on its way for longer than it takes: people ask.
+const WAITING: [&str; 2] = ["WaitingForJobs", "HeadWaits"];
+
+fn is_worth_words(condition: &Condition) -> bool {
+    is_bad(condition) || WAITING.contains(&condition.reason.as_str())
 }
 
 /// Whether all is well only while it holds.
@@ -101,7 +115,7 @@ mod tests {
         let at = Timestamp::UNIX_EPOCH;
         let one = |type_, holds, reason: &str| conditions(&[], vec![Fact::new(type_, holds, reason, "")], None, at);
         for (before, after, is_told, warns) in [
-            (vec![], one("Ready", false, "PodsStarting"), true, false),
+            (vec![], one("Ready", false, "PodsStarting"), false, false),
             (vec![], one("Ready", false, "ImageNotPulled"), true, true),
             (vec![], one("Accepted", false, "InvalidValue"), true, true),
             (vec![], one("ReplicaFailure", false, "NoFailure"), false, false),
@@ -111,7 +125,11 @@ mod tests {
             (vec![], one("Failed", true, "TableNotFound"), true, true),
             (one("Ready", false, "PodsStarting"), one("Ready", true, "Ready"), true, false),
             (one("Ready", true, "Ready"), one("Ready", true, "Ready"), false, false),
-            (one("Progressing", true, "PodsChanging"), one("Progressing", false, "Settled"), true, false),
+            (one("Progressing", true, "PodsChanging"), one("Progressing", false, "Settled"), false, false),
+            (one("Progressing", false, "Settled"), one("Progressing", true, "WaitingForJobs"), true, false),
+            (one("Ready", false, "PodsStarting"), one("Ready", false, "ImageNotPulled"), true, true),
+            (one("Ready", false, "PodsStarting"), one("Ready", false, "HeadNotReady"), false, false),
+            (one("Ready", true, "Ready"), one("Ready", false, "HeadNotReady"), true, false),
         ] {
             assert_eq!(!turned(&before, &after).is_empty(), is_told, "{before:?} {after:?}");
             assert_eq!(is_bad(&after[0]), warns, "{after:?}");

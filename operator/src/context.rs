@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use futures::stream;
@@ -14,6 +15,7 @@ use kube::api::{
     ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, Preconditions,
 };
 use kube::core::Request;
+use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, ResourceExt};
@@ -28,6 +30,7 @@ use crate::group::{Backoff, Hold};
 use crate::heads::Heads;
 use crate::metrics::Metrics;
 use crate::names::FIELD_MANAGER;
+use crate::news::{Writes, has_turned, rest};
 use crate::resources::{Kind, ShoalCluster, ShoalJob, ShoalWorkerGroup};
 use crate::trouble::Trouble;
 
@@ -71,6 +74,8 @@ pub(crate) struct Context {
     pub(crate) recorder: Recorder,
     pub(crate) failures: Failures,
     pub(crate) metrics: Metrics,
+    /// Statuses that were written.
+    pub(crate) writes: Writes,
     /// Groups whose pods fail, by uid.
     pub(crate) backoffs: Mutex<HashMap<String, Backoff>>,
 }
@@ -168,6 +173,34 @@ impl Context {
         Ok(())
     }
 
+    /// As [`Context::say`], but a status in which nothing has turned waits for what follows; the first one waits unless it
+    /// is urgent. Gives the time after which to look again, where it waits.
+    ///
+    /// # Errors
+    /// As [`Context::say`].
+    pub(crate) async fn say_in_turn<K: Kind + Clone + Debug>(
+        &self,
+        object: &K,
+        status: &K::Status,
+        first_is_urgent: bool,
+    ) -> Result<Option<Duration>, Trouble>
+    where
+        K::Status: Conditions,
+    {
+        let before = object.status();
+        if before == Some(status) {
+            return Ok(None);
+        }
+        let (uid, now) = (object.uid().unwrap_or_default(), Instant::now());
+        let is_urgent = before.map_or(first_is_urgent, |before| has_turned(before.conditions(), status.conditions()));
+        let since = self.writes.since(&uid, now).unwrap_or_else(|| age(object));
+        if let Some(left) = rest(is_urgent, since) {
+            return Ok(Some(left));
+        }
+        self.writes.note(&uid, now);
+        self.say(object, status).await.map(|()| None)
+    }
+
     /// Writes the status unless it says that already, and tells an event of each condition that has turned.
     pub(crate) async fn say<K: Kind + Clone + Debug>(&self, object: &K, status: &K::Status) -> Result<(), Trouble>
     where
@@ -246,12 +279,23 @@ async fn create_strictly(
     client.request(request).await
 }
 
+/// When to look again, if nothing happens before: at the first of these times.
+pub(crate) fn again_after(times: [Option<Duration>; 2]) -> Action {
+    times.into_iter().flatten().min().map_or_else(Action::await_change, Action::requeue)
+}
+
 fn is_of_pods(change: &Change) -> bool {
     match change {
         Change::Create(object) => object["kind"] == "Pod",
         Change::Delete(reference) => reference.kind == "Pod",
         Change::Apply(_) | Change::Merge(..) => false,
     }
+}
+
+/// How long ago it was made, by the API server's clock and this machine's.
+fn age<K: Kind>(object: &K) -> Duration {
+    let made = object.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+    Duration::try_from(Timestamp::now().duration_since(made)).unwrap_or_default()
 }
 
 /// The object with its owner, in whose absence it goes.

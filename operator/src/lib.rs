@@ -19,6 +19,7 @@ mod lease;
 mod merge;
 mod metrics;
 mod names;
+mod news;
 mod pod_state;
 mod pods;
 mod resources;

@@ -28,6 +28,7 @@ use crate::failures::Failures;
 use crate::heads::Heads;
 use crate::metrics::Metrics;
 use crate::names::{CLUSTER_LABEL, COMPONENT_LABEL, FIELD_MANAGER};
+use crate::news::Writes;
 use crate::resources::{Kind, ShoalCluster, ShoalJob, ShoalWorkerGroup};
 use crate::trouble::{Trouble, pause_after};
 use crate::{cluster, group, job, lease};
@@ -126,6 +127,7 @@ async fn control(client: Client, config: Config, metrics: Metrics, identity: Str
         recorder: Recorder::new(client, Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity) }),
         failures: Failures::default(),
         metrics,
+        writes: Writes::default(),
         backoffs: Mutex::default(),
     });
     let settings = ControllerConfig::default().concurrency(CONCURRENCY);

@@ -14,7 +14,7 @@ use kube::{Api, ResourceExt};
 use rand::Rng as _;
 
 use self::decide::{Facts, Holder, decide};
-use crate::context::Context;
+use crate::context::{Context, again_after};
 use crate::names;
 use crate::resources::ShoalCluster;
 use crate::trouble::Trouble;
@@ -34,8 +34,9 @@ pub(crate) async fn reconcile(cluster: Arc<ShoalCluster>, context: Arc<Context>)
     let carried_out = context.carry_out(&*cluster, decision.changes).await;
     let refusal = carried_out.as_ref().err().and_then(Trouble::refusal);
     let status = decision.view.status(&cluster, refusal.as_ref(), &context.config.cluster_domain, Timestamp::now());
-    context.say(&*cluster, &status).await?;
-    carried_out.map(|()| decision.again_after.map_or_else(Action::await_change, Action::requeue))
+    // The first one keeps the image, which the next build of the operator must not choose anew.
+    let said = context.say_in_turn(&*cluster, &status, true).await?;
+    carried_out.map(|()| again_after([decision.again_after, said]))
 }
 
 async fn gather(cluster: &Arc<ShoalCluster>, context: &Context, namespace: &str) -> Result<Facts, Trouble> {

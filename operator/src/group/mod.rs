@@ -14,7 +14,7 @@ use kube::runtime::controller::Action;
 
 pub(crate) use self::backoff::{Backoff, Hold};
 use self::decide::{Facts, decide};
-use crate::context::Context;
+use crate::context::{Context, again_after};
 use crate::pod_state::{has_ended, is_ready, obstacle};
 use crate::resources::{Kind, ShoalWorkerGroup};
 use crate::trouble::Trouble;
@@ -30,8 +30,8 @@ pub(crate) async fn reconcile(group: Arc<ShoalWorkerGroup>, context: Arc<Context
     let decision = decide(&facts, now);
     let carried_out = context.carry_out(&*group, decision.changes).await;
     let refusal = carried_out.as_ref().err().and_then(Trouble::refusal);
-    context.say(&*group, &decision.view.status(&group, refusal, now)).await?;
-    carried_out.map(|()| decision.again_after.map_or_else(Action::await_change, Action::requeue))
+    let said = context.say_in_turn(&*group, &decision.view.status(&group, refusal, now), false).await?;
+    carried_out.map(|()| again_after([decision.again_after, said]))
 }
 
 fn gather(group: &Arc<ShoalWorkerGroup>, context: &Context, now: Timestamp) -> Facts {
