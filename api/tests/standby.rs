@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use shoal_api::{Api, ApiConfig};
 use shoal_coordinator::{EtcdConfig, Head, HeadConfig, LocalPaths, StateConfig};
 use shoal_core::Reason;
+use shoal_core::limits::NO_WORKER_DEFAULT;
 use shoal_testkit::Etcd;
 use shoal_wire::failure::from_status;
 use shoal_wire::proto::membership_client::MembershipClient;
@@ -46,6 +47,7 @@ impl Node {
             token: None,
             tls: None,
             local_paths: LocalPaths::Any,
+            no_worker_max: NO_WORKER_DEFAULT,
         };
         let head = Head::open(config).await.unwrap();
         let api = shoal_api::start(ApiConfig { listen, token: None, tls: None, head: head.clone() }).await.unwrap();

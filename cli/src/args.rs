@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shoal_coordinator::PREFIX_DEFAULT;
-use shoal_core::limits::{DRAIN_DEFAULT, DRAIN_MAX, HEAD_GONE_DEFAULT, HEAD_GONE_MAX};
+use shoal_core::limits::{
+    DRAIN_DEFAULT, DRAIN_MAX, HEAD_GONE_DEFAULT, HEAD_GONE_MAX, NO_WORKER_DEFAULT, NO_WORKER_MAX,
+};
 
 use shoal_wire::tls::TlsFiles;
 
@@ -141,6 +143,10 @@ pub(crate) struct HeadArgs {
     /// this machine only, else none].
     #[arg(long, value_name = "DIR")]
     pub(crate) allow_local: Vec<PathBuf>,
+    /// How long a job does without any worker before it fails, in seconds. Longer where something starts workers by itself.
+    #[arg(long, value_name = "SECONDS", default_value_t = NO_WORKER_DEFAULT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=NO_WORKER_MAX.as_secs()))]
+    pub(crate) no_worker_timeout: u64,
 }
 
 /// Runs a worker of a head's cluster.

@@ -54,6 +54,9 @@ pub struct HeadConfig {
     pub tls: Option<Tls>,
     /// Which paths of its own machine jobs may name.
     pub local_paths: LocalPaths,
+    /// How long a job does without any worker before it fails: [`limits::NO_WORKER_DEFAULT`] where somebody starts workers
+    /// by hand and waits for them.
+    pub no_worker_max: Duration,
 }
 
 /// A running head. Clones are handles on the same one.
@@ -80,6 +83,7 @@ struct Tasks {
 struct Idle {
     kinds: Kinds,
     publisher: Arc<dyn Publisher>,
+    no_worker_max: Duration,
     standing: watch::Sender<Standing>,
 }
 
@@ -130,7 +134,7 @@ impl Head {
     /// [`Reason::InvalidValue`] for an address beyond loopback without a token; [`Reason::Io`] where the address cannot
     /// be listened on.
     pub async fn open(config: HeadConfig) -> Result<Self, Failure> {
-        let HeadConfig { listen, kinds, publisher, token, tls, local_paths } = config;
+        let HeadConfig { listen, kinds, publisher, token, tls, local_paths, no_worker_max } = config;
         check_listen(listen, token.as_ref())?;
         let metrics = HeadMetrics::new()?;
         let (sender, standing) = watch::channel(Standing::Standby(None));
@@ -152,7 +156,7 @@ impl Head {
         let server = tokio::spawn(serve(listener, membership, jobs, token, tls, closed));
         let tasks = Tasks {
             door: Mutex::new(Some(Door { server, close })),
-            idle: Mutex::new(Some(Idle { kinds, publisher, standing: sender })),
+            idle: Mutex::new(Some(Idle { kinds, publisher, no_worker_max, standing: sender })),
             governor: Mutex::default(),
             leadership: OnceLock::new(),
         };
@@ -168,11 +172,11 @@ impl Head {
     pub async fn lead(&self, state: StateConfig) -> Result<(), Failure> {
         let is_alone = matches!(state, StateConfig::Folder(_));
         let stores = Stores::await_etcd(state).await?;
-        let Some(Idle { kinds, publisher, standing }) = take(&self.tasks.idle) else {
+        let Some(Idle { kinds, publisher, no_worker_max, standing }) = take(&self.tasks.idle) else {
             return Err(Failure::new(Reason::NotPossible, "this head leads already, or has"));
         };
         let _ = self.tasks.leadership.set(stores.leadership.clone());
-        let realm = Realm { stores, kinds, publisher, metrics: self.metrics.clone() };
+        let realm = Realm { stores, kinds, publisher, no_worker_max, metrics: self.metrics.clone() };
         let (goodbye, receiver) = oneshot::channel();
         let task = tokio::spawn(govern(realm, standing, receiver));
         let governor = Governor { task, goodbye, is_alone };

@@ -6,22 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use shoal_core::control::{Control, SubmitOptions};
+use shoal_core::control::{Control, SubmitOptions, WorkerLoad};
 use shoal_core::job::Job;
 use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::parse_job;
-use shoal_core::{Failure, JobUid, Reason, limits};
+use shoal_core::{Failure, JobUid, Reason, WorkerId, limits};
 use shoal_wire::failure::to_status;
 use shoal_wire::json;
 use shoal_wire::proto::jobs_server::Jobs;
-use shoal_wire::proto::{Caller, CancelJob, ChangeJob, JobState, SubmitJob, WatchJobs};
+use shoal_wire::proto::{
+    Caller, CancelJob, ChangeJob, DrainWorkers, JobState, ListWorkers, SubmitJob, WatchJobs, WorkerList,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::coordinator::{Answer, Message, read, stopped};
+use crate::coordinator::{Answer, Message, look, read, stopped};
 use crate::doors::{Doors, enter};
 use crate::local_paths::LocalPaths;
 use crate::standing::{Leading, Standing};
@@ -92,6 +94,37 @@ impl Jobs for JobsService {
         tokio::spawn(tell(leading, sender));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
+
+    async fn workers(&self, request: Request<ListWorkers>) -> Result<Response<WorkerList>, Status> {
+        let leading = self.admit(request.into_inner().caller)?;
+        let _turn = enter(&self.doors.calls, limits::CALLS_WAITING_MAX).map_err(|failure| to_status(&failure))?;
+        workers(&leading).await
+    }
+
+    async fn drain(&self, request: Request<DrainWorkers>) -> Result<Response<WorkerList>, Status> {
+        let DrainWorkers { caller, names, leaves_within_ms } = request.into_inner();
+        let leading = self.admit(caller)?;
+        let _turn = enter(&self.doors.calls, limits::CALLS_WAITING_MAX).map_err(|failure| to_status(&failure))?;
+        let within = Duration::from_millis(leaves_within_ms).min(limits::DRAIN_MAX);
+        for name in names {
+            let (answer, receiver) = oneshot::channel();
+            let drain = Message::Drain { worker: WorkerId(name), within, answer };
+            leading.coordinator.send_message(drain).map_err(|_| to_status(&stopped()))?;
+            match receiver.await.map_err(|_| to_status(&stopped()))? {
+                Err(failure) if failure.reason != Reason::WorkerNotFound => return Err(to_status(&failure)),
+                // One that is not there has nothing to hand over.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        workers(&leading).await
+    }
+}
+
+async fn workers(leading: &Leading) -> Result<Response<WorkerList>, Status> {
+    let loads = look(&leading.coordinator, |control, _| control.worker_loads()).await;
+    let loads: Vec<WorkerLoad> = loads.map_err(|failure| to_status(&failure))?;
+    let workers_json = json::encode(&loads).map_err(|failure| to_status(&failure))?;
+    Ok(Response::new(WorkerList { workers_json }))
 }
 
 impl JobsService {

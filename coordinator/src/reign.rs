@@ -33,6 +33,7 @@ pub(crate) struct Realm {
     pub(crate) stores: Stores,
     pub(crate) kinds: Kinds,
     pub(crate) publisher: Arc<dyn Publisher>,
+    pub(crate) no_worker_max: Duration,
     pub(crate) metrics: HeadMetrics,
 }
 
@@ -56,11 +57,12 @@ impl Reign {
     /// # Errors
     /// What keeps the journal from being loaded, or what is in it from being understood.
     pub(crate) async fn begin(realm: &Realm, epoch: u64) -> Result<Self, Failure> {
-        let Realm { stores: Stores { journal, place, .. }, kinds, publisher, metrics } = realm.clone();
+        let Realm { stores: Stores { journal, place, .. }, kinds, publisher, no_worker_max, metrics } = realm.clone();
         let records = journal.load().await?;
         let histories = Histories::load(&records, journal.as_ref()).await;
         let (control, effects) =
             Control::recover(kinds.clone(), records, now_ms()).map_err(|failure| failure.file(place))?;
+        let control = control.with_no_worker_max(no_worker_max);
         let (appends, queue) = mpsc::channel(1);
         let interpreter = Interpreter {
             epoch,

@@ -14,8 +14,12 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// collects for a few seconds, short enough that nobody waits for a dead one.
 pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(5);
 
-/// A job with pending tasks and no worker fails after this long: a worker that starts registers within seconds.
-pub const NO_WORKER_MAX: Duration = Duration::from_secs(60);
+/// How long a job with pending tasks does without any worker where nobody says: a worker that starts registers within
+/// seconds, and who has forgotten to start one is told soon.
+pub const NO_WORKER_DEFAULT: Duration = Duration::from_secs(60);
+
+/// The longest that a job may do without one: a month, in which somebody has looked at it.
+pub const NO_WORKER_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// Attempts of one task before its job fails, where the spec does not say; the number that Spark users know.
 pub const TASK_ATTEMPTS_DEFAULT: u32 = 4;

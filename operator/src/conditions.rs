@@ -75,8 +75,16 @@ fn is_wanted(condition: &Condition) -> bool {
 }
 
 /// Reasons for which what should hold does not, and that are no fault.
-const EXPECTED: [&str; 7] =
-    ["PodsStarting", "HeadNotReady", "Suspended", "ClusterStarting", "WorkersStarting", "Submitting", "NameTaken"];
+const EXPECTED: [&str; 8] = [
+    "PodsStarting",
+    "HeadNotReady",
+    "Suspended",
+    "ClusterStarting",
+    "WorkersStarting",
+    "Submitting",
+    "NameTaken",
+    "CancelKept",
+];
 
 /// Whether somebody should look at it.
 pub(crate) fn is_bad(condition: &Condition) -> bool {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use futures::stream;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{
     ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, Preconditions,
@@ -68,6 +69,7 @@ pub(crate) struct Context {
     pub(crate) groups: Store<ShoalWorkerGroup>,
     pub(crate) jobs: Store<ShoalJob>,
     pub(crate) pods: Store<Pod>,
+    pub(crate) budgets: Store<PodDisruptionBudget>,
     /// Whether each of these has all that there is. Not asked of the stores: of several who wait there, one is woken.
     pub(crate) is_known: Vec<watch::Receiver<bool>>,
     pub(crate) heads: Arc<Heads>,
@@ -280,7 +282,7 @@ async fn create_strictly(
 }
 
 /// When to look again, if nothing happens before: at the first of these times.
-pub(crate) fn again_after(times: [Option<Duration>; 2]) -> Action {
+pub(crate) fn again_after(times: impl IntoIterator<Item = Option<Duration>>) -> Action {
     times.into_iter().flatten().min().map_or_else(Action::await_change, Action::requeue)
 }
 

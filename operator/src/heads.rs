@@ -9,28 +9,20 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client};
-use serde_json::Value;
-use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
 use shoal_core::{Failure, JobUid, Reason};
 use shoal_wire::failure::from_status;
 use shoal_wire::proto::jobs_client::JobsClient;
-use shoal_wire::proto::{Caller, CancelJob, ChangeJob, JobState, SubmitJob, WatchJobs};
+use shoal_wire::proto::{Caller, JobState, WatchJobs};
 use shoal_wire::token::SendToken;
 use shoal_wire::{Token, json, transport};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 
+use crate::head_client::{HeadClient, Service};
 use crate::names;
 use crate::resources::{ShoalCluster, ShoalJob};
 use crate::trouble::{Trouble, pause_after};
-
-/// Time for a head to answer a call.
-const CALL_MAX: Duration = Duration::from_secs(15);
-
-type Service = JobsClient<InterceptedService<Channel, SendToken>>;
 
 /// Namespace and name of a cluster.
 type Key = (String, String);
@@ -168,48 +160,6 @@ impl Heads {
         })?;
         Ok(HeadClient { service, transitions: self.transitions })
     }
-}
-
-/// Tells a head something.
-pub(crate) struct HeadClient {
-    service: Service,
-    transitions: u64,
-}
-
-impl HeadClient {
-    fn caller(&self) -> Option<Caller> {
-        Some(Caller { transitions: self.transitions })
-    }
-
-    /// Submits a job under that uid. Again is the same job.
-    pub(crate) async fn submit(mut self, uid: JobUid, document: Value) -> Result<JobStatus, Failure> {
-        let request = SubmitJob { caller: self.caller(), job_uid: uid.to_string(), job_json: json::encode(&document)? };
-        answer(tokio::time::timeout(CALL_MAX, self.service.submit(request)).await)
-    }
-
-    /// Tells what the user has changed.
-    pub(crate) async fn change(mut self, uid: JobUid, change: JobChange) -> Result<JobStatus, Failure> {
-        let request =
-            ChangeJob { caller: self.caller(), job_uid: uid.to_string(), change_json: json::encode(&change)? };
-        answer(tokio::time::timeout(CALL_MAX, self.service.change(request)).await)
-    }
-
-    /// Cancels a job.
-    pub(crate) async fn cancel(mut self, uid: JobUid) -> Result<JobStatus, Failure> {
-        let request = CancelJob { caller: self.caller(), job_uid: uid.to_string() };
-        answer(tokio::time::timeout(CALL_MAX, self.service.cancel(request)).await)
-    }
-}
-
-type Answered = Result<Result<tonic::Response<JobState>, tonic::Status>, tokio::time::error::Elapsed>;
-
-fn answer(answered: Answered) -> Result<JobStatus, Failure> {
-    let response = answered
-        .map_err(|_| {
-            Failure::new(Reason::HeadUnreachable, format!("the head has not answered within {} s", CALL_MAX.as_secs()))
-        })?
-        .map_err(|status| from_status(&status))?;
-    json::decode(&response.into_inner().status_json, "the state of a job")
 }
 
 /// Keeps the connection of a link, and takes in what the head says, until the link is dropped.

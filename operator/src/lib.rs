@@ -6,6 +6,7 @@
 //! ```
 //! Each kind has a module with a `reconcile` that gathers facts and carries out, and a pure `decide`.
 
+mod budget;
 mod changes;
 mod cluster;
 mod conditions;
@@ -13,6 +14,7 @@ mod context;
 mod crds;
 mod failures;
 mod group;
+mod head_client;
 mod heads;
 mod job;
 mod lease;

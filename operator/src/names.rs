@@ -39,6 +39,11 @@ pub(crate) fn head(cluster: &str) -> String {
     format!("{cluster}-head")
 }
 
+/// The Service that gives each of several heads a name: `POD.SERVICE`.
+pub(crate) fn heads(cluster: &str) -> String {
+    format!("{cluster}-heads")
+}
+
 /// The Secret with the cluster's token.
 pub(crate) fn token(cluster: &str) -> String {
     format!("{cluster}-token")

@@ -27,6 +27,10 @@ pub(crate) struct Process<'a> {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) image: &'a str,
     pub(crate) arguments: Vec<String>,
+    /// More of each than all processes have.
+    pub(crate) env: Vec<Value>,
+    pub(crate) volumes: Vec<Value>,
+    pub(crate) mounts: Vec<Value>,
     pub(crate) resources: &'a Resources,
     pub(crate) storage: &'a Storage,
     pub(crate) service_account_name: Option<&'a str>,
@@ -53,6 +57,16 @@ pub(crate) fn template(process: &Process<'_>) -> Value {
         volumes.push(json!({"name": name, "persistentVolumeClaim": {"claimName": shared.claim_name}}));
         mounts.push(json!({"name": name, "mountPath": shared.mount_path}));
     }
+    volumes.extend(process.volumes.iter().cloned());
+    mounts.extend(process.mounts.iter().cloned());
+    let mut env = vec![
+        json!({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}),
+        json!({"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}),
+        json!({"name": "TMPDIR", "value": SCRATCH_DIR}),
+        // Who joins, leaves and what becomes of jobs: the log is all that there is to look at in a pod.
+        json!({"name": "RUST_LOG", "value": "info"}),
+    ];
+    env.extend(process.env.iter().cloned());
     let credentials = storage.credentials_secret_ref.iter().map(|secret| json!({"secretRef": {"name": secret.name}}));
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": process.http_port}, "periodSeconds": 2, "timeoutSeconds": 2});
     let mut arguments = process.arguments.clone();
@@ -72,13 +86,7 @@ pub(crate) fn template(process: &Process<'_>) -> Value {
                 "image": process.image,
                 "imagePullPolicy": "IfNotPresent",
                 "args": arguments,
-                "env": [
-                    {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-                    {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
-                    {"name": "TMPDIR", "value": SCRATCH_DIR},
-                    // Who joins, leaves and what becomes of jobs: the log is all that there is to look at in a pod.
-                    {"name": "RUST_LOG", "value": "info"},
-                ],
+                "env": env,
                 "envFrom": credentials.collect::<Vec<_>>(),
                 "ports": process.ports.iter().map(|(name, port)| json!({"name": name, "containerPort": port})).collect::<Vec<_>>(),
                 "resources": {
@@ -145,6 +153,9 @@ mod tests {
             labels: names::head_selector("shared"),
             image: "shoal:1",
             arguments: vec!["head".into()],
+            env: Vec::new(),
+            volumes: Vec::new(),
+            mounts: Vec::new(),
             resources,
             storage,
             service_account_name: None,

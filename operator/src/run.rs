@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::controller::{Action, Config as ControllerConfig, Controller};
 use kube::runtime::events::{Recorder, Reporter};
@@ -113,6 +114,7 @@ async fn control(client: Client, config: Config, metrics: Metrics, identity: Str
     let (groups, group_stream) = scope.informer::<ShoalWorkerGroup>(any.clone());
     let (jobs, job_stream) = scope.informer::<ShoalJob>(any);
     let (pods, pod_stream) = scope.informer::<Pod>(ours.clone());
+    let (budgets, budget_stream) = scope.informer::<PodDisruptionBudget>(ours.clone());
     let (_, head_stream) = scope.informer::<StatefulSet>(ours);
     let heads = Heads::new(client.clone(), clusters.clone(), config.head_url.clone(), transitions, wake);
     let context = Arc::new(Context {
@@ -122,6 +124,7 @@ async fn control(client: Client, config: Config, metrics: Metrics, identity: Str
         groups: groups.clone(),
         jobs: jobs.clone(),
         pods,
+        budgets,
         is_known: scope.is_known,
         heads: Arc::new(heads),
         recorder: Recorder::new(client, Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity) }),
@@ -135,17 +138,20 @@ async fn control(client: Client, config: Config, metrics: Metrics, identity: Str
     let (cluster_for_jobs, cluster_stream) = fork(cluster_stream);
     let (group_for_clusters, group_stream) = fork(group_stream);
     let (pod_for_clusters, pod_stream) = fork(pod_stream);
+    let (budget_for_clusters, budget_stream) = fork(budget_stream);
     let all_jobs = jobs.clone();
     let run_clusters = Controller::for_stream(cluster_stream, clusters)
         .with_config(settings.clone())
         .owns_stream(group_for_clusters)
         .owns_stream(head_stream)
+        .owns_stream(budget_for_clusters)
         .watches_stream(pod_for_clusters, |pod| cluster_of_head(&pod))
         .run(noting(cluster::reconcile), retry, context.clone())
         .for_each(|result| async { log("ShoalCluster", result) });
     let run_groups = Controller::for_stream(group_stream, groups)
         .with_config(settings.clone())
         .owns_stream(pod_stream)
+        .owns_stream(budget_stream)
         .run(noting(group::reconcile), retry, context.clone())
         .for_each(|result| async { log("ShoalWorkerGroup", result) });
     let run_jobs = Controller::for_stream(job_stream, jobs)

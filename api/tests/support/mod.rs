@@ -5,6 +5,7 @@
 use reqwest::{Method, RequestBuilder, Response};
 use shoal_api::{Api, ApiConfig};
 use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_core::limits::NO_WORKER_DEFAULT;
 use shoal_wire::Token;
 use tempfile::TempDir;
 
@@ -35,6 +36,7 @@ impl Server {
             token: token.clone(),
             tls: None,
             local_paths: LocalPaths::Under(vec!["/data".into()]),
+            no_worker_max: NO_WORKER_DEFAULT,
         };
         let head = Head::start(config, StateConfig::Folder(state.path().to_owned())).await.unwrap();
         let listen = ([127, 0, 0, 1], 0).into();

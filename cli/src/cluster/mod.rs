@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use shoal_api::{Api, ApiConfig};
 use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
-use shoal_core::limits::HEAD_GONE_DEFAULT;
+use shoal_core::limits::{HEAD_GONE_DEFAULT, NO_WORKER_DEFAULT};
 use shoal_core::{Failure, Reason, WorkerId};
 use shoal_wire::listen::LISTEN_DEFAULT;
 use shoal_worker::{FixedHeads, Worker, WorkerConfig};
@@ -59,6 +59,7 @@ impl LocalCluster {
             tls: None,
             // Whoever can reach this head is on this machine.
             local_paths: LocalPaths::Any,
+            no_worker_max: NO_WORKER_DEFAULT,
         };
         let head = Head::start(config, StateConfig::Folder(state_dir)).await?;
         let config = ApiConfig { listen: LISTEN_DEFAULT, token: None, tls: None, head: head.clone() };

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use shoal_api::ApiConfig;
 use shoal_coordinator::{EtcdConfig, EtcdTls, EtcdUser, Head, HeadConfig, LocalPaths, StateConfig};
@@ -21,7 +22,7 @@ const WORKERS_PORT: u16 = 7371;
 
 /// Runs a head until a signal ends it.
 pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
-    let HeadArgs { listen, workers_listen, token, tls, state, allow_local } = args;
+    let HeadArgs { listen, workers_listen, token, tls, state, allow_local, no_worker_timeout } = args;
     let mut interrupts = Interrupts::listen()?;
     let token = token.token_file.as_deref().map(Token::read).transpose()?;
     let workers_listen = workers_listen.unwrap_or_else(|| workers_address(listen));
@@ -39,6 +40,7 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
         token: token.clone(),
         tls: tls.clone(),
         local_paths,
+        no_worker_max: Duration::from_secs(no_worker_timeout),
     };
     // Doors first: whoever comes before this head leads is told so.
     let head = Head::open(config).await?;

@@ -8,6 +8,7 @@ use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
 use shoal_core::Payload;
 use shoal_core::control::SubmitOptions;
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
+use shoal_core::limits::NO_WORKER_DEFAULT;
 use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Settled};
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::OutputMode;
@@ -81,6 +82,7 @@ impl FakeHead {
             token: None,
             tls: None,
             local_paths: LocalPaths::Any,
+            no_worker_max: NO_WORKER_DEFAULT,
         };
         let head = Head::start(config, StateConfig::Folder(state.path().to_owned())).await.unwrap();
         Self { head, _state: state }

@@ -1,14 +1,18 @@
 //! The door for operators: jobs under uids of their choice.
 
 use serde_json::{Value, json};
+use shoal_core::control::{WorkerLoad, WorkerPhase};
 use shoal_core::report::{JobStatus, Phase};
 use shoal_core::{Failure, JobUid, Reason};
 use shoal_wire::failure::from_status;
 use shoal_wire::proto::jobs_client::JobsClient;
-use shoal_wire::proto::{Caller, CancelJob, ChangeJob, JobState, SubmitJob, WatchJobs};
+use shoal_wire::proto::{
+    Caller, CancelJob, ChangeJob, DrainWorkers, JobState, ListWorkers, SubmitJob, WatchJobs, WorkerList,
+};
 use tonic::transport::Channel;
 
 use crate::fake::FakeHead;
+use crate::v1::OldWorker;
 use crate::within;
 
 struct Operator {
@@ -39,6 +43,20 @@ impl Operator {
     async fn cancel(&mut self, uid: JobUid) -> Result<JobStatus, Failure> {
         answer(self.client.cancel(CancelJob { caller: self.caller(), job_uid: uid.to_string() }).await)
     }
+
+    async fn workers(&mut self) -> Result<Vec<WorkerLoad>, Failure> {
+        listed(self.client.workers(ListWorkers { caller: self.caller() }).await)
+    }
+
+    async fn drain(&mut self, names: &[&str]) -> Result<Vec<WorkerLoad>, Failure> {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        listed(self.client.drain(DrainWorkers { caller: self.caller(), names, leaves_within_ms: 30_000 }).await)
+    }
+}
+
+fn listed(answer: Result<tonic::Response<WorkerList>, tonic::Status>) -> Result<Vec<WorkerLoad>, Failure> {
+    let list = answer.map_err(|status| from_status(&status))?.into_inner();
+    Ok(serde_json::from_slice(&list.workers_json).unwrap())
 }
 
 fn answer(answer: Result<tonic::Response<JobState>, tonic::Status>) -> Result<JobStatus, Failure> {
@@ -127,4 +145,29 @@ async fn a_watcher_hears_of_all_jobs_and_then_of_each_that_changes() {
         }
     }
     assert!(is_complete, "it was said that all were told of");
+}
+
+#[tokio::test]
+async fn workers_are_told_of_and_leave_by_their_names() {
+    let head = FakeHead::start().await;
+    let mut operator = Operator::new(&head, 2).await;
+    assert_eq!(operator.workers().await.unwrap(), []);
+    let mut busy = OldWorker::register(&head.url(), 1, "busy", "1").await;
+    assert!(busy.welcomed().await);
+    operator.submit(uid(1), &job("a")).await.unwrap();
+    within("a task", busy.hear()).await;
+    let mut idle = OldWorker::register(&head.url(), 1, "idle", "1").await;
+    assert!(idle.welcomed().await);
+    let told = operator.workers().await.unwrap();
+    let in_short: Vec<_> = told.iter().map(|one| (one.name.as_str(), one.state, one.used)).collect();
+    assert_eq!(in_short, [("busy", WorkerPhase::Ready, 1), ("idle", WorkerPhase::Ready, 0)]);
+
+    // One without anything to hand over has left at once; who is not there keeps nobody.
+    let left = operator.drain(&["busy", "gone", "idle"]).await.unwrap();
+    let in_short: Vec<_> = left.iter().map(|one| (one.name.as_str(), one.state)).collect();
+    assert_eq!(in_short, [("busy", WorkerPhase::Draining)]);
+
+    let mut older = Operator::new(&head, 1).await;
+    assert_eq!(older.drain(&["busy"]).await.unwrap_err().reason, Reason::NotLeading);
+    assert_eq!(older.workers().await.unwrap_err().reason, Reason::NotLeading);
 }

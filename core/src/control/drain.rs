@@ -310,6 +310,6 @@ pub(super) fn was_drained(worker: &WorkerId) -> Failure {
 }
 
 /// Whether somebody may still read what a job's finished tasks left.
-fn keeps_partitions(active: &ActiveJob) -> bool {
+pub(super) fn keeps_partitions(active: &ActiveJob) -> bool {
     matches!(active.phase, JobPhase::GatheringFacts | JobPhase::Running)
 }

@@ -191,7 +191,7 @@ impl Control {
     /// Ends jobs that have had no worker at all for too long.
     pub(super) fn end_stranded_jobs(&mut self, now_ms: u64) -> Vec<Effect> {
         let has_workers = !self.roster.is_empty();
-        let grace_ms = limits::NO_WORKER_MAX.as_millis() as u64;
+        let grace_ms = u64::try_from(self.no_worker_max.as_millis()).unwrap_or(u64::MAX);
         let mut stranded = Vec::new();
         for (uid, entry) in &mut self.jobs {
             let Some(active) = entry.active_mut() else { continue };

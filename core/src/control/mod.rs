@@ -17,6 +17,7 @@ mod ending;
 mod event;
 mod history;
 mod job_state;
+mod loads;
 mod mutation;
 mod pause;
 mod queue;
@@ -35,9 +36,11 @@ mod update;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 pub use effect_loop::{EffectLoop, Outside};
 pub use event::{Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
+pub use loads::WorkerLoad;
 pub use mutation::Mutation;
 pub use status::TaskCounts;
 pub use workers::{WorkerPhase, WorkerStatus};
@@ -73,6 +76,8 @@ pub struct Control {
     /// Whether workers that the journal tells of may still come back.
     recovering: bool,
     last_tick_ms: Option<u64>,
+    /// How long a job does without any worker.
+    no_worker_max: Duration,
     mutation: Option<Mutation>,
 }
 
@@ -91,8 +96,14 @@ impl Control {
             recalling: BTreeMap::new(),
             recovering: false,
             last_tick_ms: None,
+            no_worker_max: limits::NO_WORKER_DEFAULT,
             mutation: None,
         }
+    }
+
+    /// The same head, whose jobs do without any worker for that long before they fail.
+    pub fn with_no_worker_max(self, no_worker_max: Duration) -> Self {
+        Self { no_worker_max, ..self }
     }
 
     /// Takes one event at the time `now_ms` (milliseconds since 1970-01-01 UTC) and says what has to be done.

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use shoal_core::Failure;
-use shoal_core::spec::v1alpha1::ClusterSpec;
+use shoal_core::spec::v1alpha1::{ClusterSpec, JOB_KIND};
 
-use super::children;
+use super::head::Named;
 use super::view::View;
+use super::{children, exchange, head};
+use crate::budget;
 use crate::changes::{Change, Reference};
 use crate::names;
 use crate::pod_state::obstacle;
@@ -47,8 +50,12 @@ impl Holder {
 pub(super) struct Facts {
     pub(super) cluster: Arc<ShoalCluster>,
     pub(super) head: Option<StatefulSet>,
-    pub(super) head_pod: Option<Arc<Pod>>,
+    pub(super) head_pods: Vec<Arc<Pod>>,
     pub(super) service: Holder,
+    /// Of the Service that gives several heads a name each; nobody's where there is one head.
+    pub(super) heads_service: Holder,
+    /// The budget of the head's name.
+    pub(super) budget: Option<Arc<PodDisruptionBudget>>,
     pub(super) token: Holder,
     /// A token that nobody has yet.
     pub(super) new_token: String,
@@ -90,12 +97,16 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         changes.push(Change::Create(children::token(&name, &facts.new_token)));
     }
     if facts.service == Holder::Nobody {
-        changes.push(Change::Apply(children::service(&name)));
+        changes.push(Change::Apply(head::service(&name, &spec.head.state)));
+    }
+    if facts.heads_service == Holder::Nobody && spec.head.state.etcd.is_some() {
+        changes.push(Change::Apply(head::heads_service(&name)));
     }
     let of_groups = changes_of_groups(facts, &spec, &image);
     let (head_change, head_waits) = change_of_head(facts, &spec, &image, of_groups.is_empty());
     changes.extend(of_groups);
     changes.extend(head_change);
+    changes.extend(change_of_budget(facts, &spec));
     let view = view(facts, &spec, image, head_waits);
     Decision { changes, view, again_after: head_waits.then_some(JOBS_LOOK) }
 }
@@ -119,6 +130,9 @@ fn taken(facts: &Facts, spec: &ClusterSpec) -> Option<String> {
     }
     if is_others(&facts.service) {
         return Some(format!("the Service {}", names::head(&name)));
+    }
+    if is_others(&facts.heads_service) {
+        return Some(format!("the Service {}", names::heads(&name)));
     }
     // A token that a user has made is as good as ours.
     if facts.token == Holder::Other {
@@ -160,27 +174,51 @@ fn changes_of_groups(facts: &Facts, spec: &ClusterSpec, image: &str) -> Vec<Chan
     changes
 }
 
-/// What is to be done about the head, and whether it stays as it is because jobs run or workers are to go first.
+/// What is to be done about the heads, and whether they stay as it is because jobs run or workers are to go first.
 ///
 /// What is compared is what the user has set: of a head whose settings are the same, nothing but the number of pods is
 /// touched, so that a newer operator, which may make another head of them, restarts none.
-fn change_of_head(facts: &Facts, spec: &ClusterSpec, image: &str, groups_stay: bool) -> (Option<Change>, bool) {
-    let name = facts.cluster.name_any();
-    let whole = || Some(Change::Apply(children::head(&name, spec, image)));
-    let Some(head) = &facts.head else { return (whole(), false) };
-    let replicas = i32::from(!spec.suspend);
-    let found = head.spec.as_ref().and_then(|spec| spec.replicas);
-    if head.annotations().get(names::HASH_ANNOTATION) == Some(&children::head_hash(spec, image)) {
+fn change_of_head(facts: &Facts, spec: &ClusterSpec, image: &str, groups_stay: bool) -> (Vec<Change>, bool) {
+    let (name, namespace) = (facts.cluster.name_any(), facts.cluster.namespace().unwrap_or_default());
+    let uid = facts.cluster.uid().unwrap_or_default();
+    let named = Named { namespace: &namespace, name: &name, uid: &uid };
+    let whole = || vec![Change::Apply(head::stateful_set(named, spec, image))];
+    let Some(set) = &facts.head else { return (whole(), false) };
+    if set.annotations().get(names::HASH_ANNOTATION) != Some(&head::hash(spec, image)) {
+        // A head without a pod, or with one that does not work, has nothing to lose.
+        let works = ready_heads(facts) > 0 && !spec.suspend;
+        return match works && (facts.busy || !groups_stay || !workers_are_updated(facts)) {
+            true => (Vec::new(), true),
+            false => (whole(), false),
+        };
+    }
+    let replicas = if spec.suspend { 0 } else { i32::try_from(head::count(&spec.head)).unwrap_or(1) };
+    let found = set.spec.as_ref().and_then(|spec| spec.replicas);
+    if found != Some(replicas) {
         let patch = serde_json::json!({"spec": {"replicas": replicas}});
-        let change = (found != Some(replicas)).then(|| Change::Merge(Reference::of(head), patch));
-        return (change, false);
+        return (vec![Change::Merge(Reference::of(set), patch)], false);
     }
-    // A head without a pod, or with one that does not work, has nothing to lose.
-    let works = ready_heads(facts) > 0 && !spec.suspend;
-    match works && (facts.busy || !groups_stay || !workers_are_updated(facts)) {
-        true => (None, true),
-        false => (whole(), false),
+    if facts.busy && exchange::is_due(set, &facts.head_pods) {
+        return (Vec::new(), true);
     }
+    let next = exchange::next(set, &facts.head_pods);
+    (next.into_iter().map(|pod| Change::Delete(Reference::of(pod))).collect(), false)
+}
+
+/// A budget for the head of a cluster that lives with its job and keeps the job's state in the pod: while it is there its
+/// node is not drained, because the job would be lost.
+///
+/// No other head has one. A single head comes back with its volume, and a budget that held it would hold its node for ever.
+/// Of several only the one that leads is ready, which is what a budget counts: it could never go.
+fn change_of_budget(facts: &Facts, spec: &ClusterSpec) -> Option<Change> {
+    let cluster = &facts.cluster;
+    let is_a_jobs = cluster.owner_references().iter().any(|owner| owner.kind == JOB_KIND);
+    if !is_a_jobs || spec.head.state.ephemeral.is_none() {
+        return None;
+    }
+    let name = cluster.name_any();
+    let wanted = budget::budget(&names::head(&name), &names::labels(&name), &names::head_selector(&name), &0.into());
+    budget::change(facts.budget.as_deref(), cluster.metadata.uid.as_deref(), wanted)
 }
 
 /// Whether all groups have exchanged their pods: the head, which understands older workers and newer ones, goes last.
@@ -207,7 +245,7 @@ fn view(facts: &Facts, spec: &ClusterSpec, image: String, head_waits: bool) -> V
         taken: None,
         suspended: spec.suspend,
         head_is_ready: ready_heads(facts) > 0 && !spec.suspend,
-        head_obstacle: facts.head_pod.as_ref().and_then(|pod| obstacle(pod)),
+        head_obstacle: facts.head_pods.iter().find_map(|pod| obstacle(pod)),
         head_waits,
         image: Some(image),
         workers,

@@ -19,7 +19,8 @@ fn owner(uid: &str) -> Value {
 /// The head as the operator has made it of that spec, with a pod that is ready or not.
 fn head(spec: &Value, image: &str, ready: i32) -> StatefulSet {
     let spec: ClusterSpec = serde_json::from_value(spec.clone()).unwrap();
-    let mut head = children::head("a", &spec, image);
+    let named = Named { namespace: "n", name: "a", uid: "c" };
+    let mut head = head::stateful_set(named, &spec, image);
     head["metadata"]["ownerReferences"] = owner("c");
     head["metadata"]["uid"] = "s".into();
     head["status"] = json!({"replicas": 1, "readyReplicas": ready});
@@ -45,8 +46,10 @@ fn facts(spec: &Value) -> Facts {
     Facts {
         cluster: cluster(spec, &Value::Null),
         head: None,
-        head_pod: None,
+        head_pods: Vec::new(),
         service: Holder::Nobody,
+        heads_service: Holder::Nobody,
+        budget: None,
         token: Holder::Nobody,
         new_token: "0123456789abcdef".into(),
         groups: Vec::new(),
@@ -160,6 +163,87 @@ fn a_suspended_cluster_has_no_pods_and_keeps_its_head_as_it_is() {
     assert!(decision.view.suspended && !decision.view.head_is_ready);
 }
 
+/// Two heads on an etcd, of which the first leads.
+const HEADS: &str = r#"{"head": {"replicas": 2, "state": {"etcd": {"endpoints": ["http://e:2379"]}}}}"#;
+
+fn heads() -> Value {
+    serde_json::from_str(HEADS).unwrap()
+}
+
+fn head_pods(revisions: [&str; 2]) -> Vec<Arc<Pod>> {
+    let pod = |(index, revision): (usize, &str)| {
+        let pod = json!({
+            "metadata": {"name": format!("a-head-{index}"), "uid": format!("h{index}"), "labels": {"controller-revision-hash": revision}},
+            "status": {
+                "conditions": [{"type": "Ready", "status": if index == 0 { "True" } else { "False" }}],
+                "containerStatuses": [{"name": "shoal", "image": "i", "imageID": "", "restartCount": 0, "ready": index == 0, "started": true}],
+            },
+        });
+        Arc::new(serde_json::from_value(pod).unwrap())
+    };
+    revisions.into_iter().enumerate().map(pod).collect()
+}
+
+#[test]
+fn several_heads_are_named_each_and_their_number_is_changed_at_any_time() {
+    let made = told(&decide(&facts(&heads())));
+    assert_eq!(
+        made,
+        ["create Secret a-token", "apply Service a-head", "apply Service a-heads", "apply StatefulSet a-head"]
+    );
+    let with = |spec: &Value, busy| Facts {
+        cluster: cluster(spec, &json!({"image": "shoal:1"})),
+        heads_service: Holder::Cluster,
+        busy,
+        ..settled(&heads())
+    };
+    assert_eq!(told(&decide(&with(&heads(), true))), [""; 0]);
+    let mut three = heads();
+    three["head"]["replicas"] = 3.into();
+    assert_eq!(told(&decide(&with(&three, true))), [r#"patch StatefulSet a-head {"replicas":3}"#]);
+    let taken = Facts { heads_service: Holder::User, ..with(&heads(), false) };
+    assert_eq!(decide(&taken).view.taken.as_deref(), Some("the Service a-heads"));
+}
+
+#[test]
+fn several_heads_are_exchanged_one_after_the_other_and_not_under_jobs() {
+    let with = |revisions, busy| {
+        let mut set = head(&heads(), "shoal:1", 1);
+        set.status.as_mut().unwrap().update_revision = Some("new".into());
+        set.status.as_mut().unwrap().observed_generation = set.metadata.generation;
+        Facts {
+            head: Some(set),
+            heads_service: Holder::Cluster,
+            head_pods: head_pods(revisions),
+            busy,
+            ..settled(&heads())
+        }
+    };
+    assert_eq!(told(&decide(&with(["old", "old"], false))), ["delete Pod a-head-1"]);
+    assert_eq!(told(&decide(&with(["old", "new"], false))), ["delete Pod a-head-0"]);
+    assert_eq!(told(&decide(&with(["new", "new"], false))), [""; 0]);
+    let busy = decide(&with(["old", "old"], true));
+    assert_eq!((told(&busy), busy.view.head_waits), (vec![], true));
+}
+
+#[test]
+fn only_a_head_whose_end_would_be_its_jobs_end_holds_its_node() {
+    let ephemeral = json!({"head": {"state": {"ephemeral": {}}}});
+    for (spec, owner, expected) in
+        [(&ephemeral, Some("ShoalJob"), true), (&ephemeral, None, false), (&cpu(), Some("ShoalJob"), false)]
+    {
+        let mut facts = settled(spec);
+        let mut of_job = (*facts.cluster).clone();
+        of_job.metadata.owner_references = owner.map(|kind| {
+            serde_json::from_value(json!([{"apiVersion": "shoal.dev/v1alpha1", "kind": kind, "name": "j", "uid": "j"}]))
+                .unwrap()
+        });
+        facts.cluster = Arc::new(of_job);
+        let expected = if expected { vec!["create PodDisruptionBudget a-head".to_owned()] } else { vec![] };
+        assert_eq!(told(&decide(&facts)), expected, "{spec} {owner:?}");
+    }
+}
+
 #[test]
 fn what_belongs_to_something_else_is_waited_for() {
     let mut other_head = head(&cpu(), "shoal:1", 1);
@@ -190,9 +274,8 @@ fn a_spec_that_cannot_be_read_changes_nothing() {
 #[test]
 fn the_status_says_where_a_cluster_stands_and_why() {
     let pod = |status: Value| {
-        Some(Arc::new(
-            serde_json::from_value::<Pod>(json!({"metadata": {"name": "a-head-0"}, "status": status})).unwrap(),
-        ))
+        let pod = json!({"metadata": {"name": "a-head-0"}, "status": status});
+        vec![Arc::new(serde_json::from_value::<Pod>(pod).unwrap())]
     };
     let pulling = pod(json!({"containerStatuses": [{
         "name": "shoal", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
@@ -204,7 +287,7 @@ fn the_status_says_where_a_cluster_stands_and_why() {
         (facts(&cpu()), None, "Pending", "HeadNotReady", "PodsStarting"),
         (settled(&cpu()), None, "Ready", "Ready", "Settled"),
         (
-            Facts { head: Some(head(&cpu(), "shoal:1", 0)), head_pod: pulling, ..settled(&cpu()) },
+            Facts { head: Some(head(&cpu(), "shoal:1", 0)), head_pods: pulling, ..settled(&cpu()) },
             None,
             "Pending",
             "ImageNotPulled",

@@ -1,13 +1,16 @@
 //! A ShoalCluster: its head, its Service, its token, and a ShoalWorkerGroup per entry.
 
+pub(crate) mod cancels;
 mod children;
 mod decide;
+mod exchange;
+mod head;
 mod view;
 
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
@@ -16,7 +19,7 @@ use rand::Rng as _;
 use self::decide::{Facts, Holder, decide};
 use crate::context::{Context, again_after};
 use crate::names;
-use crate::resources::ShoalCluster;
+use crate::resources::{Kind, ShoalCluster};
 use crate::trouble::Trouble;
 
 /// Makes what is there match the spec, and says in the status how far that is.
@@ -36,7 +39,9 @@ pub(crate) async fn reconcile(cluster: Arc<ShoalCluster>, context: Arc<Context>)
     let status = decision.view.status(&cluster, refusal.as_ref(), &context.config.cluster_domain, Timestamp::now());
     // The first one keeps the image, which the next build of the operator must not choose anew.
     let said = context.say_in_turn(&*cluster, &status, true).await?;
-    carried_out.map(|()| again_after([decision.again_after, said]))
+    carried_out?;
+    let kept = cancels::deliver(&cluster, &context).await?;
+    Ok(again_after([decision.again_after, said, kept]))
 }
 
 async fn gather(cluster: &Arc<ShoalCluster>, context: &Context, namespace: &str) -> Result<Facts, Trouble> {
@@ -45,16 +50,23 @@ async fn gather(cluster: &Arc<ShoalCluster>, context: &Context, namespace: &str)
     let secrets: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
     let services: Api<Service> = Api::namespaced(context.client.clone(), namespace);
     let (head_name, token_name) = (names::head(&name), names::token(&name));
-    let (head, service, token) = tokio::try_join!(
+    let heads_name = names::heads(&name);
+    let several = cluster.spec().is_ok_and(|spec| spec.head.state.etcd.is_some());
+    let heads_service = async { if several { services.get_metadata_opt(&heads_name).await } else { Ok(None) } };
+    let (head, service, heads_service, token) = tokio::try_join!(
         statefulsets.get_opt(&head_name),
         services.get_metadata_opt(&head_name),
+        heads_service,
         secrets.get_metadata_opt(&token_name),
     )?;
-    let head_pod = format!("{head_name}-0");
+    let selector = names::head_selector(&name);
+    let is_head = |pod: &Pod| selector.iter().all(|(label, value)| pod.labels().get(label) == Some(value));
     let in_namespace = |other: Option<String>| other.as_deref() == Some(namespace);
     Ok(Facts {
         head,
-        head_pod: context.pods.find(|pod| pod.name_any() == head_pod && in_namespace(pod.namespace())),
+        head_pods: context.pods.state_filter(|pod| in_namespace(pod.namespace()) && is_head(pod)),
+        heads_service: Holder::of(cluster, heads_service.as_ref().map(|service| &service.metadata)),
+        budget: context.budgets.find(|budget| in_namespace(budget.namespace()) && budget.name_any() == head_name),
         service: Holder::of(cluster, service.as_ref().map(|service| &service.metadata)),
         token: Holder::of(cluster, token.as_ref().map(|token| &token.metadata)),
         new_token: new_token(),

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use shoal_core::spec::v1alpha1::WorkerGroupSpec;
 
 use super::backoff::Hold;
+use super::order::{Loads, cheapest_first};
 use super::pod;
 use super::view::View;
+use crate::budget;
 use crate::changes::{Change, Reference};
 use crate::names;
 use crate::pod_state::{has_ended, is_ending, is_ready, obstacle};
@@ -28,6 +31,10 @@ pub(super) struct Facts {
     pub(super) busy: bool,
     /// Until when no pod is made, because others have failed.
     pub(super) hold: Option<Hold>,
+    /// What its workers have to do and to hold, where that was asked for.
+    pub(super) loads: Loads,
+    /// The budget of its name.
+    pub(super) budget: Option<Arc<PodDisruptionBudget>>,
 }
 
 /// What is to be done, and what to say about it.
@@ -35,24 +42,26 @@ pub(super) struct Facts {
 pub(super) struct Decision {
     pub(super) changes: Vec<Change>,
     pub(super) view: View,
+    /// Workers that the head is to give no more tasks before the changes are made.
+    pub(super) leaving: Vec<String>,
     /// When to look again, if nothing happens before.
     pub(super) again_after: Option<Duration>,
 }
 
 /// Decides.
 pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
-    let Facts { group, pods, taken, busy, hold } = facts;
+    let Facts { group, pods, taken, busy, hold, loads, budget } = facts;
     let spec = match group.spec() {
         Ok(spec) => spec,
         Err(failure) => {
             let view = View { unreadable: Some(failure.message), ..View::default() };
-            return Decision { changes: Vec::new(), view, again_after: None };
+            return Decision { changes: Vec::new(), view, leaving: Vec::new(), again_after: None };
         }
     };
     let entry = entry(group);
     let wanted = if spec.suspend { 0 } else { spec.replicas };
     let hash = pod::hash(&spec);
-    let live: Vec<&Pod> = pods.iter().map(|pod| &**pod).filter(|pod| !is_ending(pod) && !has_ended(pod)).collect();
+    let live = live(pods);
     let is_current = |pod: &Pod| pod.annotations().get(names::HASH_ANNOTATION) == Some(&hash);
     let updated = live.iter().filter(|pod| is_current(pod)).count();
     let ready = live.iter().filter(|pod| is_ready(pod)).count();
@@ -68,14 +77,20 @@ pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
         changes.extend(to_make(group, &spec, &entry, taken, missing));
     }
     let mut waits_for_jobs = false;
+    let mut to_go = Vec::new();
     if surplus > 0 {
-        changes.extend(to_delete(&group.name_any(), &live, surplus, is_current));
+        to_go = cheapest_first(&group.name_any(), &live, loads, is_current);
+        to_go.truncate(surplus);
     } else if updated < live.len() && missing == 0 {
         waits_for_jobs = *busy;
         if !busy {
-            changes.extend(next_to_exchange(&live, is_current));
+            to_go = next_to_exchange(&live, is_current);
         }
     }
+    changes.extend(to_go.iter().map(|pod| Change::Delete(Reference::of(*pod))));
+    changes.extend(change_of_budget(group, &spec, &entry, budget.as_deref()));
+    // Of a suspended cluster the head goes as well: nobody is there who could take anything over.
+    let leaving = to_go.iter().filter(|pod| is_ready(pod) && !spec.suspend).map(|pod| pod.name_any()).collect();
     let view = View {
         wanted,
         live: count(live.len()),
@@ -87,7 +102,38 @@ pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
         failing: held.is_some().then(|| hold.as_ref().map(|hold| hold.message.clone())).flatten(),
         obstacle: live.iter().find_map(|pod| obstacle(pod)),
     };
-    Decision { changes, again_after: held.or(waits_for_jobs.then_some(JOBS_LOOK)), view }
+    Decision { changes, leaving, again_after: held.or(waits_for_jobs.then_some(JOBS_LOOK)), view }
+}
+
+/// Whether some of a group's pods have to go and others stay: only then is it of use to know what each of them does.
+pub(super) fn has_a_choice(group: &ShoalWorkerGroup, pods: &[Arc<Pod>]) -> bool {
+    let wanted = group.spec().map_or(0, |spec| if spec.suspend { 0 } else { spec.replicas as usize });
+    wanted > 0 && live(pods).len() > wanted
+}
+
+/// Pods that neither have ended nor were told to.
+fn live(pods: &[Arc<Pod>]) -> Vec<&Pod> {
+    pods.iter().map(|pod| &**pod).filter(|pod| !is_ending(pod) && !has_ended(pod)).collect()
+}
+
+/// The group's budget, which is there always: it holds up nothing but the drain of a node, which waits for one worker
+/// after the other. Not while the group is so small that it would hold up nothing.
+fn change_of_budget(
+    group: &ShoalWorkerGroup,
+    spec: &WorkerGroupSpec,
+    entry: &str,
+    found: Option<&PodDisruptionBudget>,
+) -> Option<Change> {
+    let replicas = u64::from(spec.replicas);
+    if found.is_none() && spec.max_unavailable.of_rounded_up(replicas) >= replicas {
+        return None;
+    }
+    let selector = names::group_selector(&spec.cluster_name, entry);
+    let mut labels = names::labels(&spec.cluster_name);
+    labels.insert(names::GROUP_LABEL.to_owned(), entry.to_owned());
+    let max_unavailable = serde_json::to_value(spec.max_unavailable).ok()?;
+    let wanted = budget::budget(&group.name_any(), &labels, &selector, &max_unavailable);
+    budget::change(found, group.uid().as_deref(), wanted)
 }
 
 /// How often is looked whether the jobs have ended that pods wait for.
@@ -114,27 +160,13 @@ fn to_make(
     names.take(missing).map(|name| Change::Create(pod::worker(entry, &name, spec))).collect()
 }
 
-/// The pods that are too many, the cheapest to lose first.
-fn to_delete(group: &str, live: &[&Pod], surplus: usize, is_current: impl Fn(&Pod) -> bool) -> Vec<Change> {
-    let mut order = live.to_vec();
-    order.sort_by_key(|pod| cost(pod, is_current(pod), group));
-    order.iter().take(surplus).map(|pod| Change::Delete(Reference::of(*pod))).collect()
-}
-
-/// What it costs to lose a pod, the cheapest first: one that does not work yet, one that will go anyway, the youngest.
-fn cost(pod: &Pod, is_current: bool, group: &str) -> (bool, bool, std::cmp::Reverse<u32>) {
-    let ordinal = names::ordinal(group, &pod.name_any()).unwrap_or(u32::MAX);
-    (is_ready(pod), is_current, std::cmp::Reverse(ordinal))
-}
-
 /// Of a group whose pods are not all as its spec has them, the next to go: those that do not work anyway, else one, and
 /// that only while all others work.
-fn next_to_exchange(live: &[&Pod], is_current: impl Fn(&Pod) -> bool) -> Vec<Change> {
-    let outdated: Vec<&Pod> = live.iter().copied().filter(|pod| !is_current(pod)).collect();
-    let idle: Vec<&Pod> = outdated.iter().copied().filter(|pod| !is_ready(pod)).collect();
+fn next_to_exchange<'a>(live: &[&'a Pod], is_current: impl Fn(&Pod) -> bool) -> Vec<&'a Pod> {
+    let outdated: Vec<&'a Pod> = live.iter().copied().filter(|pod| !is_current(pod)).collect();
+    let idle: Vec<&'a Pod> = outdated.iter().copied().filter(|pod| !is_ready(pod)).collect();
     let all_are_ready = live.iter().all(|pod| is_ready(pod));
-    let next = if idle.is_empty() { outdated.into_iter().take(usize::from(all_are_ready)).collect() } else { idle };
-    next.into_iter().map(|pod| Change::Delete(Reference::of(pod))).collect()
+    if idle.is_empty() { outdated.into_iter().take(usize::from(all_are_ready)).collect() } else { idle }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use shoal_core::control::{WorkerLoad, WorkerPhase};
 
 use super::*;
 use crate::group::backoff::Backoff;
@@ -54,7 +55,23 @@ fn facts(spec: &Value, pods: &[Short]) -> Facts {
     let group = group(spec);
     let pods: Vec<_> = pods.iter().map(|short| pod(&group, *short)).collect();
     let taken = pods.iter().map(|pod| pod.name_any()).collect();
-    Facts { group, pods, taken, busy: false, hold: None }
+    Facts { group, pods, taken, busy: false, hold: None, loads: Loads::new(), budget: None }
+}
+
+/// The group's budget as the operator makes it.
+fn budget_of(spec: &Value) -> Arc<PodDisruptionBudget> {
+    let group = group(spec);
+    let made = change_of_budget(&group, &group.spec().unwrap(), "cpu", None);
+    let Some(Change::Create(mut made)) = made else { panic!("{made:?}") };
+    made["metadata"]["ownerReferences"] = json!([{"apiVersion": "v1", "kind": "K", "name": "a-cpu", "uid": "g"}]);
+    Arc::new(serde_json::from_value(made).unwrap())
+}
+
+fn is_of_budget(change: &Change) -> bool {
+    match change {
+        Change::Create(made) | Change::Apply(made) => made["kind"] == "PodDisruptionBudget",
+        Change::Merge(reference, _) | Change::Delete(reference) => reference.kind == "PodDisruptionBudget",
+    }
 }
 
 /// The changes in short: `+a-cpu-0` and `-a-cpu-1`.
@@ -62,6 +79,7 @@ fn told(decision: &Decision) -> Vec<String> {
     let mut told: Vec<_> = decision
         .changes
         .iter()
+        .filter(|change| !is_of_budget(change))
         .map(|change| match change {
             Change::Create(pod) => format!("+{}", pod["metadata"]["name"].as_str().unwrap()),
             Change::Delete(Reference { name, uid, .. }) => {
@@ -103,10 +121,7 @@ fn pods_are_made_and_deleted_until_there_are_as_many_as_wanted() {
     for (case, spec, pods, expected) in cases {
         let decision = if case == "unreadable" {
             let group = group(&spec);
-            decide(
-                &Facts { group, pods: vec![], taken: BTreeSet::new(), busy: false, hold: None },
-                Timestamp::UNIX_EPOCH,
-            )
+            decide(&Facts { group, ..facts(&json!({"replicas": 1}), &[]) }, Timestamp::UNIX_EPOCH)
         } else {
             decide(&facts(&spec, &pods), Timestamp::UNIX_EPOCH)
         };
@@ -167,11 +182,82 @@ fn a_pod_is_a_workers_and_has_what_the_user_set() {
     let decision = decide(&facts(&spec, &[]), Timestamp::UNIX_EPOCH);
     let [Change::Create(pod)] = &decision.changes[..] else { panic!("{decision:?}") };
     let arguments = pod["spec"]["containers"][0]["args"].as_array().unwrap();
+    assert!(arguments.contains(&"--drain-timeout=110".into()), "{arguments:?}");
+    assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], 120, "the drain and a little more");
     for expected in ["worker", "--head=http://a-head:7370", "--slots=3", "--memory=3221225472", "--name=$(POD_NAME)"] {
         assert!(arguments.contains(&expected.into()), "{expected}: {arguments:?}");
     }
     assert_eq!(pod["metadata"]["labels"][names::GROUP_LABEL], "cpu");
     assert_eq!(decision.view.selector, "shoal.dev/cluster=a,shoal.dev/component=worker,shoal.dev/worker-group=cpu");
+}
+
+#[test]
+fn workers_know_all_heads_by_name() {
+    let argument = |heads: u32| {
+        let decision = decide(&facts(&json!({"replicas": 1, "heads": heads}), &[]), Timestamp::UNIX_EPOCH);
+        let [Change::Create(pod)] = &decision.changes[..] else { panic!("{decision:?}") };
+        let arguments = pod["spec"]["containers"][0]["args"].as_array().unwrap().clone();
+        arguments.iter().find_map(|one| one.as_str().unwrap().strip_prefix("--head=").map(str::to_owned)).unwrap()
+    };
+    assert_eq!(argument(1), "http://a-head:7370");
+    assert_eq!(argument(2), "http://a-head:7370,http://a-head-0.a-heads:7370,http://a-head-1.a-heads:7370");
+}
+
+#[test]
+fn those_that_run_the_least_leave_and_the_head_is_told_first() {
+    let starting = Short { ready: false, ..good(3) };
+    let pods = [good(0), good(1), good(2), starting];
+    let load = |ordinal: u32, used| {
+        let name = format!("a-cpu-{ordinal}");
+        (name.clone(), WorkerLoad { name, state: WorkerPhase::Ready, used, held_bytes: 0 })
+    };
+    let loads: Loads = [load(0, 1), load(1, 0), load(2, 2)].into();
+    let decision =
+        decide(&Facts { loads: loads.clone(), ..facts(&json!({"replicas": 1}), &pods) }, Timestamp::UNIX_EPOCH);
+    assert_eq!(told(&decision), ["-a-cpu-0", "-a-cpu-1", "-a-cpu-3"]);
+    assert_eq!(decision.leaving, ["a-cpu-1", "a-cpu-0"], "one that does not work has nothing to hand over");
+    assert!(has_a_choice(&group(&json!({"replicas": 1})), &facts(&json!({}), &pods).pods));
+
+    for (case, spec) in [("none stays", json!({"replicas": 0})), ("suspended", json!({"replicas": 1, "suspend": true}))]
+    {
+        let facts = facts(&spec, &pods);
+        assert!(!has_a_choice(&facts.group, &facts.pods), "{case}");
+        assert_eq!(decide(&facts, Timestamp::UNIX_EPOCH).leaving.is_empty(), case == "suspended", "{case}");
+    }
+    // One that is exchanged for a newer one leaves in the same way.
+    let old = decide(&facts(&json!({"replicas": 1}), &[Short { current: false, ..good(0) }]), Timestamp::UNIX_EPOCH);
+    assert_eq!(old.leaving, ["a-cpu-0"]);
+}
+
+#[test]
+fn a_group_has_a_budget_as_soon_as_it_would_hold_something_up() {
+    let of = |spec: &Value, found: Option<Arc<PodDisruptionBudget>>| {
+        let facts = Facts { budget: found, ..facts(spec, &[]) };
+        decide(&facts, Timestamp::UNIX_EPOCH).changes.into_iter().find(is_of_budget)
+    };
+    for (spec, expected) in [
+        (json!({"replicas": 0}), None),
+        (json!({"replicas": 1}), None),
+        (json!({"replicas": 2}), Some(json!("10%"))),
+        (json!({"replicas": 2, "maxUnavailable": 2}), None),
+        (json!({"replicas": 3, "maxUnavailable": 2}), Some(json!(2))),
+        (json!({"replicas": 1, "maxUnavailable": 0}), Some(json!(0))),
+    ] {
+        let made = of(&spec, None).map(|change| match change {
+            Change::Create(made) => made["spec"]["maxUnavailable"].clone(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(made, expected, "{spec}");
+    }
+    let two = json!({"replicas": 2});
+    assert_eq!(of(&two, Some(budget_of(&two))), None);
+    // One that is there stays, whatever becomes of the group.
+    assert_eq!(of(&json!({"replicas": 1}), Some(budget_of(&two))), None);
+    let changed = of(&json!({"replicas": 2, "maxUnavailable": "50%"}), Some(budget_of(&two)));
+    assert!(
+        matches!(&changed, Some(Change::Merge(_, patch)) if patch["spec"]["maxUnavailable"] == "50%"),
+        "{changed:?}"
+    );
 }
 
 fn any_pods() -> impl Strategy<Value = Vec<Short>> {
@@ -194,7 +280,7 @@ proptest! {
     fn what_is_decided_leads_to_what_is_wanted(pods in any_pods(), replicas in 0..10_u32, busy in any::<bool>()) {
         let facts = Facts { busy, ..facts(&json!({"replicas": replicas}), &pods) };
         let decision = decide(&facts, Timestamp::UNIX_EPOCH);
-        let made = decision.changes.iter().filter(|change| matches!(change, Change::Create(_))).count();
+        let made = decision.changes.iter().filter(|change| matches!(change, Change::Create(_)) && !is_of_budget(change)).count();
         let live: Vec<&Short> = pods.iter().filter(|pod| !pod.ending && !pod.failed).collect();
         let gone: Vec<&str> = decision
             .changes
@@ -211,7 +297,7 @@ proptest! {
             prop_assert!(!busy || deleted.is_empty());
         }
         let mut names: Vec<_> = decision.changes.iter().filter_map(|change| match change {
-            Change::Create(pod) => pod["metadata"]["name"].as_str().map(str::to_owned),
+            Change::Create(pod) if !is_of_budget(change) => pod["metadata"]["name"].as_str().map(str::to_owned),
             _ => None,
         }).collect();
         prop_assert!(names.iter().all(|name| !facts.taken.contains(name)));

@@ -2,19 +2,23 @@
 
 mod backoff;
 mod decide;
+mod order;
 mod pod;
 mod view;
 
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
 pub(crate) use self::backoff::{Backoff, Hold};
-use self::decide::{Facts, decide};
+use self::decide::{Facts, decide, has_a_choice};
+use self::order::Loads;
 use crate::context::{Context, again_after};
+use crate::head_client::HeadClient;
 use crate::pod_state::{has_ended, is_ready, obstacle};
 use crate::resources::{Kind, ShoalWorkerGroup};
 use crate::trouble::Trouble;
@@ -26,8 +30,13 @@ pub(crate) async fn reconcile(group: Arc<ShoalWorkerGroup>, context: Arc<Context
         return Ok(Action::await_change());
     }
     let now = Timestamp::now();
-    let facts = gather(&group, &context, now);
+    let mut facts = gather(&group, &context, now);
+    let head = Head { context: &context, group: &group };
+    if has_a_choice(&group, &facts.pods) {
+        facts.loads = head.loads().await;
+    }
     let decision = decide(&facts, now);
+    head.drain(decision.leaving).await;
     let carried_out = context.carry_out(&*group, decision.changes).await;
     let refusal = carried_out.as_ref().err().and_then(Trouble::refusal);
     let said = context.say_in_turn(&*group, &decision.view.status(&group, refusal, now), false).await?;
@@ -46,8 +55,49 @@ fn gather(group: &Arc<ShoalWorkerGroup>, context: &Context, now: Timestamp) -> F
     });
     let all_ready = !pods.is_empty() && pods.iter().all(|pod| is_ready(pod));
     let hold = context.note_failed_pods(&uid, failed.collect(), all_ready, now);
-    // One that cannot be read has no jobs that could be disturbed: nothing is done about it anyway.
-    let cluster = group.spec().map(|spec| spec.cluster_name).unwrap_or_default();
-    let busy = context.is_busy(&group.namespace().unwrap_or_default(), &cluster);
-    Facts { group: group.clone(), pods, taken, busy, hold }
+    let busy = context.is_busy(&group.namespace().unwrap_or_default(), &cluster(group));
+    let has_name = |budget: &PodDisruptionBudget| {
+        budget.metadata.namespace == group.metadata.namespace && budget.metadata.name == group.metadata.name
+    };
+    let budget = context.budgets.find(has_name);
+    Facts { group: group.clone(), pods, taken, busy, hold, loads: Loads::new(), budget }
+}
+
+/// The name of a group's cluster. A group that cannot be read has none: nothing is done about it anyway.
+fn cluster(group: &ShoalWorkerGroup) -> String {
+    group.spec().map(|spec| spec.cluster_name).unwrap_or_default()
+}
+
+/// The head of a group's cluster. It is asked where it can be: a group does without it, since a worker that is told to end
+/// leaves in order by itself.
+struct Head<'a> {
+    context: &'a Context,
+    group: &'a ShoalWorkerGroup,
+}
+
+impl Head<'_> {
+    async fn loads(&self) -> Loads {
+        match self.client() {
+            Some(client) => client.loads().await.unwrap_or_else(|failure| {
+                tracing::debug!(group = self.group.name_any(), %failure, "what its workers do is not known");
+                Loads::new()
+            }),
+            None => Loads::new(),
+        }
+    }
+
+    /// Has the head give these workers no more tasks. What they run and hold they hand over in the time that their pods
+    /// have to end: whoever deletes a pod waits no longer, and nothing has to be remembered of it.
+    async fn drain(&self, workers: Vec<String>) {
+        if let Some(client) = self.client().filter(|_| !workers.is_empty())
+            && let Err(failure) = client.drain(workers, pod::DRAIN).await
+        {
+            tracing::debug!(group = self.group.name_any(), %failure, "the head does not know yet that workers leave");
+        }
+    }
+
+    fn client(&self) -> Option<HeadClient> {
+        let namespace = self.group.namespace().unwrap_or_default();
+        self.context.heads.client(&namespace, &cluster(self.group)).ok()
+    }
 }

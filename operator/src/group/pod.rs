@@ -9,13 +9,18 @@ use crate::names::{self, HEAD_REST_PORT, WORKER_FLIGHT_PORT, WORKER_HTTP_PORT};
 use crate::pods::{self, Process};
 
 /// Time for a worker to end its tasks or hand them back, and to move its partitions to others.
-const DRAIN: Duration = Duration::from_secs(110);
+pub(super) const DRAIN: Duration = Duration::from_secs(110);
 
 /// Time for the head, which starts at the same moment and may have an image to pull, to be there: less than the pod's start
 /// may take, so that the worker's own message is the last line of its log.
 const HEAD_WAIT: Duration = Duration::from_secs(240);
 
 /// Time between the end of the drain and the kill.
+///
+/// The pod's grace period is both together, and there is no `preStop` hook beside it: SIGTERM itself has a worker drain,
+/// whoever deletes its pod, while a hook would have to be a program, and the image has no other than Shoal's and no shell, or a
+/// request, which the kubelet would make without a token. A user's template may set another
+/// `terminationGracePeriodSeconds`.
 const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(10);
 
 /// Share of the container's memory that tasks and partitions may use; the rest is for what is not counted.
@@ -29,7 +34,7 @@ pub(super) fn worker(entry: &str, name: &str, spec: &WorkerGroupSpec) -> Value {
     let slots = spec.resources.millicores().unwrap_or(0).div_ceil(1000).clamp(1, SLOTS_MAX);
     let mut arguments = vec![
         "worker".to_owned(),
-        format!("--head=http://{}:{HEAD_REST_PORT}", names::head(cluster)),
+        format!("--head={}", heads(cluster, spec.heads).join(",")),
         "--name=$(POD_NAME)".to_owned(),
         "--listen=0.0.0.0".to_owned(),
         "--advertise=$(POD_IP)".to_owned(),
@@ -48,6 +53,9 @@ pub(super) fn worker(entry: &str, name: &str, spec: &WorkerGroupSpec) -> Value {
         labels,
         image: &spec.image,
         arguments,
+        env: Vec::new(),
+        volumes: Vec::new(),
+        mounts: Vec::new(),
         resources: &spec.resources,
         storage: &spec.storage,
         service_account_name: spec.service_account_name.as_deref(),
@@ -61,6 +69,16 @@ pub(super) fn worker(entry: &str, name: &str, spec: &WorkerGroupSpec) -> Value {
     pod["metadata"]["name"] = name.into();
     pod["metadata"]["annotations"][names::HASH_ANNOTATION] = hash(spec).into();
     pod
+}
+
+/// Where a worker looks for the head that leads. The name that leads to it comes first; those of all of several heads follow,
+/// so that a worker need not wait until that name has moved to another one.
+fn heads(cluster: &str, count: u32) -> Vec<String> {
+    let mut urls = vec![format!("http://{}:{HEAD_REST_PORT}", names::head(cluster))];
+    let each =
+        |ordinal| format!("http://{}-{ordinal}.{}:{HEAD_REST_PORT}", names::head(cluster), names::heads(cluster));
+    urls.extend((0..count).filter(|_| count > 1).map(each));
+    urls
 }
 
 /// As many as `shoal worker --slots` takes.

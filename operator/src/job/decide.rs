@@ -16,6 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::status;
 use super::submission::Submission;
 use crate::changes::{Change, Reference};
+use crate::cluster::cancels;
 use crate::heads::HeadView;
 use crate::names::{self, CANCEL_FINALIZER, FORCE_ANNOTATION};
 use crate::resources::{Kind, ShoalCluster, ShoalJob};
@@ -162,6 +163,12 @@ pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
     }
 }
 
+/// Workers of the job's cluster that are ready, and workers that there shall be.
+pub(super) fn workers(facts: &Facts, place: &str) -> (u32, u32) {
+    let cluster = facts.clusters.iter().find(|cluster| cluster.name_any() == place);
+    cluster.and_then(|cluster| cluster.status()).map_or((0, 0), |status| (status.ready_workers, status.workers))
+}
+
 /// What the head says of the job, once it can be asked; or why it cannot.
 fn ready<'a>(facts: &'a Facts, place: &str) -> Result<Option<&'a report::JobStatus>, (String, String)> {
     let not = |reason: &str, message: String| Err((reason.to_owned(), message));
@@ -177,15 +184,11 @@ fn ready<'a>(facts: &'a Facts, place: &str) -> Result<Option<&'a report::JobStat
             |ready| (ready.reason, ready.message),
         ));
     };
-    // A head fails a job that finds no worker for a minute, and the first image to be pulled may take longer.
-    if state.is_none() && status.ready_workers == 0 {
-        return match status.workers {
-            0 => not(
-                "NoWorkers",
-                format!("`{place}` has no workers: give it some with `kubectl scale shoalworkergroup`"),
-            ),
-            workers => not("WorkersStarting", format!("none of the {workers} workers of `{place}` is ready yet")),
-        };
+    // Whoever submits it sees at once what it would wait for.
+    if state.is_none()
+        && let Some((reason, message)) = status::no_workers(place, workers(facts, place))
+    {
+        return not(reason, message);
     }
     Ok(state.as_ref())
 }
@@ -210,11 +213,11 @@ fn with_head(
     let Some(state) = state else { return Decision { step: Step::Submit, status: None, again_after: None } };
     let observed = job.status().and_then(|status| status.observed_generation);
     if observed == job.metadata.generation || state.phase.is_final() {
-        let said = status::told(job, place, state, job.metadata.generation, now);
+        let said = status::told(job, place, state, workers(facts, place), job.metadata.generation, now);
         return Decision { step: Step::Wait, status: Some(said), again_after: None };
     }
     // The generation is that of what the head was told, so it stays until the head was told of the new one.
-    let said = status::told(job, place, state, observed, now);
+    let said = status::told(job, place, state, workers(facts, place), observed, now);
     Decision { step: Step::Adjust(wanted(spec)), status: Some(said), again_after: None }
 }
 
@@ -274,8 +277,14 @@ fn leave(facts: &Facts, now: Timestamp) -> Decision {
     let deleted = job.metadata.deletion_timestamp.as_ref().map_or(now, |time| time.0);
     let waited = now.as_second().saturating_sub(deleted.as_second()).max(0).unsigned_abs();
     let is_late = waited >= CANCEL_DEADLINE.as_secs();
-    if job.is_finished() || !facts.submission.is_recorded || cluster.is_none() || is_forced || is_late {
+    let Some(cluster) = cluster else { return go };
+    if job.is_finished() || !facts.submission.is_recorded {
         return go;
+    }
+    // The head of a cluster without pods is not waited for.
+    let is_suspended = cluster.spec().is_ok_and(|spec| spec.suspend);
+    if is_forced || is_late || is_suspended {
+        return without_cancel(facts, cluster, go, now);
     }
     match &facts.head {
         Some(HeadView { state: Some(state), .. }) if state.phase.is_final() => go,
@@ -285,13 +294,26 @@ fn leave(facts: &Facts, now: Timestamp) -> Decision {
         }
         Some(HeadView { is_complete: false, .. }) | None => {
             let message = format!(
-                "the head cannot be asked to cancel it; it goes in {} s, or at once with the annotation {FORCE_ANNOTATION}",
+                "the head cannot be asked to cancel it: in {} s, or at once with the annotation {FORCE_ANNOTATION}, it goes and \
+                 its cluster keeps the cancel",
                 CANCEL_DEADLINE.as_secs().saturating_sub(waited)
             );
             let status = status::pending(job, "ClusterReady", "HeadUnreachable", message, now);
             Decision { step: Step::Wait, status: Some(status), again_after: Some(HEAD_LOOK) }
         }
     }
+}
+
+/// A job that goes although no head has cancelled it. Its own cluster goes with it. Another one keeps the cancel: its
+/// state would bring the job back.
+fn without_cancel(facts: &Facts, cluster: &ShoalCluster, go: Decision, now: Timestamp) -> Decision {
+    let is_own = own(facts).is_some_and(|own| own.metadata.uid == cluster.metadata.uid);
+    let keep = (!is_own).then(|| cancels::keep(cluster, facts.submission.uid, &facts.submission.id)).flatten();
+    let Some(keep) = keep else { return go };
+    let message = format!("`{}` keeps the cancel until its head can be told", cluster.name_any());
+    let status = status::pending(&facts.job, "ClusterReady", "CancelKept", message, now);
+    // The cluster's change brings the job back here.
+    Decision { step: Step::Change(keep), status: Some(status), again_after: Some(HEAD_LOOK) }
 }
 
 /// The job's own cluster, where it is there.

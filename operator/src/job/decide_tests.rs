@@ -260,6 +260,29 @@ fn a_deleted_job_is_cancelled_first_and_does_not_wait_for_ever() {
         _ => false,
     };
     let running = submitted(json!({}));
+    let uid = submission::of(&job(&json!({}), &running)).uid;
+    let keeps = || {
+        let mut cluster = (*shared()[0]).clone();
+        cluster.metadata.annotations = Some([(format!("cancel.shoal.dev/{uid}"), String::new())].into());
+        vec![Arc::new(cluster)]
+    };
+    let suspended = |clusters: &[Arc<ShoalCluster>]| {
+        let mut cluster = (*clusters[0]).clone();
+        cluster.spec = json!({"suspend": true});
+        vec![Arc::new(cluster)]
+    };
+    // What would bring the job back is told first.
+    for (case, job, clusters) in [
+        ("the head is away for too long", leaving(&running, 300, false), shared()),
+        ("forced", leaving(&running, 1, true), shared()),
+        ("suspended", leaving(&running, 1, false), suspended(&shared())),
+    ] {
+        let decision = decide(&facts(job, clusters, None), now());
+        let Step::Change(Change::Merge(reference, patch)) = &decision.step else { panic!("{case}: {decision:?}") };
+        assert_eq!((reference.kind.as_str(), reference.name.as_str()), ("ShoalCluster", "shared"), "{case}");
+        assert_eq!(patch["metadata"]["annotations"][format!("cancel.shoal.dev/{uid}")], "n/grunfeld/j/1", "{case}");
+        assert_eq!(said(&decision).1[1], "ClusterReady=False CancelKept", "{case}");
+    }
     for (case, job, clusters, head, expected) in [
         ("never submitted", leaving(&Value::Null, 1, false), shared(), says(None), None),
         ("ended", leaving(&submitted(json!({"phase": "Failed"})), 1, false), shared(), None, None),
@@ -267,8 +290,15 @@ fn a_deleted_job_is_cancelled_first_and_does_not_wait_for_ever() {
         ("cancelled by now", leaving(&running, 1, false), shared(), says(Some(Phase::Failed)), None),
         ("the head knows it no more", leaving(&running, 1, false), shared(), says(None), None),
         ("the head is away", leaving(&running, 1, false), shared(), None, Some(Step::Wait)),
-        ("the head is away for too long", leaving(&running, 300, false), shared(), None, None),
-        ("forced", leaving(&running, 1, true), shared(), None, None),
+        (
+            "the head is away for too long, and the cluster keeps the cancel",
+            leaving(&running, 300, false),
+            keeps(),
+            None,
+            None,
+        ),
+        ("forced, and the cluster keeps the cancel", leaving(&running, 1, true), keeps(), None, None),
+        ("suspended, and the cluster keeps the cancel", leaving(&running, 1, false), suspended(&keeps()), None, None),
         ("the cluster is gone", leaving(&running, 1, false), vec![], None, None),
     ] {
         let decision = decide(&facts(job, clusters, head), now());
@@ -279,6 +309,34 @@ fn a_deleted_job_is_cancelled_first_and_does_not_wait_for_ever() {
                 assert!(decision.again_after.is_some(), "{case}");
             }
         }
+    }
+}
+
+#[test]
+fn an_own_cluster_keeps_no_cancel() {
+    let mut leaving = job(&json!({"cluster": {}}), &submitted(json!({})));
+    leaving.metadata.deletion_timestamp = Some(serde_json::from_value(json!("1970-01-01T00:16:39Z")).unwrap());
+    let name = place_of(&leaving, &[]).unwrap();
+    let mut own = (*cluster(&name, Some("j"), &ready())).clone();
+    own.spec = json!({"suspend": true});
+    let decision = decide(&facts(leaving, vec![Arc::new(own)], None), now());
+    let Step::Change(Change::Merge(reference, patch)) = &decision.step else { panic!("{decision:?}") };
+    assert_eq!((reference.kind.as_str(), &patch["metadata"]["finalizers"]), ("ShoalJob", &json!([])));
+}
+
+#[test]
+fn a_running_job_says_that_it_has_no_workers() {
+    for (workers, reason) in [((0, 0), "NoWorkers"), ((0, 2), "WorkersStarting"), ((1, 2), "Ready")] {
+        let status = json!({"readyWorkers": workers.0, "workers": workers.1});
+        let clusters = vec![cluster("shared", None, &status)];
+        let decision =
+            decide(&facts(job(&json!({}), &submitted(json!({}))), clusters.clone(), says(Some(Phase::Running))), now());
+        let (phase, conditions) = said(&decision);
+        assert_eq!(phase, "Running");
+        assert!(conditions[1].ends_with(reason), "{conditions:?}");
+        let ended =
+            decide(&facts(job(&json!({}), &submitted(json!({}))), clusters, says(Some(Phase::Succeeded))), now());
+        assert_eq!(said(&ended).1[1], "ClusterReady=True Ready");
     }
 }
 

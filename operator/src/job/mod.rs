@@ -41,7 +41,14 @@ pub(crate) async fn reconcile(job: Arc<ShoalJob>, context: Arc<Context>) -> Resu
             let before = facts.head.as_ref().and_then(|head| head.state.as_ref());
             let state = context.heads.heard(&namespace, cluster, before, answer);
             if is_adjusted {
-                let status = status::told(&job, cluster, &state, job.metadata.generation, Timestamp::now());
+                let status = status::told(
+                    &job,
+                    cluster,
+                    &state,
+                    decide::workers(&facts, cluster),
+                    job.metadata.generation,
+                    Timestamp::now(),
+                );
                 context.say(&*job, &status).await?;
             }
             Ok(Action::requeue(Duration::ZERO))

@@ -64,17 +64,33 @@ pub(super) fn unheard_of(job: &ShoalJob, failure: &Failure, now: Timestamp) -> J
     pending(job, "ClusterReady", &format!("{:?}", failure.reason), sentence(failure), now)
 }
 
-/// A job as its head has it, which was told of that generation of the spec.
+/// Why a job waits for workers, of which so many are ready and so many there shall be.
+pub(super) fn no_workers(cluster: &str, (ready, wanted): (u32, u32)) -> Option<(&'static str, String)> {
+    match (ready, wanted) {
+        (0, 0) => Some((
+            "NoWorkers",
+            format!("`{cluster}` has no workers: give it some with `kubectl scale shoalworkergroup`"),
+        )),
+        (0, wanted) => Some(("WorkersStarting", format!("none of the {wanted} workers of `{cluster}` is ready yet"))),
+        _ => None,
+    }
+}
+
+/// A job as its head has it, which was told of that generation of the spec; `workers` of its cluster are ready and shall be.
 pub(super) fn told(
     job: &ShoalJob,
     cluster: &str,
     state: &report::JobStatus,
+    workers: (u32, u32),
     generation: Option<i64>,
     now: Timestamp,
 ) -> JobStatus {
     let mut facts = vec![
         Fact::new("Accepted", true, "Accepted", "the head has taken it"),
-        Fact::new("ClusterReady", true, "Ready", format!("`{cluster}` takes jobs")),
+        match no_workers(cluster, workers).filter(|_| !state.phase.is_final()) {
+            Some((reason, message)) => Fact::new("ClusterReady", false, reason, message),
+            None => Fact::new("ClusterReady", true, "Ready", format!("`{cluster}` takes jobs")),
+        },
     ];
     let is_suspended = state.phase == Phase::Suspended;
     facts.push(match is_suspended {

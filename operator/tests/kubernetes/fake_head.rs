@@ -7,13 +7,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
+use shoal_core::control::{WorkerLoad, WorkerPhase};
 use shoal_core::journal::JobChange;
 use shoal_core::report::{JobStatus, Phase, Progress, Report};
 use shoal_core::{Failure, JobUid, Reason};
 use shoal_wire::failure::to_status;
 use shoal_wire::json;
 use shoal_wire::proto::jobs_server::{Jobs, JobsServer};
-use shoal_wire::proto::{Caller, CancelJob, ChangeJob, JobState, SubmitJob, WatchJobs};
+use shoal_wire::proto::{
+    Caller, CancelJob, ChangeJob, DrainWorkers, JobState, ListWorkers, SubmitJob, WatchJobs, WorkerList,
+};
 use tokio::net::TcpListener;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
@@ -28,6 +31,10 @@ pub(crate) struct Known {
     pub(crate) submissions: Vec<(JobUid, Value)>,
     pub(crate) changes: Vec<JobChange>,
     pub(crate) cancelled: Vec<JobUid>,
+    /// What its workers do.
+    pub(crate) loads: Vec<WorkerLoad>,
+    /// Workers that were to leave, in order.
+    pub(crate) drained: Vec<String>,
     /// The highest number that a caller has shown.
     pub(crate) transitions: u64,
     /// So many answers are lost, after what they answer was done.
@@ -106,6 +113,10 @@ impl Service {
         known.token = token;
     }
 
+    fn list(&self) -> Response<WorkerList> {
+        Response::new(WorkerList { workers_json: json::encode(&self.0.lock().unwrap().loads).unwrap() })
+    }
+
     /// The answer to a call, unless it is to be lost.
     fn answer(&self, uid: JobUid) -> Result<Response<JobState>, Status> {
         let mut known = self.0.lock().unwrap();
@@ -179,6 +190,24 @@ impl Jobs for Service {
             }
         }
         self.answer(uid)
+    }
+
+    async fn workers(&self, request: Request<ListWorkers>) -> Result<Response<WorkerList>, Status> {
+        self.called(&request, request.get_ref().caller.as_ref());
+        Ok(self.list())
+    }
+
+    async fn drain(&self, request: Request<DrainWorkers>) -> Result<Response<WorkerList>, Status> {
+        self.called(&request, request.get_ref().caller.as_ref());
+        let names = request.into_inner().names;
+        {
+            let mut known = self.0.lock().unwrap();
+            for load in known.loads.iter_mut().filter(|load| names.contains(&load.name)) {
+                load.state = WorkerPhase::Draining;
+            }
+            known.drained.extend(names);
+        }
+        Ok(self.list())
     }
 
     async fn watch(&self, request: Request<WatchJobs>) -> Result<Response<Self::WatchStream>, Status> {

@@ -21,12 +21,12 @@ pub(crate) fn job(spec: &Value) -> String {
         .to_string()
 }
 
-fn operator(namespace: &Namespace, head: &FakeHead) -> Operator {
+pub(crate) fn operator(namespace: &Namespace, head: &FakeHead) -> Operator {
     Operator::start_with(namespace, Settings { head_url: head.url(), ..Settings::default() })
 }
 
 /// A namespace with a cluster that works, whose head is this one.
-fn with_cluster() -> (Namespace, FakeHead, Operator) {
+pub(crate) fn with_cluster() -> (Namespace, FakeHead, Operator) {
     let (namespace, head) = (Namespace::new(), FakeHead::start());
     let operator = operator(&namespace, &head);
     namespace.apply(&cluster(&json!({})));
@@ -35,7 +35,7 @@ fn with_cluster() -> (Namespace, FakeHead, Operator) {
 }
 
 /// Waits until the head has the job, and lets it run.
-fn runs(namespace: &Namespace, head: &FakeHead) {
+pub(crate) fn runs(namespace: &Namespace, head: &FakeHead) {
     eventually("the head has the job", || head.with(|known| known.jobs.len() == 1).then_some(()));
     head.job_is(Phase::Running, 5);
     namespace.until("shoaljob/grunfeld", "it runs", |job| job["status"]["progress"]["done"] == 5);

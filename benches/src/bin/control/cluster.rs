@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use shoal_benches::BenchResult;
 use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
-use shoal_core::limits::HEAD_GONE_DEFAULT;
+use shoal_core::limits::{HEAD_GONE_DEFAULT, NO_WORKER_DEFAULT};
 use shoal_core::publish::Publisher;
 use shoal_core::report::JobStatus;
 use shoal_core::runner::TaskRunner;
@@ -29,6 +29,7 @@ pub(crate) async fn start_head(state: StateConfig, kinds: Kinds, publisher: Arc<
         token: None,
         tls: None,
         local_paths: LocalPaths::Any,
+        no_worker_max: NO_WORKER_DEFAULT,
     };
     let head = Head::start(config, state).await?;
     // With etcd it is elected first.

@@ -205,9 +205,22 @@ fn cancel_calls_attempts_back_and_sweeps_before_the_job_ends() {
 fn a_job_without_workers_waits_and_then_says_so() {
     let (mut control, _) = running_job(&[]);
     control.handle(Event::Tick, 0);
-    let grace = limits::NO_WORKER_MAX.as_millis() as u64;
+    let grace = limits::NO_WORKER_DEFAULT.as_millis() as u64;
     control.handle(Event::Tick, grace);
     assert!(control.show("job", grace).unwrap().failure.is_none());
     control.handle(Event::Tick, grace + 1);
     assert_eq!(control.show("job", grace + 1).unwrap().failure.unwrap().reason, Reason::NoWorkers);
+}
+
+#[test]
+fn a_head_that_is_told_so_waits_longer_for_workers() {
+    let (control, _) = running_job(&[]);
+    let mut control = control.with_no_worker_max(std::time::Duration::from_secs(3_600));
+    control.handle(Event::Tick, 0);
+    for now in (0..=3_600_000).step_by(60_000) {
+        control.handle(Event::Tick, now);
+        assert!(control.show("job", now).unwrap().failure.is_none(), "{now}");
+    }
+    let done = Done::of(control.handle(joined("a", "1", 2), 3_600_000));
+    assert_eq!(done.assignments().len(), 2, "it goes on when a worker comes");
 }

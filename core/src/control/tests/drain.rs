@@ -351,3 +351,22 @@ fn a_worker_that_comes_back_after_it_was_given_up_gets_no_task_for_a_slot_in_use
     head.handle(finished("a", "1", late, cancelled), silence + 2_600);
     assert_eq!(head.control.workers()[0].used, 0);
 }
+
+#[test]
+fn loads_count_what_runs_and_what_somebody_still_has_to_read() {
+    let (mut head, maps) = mapping(&["a", "b", "c"]);
+    // Two of the four map tasks run on each of two workers.
+    let of = |head: &Head, name: &str| head.control.worker_loads().into_iter().find(|load| load.name == name).unwrap();
+    let used: u32 = ["a", "b", "c"].map(|name| of(&head, name).used).iter().sum();
+    assert_eq!((used, of(&head, "a").held_bytes), (4, 0));
+    let left = finish_of(&mut head, "a", maps);
+    let load = of(&head, "a");
+    assert!(load.held_bytes > 0 && load.held_bytes.is_multiple_of(8 * u64::from(BUCKETS)), "{load:?}");
+    assert_eq!((load.used, load.state), (0, WorkerPhase::Ready));
+    head.handle(drain("a", DEADLINE), 2);
+    assert_eq!(of(&head, "a").state, WorkerPhase::Draining);
+
+    // Once all is read nothing is held for anybody, whatever the process still has.
+    head.drive(left, 3, |_| true);
+    assert!(head.control.worker_loads().iter().all(|load| load.held_bytes == 0), "{:?}", head.control.worker_loads());
+}

@@ -88,7 +88,7 @@ fn failed_half_way() -> (Head, Vec<AttemptId>) {
     let failure = Failure::new(Reason::WorkerLost, "killed");
     head.handle(Event::WorkerLeft { worker: worker("a"), instance: "1".into(), failure }, 3);
     head.handle(Event::Tick, 4);
-    for now in (4..limits::NO_WORKER_MAX.as_millis() as u64 + 2_000).step_by(1_000) {
+    for now in (4..limits::NO_WORKER_DEFAULT.as_millis() as u64 + 2_000).step_by(1_000) {
         head.handle(Event::Tick, now);
     }
     assert_eq!(head.phase("job"), Phase::Failed);

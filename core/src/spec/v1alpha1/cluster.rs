@@ -1,6 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits::IntOrPercent;
 use super::pods::{PodTemplate, Resources};
 
 /// The `kind` of a cluster.
@@ -73,7 +74,14 @@ pub struct SharedVolume {
 /// The process that takes jobs in and hands out their tasks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.replicas == 1 || (has(self.state) && has(self.state.etcd))", "message": "only heads that keep their state in etcd (`state.etcd`) can be several", "fieldPath": ".replicas"}
+]))]
 pub struct HeadSpec {
+    /// Heads, of which one leads and the others stand by. More than one only with `state.etcd`.
+    #[serde(default = "HeadSpec::replicas_default")]
+    #[schemars(range(min = 1, max = 3))]
+    pub replicas: u32,
     /// What its container asks for, and its limit of memory.
     #[serde(default = "HeadSpec::resources_default")]
     pub resources: Resources,
@@ -87,6 +95,10 @@ pub struct HeadSpec {
 }
 
 impl HeadSpec {
+    fn replicas_default() -> u32 {
+        1
+    }
+
     fn resources_default() -> Resources {
         Resources { cpu: "250m".into(), memory: "512Mi".into() }
     }
@@ -94,7 +106,12 @@ impl HeadSpec {
 
 impl Default for HeadSpec {
     fn default() -> Self {
-        Self { resources: Self::resources_default(), state: HeadState::default(), template: None }
+        Self {
+            replicas: Self::replicas_default(),
+            resources: Self::resources_default(),
+            state: HeadState::default(),
+            template: None,
+        }
     }
 }
 
@@ -109,6 +126,34 @@ pub struct HeadState {
     /// The pod's own disk: what runs is lost with the pod. For clusters that live as long as one job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ephemeral: Option<Ephemeral>,
+    /// An etcd, so that another head leads within seconds where one is lost (`replicas`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etcd: Option<EtcdState>,
+}
+
+/// An etcd that keeps a cluster's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!has(self.tlsSecretRef) || self.endpoints.all(endpoint, endpoint.startsWith('https://'))", "message": "with `tlsSecretRef` every endpoint begins with `https://`", "fieldPath": ".endpoints"}
+]))]
+pub struct EtcdState {
+    /// URLs of its members, as `https://etcd-0.etcd.storage:2379`.
+    #[schemars(length(min = 1, max = 9), inner(length(min = 1, max = 512), regex(pattern = r"^https?://[^/?#, ]+$")))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub endpoints: Vec<String>,
+    /// Secret with `ca.crt`, the authority that signed etcd's certificate, and `tls.crt` and `tls.key`, which heads show to
+    /// etcd.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_secret_ref: Option<LocalRef>,
+    /// Secret with the `username` and `password` of etcd's user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<LocalRef>,
+    /// What the cluster's keys begin with. Where it is absent it has the cluster's namespace, name and uid in it, so that
+    /// another cluster of that name starts anew; a prefix that is named makes it go on with what is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^/([A-Za-z0-9_.-]+/)+$"))]
+    pub prefix: Option<String>,
 }
 
 /// A volume for a head's state.
@@ -157,6 +202,11 @@ pub struct WorkerGroupEntry {
     #[serde(default = "WorkerGroupEntry::replicas_default")]
     #[schemars(range(min = 0, max = 10_000))]
     pub replicas: u32,
+    /// Workers that may be away at a time because their nodes are drained or upgraded: a number, or a share of the group
+    /// as `10%`, rounded up. The others stay until those are back (a PodDisruptionBudget). What deletes a pod otherwise is
+    /// not held up.
+    #[serde(default = "WorkerGroupEntry::max_unavailable_default")]
+    pub max_unavailable: IntOrPercent,
     /// What each worker asks for, and its limit of memory. It has a slot for each whole CPU.
     #[serde(default = "WorkerGroupEntry::resources_default")]
     pub resources: Resources,
@@ -169,6 +219,11 @@ pub struct WorkerGroupEntry {
 impl WorkerGroupEntry {
     fn replicas_default() -> u32 {
         1
+    }
+
+    /// A tenth: a node that is drained waits for no more than a few workers to move, and never for a group of one.
+    pub(super) fn max_unavailable_default() -> IntOrPercent {
+        IntOrPercent::Percent(10)
     }
 
     pub(super) fn resources_default() -> Resources {

@@ -22,6 +22,16 @@ impl IntOrPercent {
             Self::Percent(share) => u64::try_from(u128::from(total) * u128::from(share) / 100).unwrap_or(total),
         }
     }
+
+    /// As [`IntOrPercent::of`], where a share is rounded up.
+    pub fn of_rounded_up(self, total: u64) -> u64 {
+        match self {
+            Self::Int(number) => u64::from(number),
+            Self::Percent(share) => {
+                u64::try_from((u128::from(total) * u128::from(share)).div_ceil(100)).unwrap_or(total)
+            }
+        }
+    }
 }
 
 /// A text that is no share.
@@ -114,6 +124,9 @@ mod tests {
         assert_eq!(IntOrPercent::Percent(100).of(u64::MAX), u64::MAX);
         assert_eq!(IntOrPercent::Percent(0).of(10), 0);
         assert_eq!(IntOrPercent::Int(7).of(3), 7);
+        let up = |share, total| IntOrPercent::Percent(share).of_rounded_up(total);
+        assert_eq!([up(10, 0), up(10, 1), up(10, 10), up(10, 11), up(100, u64::MAX)], [0, 1, 1, 2, u64::MAX]);
+        assert_eq!(IntOrPercent::Int(7).of_rounded_up(3), 7);
     }
 
     #[test]

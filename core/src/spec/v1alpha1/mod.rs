@@ -13,7 +13,7 @@ mod table;
 mod worker_group;
 
 pub use cluster::{
-    CLUSTER_KIND, ClusterSpec, Ephemeral, HeadSpec, HeadState, LocalRef, SharedVolume, StateVolume, Storage,
+    CLUSTER_KIND, ClusterSpec, Ephemeral, EtcdState, HeadSpec, HeadState, LocalRef, SharedVolume, StateVolume, Storage,
     WorkerGroupEntry,
 };
 pub use grouped_training::{BucketStrategy, Chosen, GroupedTraining, Model, Ols, OnMissing, Strategy};

@@ -2,6 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::{Storage, WorkerGroupEntry};
+use super::limits::IntOrPercent;
 use super::pods::{PodTemplate, Resources};
 
 /// The `kind` of a group of workers.
@@ -32,10 +33,24 @@ pub struct WorkerGroupSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub service_account_name: Option<String>,
+    /// Heads of its cluster, which its workers know by name.
+    #[serde(default = "WorkerGroupSpec::heads_default")]
+    #[schemars(range(min = 1, max = 3))]
+    pub heads: u32,
+    /// Workers that may be away at a time because their nodes are drained or upgraded: a number, or a share of the group
+    /// as `10%`, rounded up.
+    #[serde(default = "WorkerGroupEntry::max_unavailable_default")]
+    pub max_unavailable: IntOrPercent,
     /// What each worker asks for, and its limit of memory.
     #[serde(default = "WorkerGroupEntry::resources_default")]
     pub resources: Resources,
     /// Merged over the pods that the operator makes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<PodTemplate>,
+}
+
+impl WorkerGroupSpec {
+    fn heads_default() -> u32 {
+        1
+    }
 }
