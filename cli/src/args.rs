@@ -9,11 +9,10 @@ use shoal_core::limits::{
     DRAIN_DEFAULT, DRAIN_MAX, HEAD_GONE_DEFAULT, HEAD_GONE_MAX, NO_WORKER_DEFAULT, NO_WORKER_MAX,
 };
 
-use shoal_wire::tls::TlsFiles;
-
 use crate::job_args::JobCommand;
 use crate::sizes;
 use crate::state_args::StateToolArgs;
+use crate::trust_args::{TlsArgs, TokenArgs};
 
 /// Where a head's REST interface is unless told otherwise.
 pub(crate) const HEAD_URL_DEFAULT: &str = "http://127.0.0.1:7370";
@@ -294,6 +293,13 @@ pub(crate) enum OperatorCommand {
     /// Looks after the clusters and jobs of a Kubernetes cluster. Of several, one leads.
     #[command(after_help = "Example:\n  shoal operator run --image registry.example/shoal:0.1.0")]
     Run(OperatorRunArgs),
+    /// Says whether an operator leads and its resources are served; `helm test` asks that.
+    #[command(after_help = "Example:\n  shoal operator check --own-namespace shoal")]
+    Check {
+        /// Namespace of the lease that says who leads.
+        #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE", default_value = "default")]
+        own_namespace: String,
+    },
     /// Writes the files that are made from the code.
     #[command(after_help = "Example:\n  shoal operator generate --root .")]
     Generate {
@@ -315,6 +321,9 @@ pub(crate) struct OperatorRunArgs {
     /// Domain of the names of Services.
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
     pub(crate) cluster_domain: String,
+    /// Restricts by NetworkPolicies who may connect to the pods of clusters.
+    #[arg(long)]
+    pub(crate) network_policies: bool,
     /// Where probes and metrics are answered.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
@@ -356,36 +365,6 @@ pub(crate) struct StateArgs {
     /// URL of this head's REST interface for those whom other heads send here [default: where it listens].
     #[arg(long, value_name = "URL", requires = "etcd")]
     pub(crate) advertise_url: Option<String>,
-}
-
-/// What shows who is asking.
-#[derive(Debug, Args)]
-pub(crate) struct TokenArgs {
-    /// File with the cluster's token; required beyond this machine.
-    #[arg(long, value_name = "FILE", env = "SHOAL_TOKEN_FILE")]
-    pub(crate) token_file: Option<PathBuf>,
-}
-
-/// What a process of a cluster shows and trusts. With it, everything that it serves and asks is TLS; the files are read
-/// again when they change.
-#[derive(Debug, Args)]
-pub(crate) struct TlsArgs {
-    /// File with this process' certificate (PEM); switches TLS on, for all that it serves.
-    #[arg(long, value_name = "FILE", env = "SHOAL_TLS_CERT", requires_all = ["tls_key", "tls_ca"])]
-    tls_cert: Option<PathBuf>,
-    /// File with the certificate's key.
-    #[arg(long, value_name = "FILE", env = "SHOAL_TLS_KEY", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-    /// File with the authority that signs the certificates of all processes of the cluster.
-    #[arg(long, value_name = "FILE", env = "SHOAL_TLS_CA", requires = "tls_cert")]
-    tls_ca: Option<PathBuf>,
-}
-
-impl TlsArgs {
-    /// The files, where TLS is on: all three are named, or none is.
-    pub(crate) fn files(self) -> Option<TlsFiles> {
-        Some(TlsFiles { cert: self.tls_cert?, key: self.tls_key?, ca: self.tls_ca? })
-    }
 }
 
 #[cfg(test)]

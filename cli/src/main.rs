@@ -17,6 +17,7 @@ mod render;
 mod sizes;
 mod state_args;
 mod terminal;
+mod trust_args;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

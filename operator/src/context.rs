@@ -54,17 +54,21 @@ pub struct Config {
     pub cluster_domain: String,
     /// Where probes and metrics are answered.
     pub listen: SocketAddr,
-    /// Where heads take jobs: `{head}` and `{namespace}` stand for the Service. [`HEAD_URL`] but for tests.
+    /// Whether clusters get NetworkPolicies: of use where something enforces them.
+    pub network_policies: bool,
+    /// Where heads take jobs: `{head}` and `{namespace}` stand for the Service, `{scheme}` for what the cluster speaks. [`HEAD_URL`] but for tests.
     pub head_url: String,
 }
 
 /// Where heads take jobs in Kubernetes.
-pub const HEAD_URL: &str = "http://{head}.{namespace}.svc:7371";
+pub const HEAD_URL: &str = "{scheme}://{head}.{namespace}.svc:7371";
 
 /// What all reconciles share.
 pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) config: Config,
+    /// Where this operator runs.
+    pub(crate) own_namespace: String,
     pub(crate) clusters: Store<ShoalCluster>,
     pub(crate) groups: Store<ShoalWorkerGroup>,
     pub(crate) jobs: Store<ShoalJob>,

@@ -15,10 +15,11 @@ use shoal_wire::failure::from_status;
 use shoal_wire::proto::jobs_client::JobsClient;
 use shoal_wire::proto::{Caller, JobState, WatchJobs};
 use shoal_wire::token::SendToken;
-use shoal_wire::{Token, json, transport};
+use shoal_wire::{Tls, Token, json, tls, transport};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::cluster::tls_secret;
 use crate::head_client::{HeadClient, Service};
 use crate::names;
 use crate::resources::{ShoalCluster, ShoalJob};
@@ -99,6 +100,24 @@ impl Heads {
     /// Whether the cluster is there still.
     fn is_there(&self, namespace: &str, cluster: &str) -> bool {
         self.clusters.get(&ObjectRef::new(cluster).within(namespace)).is_some()
+    }
+
+    /// What a cluster's head is known by, and what it knows the operator by; none where the cluster does without TLS.
+    async fn tls(&self, namespace: &str, cluster: &str) -> Result<Option<Tls>, Failure> {
+        let found =
+            self.clusters.get(&ObjectRef::new(cluster).within(namespace)).filter(|_| self.url.contains("{scheme}"));
+        let Some(secret) = found.and_then(|found| tls_secret(&found)) else { return Ok(None) };
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let missing = |why: &str| {
+            Failure::new(Reason::Unauthorized, format!("the Secret {namespace}/{secret} has no certificate: {why}"))
+        };
+        let found = secrets.get(&secret).await.map_err(|error| missing(&error.to_string()))?;
+        let entry = |name: &str| {
+            let data = found.data.as_ref().and_then(|data| data.get(name));
+            data.map(|bytes| bytes.0.clone()).ok_or_else(|| missing(&format!("no entry `{name}`")))
+        };
+        let tls = Tls::fixed(entry("tls.crt")?, entry("tls.key")?, entry("ca.crt")?)?;
+        tls.named(&names::tls_name(cluster, namespace)).map(Some)
     }
 
     fn link(&self, namespace: &str, cluster: &str) -> Option<Arc<Link>> {
@@ -200,8 +219,10 @@ async fn hear(
     failures: &mut u32,
 ) -> Result<(), Failure> {
     let token = token(&heads.client, namespace, cluster).await?;
+    let tls = heads.tls(namespace, cluster).await?;
     let url = heads.url.replace("{head}", &names::head(cluster)).replace("{namespace}", namespace);
-    let channel = transport::connect(&url, None).await?;
+    let url = url.replace("{scheme}", tls::scheme(tls.as_ref()));
+    let channel = transport::connect(&url, tls.as_ref()).await?;
     let mut service = JobsClient::with_interceptor(channel, SendToken(Some(token)));
     let caller = Some(Caller { transitions: heads.transitions });
     let mut states = service.watch(WatchJobs { caller }).await.map_err(|status| from_status(&status))?.into_inner();

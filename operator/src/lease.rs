@@ -71,6 +71,18 @@ fn is_held(lease: Option<&LeaseSpec>, identity: &str, transitions: u64) -> bool 
     holder == Some(identity) && found == Some(transitions)
 }
 
+/// Whose name is in the Lease, while it is one of who leads now: `renewed` was less than its duration ago.
+pub(crate) async fn leader(client: Client, namespace: &str, now: Timestamp) -> kube::Result<Option<String>> {
+    let api: Api<Lease> = Api::namespaced(client, namespace);
+    Ok(api.get_opt(FIELD_MANAGER).await?.and_then(|lease| led_by(lease.spec?, now)))
+}
+
+fn led_by(lease: LeaseSpec, now: Timestamp) -> Option<String> {
+    let silent = now.duration_since(lease.renew_time?.0);
+    let is_alive = silent.as_secs() < i64::from(lease.lease_duration_seconds?);
+    lease.holder_identity.filter(|holder| is_alive && !holder.is_empty())
+}
+
 /// Waits until this process leads.
 pub(crate) async fn acquire(client: Client, namespace: &str, identity: &str) -> Held {
     let api: Api<Lease> = Api::namespaced(client, namespace);
@@ -195,8 +207,28 @@ impl Held {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_leads_is_who_has_said_so_lately() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        let lease = |holder: &str, renewed: i64| LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            lease_duration_seconds: Some(15),
+            renew_time: Some(MicroTime(Timestamp::from_second(renewed).unwrap())),
+            ..LeaseSpec::default()
+        };
+        for (lease, expected) in [
+            (lease("a", 990), Some("a")),
+            (lease("a", 985), None),
+            (lease("", 999), None),
+            (LeaseSpec::default(), None),
+        ] {
+            assert_eq!(led_by(lease.clone(), now).as_deref(), expected, "{lease:?}");
+        }
+    }
 
     #[test]
     fn a_lease_is_taken_where_it_is_free_or_its_holder_is_silent() {

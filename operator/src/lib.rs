@@ -7,7 +7,9 @@
 //! Each kind has a module with a `reconcile` that gathers facts and carries out, and a pure `decide`.
 
 mod budget;
+mod certificates;
 mod changes;
+mod check;
 mod cluster;
 mod conditions;
 mod context;
@@ -24,11 +26,13 @@ mod names;
 mod news;
 mod pod_state;
 mod pods;
+mod policies;
 mod resources;
 mod run;
 mod trouble;
 mod yaml;
 
+pub use check::check;
 pub use context::{Config, HEAD_URL};
 pub use crds::{crds_yaml, generated_files};
 pub use run::run;

@@ -49,6 +49,21 @@ pub(crate) fn token(cluster: &str) -> String {
     format!("{cluster}-token")
 }
 
+/// The Secret with the cluster's certificate, where the operator or cert-manager keeps it.
+pub(crate) fn tls(cluster: &str) -> String {
+    format!("{cluster}-tls")
+}
+
+/// What all processes of a cluster are known by to each other, wherever they run.
+pub(crate) fn tls_name(cluster: &str, namespace: &str) -> String {
+    format!("{cluster}.{namespace}.shoal")
+}
+
+/// The NetworkPolicy of a cluster's heads or workers.
+pub(crate) fn policy(cluster: &str, component: &str) -> String {
+    format!("{cluster}-{component}")
+}
+
 /// The ShoalWorkerGroup of an entry.
 pub(crate) fn group(cluster: &str, entry: &str) -> String {
     format!("{cluster}-{entry}")
@@ -78,7 +93,12 @@ pub(crate) fn labels(cluster: &str) -> BTreeMap<String, String> {
 
 /// Labels that select the head's pods.
 pub(crate) fn head_selector(cluster: &str) -> BTreeMap<String, String> {
-    selector(&[(CLUSTER_LABEL, cluster), (COMPONENT_LABEL, "head")])
+    component_selector(cluster, "head")
+}
+
+/// Labels that select all pods of a cluster that are such.
+pub(crate) fn component_selector(cluster: &str, component: &str) -> BTreeMap<String, String> {
+    selector(&[(CLUSTER_LABEL, cluster), (COMPONENT_LABEL, component)])
 }
 
 /// Labels that select a group's pods.

@@ -15,6 +15,9 @@ pub(crate) const CONTAINER: &str = "shoal";
 /// The user that it runs as: nobody in particular, as `restricted` asks.
 const USER: u32 = 65_532;
 
+/// Where the Secret with the certificate is mounted.
+const TLS_DIR: &str = "/etc/shoal/tls";
+
 /// Where the token's Secret is mounted.
 const TOKEN_DIR: &str = "/etc/shoal/token";
 
@@ -34,11 +37,27 @@ pub(crate) struct Process<'a> {
     pub(crate) resources: &'a Resources,
     pub(crate) storage: &'a Storage,
     pub(crate) service_account_name: Option<&'a str>,
+    /// How it knows the others, where that is by TLS.
+    pub(crate) tls: Option<Tls<'a>>,
     /// Port of probes and metrics.
     pub(crate) http_port: u16,
     pub(crate) ports: Vec<(&'static str, u16)>,
     pub(crate) grace_seconds: u64,
     pub(crate) template: Option<&'a PodTemplate>,
+}
+
+/// How the processes of a cluster know each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tls<'a> {
+    /// The Secret with `tls.crt`, `tls.key` and `ca.crt`.
+    pub(crate) secret: &'a str,
+    /// What all of them are known by.
+    pub(crate) name: &'a str,
+}
+
+/// The scheme of a URL of such a process.
+pub(crate) fn scheme(has_tls: bool) -> &'static str {
+    if has_tls { "https" } else { "http" }
 }
 
 /// The pod template of a process: `{metadata, spec}`.
@@ -68,9 +87,22 @@ pub(crate) fn template(process: &Process<'_>) -> Value {
     ];
     env.extend(process.env.iter().cloned());
     let credentials = storage.credentials_secret_ref.iter().map(|secret| json!({"secretRef": {"name": secret.name}}));
-    let probe = |path: &str| json!({"httpGet": {"path": path, "port": process.http_port}, "periodSeconds": 2, "timeoutSeconds": 2});
     let mut arguments = process.arguments.clone();
     arguments.push(format!("--token-file={TOKEN_DIR}/token"));
+    if let Some(tls) = process.tls {
+        // Not all that may be in there: a Secret that the operator keeps has the authority's key as well.
+        let items = ["tls.crt", "tls.key", "ca.crt"].map(|key| json!({"key": key, "path": key}));
+        volumes.push(json!({"name": "tls", "secret": {"secretName": tls.secret, "items": items}}));
+        mounts.push(json!({"name": "tls", "mountPath": TLS_DIR, "readOnly": true}));
+        let file = |option: &str, name: &str| format!("--tls-{option}={TLS_DIR}/{name}");
+        arguments.extend([file("cert", "tls.crt"), file("key", "tls.key"), file("ca", "ca.crt")]);
+        arguments.push(format!("--tls-name={}", tls.name));
+    }
+    // The kubelet checks no certificate, and probes are the one thing that takes no token.
+    let get = |path: &str| match process.tls {
+        Some(_) => json!({"path": path, "port": process.http_port, "scheme": "HTTPS"}),
+        None => json!({"path": path, "port": process.http_port}),
+    };
     let mut pod = json!({
         "metadata": {"labels": process.labels},
         "spec": {
@@ -94,9 +126,9 @@ pub(crate) fn template(process: &Process<'_>) -> Value {
                     "limits": {"memory": resources.memory},
                 },
                 // A start that loads much state is not killed for it: five minutes.
-                "startupProbe": {"httpGet": {"path": "/healthz", "port": process.http_port}, "periodSeconds": 1, "failureThreshold": 300},
-                "livenessProbe": {"httpGet": {"path": "/healthz", "port": process.http_port}, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
-                "readinessProbe": probe("/readyz"),
+                "startupProbe": {"httpGet": get("/healthz"), "periodSeconds": 1, "failureThreshold": 300},
+                "livenessProbe": {"httpGet": get("/healthz"), "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
+                "readinessProbe": {"httpGet": get("/readyz"), "periodSeconds": 2, "timeoutSeconds": 2},
                 "securityContext": {
                     "allowPrivilegeEscalation": false,
                     "readOnlyRootFilesystem": true,
@@ -159,6 +191,7 @@ mod tests {
             resources,
             storage,
             service_account_name: None,
+            tls: None,
             http_port: 7370,
             ports: vec![("rest", 7370)],
             grace_seconds: 30,
@@ -197,6 +230,33 @@ mod tests {
         assert_eq!(container["envFrom"], json!([{"secretRef": {"name": "s3"}}]));
         assert_eq!(container["volumeMounts"][2], json!({"name": "shared-0", "mountPath": "/data"}));
         assert_eq!(pod["spec"]["volumes"][2]["persistentVolumeClaim"]["claimName"], "data");
+    }
+
+    #[test]
+    fn certificates_reach_the_container_and_the_authoritys_key_does_not() {
+        let resources = Resources { cpu: "1".into(), memory: "1Gi".into() };
+        let storage = Storage::default();
+        let tls = Some(Tls { secret: "shared-tls", name: "shared.n.shoal" });
+        let pod = template(&Process { tls, ..process(&resources, &storage, None) });
+        let container = &pod["spec"]["containers"][0];
+        let arguments = container["args"].as_array().unwrap();
+        for expected in
+            ["--tls-cert=/etc/shoal/tls/tls.crt", "--tls-ca=/etc/shoal/tls/ca.crt", "--tls-name=shared.n.shoal"]
+        {
+            assert!(arguments.contains(&expected.into()), "{expected}: {arguments:?}");
+        }
+        for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+            assert_eq!(container[probe]["httpGet"]["scheme"], "HTTPS", "{probe}");
+        }
+        let volumes = pod["spec"]["volumes"].as_array().unwrap();
+        let secret = &volumes.iter().find(|volume| volume["name"] == "tls").unwrap()["secret"];
+        let keys: Vec<_> = secret["items"].as_array().unwrap().iter().map(|item| &item["key"]).collect();
+        assert_eq!(
+            (&secret["secretName"], keys.as_slice()),
+            (&json!("shared-tls"), &[&json!("tls.crt"), &json!("tls.key"), &json!("ca.crt")][..])
+        );
+        let without = template(&process(&resources, &storage, None));
+        assert!(without["spec"]["containers"][0]["readinessProbe"]["httpGet"].get("scheme").is_none());
     }
 
     #[test]

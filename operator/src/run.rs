@@ -65,7 +65,7 @@ pub async fn run(
     };
     tracing::info!(identity, transitions = held.transitions(), "this operator leads");
     metrics.leads();
-    let controllers = tokio::spawn(control(client, config, metrics, identity, held.transitions()));
+    let controllers = tokio::spawn(control(client, config, own_namespace, metrics, identity, held.transitions()));
     let lost = tokio::select! {
         () = held.keep() => true,
         () = &mut stop => false,
@@ -82,7 +82,7 @@ pub async fn run(
     Ok(())
 }
 
-async fn client(kubeconfig: Option<&Path>) -> Result<Client, Failure> {
+pub(crate) async fn client(kubeconfig: Option<&Path>) -> Result<Client, Failure> {
     let refuse = |error: &(dyn std::error::Error + 'static)| {
         Failure::new(Reason::Io, "no Kubernetes API server is configured")
             .because(error)
@@ -105,7 +105,14 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-async fn control(client: Client, config: Config, metrics: Metrics, identity: String, transitions: u64) {
+async fn control(
+    client: Client,
+    config: Config,
+    own_namespace: String,
+    metrics: Metrics,
+    identity: String,
+    transitions: u64,
+) {
     let (wake, woken) = mpsc::channel(WAKE_QUEUE_MAX);
     let mut scope = Scope { client: client.clone(), namespace: config.namespace.clone(), is_known: Vec::new() };
     let any = watcher::Config::default();
@@ -120,6 +127,7 @@ async fn control(client: Client, config: Config, metrics: Metrics, identity: Str
     let context = Arc::new(Context {
         client: client.clone(),
         config,
+        own_namespace,
         clusters: clusters.clone(),
         groups: groups.clone(),
         jobs: jobs.clone(),

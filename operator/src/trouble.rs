@@ -35,6 +35,8 @@ impl Trouble {
             403 if status.message.contains("exceeded quota") => "QuotaExceeded",
             403 if status.message.contains("PodSecurity") => "PodSecurityRefused",
             403 => "Forbidden",
+            // Of cert-manager, say, whose definitions are not there.
+            404 if status.message.contains("could not find the requested resource") => "KindNotFound",
             _ => return None,
         };
         Some(Refusal { reason, message: status.message.clone() })
@@ -88,6 +90,8 @@ mod tests {
                 api(500, "failed to create typed patch object (n/a; apps/v1): .spec.a: field not declared in schema"),
                 Some("SpecRefused"),
             ),
+            (api(404, "the server could not find the requested resource"), Some("KindNotFound")),
+            (api(404, "pods \"a\" not found"), None),
             (api(409, "the object has been modified"), None),
             (api(429, "too many requests"), None),
             (api(500, "etcdserver: leader changed"), None),

@@ -8,7 +8,7 @@ use shoal_api::ApiConfig;
 use shoal_coordinator::{EtcdConfig, EtcdTls, EtcdUser, Head, HeadConfig, LocalPaths, StateConfig};
 use shoal_core::{Failure, Reason};
 use shoal_wire::listen::check_listen;
-use shoal_wire::{Tls, Token, tls};
+use shoal_wire::{Token, tls};
 
 use crate::args::{HeadArgs, StateArgs};
 use crate::commands::warn_if_in_the_clear;
@@ -30,7 +30,7 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
     for address in [listen, workers_listen] {
         check_listen(address, token.as_ref())?;
     }
-    let tls = tls.files().map(Tls::start).transpose()?;
+    let tls = tls.start()?;
     warn_if_in_the_clear(&[listen, workers_listen], tls.as_ref());
     let local_paths = local_paths(&[listen, workers_listen], allow_local);
     let config = HeadConfig {

@@ -14,15 +14,26 @@ use crate::terminal::print;
 pub(crate) async fn run(command: OperatorCommand) -> Result<(), End> {
     match command {
         OperatorCommand::Run(args) => operate(args).await,
+        OperatorCommand::Check { own_namespace } => {
+            Ok(print(&format!("{}\n", shoal_operator::check(None, &own_namespace).await?))?)
+        }
         OperatorCommand::Generate { root } => generate(&root),
     }
 }
 
 /// Looks after clusters and jobs until a signal ends it.
 async fn operate(args: OperatorRunArgs) -> Result<(), End> {
-    let OperatorRunArgs { image, namespace, cluster_domain, listen, identity, own_namespace } = args;
+    let OperatorRunArgs { image, namespace, cluster_domain, network_policies, listen, identity, own_namespace } = args;
     let mut interrupts = Interrupts::listen()?;
-    let config = Config { kubeconfig: None, image, namespace, cluster_domain, listen, head_url: HEAD_URL.to_owned() };
+    let config = Config {
+        kubeconfig: None,
+        image,
+        namespace,
+        cluster_domain,
+        listen,
+        network_policies,
+        head_url: HEAD_URL.to_owned(),
+    };
     let stop = async move {
         interrupts.next().await;
     };

@@ -50,7 +50,7 @@ struct Running {
 
 async fn start(args: WorkerArgs) -> Result<Running, Failure> {
     let token = args.token.token_file.as_deref().map(Token::read).transpose()?;
-    let tls = args.tls.files().map(Tls::start).transpose()?;
+    let tls = args.tls.start()?;
     let client = Client::new(&args.head, token.clone(), tls.as_ref().map(Tls::https_client))?;
     if args.listen.is_loopback() && args.advertise.is_none() && !client.is_on_this_machine() {
         tracing::warn!("workers on other machines cannot read from this one: name an address with --listen");

@@ -80,7 +80,14 @@ const GROUP_NAME_MAX: usize = CLUSTER_NAME_MAX + 1 + 24;
 /// The structural schema of a ShoalCluster.
 pub fn cluster_schema() -> Value {
     let (spec, status) = (structural::<ClusterSpec>(), of_status::<status::ClusterStatus>());
-    resource("A head and groups of workers.", CLUSTER_NAME_MAX, spec, status)
+    let mut schema = resource("A head and groups of workers.", CLUSTER_NAME_MAX, spec, status);
+    // Old and new processes could not speak to each other while one takes the other's place.
+    schema["x-kubernetes-validations"] = json!([{
+        "rule": "has(self.spec.tls) == has(oldSelf.spec.tls) && (!has(self.spec.tls) || self.spec.tls == oldSelf.spec.tls)",
+        "message": "how a cluster's processes know each other stays as it was made: make another cluster",
+        "fieldPath": ".spec.tls",
+    }]);
+    schema
 }
 
 /// The structural schema of a ShoalWorkerGroup.

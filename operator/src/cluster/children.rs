@@ -20,7 +20,13 @@ pub(super) fn token(cluster: &str, token: &str) -> Value {
 }
 
 /// The group of an entry, but for its `replicas`: see [`replicas`].
-pub(super) fn group(cluster: &str, spec: &ClusterSpec, entry: &WorkerGroupEntry, image: &str) -> Value {
+pub(super) fn group(
+    cluster: &str,
+    spec: &ClusterSpec,
+    entry: &WorkerGroupEntry,
+    image: &str,
+    tls_secret: Option<&str>,
+) -> Value {
     let mut labels = names::labels(cluster);
     labels.insert(names::GROUP_LABEL.to_owned(), entry.name.clone());
     let mut group = json!({
@@ -39,6 +45,9 @@ pub(super) fn group(cluster: &str, spec: &ClusterSpec, entry: &WorkerGroupEntry,
     });
     if let Some(account) = &spec.service_account_name {
         group["spec"]["serviceAccountName"] = account.as_str().into();
+    }
+    if let Some(secret) = tls_secret {
+        group["spec"]["tlsSecretName"] = secret.into();
     }
     if let Some(template) = &entry.template {
         group["spec"]["template"] = Value::Object(template.0.clone());

@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
+use serde_json::Value;
 use shoal_core::Failure;
 use shoal_core::spec::v1alpha1::{ClusterSpec, JOB_KIND};
 
 use super::head::Named;
+use super::tls::{self, TlsFacts};
 use super::view::View;
 use super::{children, exchange, head};
 use crate::budget;
-use crate::changes::{Change, Reference};
+use crate::changes::{Change, Reference, ensure};
 use crate::names;
 use crate::pod_state::obstacle;
 use crate::resources::{Kind, ShoalCluster, ShoalWorkerGroup};
@@ -57,6 +60,9 @@ pub(super) struct Facts {
     /// The budget of the head's name.
     pub(super) budget: Option<Arc<PodDisruptionBudget>>,
     pub(super) token: Holder,
+    pub(super) tls: TlsFacts,
+    /// NetworkPolicies that there shall be, each with the one that there is.
+    pub(super) policies: Vec<(Option<NetworkPolicy>, Value)>,
     /// A token that nobody has yet.
     pub(super) new_token: String,
     /// The groups of its namespace.
@@ -96,17 +102,22 @@ pub(super) fn decide(facts: &Facts) -> Decision {
     if facts.token == Holder::Nobody {
         changes.push(Change::Create(children::token(&name, &facts.new_token)));
     }
+    let mode = tls::mode(&spec, &cluster.status().cloned().unwrap_or_default());
+    let tls_secret = mode.secret(&name);
+    changes.extend(tls::changes(&mode, &name, &facts.tls));
     if facts.service == Holder::Nobody {
         changes.push(Change::Apply(head::service(&name, &spec.head.state)));
     }
     if facts.heads_service == Holder::Nobody && spec.head.state.etcd.is_some() {
         changes.push(Change::Apply(head::heads_service(&name)));
     }
-    let of_groups = changes_of_groups(facts, &spec, &image);
-    let (head_change, head_waits) = change_of_head(facts, &spec, &image, of_groups.is_empty());
+    let of_groups = changes_of_groups(facts, &spec, &image, tls_secret.as_deref());
+    let (head_change, head_waits) = change_of_head(facts, &spec, &image, tls_secret.as_deref(), of_groups.is_empty());
     changes.extend(of_groups);
     changes.extend(head_change);
     changes.extend(change_of_budget(facts, &spec));
+    let uid = cluster.metadata.uid.as_deref();
+    changes.extend(facts.policies.iter().filter_map(|(found, wanted)| ensure(found.as_ref(), uid, wanted.clone())));
     let view = view(facts, &spec, image, head_waits);
     Decision { changes, view, again_after: head_waits.then_some(JOBS_LOOK) }
 }
@@ -134,6 +145,10 @@ fn taken(facts: &Facts, spec: &ClusterSpec) -> Option<String> {
     if is_others(&facts.heads_service) {
         return Some(format!("the Service {}", names::heads(&name)));
     }
+    let is_theirs = |holder: &Holder| *holder == Holder::Other;
+    if is_theirs(&facts.tls.secret) || is_theirs(&facts.tls.certificate) {
+        return Some(format!("the Secret or Certificate {}", names::tls(&name)));
+    }
     // A token that a user has made is as good as ours.
     if facts.token == Holder::Other {
         return Some(format!("the Secret {}", names::token(&name)));
@@ -152,13 +167,13 @@ fn own_groups(facts: &Facts) -> impl Iterator<Item = &ShoalWorkerGroup> {
     facts.groups.iter().map(|group| &**group).filter(is_own)
 }
 
-fn changes_of_groups(facts: &Facts, spec: &ClusterSpec, image: &str) -> Vec<Change> {
+fn changes_of_groups(facts: &Facts, spec: &ClusterSpec, image: &str, tls_secret: Option<&str>) -> Vec<Change> {
     let name = facts.cluster.name_any();
     let mut changes = Vec::new();
     for entry in &spec.worker_groups {
         let group_name = names::group(&name, &entry.name);
         let group = group_named(facts, &group_name);
-        let wanted = children::group(&name, spec, entry, image);
+        let wanted = children::group(&name, spec, entry, image, tls_secret);
         if !group.is_some_and(|group| children::is_as(group, &wanted)) {
             changes.push(Change::Apply(wanted));
         }
@@ -178,11 +193,17 @@ fn changes_of_groups(facts: &Facts, spec: &ClusterSpec, image: &str) -> Vec<Chan
 ///
 /// What is compared is what the user has set: of a head whose settings are the same, nothing but the number of pods is
 /// touched, so that a newer operator, which may make another head of them, restarts none.
-fn change_of_head(facts: &Facts, spec: &ClusterSpec, image: &str, groups_stay: bool) -> (Vec<Change>, bool) {
+fn change_of_head(
+    facts: &Facts,
+    spec: &ClusterSpec,
+    image: &str,
+    tls_secret: Option<&str>,
+    groups_stay: bool,
+) -> (Vec<Change>, bool) {
     let (name, namespace) = (facts.cluster.name_any(), facts.cluster.namespace().unwrap_or_default());
     let uid = facts.cluster.uid().unwrap_or_default();
     let named = Named { namespace: &namespace, name: &name, uid: &uid };
-    let whole = || vec![Change::Apply(head::stateful_set(named, spec, image))];
+    let whole = || vec![Change::Apply(head::stateful_set(named, spec, image, tls_secret))];
     let Some(set) = &facts.head else { return (whole(), false) };
     if set.annotations().get(names::HASH_ANNOTATION) != Some(&head::hash(spec, image)) {
         // A head without a pod, or with one that does not work, has nothing to lose.
@@ -218,7 +239,7 @@ fn change_of_budget(facts: &Facts, spec: &ClusterSpec) -> Option<Change> {
     }
     let name = cluster.name_any();
     let wanted = budget::budget(&names::head(&name), &names::labels(&name), &names::head_selector(&name), &0.into());
-    budget::change(facts.budget.as_deref(), cluster.metadata.uid.as_deref(), wanted)
+    ensure(facts.budget.as_deref(), cluster.metadata.uid.as_deref(), wanted)
 }
 
 /// Whether all groups have exchanged their pods: the head, which understands older workers and newer ones, goes last.
@@ -248,6 +269,7 @@ fn view(facts: &Facts, spec: &ClusterSpec, image: String, head_waits: bool) -> V
         head_obstacle: facts.head_pods.iter().find_map(|pod| obstacle(pod)),
         head_waits,
         image: Some(image),
+        tls: tls::mode(spec, &facts.cluster.status().cloned().unwrap_or_default()).is_on(),
         workers,
         ready_workers,
     }

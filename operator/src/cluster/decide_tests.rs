@@ -20,7 +20,7 @@ fn owner(uid: &str) -> Value {
 fn head(spec: &Value, image: &str, ready: i32) -> StatefulSet {
     let spec: ClusterSpec = serde_json::from_value(spec.clone()).unwrap();
     let named = Named { namespace: "n", name: "a", uid: "c" };
-    let mut head = head::stateful_set(named, &spec, image);
+    let mut head = head::stateful_set(named, &spec, image, Some("a-tls"));
     head["metadata"]["ownerReferences"] = owner("c");
     head["metadata"]["uid"] = "s".into();
     head["status"] = json!({"replicas": 1, "readyReplicas": ready});
@@ -31,7 +31,7 @@ fn head(spec: &Value, image: &str, ready: i32) -> StatefulSet {
 fn group(spec: &Value, entry: usize, image: &str, replicas: u32, updated: u32) -> Arc<ShoalWorkerGroup> {
     let spec: ClusterSpec = serde_json::from_value(spec.clone()).unwrap();
     let entry = &spec.worker_groups[entry];
-    let mut group = children::group("a", &spec, entry, image);
+    let mut group = children::group("a", &spec, entry, image, Some("a-tls"));
     let patch = children::replicas(entry, None).unwrap();
     crate::merge::strategic(&mut group, &patch);
     group["spec"]["replicas"] = replicas.into();
@@ -51,6 +51,8 @@ fn facts(spec: &Value) -> Facts {
         heads_service: Holder::Nobody,
         budget: None,
         token: Holder::Nobody,
+        tls: TlsFacts::default(),
+        policies: Vec::new(),
         new_token: "0123456789abcdef".into(),
         groups: Vec::new(),
         busy: false,
@@ -67,7 +69,7 @@ fn settled(spec: &Value) -> Facts {
         groups: (0..spec["workerGroups"].as_array().map_or(0, Vec::len))
             .map(|entry| group(spec, entry, "shoal:1", 2, 2))
             .collect(),
-        cluster: cluster(spec, &json!({"image": "shoal:1"})),
+        cluster: cluster(spec, &json!({"image": "shoal:1", "tls": true})),
         ..facts(spec)
     }
 }
@@ -117,14 +119,14 @@ fn somebody_elses_replicas_stay_until_the_entry_changes() {
     let scaled = Facts { groups: vec![group(&cpu(), 0, "shoal:1", 7, 7)], ..settled(&cpu()) };
     assert_eq!(told(&decide(&scaled)), [""; 0]);
     let changed = json!({"workerGroups": [{"name": "cpu", "replicas": 3}]});
-    let changed = Facts { cluster: cluster(&changed, &json!({"image": "shoal:1"})), ..scaled };
+    let changed = Facts { cluster: cluster(&changed, &json!({"image": "shoal:1", "tls": true})), ..scaled };
     assert_eq!(told(&decide(&changed)), [r#"patch ShoalWorkerGroup a-cpu {"replicas":3}"#]);
 }
 
 #[test]
 fn a_group_without_an_entry_goes() {
     let none = json!({"workerGroups": []});
-    let facts = Facts { cluster: cluster(&none, &json!({"image": "shoal:1"})), ..settled(&cpu()) };
+    let facts = Facts { cluster: cluster(&none, &json!({"image": "shoal:1", "tls": true})), ..settled(&cpu()) };
     assert_eq!(told(&decide(&facts)), ["delete ShoalWorkerGroup a-cpu"]);
 }
 
@@ -139,8 +141,12 @@ fn an_image_that_was_chosen_for_the_user_stays() {
 #[test]
 fn workers_get_a_new_image_first_and_the_head_gets_it_last() {
     let spec = json!({"image": "shoal:2", "workerGroups": [{"name": "cpu", "replicas": 2}]});
-    let with =
-        |groups, busy| Facts { cluster: cluster(&spec, &json!({"image": "shoal:1"})), groups, busy, ..settled(&cpu()) };
+    let with = |groups, busy| Facts {
+        cluster: cluster(&spec, &json!({"image": "shoal:1", "tls": true})),
+        groups,
+        busy,
+        ..settled(&cpu())
+    };
     let first = decide(&with(vec![group(&cpu(), 0, "shoal:1", 2, 2)], false));
     assert_eq!((told(&first), first.view.head_waits), (vec!["apply ShoalWorkerGroup a-cpu".to_owned()], true));
     let half = decide(&with(vec![group(&spec, 0, "shoal:2", 2, 1)], false));
@@ -157,7 +163,7 @@ fn workers_get_a_new_image_first_and_the_head_gets_it_last() {
 fn a_suspended_cluster_has_no_pods_and_keeps_its_head_as_it_is() {
     let mut spec = cpu();
     spec["suspend"] = true.into();
-    let facts = Facts { cluster: cluster(&spec, &json!({"image": "shoal:1"})), ..settled(&cpu()) };
+    let facts = Facts { cluster: cluster(&spec, &json!({"image": "shoal:1", "tls": true})), ..settled(&cpu()) };
     let decision = decide(&facts);
     assert_eq!(told(&decision), ["apply ShoalWorkerGroup a-cpu", r#"patch StatefulSet a-head {"replicas":0}"#]);
     assert!(decision.view.suspended && !decision.view.head_is_ready);
@@ -192,7 +198,7 @@ fn several_heads_are_named_each_and_their_number_is_changed_at_any_time() {
         ["create Secret a-token", "apply Service a-head", "apply Service a-heads", "apply StatefulSet a-head"]
     );
     let with = |spec: &Value, busy| Facts {
-        cluster: cluster(spec, &json!({"image": "shoal:1"})),
+        cluster: cluster(spec, &json!({"image": "shoal:1", "tls": true})),
         heads_service: Holder::Cluster,
         busy,
         ..settled(&heads())
@@ -224,6 +230,27 @@ fn several_heads_are_exchanged_one_after_the_other_and_not_under_jobs() {
     assert_eq!(told(&decide(&with(["new", "new"], false))), [""; 0]);
     let busy = decide(&with(["old", "old"], true));
     assert_eq!((told(&busy), busy.view.head_waits), (vec![], true));
+}
+
+#[test]
+fn policies_are_made_and_follow_the_operator() {
+    let wanted = crate::policies::of_cluster("a", "shoal");
+    let with = |found: Option<&str>| {
+        let of = |policy: &Value| {
+            let mut policy = policy.clone();
+            policy["metadata"]["ownerReferences"] = owner(found?);
+            Some(serde_json::from_value(policy).unwrap())
+        };
+        let policies = wanted.iter().map(|policy| (of(policy), policy.clone())).collect();
+        Facts { policies, ..settled(&cpu()) }
+    };
+    assert_eq!(told(&decide(&with(None))), ["create NetworkPolicy a-head", "create NetworkPolicy a-worker"]);
+    assert_eq!(told(&decide(&with(Some("c")))), [""; 0]);
+    let mut moved = with(Some("c"));
+    let elsewhere = crate::policies::of_cluster("a", "elsewhere");
+    moved.policies.iter_mut().zip(elsewhere).for_each(|(policy, wanted)| policy.1 = wanted);
+    let changed = told(&decide(&moved));
+    assert!(changed.len() == 1 && changed[0].starts_with("patch NetworkPolicy a-head"), "{changed:?}");
 }
 
 #[test]
@@ -306,6 +333,6 @@ fn the_status_says_where_a_cluster_stands_and_why() {
             (phase, reason, progress)
         );
         assert_eq!(ready.status == ConditionStatus::True, phase == "Ready");
-        assert_eq!(status.endpoint.as_deref(), Some("http://a-head.n.svc.cluster.local:7370"));
+        assert_eq!(status.endpoint.as_deref(), Some("https://a-head.n.svc.cluster.local:7370"));
     }
 }

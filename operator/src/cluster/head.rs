@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shoal_core::spec::v1alpha1::{ClusterSpec, EtcdState, HeadSpec, HeadState};
 
 use crate::names::{self, HEAD_REST_PORT, HEAD_WORKERS_PORT};
-use crate::pods::{self, Process};
+use crate::pods::{self, Process, Tls};
 
 /// Where the head's volume is mounted.
 const STATE_DIR: &str = "/var/lib/shoal";
@@ -63,12 +63,14 @@ fn headless(cluster: &str, name: &str, not_ready_too: bool) -> Value {
 
 /// The heads. A StatefulSet never runs two pods of one name, which a volume could not bear, and gives each of several heads
 /// a name that workers can know.
-pub(super) fn stateful_set(cluster: Named<'_>, spec: &ClusterSpec, image: &str) -> Value {
+pub(super) fn stateful_set(cluster: Named<'_>, spec: &ClusterSpec, image: &str, tls_secret: Option<&str>) -> Value {
     let HeadSpec { resources, state, template, .. } = &spec.head;
     let name = cluster.name;
     let mut labels = names::labels(name);
     labels.extend(names::head_selector(name));
-    let kept = keep(cluster, state);
+    let tls_name = names::tls_name(name, cluster.namespace);
+    let tls = tls_secret.map(|secret| Tls { secret, name: &tls_name });
+    let kept = keep(cluster, state, pods::scheme(tls.is_some()));
     let mut arguments = vec![
         "head".to_owned(),
         format!("--listen=0.0.0.0:{HEAD_REST_PORT}"),
@@ -88,6 +90,7 @@ pub(super) fn stateful_set(cluster: Named<'_>, spec: &ClusterSpec, image: &str) 
         resources,
         storage: &spec.storage,
         service_account_name: spec.service_account_name.as_deref(),
+        tls,
         http_port: HEAD_REST_PORT,
         ports: vec![("rest", HEAD_REST_PORT), ("workers", HEAD_WORKERS_PORT)],
         grace_seconds: HEAD_GRACE_SECONDS,
@@ -131,9 +134,9 @@ struct Kept {
     claims: Vec<Value>,
 }
 
-fn keep(cluster: Named<'_>, state: &HeadState) -> Kept {
+fn keep(cluster: Named<'_>, state: &HeadState, scheme: &str) -> Kept {
     if let Some(etcd) = &state.etcd {
-        return in_etcd(cluster, etcd);
+        return in_etcd(cluster, etcd, scheme);
     }
     if state.ephemeral.is_some() {
         return Kept { arguments: vec![format!("--state-dir={}/state", pods::SCRATCH_DIR)], ..Kept::default() };
@@ -154,13 +157,13 @@ fn keep(cluster: Named<'_>, state: &HeadState) -> Kept {
     }
 }
 
-fn in_etcd(Named { namespace, name, uid }: Named<'_>, etcd: &EtcdState) -> Kept {
+fn in_etcd(Named { namespace, name, uid }: Named<'_>, etcd: &EtcdState, scheme: &str) -> Kept {
     let prefix = etcd.prefix.clone().unwrap_or_else(|| format!("/shoal/{namespace}/{name}/{uid}/"));
     let mut kept = Kept {
         arguments: vec![
             format!("--etcd={}", etcd.endpoints.join(",")),
             format!("--etcd-prefix={prefix}"),
-            format!("--advertise-url=http://$(POD_NAME).{}:{HEAD_REST_PORT}", names::heads(name)),
+            format!("--advertise-url={scheme}://$(POD_NAME).{}:{HEAD_REST_PORT}", names::heads(name)),
         ],
         ..Kept::default()
     };

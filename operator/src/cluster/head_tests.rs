@@ -8,7 +8,7 @@ const CLUSTER: Named<'static> = Named { namespace: "n", name: "a", uid: "u" };
 
 fn made(head: &Value) -> Value {
     let spec: ClusterSpec = serde_json::from_value(json!({"head": head})).unwrap();
-    stateful_set(CLUSTER, &spec, "shoal:1")
+    stateful_set(CLUSTER, &spec, "shoal:1", None)
 }
 
 fn arguments(set: &Value) -> Vec<&str> {

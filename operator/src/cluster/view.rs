@@ -7,6 +7,7 @@ use shoal_core::spec::v1alpha1::status::ClusterStatus;
 use crate::conditions::{Fact, conditions};
 use crate::names;
 use crate::pod_state::Obstacle;
+use crate::pods;
 use crate::resources::{Kind, ShoalCluster};
 use crate::trouble::Refusal;
 
@@ -24,6 +25,8 @@ pub(super) struct View {
     /// Whether the head is not yet as the spec has it, because it is needed as it is.
     pub(super) head_waits: bool,
     pub(super) image: Option<String>,
+    /// Whether its processes speak TLS.
+    pub(super) tls: bool,
     /// Workers that there shall be.
     pub(super) workers: u32,
     pub(super) ready_workers: u32,
@@ -43,13 +46,21 @@ impl View {
         let (phase, ready) = self.readiness(cluster, refusal);
         let facts = vec![ready, self.progress()];
         let endpoint = cluster.namespace().map(|namespace| {
-            format!("http://{}.{namespace}.svc.{domain}:{}", names::head(&cluster.name_any()), names::HEAD_REST_PORT)
+            let scheme = pods::scheme(self.tls);
+            format!(
+                "{scheme}://{}.{namespace}.svc.{domain}:{}",
+                names::head(&cluster.name_any()),
+                names::HEAD_REST_PORT
+            )
         });
+        // What cannot be read says nothing of it.
+        let tls = self.image.is_some().then_some(self.tls).or(before.tls);
         ClusterStatus {
             observed_generation: generation,
             phase: phase.to_owned(),
             conditions: conditions(&before.conditions, facts, generation, now),
             image: self.image.or(before.image),
+            tls,
             endpoint,
             workers: self.workers,
             ready_workers: self.ready_workers,

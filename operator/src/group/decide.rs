@@ -15,7 +15,7 @@ use super::order::{Loads, cheapest_first};
 use super::pod;
 use super::view::View;
 use crate::budget;
-use crate::changes::{Change, Reference};
+use crate::changes::{Change, Reference, ensure};
 use crate::names;
 use crate::pod_state::{has_ended, is_ending, is_ready, obstacle};
 use crate::resources::{Kind, ShoalWorkerGroup};
@@ -133,7 +133,7 @@ fn change_of_budget(
     labels.insert(names::GROUP_LABEL.to_owned(), entry.to_owned());
     let max_unavailable = serde_json::to_value(spec.max_unavailable).ok()?;
     let wanted = budget::budget(&group.name_any(), &labels, &selector, &max_unavailable);
-    budget::change(found, group.uid().as_deref(), wanted)
+    ensure(found, group.uid().as_deref(), wanted)
 }
 
 /// How often is looked whether the jobs have ended that pods wait for.
@@ -156,8 +156,9 @@ fn to_make(
     taken: &BTreeSet<String>,
     missing: usize,
 ) -> Vec<Change> {
+    let namespace = group.namespace().unwrap_or_default();
     let names = (0..).map(|ordinal| names::worker(&group.name_any(), ordinal)).filter(|name| !taken.contains(name));
-    names.take(missing).map(|name| Change::Create(pod::worker(entry, &name, spec))).collect()
+    names.take(missing).map(|name| Change::Create(pod::worker(&namespace, entry, &name, spec))).collect()
 }
 
 /// Of a group whose pods are not all as its spec has them, the next to go: those that do not work anyway, else one, and

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shoal_core::spec::v1alpha1::WorkerGroupSpec;
 
 use crate::names::{self, HEAD_REST_PORT, WORKER_FLIGHT_PORT, WORKER_HTTP_PORT};
-use crate::pods::{self, Process};
+use crate::pods::{self, Process, Tls};
 
 /// Time for a worker to end its tasks or hand them back, and to move its partitions to others.
 pub(super) const DRAIN: Duration = Duration::from_secs(110);
@@ -27,14 +27,16 @@ const GRACE_AFTER_DRAIN: Duration = Duration::from_secs(10);
 const MEMORY_SHARE: (u64, u64) = (3, 4);
 
 /// A pod of a group, of that name.
-pub(super) fn worker(entry: &str, name: &str, spec: &WorkerGroupSpec) -> Value {
+pub(super) fn worker(namespace: &str, entry: &str, name: &str, spec: &WorkerGroupSpec) -> Value {
     let cluster = spec.cluster_name.as_str();
+    let tls_name = names::tls_name(cluster, namespace);
+    let tls = spec.tls_secret_name.as_deref().map(|secret| Tls { secret, name: &tls_name });
     let mut labels = names::labels(cluster);
     labels.extend(names::group_selector(cluster, entry));
     let slots = spec.resources.millicores().unwrap_or(0).div_ceil(1000).clamp(1, SLOTS_MAX);
     let mut arguments = vec![
         "worker".to_owned(),
-        format!("--head={}", heads(cluster, spec.heads).join(",")),
+        format!("--head={}", heads(cluster, spec.heads, pods::scheme(tls.is_some())).join(",")),
         "--name=$(POD_NAME)".to_owned(),
         "--listen=0.0.0.0".to_owned(),
         "--advertise=$(POD_IP)".to_owned(),
@@ -59,6 +61,7 @@ pub(super) fn worker(entry: &str, name: &str, spec: &WorkerGroupSpec) -> Value {
         resources: &spec.resources,
         storage: &spec.storage,
         service_account_name: spec.service_account_name.as_deref(),
+        tls,
         http_port: WORKER_HTTP_PORT,
         ports: vec![("flight", WORKER_FLIGHT_PORT), ("http", WORKER_HTTP_PORT)],
         grace_seconds: (DRAIN + GRACE_AFTER_DRAIN).as_secs(),
@@ -73,10 +76,10 @@ pub(super) fn worker(entry: &str, name: &str, spec: &WorkerGroupSpec) -> Value {
 
 /// Where a worker looks for the head that leads. The name that leads to it comes first; those of all of several heads follow,
 /// so that a worker need not wait until that name has moved to another one.
-fn heads(cluster: &str, count: u32) -> Vec<String> {
-    let mut urls = vec![format!("http://{}:{HEAD_REST_PORT}", names::head(cluster))];
+fn heads(cluster: &str, count: u32, scheme: &str) -> Vec<String> {
+    let mut urls = vec![format!("{scheme}://{}:{HEAD_REST_PORT}", names::head(cluster))];
     let each =
-        |ordinal| format!("http://{}-{ordinal}.{}:{HEAD_REST_PORT}", names::head(cluster), names::heads(cluster));
+        |ordinal| format!("{scheme}://{}-{ordinal}.{}:{HEAD_REST_PORT}", names::head(cluster), names::heads(cluster));
     urls.extend((0..count).filter(|_| count > 1).map(each));
     urls
 }

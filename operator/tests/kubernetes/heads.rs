@@ -1,8 +1,6 @@
 //! Several heads on one etcd: the pods that the operator makes, and what they do. Their containers' arguments are run here.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 use shoal_testkit::{Etcd, eventually};
@@ -10,47 +8,21 @@ use shoal_testkit::{Etcd, eventually};
 use crate::api::Namespace;
 use crate::clusters::cluster;
 use crate::operator::Operator;
+use crate::processes::Process;
 
-/// The process of a head's pod, on this machine.
-struct Process {
-    child: Child,
-    url: String,
+/// A head's process on free ports of loopback, with the token in a file.
+fn process(pod: &Value, token: &Path) -> Process {
+    Process::of(pod, |option, _| match option {
+        "--listen" | "--workers-listen" => Some("127.0.0.1:0".to_owned()),
+        "--token-file" => Some(token.display().to_string()),
+        _ => None,
+    })
 }
 
-impl Process {
-    /// Runs what the pod's container would, but on free ports of loopback and with the token in a file.
-    fn of(pod: &Value, token: &Path) -> Self {
-        let name = pod["metadata"]["name"].as_str().unwrap();
-        let arguments = pod["spec"]["containers"][0]["args"].as_array().unwrap().iter().map(|argument| {
-            let argument = argument.as_str().unwrap().replace("$(POD_NAME)", name);
-            match argument.split_once('=') {
-                Some((option @ ("--listen" | "--workers-listen"), _)) => format!("{option}=127.0.0.1:0"),
-                Some(("--token-file", _)) => format!("--token-file={}", token.display()),
-                _ => argument,
-            }
-        });
-        // target/debug/deps/kubernetes-0123456789abcdef
-        let test = std::env::current_exe().unwrap();
-        let program = test.parent().and_then(Path::parent).unwrap().join("shoal");
-        let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let mut first = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-        let url = first.trim().strip_prefix("head: ").unwrap_or_else(|| panic!("{first}")).to_owned();
-        Self { child, url }
-    }
-
-    fn is_ready(&self) -> bool {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let get = async { reqwest::get(format!("{}/readyz", self.url)).await };
-        runtime.block_on(get).is_ok_and(|answer| answer.status().is_success())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn is_ready(head: &Process) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let get = async { reqwest::get(format!("{}/readyz", head.url())).await };
+    runtime.block_on(get).is_ok_and(|answer| answer.status().is_success())
 }
 
 /// Says of a head's pod what the kubelet would of a process that lives, and is ready where it leads.
@@ -67,7 +39,7 @@ fn says(namespace: &Namespace, ordinal: usize, is_ready: bool) {
     namespace.pod_is(&format!("a-head-{ordinal}"), &status.to_string());
 }
 
-/// Addresses that a Service leads to.
+/// Addresses that a Service leads to which takes pods that are not ready. Another one would need the pods' nodes.
 fn addresses(namespace: &Namespace, service: &str) -> Vec<String> {
     let slices = namespace.list(&format!("endpointslices --selector=kubernetes.io/service-name={service}"));
     let endpoints = slices.iter().flat_map(|slice| slice["endpoints"].as_array().cloned().unwrap_or_default());
@@ -83,7 +55,7 @@ fn of_several_heads_one_leads_and_another_takes_over() {
     let namespace = Namespace::new();
     let _operator = Operator::start(&namespace);
     let head = json!({"replicas": 2, "state": {"etcd": {"endpoints": etcd.endpoints()}}});
-    namespace.apply(&cluster(&json!({"head": head})));
+    namespace.apply(&cluster(&json!({"head": head, "tls": {"off": {}}})));
     namespace.until_names("pods", &["a-cpu-0", "a-cpu-1", "a-head-0", "a-head-1"]);
     let worker = namespace.get("pod/a-cpu-0")["spec"]["containers"][0]["args"].clone();
     let all = "--head=http://a-head:7370,http://a-head-0.a-heads:7370,http://a-head-1.a-heads:7370";
@@ -94,10 +66,10 @@ fn of_several_heads_one_leads_and_another_takes_over() {
     let token = folder.path().join("token");
     std::fs::write(&token, "0123456789abcdef0123456789abcdef").unwrap();
     let pods = ["pod/a-head-0", "pod/a-head-1"].map(|pod| namespace.get(pod));
-    let mut heads: Vec<Option<Process>> = pods.iter().map(|pod| Some(Process::of(pod, &token))).collect();
-    let leader = eventually("one leads", || heads.iter().position(|head| head.as_ref().unwrap().is_ready()));
+    let mut heads: Vec<Option<Process>> = pods.iter().map(|pod| Some(process(pod, &token))).collect();
+    let leader = eventually("one leads", || heads.iter().position(|head| is_ready(head.as_ref().unwrap())));
     let other = 1 - leader;
-    assert!(!heads[other].as_ref().unwrap().is_ready());
+    assert!(!is_ready(heads[other].as_ref().unwrap()));
     let key = etcd.ctl(&["get", "--prefix", "--keys-only", &format!("/shoal/{}/a/", namespace.name)]);
     assert!(!key.trim().is_empty(), "the state is under the cluster's own prefix");
 
@@ -105,16 +77,15 @@ fn of_several_heads_one_leads_and_another_takes_over() {
     says(&namespace, leader, true);
     says(&namespace, other, false);
     namespace.until_condition("shoalcluster/a", "Ready", "True", "Ready");
-    let address = |ordinal: usize| format!("10.1.1.{}", ordinal + 1);
-    eventually("the name leads to the one that leads", || {
-        (addresses(&namespace, "a-head") == [address(leader)]).then_some(())
-    });
-    eventually("each has a name", || (addresses(&namespace, "a-heads") == [address(0), address(1)]).then_some(()));
+    let publishes = |service: &str| namespace.get(service)["spec"]["publishNotReadyAddresses"].clone();
+    assert_eq!(publishes("service/a-head"), json!(null), "the name leads to the one that is ready");
+    let both = ["10.1.1.1", "10.1.1.2"];
+    eventually("each has a name", || (addresses(&namespace, "a-heads") == both).then_some(()));
 
     heads[leader] = None;
-    eventually("the other one leads", || heads[other].as_ref().unwrap().is_ready().then_some(()));
-    heads[leader] = Some(Process::of(&pods[leader], &token));
-    assert!(!heads[leader].as_ref().unwrap().is_ready(), "it is back, and waits for its turn");
+    eventually("the other one leads", || is_ready(heads[other].as_ref().unwrap()).then_some(()));
+    heads[leader] = Some(process(&pods[leader], &token));
+    assert!(!is_ready(heads[leader].as_ref().unwrap()), "it is back, and waits for its turn");
 }
 
 #[test]

@@ -17,4 +17,6 @@ mod jobs;
 mod leadership;
 mod leaving;
 mod operator;
+mod processes;
+mod security;
 mod verdicts;

@@ -20,6 +20,7 @@ pub(crate) const NO_HEAD: &str = "http://127.0.0.1:1";
 pub(crate) struct Settings {
     pub(crate) image: &'static str,
     pub(crate) identity: &'static str,
+    pub(crate) network_policies: bool,
     pub(crate) head_url: String,
     /// Another way to the API server, which asks for no certificate.
     pub(crate) api_url: Option<String>,
@@ -27,7 +28,13 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { image: "shoal:test", identity: "operator-0", head_url: NO_HEAD.to_owned(), api_url: None }
+        Self {
+            image: "shoal:test",
+            identity: "operator-0",
+            network_policies: false,
+            head_url: NO_HEAD.to_owned(),
+            api_url: None,
+        }
     }
 }
 
@@ -46,7 +53,7 @@ impl Operator {
     }
 
     pub(crate) fn start_with(namespace: &Namespace, settings: Settings) -> Self {
-        let Settings { image, identity, head_url, api_url } = settings;
+        let Settings { image, identity, network_policies, head_url, api_url } = settings;
         let folder = tempfile::tempdir().unwrap();
         let listen = SocketAddr::from(([127, 0, 0, 1], free_ports(1)[0]));
         let config = Config {
@@ -55,6 +62,7 @@ impl Operator {
             namespace: Some(namespace.name().to_owned()),
             cluster_domain: "cluster.local".to_owned(),
             listen,
+            network_policies,
             head_url,
         };
         let (stop, stopped) = oneshot::channel::<()>();

@@ -94,8 +94,10 @@ pub(crate) fn connector(
 + Send {
     tower::service_fn(move |uri: Uri| {
         let connector = TlsConnector::from(tls.current.identity().client.clone());
+        let of_all = tls.name.clone();
         async move {
-            let (host, name) = host(&uri)?;
+            let host = bare(&uri);
+            let name = of_all.map_or_else(|| host_name(host), Ok)?;
             let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(HTTPS_PORT))).await?;
             stream.set_nodelay(true)?;
             Ok(TokioIo::new(connector.connect(name, stream).await?))
@@ -106,11 +108,14 @@ pub(crate) fn connector(
 /// The port that an `https` URL means when it names none.
 const HTTPS_PORT: u16 = 443;
 
-fn host(uri: &Uri) -> io::Result<(&str, ServerName<'static>)> {
+fn host_name(host: &str) -> io::Result<ServerName<'static>> {
+    server_name(host).map_err(|failure| io::Error::new(io::ErrorKind::InvalidInput, failure))
+}
+
+/// The host of a URL without the brackets of an IPv6 address.
+fn bare(uri: &Uri) -> &str {
     let host = uri.host().unwrap_or_default();
-    let name = server_name(host).map_err(|failure| io::Error::new(io::ErrorKind::InvalidInput, failure))?;
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok((bare, name))
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 impl Connected for Connection {

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{ServerName, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 pub use rustls::{ClientConfig, ServerConfig};
@@ -36,6 +36,8 @@ pub use self::refusal::refusal;
 #[derive(Clone)]
 pub struct Tls {
     current: Arc<Current>,
+    /// What the others are known by, where that is not the host in their URL.
+    name: Option<ServerName<'static>>,
 }
 
 /// What was read last and fits together. Whatever holds it, the files are watched for.
@@ -62,7 +64,28 @@ impl Tls {
         let current = Arc::new(Current::new(files, &contents, UnixTime::now())?);
         // Ends by itself once nothing holds what it would replace.
         tokio::spawn(reload::watch(Arc::downgrade(&current), contents, pause));
-        Ok(Self { current })
+        Ok(Self { current, name: None })
+    }
+
+    /// As [`Tls::start`], of what is in memory already: certificate, key and authority, all PEM. For a process that reads
+    /// them from somewhere else than files, and comes again when they change.
+    ///
+    /// # Errors
+    /// As [`Tls::start`].
+    pub fn fixed(cert: Vec<u8>, key: Vec<u8>, ca: Vec<u8>) -> Result<Self, Failure> {
+        let files = TlsFiles { cert: "tls.crt".into(), key: "tls.key".into(), ca: "ca.crt".into() };
+        let current = Current::new(files, &Contents { cert, key, ca }, UnixTime::now())?;
+        Ok(Self { current: Arc::new(current), name: None })
+    }
+
+    /// Goes by one name that the certificates of all processes of the cluster have, in the place of the hosts in their URLs:
+    /// for processes that come and go under addresses that no certificate can name before. Over REST hosts count as ever.
+    ///
+    /// # Errors
+    /// [`shoal_core::Reason::InvalidValue`] where it is no name, or this process' own certificate does not have it.
+    pub fn named(self, name: &str) -> Result<Self, Failure> {
+        self.advertise(name)?;
+        Ok(Self { name: Some(identity::server_name(name)?), ..self })
     }
 
     /// How an HTTP server answers: with this certificate, and asking for none. Follows the files by itself.
@@ -82,11 +105,14 @@ impl Tls {
     }
 
     /// Says under which host others will reach this process. A certificate that is not made for it is refused: the present
-    /// one here, a later one when the files change.
+    /// one here, a later one when the files change. Nobody goes by it where there is a name for all ([`Tls::named`]).
     ///
     /// # Errors
     /// [`shoal_core::Reason::InvalidValue`].
     pub fn advertise(&self, host: &str) -> Result<(), Failure> {
+        if self.name.is_some() {
+            return Ok(());
+        }
         self.current.identity().check_host(&self.current.files.cert, host)?;
         self.current.hosts.write().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
         Ok(())

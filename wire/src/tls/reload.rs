@@ -146,7 +146,7 @@ mod tests {
         let authority = Authority::new("one");
         let folder = Folder::new(&authority, &["10.0.0.2", "w.example"]);
         let found = folder.files().read().unwrap();
-        let tls = Tls { current: Arc::new(Current::new(folder.files(), &found, UnixTime::now()).unwrap()) };
+        let tls = Tls { current: Arc::new(Current::new(folder.files(), &found, UnixTime::now()).unwrap()), name: None };
         // One that was refused counts for nothing later.
         tls.advertise("other.example").unwrap_err();
         tls.advertise("w.example").unwrap();

@@ -24,6 +24,10 @@ pub struct ClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub service_account_name: Option<String>,
+    /// How its processes know each other. Where it is absent the operator is their authority. It stays as the cluster was
+    /// made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSpec>,
     /// The process that takes jobs in and hands out their tasks.
     #[serde(default)]
     pub head: HeadSpec,
@@ -35,6 +39,63 @@ pub struct ClusterSpec {
     #[serde(default)]
     pub suspend: bool,
 }
+
+/// How a cluster's processes know each other: by certificates of exactly one of these.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct TlsSpec {
+    /// Secret of the cluster's namespace with `tls.crt`, `tls.key` and `ca.crt`. The certificate is for servers and clients,
+    /// and has the names NAME.NAMESPACE.shoal and NAME-head; whoever keeps the Secret replaces it in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalRef>,
+    /// cert-manager keeps the Secret, by a Certificate that the operator makes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_manager: Option<CertManager>,
+    /// They send everything in the clear, and know each other by the token alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off: Option<NoTls>,
+}
+
+/// cert-manager keeps a cluster's certificate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CertManager {
+    /// Who signs the certificate: an issuer whose authority is in `ca.crt`, such as one of the kind CA.
+    pub issuer_ref: IssuerRef,
+}
+
+/// An issuer of cert-manager.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IssuerRef {
+    /// Name of the issuer.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Its kind: `Issuer` of the cluster's namespace, or `ClusterIssuer`.
+    #[serde(default = "IssuerRef::kind_default")]
+    #[schemars(length(min = 1, max = 63))]
+    pub kind: String,
+    /// The kind's API group.
+    #[serde(default = "IssuerRef::group_default")]
+    #[schemars(length(min = 1, max = 253))]
+    pub group: String,
+}
+
+impl IssuerRef {
+    fn kind_default() -> String {
+        "Issuer".into()
+    }
+
+    fn group_default() -> String {
+        "cert-manager.io".into()
+    }
+}
+
+/// Without TLS.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NoTls {}
 
 /// Where tables lie.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -13,8 +13,8 @@ mod table;
 mod worker_group;
 
 pub use cluster::{
-    CLUSTER_KIND, ClusterSpec, Ephemeral, EtcdState, HeadSpec, HeadState, LocalRef, SharedVolume, StateVolume, Storage,
-    WorkerGroupEntry,
+    CLUSTER_KIND, CertManager, ClusterSpec, Ephemeral, EtcdState, HeadSpec, HeadState, IssuerRef, LocalRef, NoTls,
+    SharedVolume, StateVolume, Storage, TlsSpec, WorkerGroupEntry,
 };
 pub use grouped_training::{BucketStrategy, Chosen, GroupedTraining, Model, Ols, OnMissing, Strategy};
 pub use job::{API_VERSION, FailurePolicy, JOB_KIND, JobSpec, MANAGED_BY_OPERATOR, Metadata, ShoalJob};

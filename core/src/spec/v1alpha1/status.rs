@@ -57,6 +57,9 @@ pub struct ClusterStatus {
     #[schemars(length(max = 512))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// Whether its processes speak TLS, where the spec says nothing: as it was when the cluster was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<bool>,
     /// URL of the head's REST interface inside Kubernetes.
     #[schemars(length(max = 512))]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -33,6 +33,11 @@ pub struct WorkerGroupSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub service_account_name: Option<String>,
+    /// Secret with the certificate, the key and the authority that its cluster's processes know each other by; absent where
+    /// they do without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub tls_secret_name: Option<String>,
     /// Heads of its cluster, which its workers know by name.
     #[serde(default = "WorkerGroupSpec::heads_default")]
     #[schemars(range(min = 1, max = 3))]

@@ -93,7 +93,7 @@ impl Folder {
     pub(crate) fn tls_of_2020(&self) -> Tls {
         let january = UnixTime::since_unix_epoch(Duration::from_secs(1_579_000_000));
         let contents = self.files().read().unwrap();
-        Tls { current: Arc::new(Current::new(self.files(), &contents, january).unwrap()) }
+        Tls { current: Arc::new(Current::new(self.files(), &contents, january).unwrap()), name: None }
     }
 }
 

@@ -1,0 +1,132 @@
+//! Who a cluster's processes are to each other, and who may connect to them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use shoal_testkit::{eventually, free_ports};
+
+use crate::api::Namespace;
+use crate::clusters::{cluster, get_ready};
+use crate::jobs::job;
+use crate::operator::{Operator, Settings};
+use crate::processes::Process;
+
+/// Writes a Secret's entries into a folder, as the kubelet does.
+fn mount(namespace: &Namespace, secret: &str, folder: &Path) {
+    for name in namespace.get(&format!("secret/{secret}"))["data"].as_object().unwrap().keys() {
+        let template = format!("--output=go-template={{{{index .data \"{name}\" | base64decode}}}}");
+        std::fs::write(folder.join(name), namespace.kubectl(&["get", "secret", secret, &template])).unwrap();
+    }
+}
+
+/// What the head's REST says, inside TLS, to whoever trusts the cluster's authority and shows the token.
+fn ask(url: &str, folder: &Path) -> Option<Value> {
+    let authority = reqwest::Certificate::from_pem(&std::fs::read(folder.join("ca.crt")).unwrap()).unwrap();
+    let token = std::fs::read_to_string(folder.join("token")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().tls_certs_only([authority]).no_proxy().build().unwrap();
+        let answer = client.get(format!("{url}/api/v1/cluster")).bearer_auth(token).send().await.ok()?;
+        serde_json::from_slice(&answer.bytes().await.ok()?).ok()
+    })
+}
+
+#[test]
+fn heads_workers_and_the_operator_know_each_other_by_certificates() {
+    let namespace = Namespace::new();
+    let [rest, workers] = free_ports(2)[..] else { panic!("two ports are expected") };
+    let head_url = format!("{{scheme}}://127.0.0.1:{workers}");
+    let _operator = Operator::start_with(&namespace, Settings { head_url, ..Settings::default() });
+    namespace.apply(&cluster(&json!({"head": {"state": {"ephemeral": {}}}})));
+    namespace.until_names("pods", &["a-cpu-0", "a-cpu-1", "a-head-0"]);
+    let made = namespace.until("shoalcluster/a", "it says so", |cluster| cluster["status"]["tls"] == true);
+    let endpoint = format!("https://a-head.{}.svc.cluster.local:7370", namespace.name);
+    assert_eq!(made["status"]["endpoint"], json!(endpoint));
+
+    let folder = tempfile::tempdir().unwrap();
+    mount(&namespace, "a-tls", folder.path());
+    mount(&namespace, "a-token", folder.path());
+    let in_folder = |value: &str| {
+        let name = Path::new(value).file_name().unwrap();
+        Some(folder.path().join(name).display().to_string())
+    };
+    let adapt = |option: &str, value: &str| match option {
+        "--listen" if value.contains(':') => Some(format!("127.0.0.1:{rest}")),
+        "--listen" | "--advertise" => Some("127.0.0.1".to_owned()),
+        "--workers-listen" => Some(format!("127.0.0.1:{workers}")),
+        "--head" => Some(format!("https://localhost:{rest}")),
+        "--flight-port" | "--http-port" => Some("0".to_owned()),
+        "--token-file" | "--tls-cert" | "--tls-key" | "--tls-ca" | "--state-dir" | "--scratch" => in_folder(value),
+        _ => None,
+    };
+    let head = Process::of(&namespace.get("pod/a-head-0"), adapt);
+    assert_eq!(head.url(), format!("https://127.0.0.1:{rest}"));
+    let worker = Process::of(&namespace.get("pod/a-cpu-0"), adapt);
+    assert!(worker.first_line.contains("https://127.0.0.1:"), "Flight, too: {}", worker.first_line);
+    eventually("the worker has joined", || {
+        let workers = ask(head.url(), folder.path())?["workers"].as_array()?.clone();
+        workers.iter().any(|worker| worker["name"] == "a-cpu-0").then_some(())
+    });
+    assert!(ask(&head.url().replace("https", "http"), folder.path()).is_none(), "nothing is said in the clear");
+
+    // The operator, too, shows the cluster's certificate.
+    get_ready(&namespace, &["a-cpu-0", "a-cpu-1"]);
+    namespace.apply(&job(&json!({})));
+    namespace.until("shoaljob/grunfeld", "the head has it", |job| {
+        let accepted = crate::api::condition(job, "Accepted");
+        job["status"]["submissionId"].is_string() && accepted["message"] == "the head has taken it"
+    });
+}
+
+#[test]
+fn a_certificate_is_replaced_in_time_and_its_authority_stays() {
+    let namespace = Namespace::new();
+    let _operator = Operator::start(&namespace);
+    namespace.apply(&cluster(&json!({})));
+    get_ready(&namespace, &["a-cpu-0", "a-cpu-1"]);
+    let before = namespace.get("secret/a-tls");
+    namespace.kubectl(&["annotate", "--overwrite", "secret", "a-tls", "shoal.dev/renew-after=2026-01-01T00:00:00Z"]);
+    // It looks by itself twice a day; a change of the cluster has it look now.
+    namespace.kubectl(&["annotate", "shoalcluster", "a", "touched=yes"]);
+    let after = namespace.until("secret/a-tls", "there is another certificate", |secret| {
+        secret["data"]["tls.crt"] != before["data"]["tls.crt"]
+    });
+    assert_ne!(after["data"]["tls.key"], before["data"]["tls.key"]);
+    for entry in ["ca.crt", "ca.key"] {
+        assert_eq!(after["data"][entry], before["data"][entry], "{entry}");
+    }
+    assert_ne!(after["metadata"]["annotations"]["shoal.dev/renew-after"], "2026-01-01T00:00:00Z");
+
+    let refused = namespace.try_kubectl(&[
+        "patch",
+        "shoalcluster",
+        "a",
+        "--type=merge",
+        r#"--patch={"spec": {"tls": {"off": {}}}}"#,
+    ]);
+    assert!(refused.unwrap_err().contains("make another cluster"), "half of a cluster would not know the other half");
+}
+
+#[test]
+fn policies_are_made_where_they_are_wanted() {
+    let namespace = Namespace::new();
+    let _operator = Operator::start_with(&namespace, Settings { network_policies: true, ..Settings::default() });
+    namespace.apply(&cluster(&json!({"tls": {"off": {}}})));
+    namespace.until_names("networkpolicies", &["a-head", "a-worker"]);
+    let selectors: BTreeMap<String, Value> = namespace
+        .list("networkpolicies")
+        .into_iter()
+        .map(|one| {
+            (one["metadata"]["name"].as_str().unwrap().to_owned(), one["spec"]["podSelector"]["matchLabels"].clone())
+        })
+        .collect();
+    let pod = eventually("a worker is there", || namespace.find("pod/a-cpu-0"));
+    for (name, value) in selectors["a-worker"].as_object().unwrap() {
+        assert_eq!(pod["metadata"]["labels"][name], *value, "a policy selects the pods that it is for");
+    }
+    assert!(namespace.find("secret/a-tls").is_none(), "this cluster does without certificates");
+    namespace.kubectl(&["delete", "shoalcluster", "a"]);
+    namespace.until_names("networkpolicies", &[]);
+}
