@@ -299,6 +299,9 @@ pub(crate) enum OperatorCommand {
         /// Namespace of the lease that says who leads.
         #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE", default_value = "default")]
         own_namespace: String,
+        /// Namespace that it looks after, where it is one [default: that of the lease].
+        #[arg(long, value_name = "NAMESPACE")]
+        namespace: Option<String>,
     },
     /// Writes the files that are made from the code.
     #[command(after_help = "Example:\n  shoal operator generate --root .")]

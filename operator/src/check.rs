@@ -19,24 +19,28 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Says who leads, once somebody does and the API server serves the operator's kinds in that namespace.
+/// Says who leads by the lease of `own_namespace`, once somebody does and the API server serves the operator's kinds in
+/// `namespace`.
 ///
 /// # Errors
 /// [`Reason::Io`] where no API server is configured or it does not serve them; [`Reason::NotLeading`] where nobody leads.
-pub async fn check(kubeconfig: Option<&Path>, namespace: &str) -> Result<String, Failure> {
+pub async fn check(kubeconfig: Option<&Path>, own_namespace: &str, namespace: &str) -> Result<String, Failure> {
     let client = client(kubeconfig).await?;
     is_served::<ShoalCluster>(&client, namespace).await?;
     is_served::<ShoalWorkerGroup>(&client, namespace).await?;
     is_served::<ShoalJob>(&client, namespace).await?;
     let since = Instant::now();
     loop {
-        let leader = lease::leader(client.clone(), namespace, Timestamp::now()).await;
+        let leader = lease::leader(client.clone(), own_namespace, Timestamp::now()).await;
         if let Some(leader) = leader.map_err(|error| unasked(&error))? {
             return Ok(format!("{leader} leads, and its resources are served"));
         }
         if since.elapsed() >= PATIENCE {
-            return Err(Failure::new(Reason::NotLeading, format!("no operator leads in the namespace {namespace}"))
-                .next("look at the logs of the operator's pods: `kubectl logs deployment/NAME`"));
+            return Err(Failure::new(
+                Reason::NotLeading,
+                format!("no operator leads by the lease of the namespace {own_namespace}"),
+            )
+            .next("look at the logs of the operator's pods: `kubectl logs deployment/NAME`"));
         }
         sleep(LOOK).await;
     }

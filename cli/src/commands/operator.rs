@@ -14,8 +14,10 @@ use crate::terminal::print;
 pub(crate) async fn run(command: OperatorCommand) -> Result<(), End> {
     match command {
         OperatorCommand::Run(args) => operate(args).await,
-        OperatorCommand::Check { own_namespace } => {
-            Ok(print(&format!("{}\n", shoal_operator::check(None, &own_namespace).await?))?)
+        OperatorCommand::Check { own_namespace, namespace } => {
+            let namespace = namespace.as_deref().unwrap_or(&own_namespace);
+            let said = shoal_operator::check(None, &own_namespace, namespace).await?;
+            Ok(print(&format!("{said}\n"))?)
         }
         OperatorCommand::Generate { root } => generate(&root),
     }

@@ -46,7 +46,7 @@ pub(super) fn mode(spec: &ClusterSpec, status: &ClusterStatus) -> Mode {
     match &spec.tls {
         Some(TlsSpec { secret_ref: Some(secret), .. }) => Mode::User(secret.name.clone()),
         Some(TlsSpec { cert_manager: Some(manager), .. }) => Mode::CertManager(manager.issuer_ref.clone()),
-        Some(TlsSpec { off: Some(_), .. }) => Mode::Off,
+        Some(TlsSpec { disabled: Some(_), .. }) => Mode::Off,
         _ if status.image.is_some() && status.tls != Some(true) => Mode::Off,
         _ => Mode::Operator,
     }

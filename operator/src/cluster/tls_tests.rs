@@ -18,7 +18,7 @@ fn a_cluster_stays_as_it_was_made() {
         ("a new one", Value::Null, status(None, None), Mode::Operator, Some("a-tls")),
         ("one that has TLS", Value::Null, made(), Mode::Operator, Some("a-tls")),
         ("one of an operator that knew no TLS", Value::Null, status(Some("shoal:0"), None), Mode::Off, None),
-        ("without", json!({"off": {}}), status(None, None), Mode::Off, None),
+        ("without", json!({"disabled": {}}), status(None, None), Mode::Off, None),
         ("a user's", json!({"secretRef": {"name": "mine"}}), made(), Mode::User("mine".into()), Some("mine")),
         (
             "cert-manager's",

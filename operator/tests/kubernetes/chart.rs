@@ -26,6 +26,8 @@ fn the_chart_is_well_formed_and_taken_with_every_value() {
     let done = helm(&["lint", "--strict", "charts/shoal"]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
     let namespace = Namespace::new();
+    // A pod is taken only where its account is: that of `helm test`.
+    namespace.kubectl(&["create", "serviceaccount", "shoal-operator"]);
     for values in [
         &[][..],
         &[
@@ -43,6 +45,7 @@ fn the_chart_is_well_formed_and_taken_with_every_value() {
             "tolerations[0].operator=Exists",
             "crds.enabled=false",
         ],
+        &["networkPolicies.enabled=true", "podDisruptionBudget.enabled=true", "dashboard.enabled=true"],
         &["affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution=null", "resources.limits.cpu=1"],
     ] {
         let manifest = template(values).unwrap_or_else(|error| panic!("{values:?}: {error}"));
@@ -81,6 +84,13 @@ fn a_value_that_is_unknown_or_wrong_is_refused() {
         "affinity=a",
         "topologySpreadConstraints=a",
         "imagePullSecrets[0].nam=a",
+        "networkPolicies.enabled=perhaps",
+        "podDisruptionBudget.maxUnavailable=1",
+        "dashboard.enable=true",
+        "prometheusRule.labels=a",
+        "podMonitor.interval=often",
+        "podMonitor.clusters[0].name=a",
+        "podMonitor.clusters[0].tls=maybe",
     ] {
         let refused = template(&[value]).err().unwrap_or_else(|| panic!("{value} is taken"));
         assert!(refused.contains("values don't meet the specifications of the schema"), "{value}: {refused}");
@@ -109,22 +119,81 @@ fn every_value_has_a_schema() {
     assert_eq!(schema["additionalProperties"], false);
 }
 
-/// Most that Helm's record of a release, compressed, may have: a Secret holds 1 MiB, and templates are in it twice.
+#[test]
+fn monitors_and_rules_are_what_their_operator_takes() {
+    // Its definitions are not here: what can be seen without them is that they are well-formed and lead somewhere.
+    let clusters = ["podMonitor.clusters[0].namespace=n", "podMonitor.clusters[0].name=shared"];
+    let values = [&["podMonitor.enabled=true", "prometheusRule.enabled=true"][..], &clusters].concat();
+    let manifest = template(&values).unwrap();
+    let of_kind = |kind: &str| -> Vec<Value> {
+        let documents = manifest.split("\n---\n").map(|one| serde_saphyr::from_str::<Value>(one).unwrap());
+        documents.filter(|document| document["kind"] == kind).collect()
+    };
+    let monitors = of_kind("PodMonitor");
+    assert_eq!(monitors.len(), 2);
+    let endpoint = &monitors[1]["spec"]["podMetricsEndpoints"][0];
+    assert_eq!(endpoint["authorization"]["credentials"]["name"], "shared-token");
+    assert_eq!(
+        (&endpoint["scheme"], &endpoint["tlsConfig"]["serverName"]),
+        (&"https".into(), &"shared.n.shoal".into())
+    );
+    let rules = &of_kind("PrometheusRule")[0]["spec"]["groups"][0]["rules"];
+    for rule in rules.as_array().unwrap() {
+        let has = |part: &str| rule[part].as_str().is_some_and(|text| !text.is_empty());
+        assert!(has("alert") && has("expr") && rule["annotations"]["summary"].is_string(), "{rule}");
+    }
+    let plain = template(&[&values[..], &["podMonitor.clusters[0].tls=false"]].concat()).unwrap();
+    assert!(!plain.contains("serverName"));
+}
+
+/// Helm with this test's API server, in that namespace.
+fn on_server(namespace: &Namespace, arguments: &[&str]) -> Result<String, String> {
+    let mut helm = Command::new(shoal_testkit::program("helm"));
+    helm.env("KUBECONFIG", crate::api::server().kubeconfig()).env("NO_PROXY", "*").current_dir(root());
+    let watch = format!("--set=watchNamespace={}", namespace.name);
+    let of_chart = if arguments[0] == "install" { vec!["charts/shoal", &watch] } else { Vec::new() };
+    let done = output(helm.args(arguments).args(of_chart).args(["--namespace", &namespace.name]), "");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    if done.status.success() { Ok(text(done.stdout)) } else { Err(text(done.stderr)) }
+}
+
+#[test]
+fn a_release_under_another_name_takes_the_definitions_over_or_leaves_them_out() {
+    let namespace = Namespace::new();
+    let owner = || {
+        let definition = namespace.get("customresourcedefinition/shoaljobs.shoal.dev");
+        definition["metadata"]["annotations"]["meta.helm.sh/release-name"].clone()
+    };
+    on_server(&namespace, &["install", "first", "--take-ownership"]).unwrap();
+    namespace.apply(&crate::clusters::cluster(&serde_json::json!({})));
+    on_server(&namespace, &["uninstall", "first"]).unwrap();
+    // The definitions stay, and with them what users made.
+    assert_eq!(owner(), "first");
+    assert!(namespace.find("shoalcluster/a").is_some());
+
+    let refused = on_server(&namespace, &["install", "second"]).unwrap_err();
+    assert!(refused.contains("invalid ownership metadata"), "{refused}");
+    on_server(&namespace, &["install", "second", "--set=crds.enabled=false"]).unwrap();
+    assert_eq!(owner(), "first", "they stay as they are");
+    on_server(&namespace, &["uninstall", "second"]).unwrap();
+    on_server(&namespace, &["install", "third", "--take-ownership"]).unwrap();
+    assert_eq!(owner(), "third", "they are the new release's, which upgrades them");
+    on_server(&namespace, &["uninstall", "third"]).unwrap();
+    assert!(namespace.find("shoalcluster/a").is_some());
+}
+
+/// Most that Helm's record of a release may have: a Secret holds 1 MiB.
 const RELEASE_BYTES_MAX: usize = 512 * 1024;
 
 #[test]
 fn a_release_fits_into_its_secret() {
-    let mut size = template(&[]).unwrap().len();
-    let mut folders = vec![root().join("charts/shoal")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
-            if entry.path().is_dir() {
-                folders.push(entry.path());
-            } else {
-                size += entry.metadata().unwrap().len() as usize;
-            }
-        }
-    }
-    // Uncompressed, and so more than there will be.
-    assert!(size < RELEASE_BYTES_MAX, "{size} bytes");
+    let namespace = Namespace::new();
+    let all = ["podDisruptionBudget", "networkPolicies", "dashboard"].map(|name| format!("--set={name}.enabled=true"));
+    let arguments: Vec<&str> =
+        ["install", "sized", "--take-ownership"].into_iter().chain(all.iter().map(String::as_str)).collect();
+    on_server(&namespace, &arguments).unwrap();
+    let template = "--output=go-template={{.data.release | base64decode | len}}";
+    let size: usize = namespace.kubectl(&["get", "secret", "sh.helm.release.v1.sized.v1", template]).parse().unwrap();
+    on_server(&namespace, &["uninstall", "sized"]).unwrap();
+    assert!((10_000..RELEASE_BYTES_MAX).contains(&size), "{size} bytes");
 }

@@ -55,7 +55,7 @@ fn of_several_heads_one_leads_and_another_takes_over() {
     let namespace = Namespace::new();
     let _operator = Operator::start(&namespace);
     let head = json!({"replicas": 2, "state": {"etcd": {"endpoints": etcd.endpoints()}}});
-    namespace.apply(&cluster(&json!({"head": head, "tls": {"off": {}}})));
+    namespace.apply(&cluster(&json!({"head": head, "tls": {"disabled": {}}})));
     namespace.until_names("pods", &["a-cpu-0", "a-cpu-1", "a-head-0", "a-head-1"]);
     let worker = namespace.get("pod/a-cpu-0")["spec"]["containers"][0]["args"].clone();
     let all = "--head=http://a-head:7370,http://a-head-0.a-heads:7370,http://a-head-1.a-heads:7370";

@@ -104,7 +104,7 @@ fn a_certificate_is_replaced_in_time_and_its_authority_stays() {
         "shoalcluster",
         "a",
         "--type=merge",
-        r#"--patch={"spec": {"tls": {"off": {}}}}"#,
+        r#"--patch={"spec": {"tls": {"disabled": {}}}}"#,
     ]);
     assert!(refused.unwrap_err().contains("make another cluster"), "half of a cluster would not know the other half");
 }
@@ -113,7 +113,7 @@ fn a_certificate_is_replaced_in_time_and_its_authority_stays() {
 fn policies_are_made_where_they_are_wanted() {
     let namespace = Namespace::new();
     let _operator = Operator::start_with(&namespace, Settings { network_policies: true, ..Settings::default() });
-    namespace.apply(&cluster(&json!({"tls": {"off": {}}})));
+    namespace.apply(&cluster(&json!({"tls": {"disabled": {}}})));
     namespace.until_names("networkpolicies", &["a-head", "a-worker"]);
     let selectors: BTreeMap<String, Value> = namespace
         .list("networkpolicies")

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod arrows;
+mod chart;
 mod documents;
 mod graph;
 mod licences;

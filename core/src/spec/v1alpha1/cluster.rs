@@ -54,7 +54,7 @@ pub struct TlsSpec {
     pub cert_manager: Option<CertManager>,
     /// They send everything in the clear, and know each other by the token alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub off: Option<NoTls>,
+    pub disabled: Option<NoTls>,
 }
 
 /// cert-manager keeps a cluster's certificate.
