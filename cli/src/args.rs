@@ -444,6 +444,8 @@ mod tests {
             "shoal head --tls-cert c --tls-key k",
             "shoal head --tls-ca a",
             "shoal worker --tls-key k --tls-ca a",
+            "shoal worker --tls-name a",
+            "shoal head --no-worker-timeout 0",
             "shoal job priority a high",
             "shoal job priority a 1001",
             "shoal state export --without nobody",

@@ -116,15 +116,18 @@ fn failure_policy() -> impl Strategy<Value = FailurePolicy> {
 
 /// A cluster to run on: another's, one of the job's own, or none.
 fn cluster() -> impl Strategy<Value = (Option<LocalRef>, Option<Box<ClusterSpec>>)> {
-    let group = ("[a-z]{1,4}", 0..=10_000_u32, prop::option::of(0..9_u8)).prop_map(|(name, replicas, label)| {
-        let template = label.map(|label| serde_json::json!({"metadata": {"labels": {"a": label.to_string()}}}));
-        WorkerGroupEntry {
-            name,
-            replicas,
-            resources: Resources { cpu: "500m".into(), memory: "2Gi".into() },
-            template: template.map(|template| serde_json::from_value(template).unwrap()),
-        }
-    });
+    let away = prop_oneof![(0..9_u32).prop_map(IntOrPercent::Int), (0..=100_u8).prop_map(IntOrPercent::Percent)];
+    let group =
+        ("[a-z]{1,4}", 0..=10_000_u32, away, prop::option::of(0..9_u8)).prop_map(|(name, replicas, away, label)| {
+            let template = label.map(|label| serde_json::json!({"metadata": {"labels": {"a": label.to_string()}}}));
+            WorkerGroupEntry {
+                name,
+                replicas,
+                max_unavailable: away,
+                resources: Resources { cpu: "500m".into(), memory: "2Gi".into() },
+                template: template.map(|template| serde_json::from_value(template).unwrap()),
+            }
+        });
     let own = (prop::collection::vec(group, 0..3), prop::option::of(name()), any::<bool>()).prop_map(
         |(groups, image, suspend)| {
             let mut worker_groups: Vec<WorkerGroupEntry> = groups;

@@ -150,9 +150,9 @@ fn monitors_and_rules_are_what_their_operator_takes() {
 fn on_server(namespace: &Namespace, arguments: &[&str]) -> Result<String, String> {
     let mut helm = Command::new(shoal_testkit::program("helm"));
     helm.env("KUBECONFIG", crate::api::server().kubeconfig()).env("NO_PROXY", "*").current_dir(root());
-    let watch = format!("--set=watchNamespace={}", namespace.name);
+    let watch = format!("--set=watchNamespace={}", namespace.name());
     let of_chart = if arguments[0] == "install" { vec!["charts/shoal", &watch] } else { Vec::new() };
-    let done = output(helm.args(arguments).args(of_chart).args(["--namespace", &namespace.name]), "");
+    let done = output(helm.args(arguments).args(of_chart).args(["--namespace", namespace.name()]), "");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     if done.status.success() { Ok(text(done.stdout)) } else { Err(text(done.stderr)) }
 }

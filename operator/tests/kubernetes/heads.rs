@@ -70,7 +70,7 @@ fn of_several_heads_one_leads_and_another_takes_over() {
     let leader = eventually("one leads", || heads.iter().position(|head| is_ready(head.as_ref().unwrap())));
     let other = 1 - leader;
     assert!(!is_ready(heads[other].as_ref().unwrap()));
-    let key = etcd.ctl(&["get", "--prefix", "--keys-only", &format!("/shoal/{}/a/", namespace.name)]);
+    let key = etcd.ctl(&["get", "--prefix", "--keys-only", &format!("/shoal/{}/a/", namespace.name())]);
     assert!(!key.trim().is_empty(), "the state is under the cluster's own prefix");
 
     // What the kubelet sees, Kubernetes and the operator act by.

@@ -46,9 +46,8 @@ fn those_that_do_the_least_go_and_the_head_is_told_first() {
 
 /// Asks that a pod may go for the sake of its node, as `kubectl drain` does; says why not.
 fn evict(namespace: &Namespace, pod: &str) -> Result<(), String> {
-    let eviction =
-        json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace.name}});
-    let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", namespace.name);
+    let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace.name()}});
+    let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", namespace.name());
     let mut kubectl = Command::new(shoal_testkit::program("kubectl"));
     kubectl.env("KUBECONFIG", server().kubeconfig()).env("NO_PROXY", "*");
     let mut kubectl = kubectl
@@ -129,7 +128,7 @@ fn a_job_that_goes_while_its_cluster_is_suspended_is_cancelled_when_that_comes_b
     let uid = head.with(|known| *known.jobs.keys().next().unwrap());
     let annotation = format!("cancel.shoal.dev/{uid}");
     let kept = |namespace: &Namespace| namespace.get("shoalcluster/a")["metadata"]["annotations"][&annotation].clone();
-    assert!(kept(&namespace).as_str().unwrap().starts_with(&format!("{}/grunfeld/", namespace.name)));
+    assert!(kept(&namespace).as_str().unwrap().starts_with(&format!("{}/grunfeld/", namespace.name())));
     head.with(|known| assert!(known.cancelled.is_empty()));
     away.stop();
 

@@ -42,7 +42,7 @@ fn heads_workers_and_the_operator_know_each_other_by_certificates() {
     namespace.apply(&cluster(&json!({"head": {"state": {"ephemeral": {}}}})));
     namespace.until_names("pods", &["a-cpu-0", "a-cpu-1", "a-head-0"]);
     let made = namespace.until("shoalcluster/a", "it says so", |cluster| cluster["status"]["tls"] == true);
-    let endpoint = format!("https://a-head.{}.svc.cluster.local:7370", namespace.name);
+    let endpoint = format!("https://a-head.{}.svc.cluster.local:7370", namespace.name());
     assert_eq!(made["status"]["endpoint"], json!(endpoint));
 
     let folder = tempfile::tempdir().unwrap();
@@ -75,7 +75,7 @@ fn heads_workers_and_the_operator_know_each_other_by_certificates() {
     get_ready(&namespace, &["a-cpu-0", "a-cpu-1"]);
     namespace.apply(&job(&json!({})));
     namespace.until("shoaljob/grunfeld", "the head has it", |job| {
-        let accepted = crate::api::condition(job, "Accepted");
+        let accepted = shoal_testkit::kubernetes::condition(job, "Accepted");
         job["status"]["submissionId"].is_string() && accepted["message"] == "the head has taken it"
     });
 }

@@ -1,6 +1,7 @@
 //! What goes wrong in Kubernetes, and what users see of it.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::json;
@@ -51,12 +52,22 @@ fn a_head_that_never_gets_ready_is_told_and_its_job_can_go() {
 
 /// A port of a pod, and how it is asked for something that only those with the token get.
 enum Door {
+    /// Whoever asks shows a token.
     Rest(&'static str),
+    /// Whoever asks shows a certificate, too.
     Grpc(&'static str),
 }
 
+/// What somebody shows who knocks.
+#[derive(Clone, Copy, Debug)]
+struct Shown<'a> {
+    token: Option<&'a str>,
+    /// Folder with a certificate of the cluster and its key.
+    certificate: Option<&'a Path>,
+}
+
 #[test]
-fn every_port_refuses_who_has_not_the_token() {
+fn every_port_refuses_who_has_not_the_token_and_the_certificate() {
     let place = Place::with_workers(1);
     let address = |pod: &str| place.get(&format!("pod/{pod}"))["status"]["podIP"].as_str().unwrap().to_owned();
     let (head, worker) = (address("shared-head-0"), address("shared-cpu-0"));
@@ -68,41 +79,64 @@ fn every_port_refuses_who_has_not_the_token() {
         (format!("{worker}:7372"), Door::Grpc("/arrow.flight.protocol.FlightService/DoGet")),
         (format!("{worker}:7373"), Door::Rest("/metrics")),
     ];
-    let token =
-        place.kubectl(&["get", "secret", "shared-token", "--output=go-template={{.data.token | base64decode}}"]);
+    let entry = |secret: &str, name: &str| {
+        let template = format!("--output=go-template={{{{index .data \"{name}\" | base64decode}}}}");
+        place.kubectl(&["get", "secret", secret, &template])
+    };
+    let token = entry("shared-token", "token");
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["tls.crt", "tls.key"] {
+        std::fs::write(folder.path().join(name), entry("shared-tls", name)).unwrap();
+    }
+    let certificate = Some(folder.path());
     for (at, door) in &doors {
         for wrong in [None, Some("nonsense")] {
-            let said = knock(at, door, wrong);
+            let said = knock("https", at, door, Shown { token: wrong, certificate });
             assert!(is_refused(door, &said), "{at} lets {wrong:?} in: {said}");
         }
-        let said = knock(at, door, Some(&token));
-        assert!(!is_refused(door, &said), "{at} refuses the right token: {said}");
+        let said = knock("https", at, door, Shown { token: Some(&token), certificate });
+        assert!(!is_refused(door, &said) && is_answered(&said), "{at} refuses the right token: {said}");
+        let said = knock("https", at, door, Shown { token: Some(&token), certificate: None });
+        let takes_no_certificates = matches!(door, Door::Rest(_));
+        assert_eq!(is_answered(&said), takes_no_certificates, "{at} without a certificate: {said}");
+        let said = knock("http", at, door, Shown { token: Some(&token), certificate: None });
+        assert!(!is_answered(&said), "{at} answers in the clear: {said}");
     }
     for at in [format!("{head}:7370"), format!("{worker}:7373")] {
-        let said = knock(&at, &Door::Rest("/healthz"), None);
+        let said = knock("https", &at, &Door::Rest("/healthz"), Shown { token: None, certificate: None });
         assert!(said.contains(" 200"), "{at}: {said}");
     }
 }
 
 /// The heads of what a port answers.
-fn knock(at: &str, door: &Door, token: Option<&str>) -> String {
+fn knock(scheme: &str, at: &str, door: &Door, shown: Shown<'_>) -> String {
     let mut curl = WORLD.cluster.on_node("curl").unwrap();
-    curl.args(["--silent", "--show-error", "--max-time", "10", "--dump-header", "-", "--output", "/dev/null"]);
-    if let Some(token) = token {
+    // Whether the certificates that are shown here are right is what the processes themselves look at.
+    curl.args(["--silent", "--show-error", "--insecure", "--max-time", "10"]);
+    curl.args(["--dump-header", "-", "--output", "/dev/null"]);
+    if let Some(token) = shown.token {
         curl.args(["--header", &format!("authorization: Bearer {token}")]);
     }
+    if let Some(folder) = shown.certificate {
+        curl.arg("--cert").arg(folder.join("tls.crt")).arg("--key").arg(folder.join("tls.key"));
+    }
     match door {
-        Door::Rest(path) => curl.arg(format!("http://{at}{path}")),
+        Door::Rest(path) => curl.arg(format!("{scheme}://{at}{path}")),
         Door::Grpc(path) => curl
-            .args(["--http2-prior-knowledge", "--header", "content-type: application/grpc", "--header", "te: trailers"])
-            .args(["--data-binary", "@-"])
-            .arg(format!("http://{at}{path}")),
+            .arg(if scheme == "https" { "--http2" } else { "--http2-prior-knowledge" })
+            .args(["--header", "content-type: application/grpc", "--header", "te: trailers", "--data-binary", "@-"])
+            .arg(format!("{scheme}://{at}{path}")),
     };
     let mut curl = curl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A message without fields. One that is refused early does not read it.
     let _ = curl.stdin.take().unwrap().write_all(&[0; 5]);
     let done = curl.wait_with_output().unwrap();
     String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr)
+}
+
+/// Whether it was heard at all.
+fn is_answered(said: &str) -> bool {
+    said.contains("HTTP/")
 }
 
 fn is_refused(door: &Door, said: &str) -> bool {

@@ -80,6 +80,37 @@ async fn processes_of_one_authority_reach_each_other() {
 }
 
 #[tokio::test]
+async fn a_name_that_all_have_counts_in_the_place_of_addresses() {
+    let authority = Authority::new("us");
+    let of = |host: &str| Folder::new(&authority, &[host]);
+    let ours = of("a.research.shoal");
+    let server = Echo::start(Some(ours.tls().named("a.research.shoal").unwrap())).await;
+    let mut stream = open(&ours.tls().named("a.research.shoal").unwrap(), server.address).await.unwrap();
+    echo(&mut stream, "hello").await.unwrap();
+    // Without it the address counts, which no certificate here names.
+    assert!(open(&ours.tls(), server.address).await.is_err());
+    // Another cluster of the same authority is another one.
+    let other = of("b.research.shoal").tls().named("b.research.shoal").unwrap();
+    assert!(open(&other, server.address).await.is_err());
+    let refused = of("b.research.shoal").tls().named("a.research.shoal").unwrap_err();
+    assert_eq!(refused.reason, Reason::InvalidValue);
+}
+
+#[tokio::test]
+async fn what_is_in_memory_is_as_good_as_files() {
+    let authority = Authority::new("us");
+    let signed = authority.sign(&["127.0.0.1"]);
+    let of = |cert: &str, key: &str| {
+        Tls::fixed(cert.as_bytes().to_vec(), key.as_bytes().to_vec(), authority.pem.as_bytes().to_vec())
+    };
+    let tls = of(&signed.cert, &signed.key).unwrap();
+    let server = Echo::start(Some(tls.clone())).await;
+    echo(&mut open(&tls, server.address).await.unwrap(), "hello").await.unwrap();
+    let refused = of(&signed.cert, &authority.sign(&["127.0.0.1"]).key).unwrap_err();
+    assert!(refused.message.contains("tls.key"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_be_trusted_is_refused_with_the_reason() {
     let (own, other) = (Authority::new("own"), Authority::new("other"));
     let (_client_files, client) = local(&own);
