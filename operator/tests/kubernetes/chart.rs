@@ -157,6 +157,10 @@ fn on_server(namespace: &Namespace, arguments: &[&str]) -> Result<String, String
     if done.status.success() { Ok(text(done.stdout)) } else { Err(text(done.stderr)) }
 }
 
+/// Most that Helm's record of a release may have: a Secret holds 1 MiB.
+const RELEASE_BYTES_MAX: usize = 512 * 1024;
+
+/// One test, because there is one set of definitions.
 #[test]
 fn a_release_under_another_name_takes_the_definitions_over_or_leaves_them_out() {
     let namespace = Namespace::new();
@@ -176,24 +180,13 @@ fn a_release_under_another_name_takes_the_definitions_over_or_leaves_them_out() 
     on_server(&namespace, &["install", "second", "--set=crds.enabled=false"]).unwrap();
     assert_eq!(owner(), "first", "they stay as they are");
     on_server(&namespace, &["uninstall", "second"]).unwrap();
-    on_server(&namespace, &["install", "third", "--take-ownership"]).unwrap();
+    let all = ["podDisruptionBudget", "networkPolicies", "dashboard"].map(|name| format!("--set={name}.enabled=true"));
+    let third = ["install", "third", "--take-ownership"];
+    on_server(&namespace, &third.into_iter().chain(all.iter().map(String::as_str)).collect::<Vec<_>>()).unwrap();
     assert_eq!(owner(), "third", "they are the new release's, which upgrades them");
+    let template = "--output=go-template={{.data.release | base64decode | len}}";
+    let size = namespace.kubectl(&["get", "secret", "sh.helm.release.v1.third.v1", template]);
+    assert!((10_000..RELEASE_BYTES_MAX).contains(&size.parse().unwrap()), "{size} bytes");
     on_server(&namespace, &["uninstall", "third"]).unwrap();
     assert!(namespace.find("shoalcluster/a").is_some());
-}
-
-/// Most that Helm's record of a release may have: a Secret holds 1 MiB.
-const RELEASE_BYTES_MAX: usize = 512 * 1024;
-
-#[test]
-fn a_release_fits_into_its_secret() {
-    let namespace = Namespace::new();
-    let all = ["podDisruptionBudget", "networkPolicies", "dashboard"].map(|name| format!("--set={name}.enabled=true"));
-    let arguments: Vec<&str> =
-        ["install", "sized", "--take-ownership"].into_iter().chain(all.iter().map(String::as_str)).collect();
-    on_server(&namespace, &arguments).unwrap();
-    let template = "--output=go-template={{.data.release | base64decode | len}}";
-    let size: usize = namespace.kubectl(&["get", "secret", "sh.helm.release.v1.sized.v1", template]).parse().unwrap();
-    on_server(&namespace, &["uninstall", "sized"]).unwrap();
-    assert!((10_000..RELEASE_BYTES_MAX).contains(&size), "{size} bytes");
 }
