@@ -36,7 +36,8 @@ pub(crate) async fn reconcile(cluster: Arc<ShoalCluster>, context: Arc<Context>)
     let facts = gather(&cluster, &context, &namespace).await?;
     let decision = decide(&facts);
     let renewal = facts.tls.renew_in;
-    if decision.view.head_is_ready {
+    let head_is_ready = decision.view.head_is_ready;
+    if head_is_ready {
         context.heads.connect(&namespace, &name);
     }
     let carried_out = context.carry_out(&*cluster, decision.changes).await;
@@ -45,7 +46,8 @@ pub(crate) async fn reconcile(cluster: Arc<ShoalCluster>, context: Arc<Context>)
     // The first one keeps the image, which the next build of the operator must not choose anew.
     let said = context.say_in_turn(&*cluster, &status, true).await?;
     carried_out?;
-    let kept = cancels::deliver(&cluster, &context).await?;
+    // Nobody is looked for who is not there: the head's pod brings the cluster back here.
+    let kept = if head_is_ready { cancels::deliver(&cluster, &context).await? } else { None };
     Ok(again_after([decision.again_after, said, kept, renewal]))
 }
 

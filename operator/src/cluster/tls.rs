@@ -124,7 +124,18 @@ pub(super) async fn gather(
             let authority = match (found.is_some(), left.is_some() || renew_after.is_none()) {
                 // One without the annotation is a user's.
                 (true, true) => return Ok(facts),
-                (true, false) => secrets.get(&names::tls(&name)).await.ok().as_ref().and_then(authority),
+                // Another authority than the one that all processes trust would part them.
+                (true, false) => match authority(&secrets.get(&names::tls(&name)).await?) {
+                    Some(authority) => Some(authority),
+                    None => {
+                        tracing::error!(
+                            namespace,
+                            name,
+                            "the Secret has no authority: its certificate is not replaced"
+                        );
+                        return Ok(facts);
+                    }
+                },
                 (false, _) => None,
             };
             match certificates::issue(authority, &facts.names, now) {
