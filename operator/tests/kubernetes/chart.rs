@@ -185,8 +185,8 @@ fn a_release_under_another_name_takes_the_definitions_over_or_leaves_them_out() 
     on_server(&namespace, &third.into_iter().chain(all.iter().map(String::as_str)).collect::<Vec<_>>()).unwrap();
     assert_eq!(owner(), "third", "they are the new release's, which upgrades them");
     let template = "--output=go-template={{.data.release | base64decode | len}}";
-    let size = namespace.kubectl(&["get", "secret", "sh.helm.release.v1.third.v1", template]);
-    assert!((10_000..RELEASE_BYTES_MAX).contains(&size.parse().unwrap()), "{size} bytes");
+    let size: usize = namespace.kubectl(&["get", "secret", "sh.helm.release.v1.third.v1", template]).parse().unwrap();
+    assert!((10_000..RELEASE_BYTES_MAX).contains(&size), "{size} bytes");
     on_server(&namespace, &["uninstall", "third"]).unwrap();
     assert!(namespace.find("shoalcluster/a").is_some());
 }
