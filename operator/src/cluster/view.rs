@@ -45,16 +45,12 @@ impl View {
         let generation = cluster.metadata.generation;
         let (phase, ready) = self.readiness(cluster, refusal);
         let facts = vec![ready, self.progress()];
-        let endpoint = cluster.namespace().map(|namespace| {
-            let scheme = pods::scheme(self.tls);
-            format!(
-                "{scheme}://{}.{namespace}.svc.{domain}:{}",
-                names::head(&cluster.name_any()),
-                names::HEAD_REST_PORT
-            )
-        });
         // What cannot be read says nothing of it.
         let tls = self.image.is_some().then_some(self.tls).or(before.tls);
+        let endpoint = tls.zip(cluster.namespace()).map(|(tls, namespace)| {
+            let (scheme, head) = (pods::scheme(tls), names::head(&cluster.name_any()));
+            format!("{scheme}://{head}.{namespace}.svc.{domain}:{}", names::HEAD_REST_PORT)
+        });
         ClusterStatus {
             observed_generation: generation,
             phase: phase.to_owned(),
