@@ -62,11 +62,14 @@ mod tests {
         (name.clone(), WorkerLoad { name, state, used, held_bytes })
     }
 
+    /// What it is about; pods, what they do, which of them are outdated, and the order in which they go.
+    type Case<'a> = (&'a str, Vec<Pod>, Vec<(String, WorkerLoad)>, &'a [u32], [u32; 3]);
+
     #[test]
     fn the_one_whose_end_costs_least_goes_first() {
         use WorkerPhase::{Draining, Ready};
         let three = || vec![pod(0, true, 0), pod(1, true, 1), pod(2, true, 2)];
-        let cases: [(&str, Vec<Pod>, Vec<(String, WorkerLoad)>, &[u32], [u32; 3]); 9] = [
+        let cases: [Case<'_>; 9] = [
             ("the youngest, where no more is known", three(), vec![], &[], [2, 1, 0]),
             (
                 "the youngest by its age and not by its number",
