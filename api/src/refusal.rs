@@ -19,7 +19,7 @@ pub(crate) fn status(reason: Reason) -> StatusCode {
         Reason::MalformedDocument => StatusCode::BAD_REQUEST,
         Reason::Unauthorized => StatusCode::UNAUTHORIZED,
         Reason::LocalPathRefused => StatusCode::FORBIDDEN,
-        Reason::JobNotFound | Reason::WorkerNotFound => StatusCode::NOT_FOUND,
+        Reason::JobNotFound | Reason::WorkerNotFound | Reason::ClusterNotFound => StatusCode::NOT_FOUND,
         Reason::JobConflict | Reason::NotPossible => StatusCode::CONFLICT,
         Reason::Busy => StatusCode::TOO_MANY_REQUESTS,
         // The rest differ in who has to act, which is all that a client does differently.
@@ -92,6 +92,7 @@ mod tests {
             (Reason::LocalPathRefused, 403),
             (Reason::JobNotFound, 404),
             (Reason::WorkerNotFound, 404),
+            (Reason::ClusterNotFound, 404),
             (Reason::JobConflict, 409),
             (Reason::NotPossible, 409),
             (Reason::UnknownField, 422),

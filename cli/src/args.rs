@@ -9,6 +9,7 @@ use shoal_core::limits::{
     DRAIN_DEFAULT, DRAIN_MAX, HEAD_GONE_DEFAULT, HEAD_GONE_MAX, NO_WORKER_DEFAULT, NO_WORKER_MAX,
 };
 
+use crate::client_args::ClientArgs;
 use crate::job_args::JobCommand;
 use crate::sizes;
 use crate::state_args::StateToolArgs;
@@ -205,26 +206,10 @@ pub(crate) struct WorkerArgs {
     pub(crate) exit_with_parent: bool,
 }
 
-/// How a running head is asked, and its answers are written.
-#[derive(Debug, Args)]
-pub(crate) struct ClientArgs {
-    /// URL of the head's REST interface; of several heads, all of them: the one that leads is asked.
-    #[arg(long, global = true, value_name = "URL", env = "SHOAL_HEAD", default_value = HEAD_URL_DEFAULT, value_delimiter = ',')]
-    pub(crate) head: Vec<String>,
-    /// How the result is written to stdout.
-    #[arg(long, global = true, value_enum, default_value = "table")]
-    pub(crate) output: Output,
-    /// File with the cluster's token.
-    #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TOKEN_FILE")]
-    pub(crate) token_file: Option<PathBuf>,
-    /// File with the authority that has signed the head's certificate [default: those that this machine trusts].
-    #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TLS_CA")]
-    pub(crate) tls_ca: Option<PathBuf>,
-}
-
 /// Submits, shows, changes and cancels jobs of a running head.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  shoal job submit examples/grunfeld.yaml --wait")]
+#[command(after_help = "Examples:\n  shoal job submit examples/grunfeld.yaml --wait\n  \
+                        shoal job list --cluster shared --namespace default")]
 pub(crate) struct JobArgs {
     #[command(flatten)]
     pub(crate) client: ClientArgs,

@@ -13,12 +13,13 @@ use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
+use shoal_operator::Door;
 use shoal_wire::Token;
 use shoal_wire::limits::CONNECT_TIMEOUT;
 use shoal_wire::tls::{ClientConfig, refusal, trusting};
 use url::{Host, Url};
 
-use crate::args::ClientArgs;
+use crate::client_args::{ClientArgs, Target};
 use crate::terminal::Terminal;
 
 /// A head answers in milliseconds; one that takes longer has a disk that hangs.
@@ -41,6 +42,8 @@ pub(crate) struct Client {
     present: Arc<AtomicUsize>,
     token: Option<Token>,
     http: reqwest::Client,
+    /// What leads to the head, where that is a pod; open for as long as anybody may ask.
+    door: Option<Arc<Door>>,
 }
 
 /// What is asked of a head, as often as it takes.
@@ -55,19 +58,28 @@ struct Call<'a> {
 /// What a worker wants to know of a cluster.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Door {
+struct WorkersDoor {
     workers_port: u16,
 }
 
 impl Client {
-    /// A client as the command line asks for it; nothing is sent yet.
+    /// A client as the command line asks for it; nothing is sent to a head yet.
     ///
     /// # Errors
-    /// As [`Client::new`], and what is wrong with the files of the token or the authority.
-    pub(crate) fn from_args(args: &ClientArgs) -> Result<Self, Failure> {
+    /// As [`Client::new`] and [`Door::open`], and what is wrong with the files of the token or the authority.
+    pub(crate) async fn from_args(args: &ClientArgs) -> Result<Self, Failure> {
         let token = args.token_file.as_deref().map(Token::read).transpose()?;
-        let trusts = args.tls_ca.as_deref().map(trusting).transpose()?;
-        Self::new(&args.head, token, trusts)
+        match args.target()? {
+            Target::Heads(heads) => {
+                let trusts = args.tls_ca.as_deref().map(trusting).transpose()?;
+                Self::new(&heads, token, trusts)
+            }
+            Target::Cluster(to) => {
+                let door = Door::open(to, token).await?;
+                let client = Self::new(&[door.url()], Some(door.token().clone()), None)?;
+                Ok(Self { door: Some(Arc::new(door)), ..client })
+            }
+        }
     }
 
     /// A client of the heads at some URLs; nothing is sent yet. Over `https` it trusts what it is told to, else the
@@ -111,7 +123,7 @@ impl Client {
         if let (Some(_), Some(base)) = (&token, in_the_clear.filter(|base| !is_here(base))) {
             tracing::warn!("the token is sent to {base} in the clear: switch TLS on there, and write https://");
         }
-        Ok(Self { bases, present: Arc::default(), token, http })
+        Ok(Self { bases, present: Arc::default(), token, http, door: None })
     }
 
     /// Submits a job.
@@ -176,7 +188,7 @@ impl Client {
     /// whether it leads or not.
     pub(crate) async fn workers_url(&self, head: usize) -> Result<String, Failure> {
         let base = self.bases.get(head).unwrap_or(&self.bases[0]);
-        let door: Door = self.ask(base, &Call::get(&["cluster"])).await?;
+        let door: WorkersDoor = self.ask(base, &Call::get(&["cluster"])).await?;
         let mut url = base.clone();
         // An http URL always takes a port.
         let _ = url.set_port(Some(door.workers_port));
@@ -231,13 +243,21 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("authorization", token.header());
         }
-        let response = request.send().await.map_err(|error| unreachable(base, &error))?;
+        let response = request.send().await.map_err(|error| self.unreachable(base, &error))?;
         let accepted = response.status().is_success();
-        let body = response.bytes().await.map_err(|error| unreachable(base, &error))?;
+        let body = response.bytes().await.map_err(|error| self.unreachable(base, &error))?;
         if accepted {
             return serde_json::from_slice(&body).map_err(|error| stranger(base, &error));
         }
         Err(serde_json::from_slice::<Failure>(&body).unwrap_or_else(|error| stranger(base, &error)))
+    }
+
+    /// Why there is no answer. Whatever leads to a pod knows more of that than a connection which was cut off.
+    fn unreachable(&self, base: &Url, error: &reqwest::Error) -> Failure {
+        match &self.door {
+            Some(door) => door.trouble().because(error),
+            None => unreachable(base, error),
+        }
     }
 }
 

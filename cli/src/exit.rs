@@ -108,6 +108,7 @@ mod tests {
             (OutputExists, INPUT_WRONG),
             (JobNotFound, INPUT_WRONG),
             (WorkerNotFound, INPUT_WRONG),
+            (ClusterNotFound, INPUT_WRONG),
             (Unauthorized, INPUT_WRONG),
             (TableEmpty, INPUT_WRONG),
             (CorruptFile, INPUT_WRONG),

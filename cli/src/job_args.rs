@@ -23,7 +23,8 @@ pub(crate) enum JobCommand {
     },
     /// Lists all jobs, oldest first.
     #[command(after_help = "Examples:\n  shoal job list --head http://127.0.0.1:7370\n  \
-                            shoal job list --head https://10.0.0.1:7370 --token-file token --tls-ca ca.pem")]
+                            shoal job list --head https://10.0.0.1:7370 --token-file token --tls-ca ca.pem\n  \
+                            shoal job list --cluster shared -n default")]
     List,
     /// Shows where a job stands, what it took, and why it failed.
     #[command(after_help = "Examples:\n  shoal job show grunfeld --output json\n  shoal job show grunfeld --attempts")]

@@ -2,6 +2,7 @@
 
 mod args;
 mod client;
+mod client_args;
 mod cluster;
 mod commands;
 mod exit;

@@ -49,6 +49,8 @@ pub enum Reason {
     JobNotFound,
     /// No worker has that name.
     WorkerNotFound,
+    /// No cluster has that name.
+    ClusterNotFound,
     /// The request carries no token, or a wrong one; or an object store does not accept the credentials.
     Unauthorized,
     /// Something asked for cannot be done in the state that things are in.
@@ -257,8 +259,8 @@ impl Reason {
         match self {
             MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName
             | InvalidName | InvalidExpression | LocalPathRefused | JobConflict | JobNotFound | WorkerNotFound
-            | Unauthorized | NotPossible | TableNotFound | ColumnNotFound | ColumnNotNumeric | OutputExists
-            | SchemaMismatch | TaskKillsWorkers | DeadlineExceeded | Cancelled => Actor::User,
+            | ClusterNotFound | Unauthorized | NotPossible | TableNotFound | ColumnNotFound | ColumnNotNumeric
+            | OutputExists | SchemaMismatch | TaskKillsWorkers | DeadlineExceeded | Cancelled => Actor::User,
             TableUnreadable | TableEmpty | MalformedRow | CorruptFile | MissingValue | TooManyFailed => Actor::Data,
             HeadUnreachable | WorkerStartFailed | NoWorkers | WorkerLost | PartitionLost | PartitionCorrupt
             | ResourcesExhausted | Io | StateLocked | NotLeading | HandedBack | CommitConflict

@@ -23,6 +23,7 @@ use crate::cluster::tls_secret;
 use crate::head_client::{HeadClient, Service};
 use crate::names;
 use crate::resources::{ShoalCluster, ShoalJob};
+use crate::token::token_of;
 use crate::trouble::{Trouble, pause_after};
 
 /// Namespace and name of a cluster.
@@ -269,8 +270,5 @@ async fn token(client: &Client, namespace: &str, cluster: &str) -> Result<Token,
     let missing =
         |why: String| Failure::new(Reason::Unauthorized, format!("the Secret {namespace}/{name} has no token: {why}"));
     let secret = secrets.get(&name).await.map_err(|error| missing(error.to_string()))?;
-    let bytes =
-        secret.data.as_ref().and_then(|data| data.get("token")).ok_or_else(|| missing("no entry `token`".into()))?;
-    let text = std::str::from_utf8(&bytes.0).map_err(|error| missing(error.to_string()))?;
-    Token::new(text)
+    token_of(&secret).map_err(|failure| missing(failure.message))
 }

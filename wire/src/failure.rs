@@ -46,7 +46,7 @@ fn code(reason: Reason) -> Code {
     match reason {
         Unauthorized => Code::Unauthenticated,
         LocalPathRefused => Code::PermissionDenied,
-        JobNotFound | WorkerNotFound | TableNotFound | PartitionLost => Code::NotFound,
+        JobNotFound | WorkerNotFound | ClusterNotFound | TableNotFound | PartitionLost => Code::NotFound,
         JobConflict | OutputExists => Code::AlreadyExists,
         MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName | InvalidName
         | InvalidExpression | ColumnNotFound | ColumnNotNumeric => Code::InvalidArgument,

@@ -9,7 +9,7 @@ use crate::terminal::{print, print_json};
 pub(crate) async fn run(args: ClusterArgs) -> Result<(), End> {
     let ClusterArgs { client, command } = args;
     let output = client.output;
-    let client = Client::from_args(&client)?;
+    let client = Client::from_args(&client).await?;
     match command {
         ClusterCommand::Drain { name, within } => {
             let status = client.drain_worker(&name, within).await?;

@@ -24,7 +24,7 @@ use crate::terminal::{Terminal, print, print_json, program};
 pub(crate) async fn run(args: JobArgs) -> Result<(), End> {
     let JobArgs { client, command } = args;
     let output = client.output;
-    let client = Client::from_args(&client)?;
+    let client = Client::from_args(&client).await?;
     match command {
         JobCommand::Submit { job, rerun, start } => {
             let file = JobFile::read(&job)?;

@@ -7,6 +7,7 @@ use shoal_core::spec::v1alpha1::{API_VERSION, ClusterSpec, WORKER_GROUP_KIND, Wo
 use super::head;
 use crate::names;
 use crate::resources::{Kind, ShoalWorkerGroup};
+use crate::token::TOKEN_KEY;
 
 /// The token that everyone shows who speaks to the cluster. Made once, and never changed by the operator.
 pub(super) fn token(cluster: &str, token: &str) -> Value {
@@ -15,7 +16,7 @@ pub(super) fn token(cluster: &str, token: &str) -> Value {
         "kind": "Secret",
         "metadata": {"name": names::token(cluster), "labels": names::labels(cluster)},
         "type": "Opaque",
-        "stringData": {"token": token},
+        "stringData": {(TOKEN_KEY): token},
     })
 }
 

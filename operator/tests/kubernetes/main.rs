@@ -8,6 +8,7 @@
 mod api;
 mod chart;
 mod clusters;
+mod door;
 mod fake_head;
 mod fault_proxy;
 mod faults;

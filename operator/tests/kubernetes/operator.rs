@@ -154,7 +154,12 @@ fn rights(namespace: &Namespace) -> String {
 }
 
 /// Whoever uses this kubeconfig has the rights of that account and no other.
-fn as_service_account(folder: &Path, account: &str, namespace: &Namespace, api_url: Option<String>) -> PathBuf {
+pub(crate) fn as_service_account(
+    folder: &Path,
+    account: &str,
+    namespace: &Namespace,
+    api_url: Option<String>,
+) -> PathBuf {
     let admin = std::fs::read_to_string(server().kubeconfig()).unwrap();
     let line = "    client-key:";
     assert!(admin.contains(line), "the kubeconfig is not as it was: {admin}");

@@ -1,5 +1,6 @@
 //! What the command line says of itself.
 
+use shoal_tests::process::Process;
 use shoal_tests::{shoal, slots};
 
 /// Every command, as it is typed.
@@ -28,6 +29,23 @@ const COMMANDS: [&[&str]; 23] = [
     &["sql"],
     &["completions"],
 ];
+
+#[test]
+fn a_cluster_on_kubernetes_takes_a_kubeconfig_and_no_url() {
+    let _slots = slots::take(1);
+    let ask = |arguments: &[&str]| {
+        let all = [&["job", "list", "--output", "json", "--cluster", "shared"], arguments].concat();
+        let mut command = shoal::command(all);
+        command.env("KUBECONFIG", "/absent/kubeconfig").env_remove("KUBERNETES_SERVICE_HOST");
+        Process::start(&mut command).finish().failed(2)
+    };
+    let failure = ask(&[]);
+    assert_eq!((&failure["reason"], &failure["location"]["file"]), (&"NotPossible".into(), &"/absent/kubeconfig".into()));
+    assert_eq!(failure["message"], "there is no kubeconfig");
+    assert!(failure["next"].as_str().unwrap().contains("KUBECONFIG"), "{failure}");
+    let failure = ask(&["--head", "http://127.0.0.1:1"]);
+    assert_eq!((&failure["reason"], &failure["actor"]), (&"InvalidValue".into(), &"User".into()));
+}
 
 #[test]
 fn every_command_has_help_with_an_example() {

@@ -2,6 +2,7 @@
 
 use shoal_tests::workspace;
 
+use crate::door::ask_about_the_example;
 use crate::place::Place;
 use crate::world::{ask, example, url};
 
@@ -25,6 +26,8 @@ fn the_examples_run_in_pods_and_give_what_the_same_job_file_gives_on_a_laptop() 
     assert_eq!(job["status"]["outputs"][0]["version"], 0);
     let log = place.kubectl(&["logs", "shared-head-0"]);
     assert!(log.contains("a worker joined"), "{log}");
+
+    ask_about_the_example(&place);
 
     let in_pods = ask(&["sql", "--output", "json", &models()]);
     ask(&["run", example("grunfeld.yaml").to_str().unwrap(), "--output", "json"]);

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod changes;
+mod door;
 mod examples;
 mod place;
 mod survival;

@@ -1,0 +1,127 @@
+//! A way from a user's machine to the head of a ShoalCluster: a port of this machine's loopback that Kubernetes forwards
+//! to the head's pod, as `kubectl port-forward` does, and the token to show there.
+//!
+//! Beside a kubeconfig it takes the rights to `get` the ShoalCluster and the Secret of its token, to `list` pods, and to
+//! `get` and `create` `pods/portforward`.
+
+mod decide;
+mod forward;
+mod kubeconfig;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::ListParams;
+use kube::{Api, Client};
+use shoal_core::{Failure, Reason};
+use shoal_wire::Token;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use self::decide::{Asked, Place};
+use self::forward::Forward;
+use crate::names;
+use crate::resources::ShoalCluster;
+
+/// Time for the API server to answer: one that takes longer is not there, or a proxy on the way to it is not.
+const ANSWER_MAX: Duration = Duration::from_secs(15);
+
+/// Which cluster a door leads to.
+#[derive(Clone, Debug)]
+pub struct DoorTo {
+    /// Name of the ShoalCluster.
+    pub cluster: String,
+    /// Its namespace; that of the kubeconfig's context where it is absent.
+    pub namespace: Option<String>,
+    /// Context of the kubeconfig; its current one where it is absent.
+    pub context: Option<String>,
+    /// The kubeconfig; where it is absent, the one that kubectl would take, or a pod's own.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// An open door. It is closed, with all connections through it, when this is dropped.
+#[derive(Debug)]
+pub struct Door {
+    address: SocketAddr,
+    token: Token,
+    forward: Arc<Forward>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Door {
+    /// Finds the cluster, its token unless one is given, and the pod of its head, and opens a port that leads there.
+    ///
+    /// # Errors
+    /// [`Reason::NotPossible`] without a usable kubeconfig, without Shoal behind it, and for a cluster that is suspended;
+    /// [`Reason::ClusterNotFound`]; [`Reason::Unauthorized`] for whoever may not read or forward what this takes;
+    /// [`Reason::HeadUnreachable`] while no head is ready or no API server answers.
+    pub async fn open(to: DoorTo, token: Option<Token>) -> Result<Self, Failure> {
+        let DoorTo { cluster, namespace, context, kubeconfig } = to;
+        let (client, default_namespace) = kubeconfig::client(kubeconfig.as_deref(), context).await?;
+        let place = Place { namespace: namespace.unwrap_or(default_namespace), cluster };
+        decide::has_pods(&place, &find_cluster(&client, &place).await?)?;
+        let token = match token {
+            Some(token) => token,
+            None => read_token(&client, &place).await?,
+        };
+        let forward = Arc::new(Forward::new(client, place));
+        // Whoever asks hears at once why there is no head, and not from the first connection that fails.
+        forward.find_pod().await?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.and_then(|it| Ok((it.local_addr()?, it)));
+        let (address, listener) = listener
+            .map_err(|error| Failure::new(Reason::Io, "no port of this machine can be listened on").because(&error))?;
+        let server = tokio::spawn(forward::serve(listener, forward.clone()));
+        Ok(Self { address, token, forward, server })
+    }
+
+    /// Where the head's REST interface is reached through the door. Heads in pods speak in the clear; on the way through
+    /// the API server and the kubelet it is all inside TLS. A head with a certificate would be reached here by the name in
+    /// that, `HEAD.NAMESPACE.svc`, and the authority that signed it read beside the token.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What the head asks for.
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// Why a connection through the door has brought no answer.
+    pub fn trouble(&self) -> Failure {
+        self.forward.trouble()
+    }
+}
+
+async fn find_cluster(client: &Client, place: &Place) -> Result<ShoalCluster, Failure> {
+    let api: Api<ShoalCluster> = Api::namespaced(client.clone(), &place.namespace);
+    in_time(place, Asked::Cluster, api.get(&place.cluster)).await
+}
+
+async fn read_token(client: &Client, place: &Place) -> Result<Token, Failure> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &place.namespace);
+    let secret = in_time(place, Asked::Secret, api.get(&names::token(&place.cluster))).await?;
+    decide::token(place, &secret)
+}
+
+/// The pods of the cluster's head: one, or two while one takes over from the other.
+async fn find_pods(client: &Client, place: &Place) -> Result<Vec<Pod>, Failure> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), &place.namespace);
+    let params = ListParams::default().labels(&names::selector_text(&names::head_selector(&place.cluster)));
+    Ok(in_time(place, Asked::Pods, api.list(&params)).await?.items)
+}
+
+async fn in_time<T>(place: &Place, asked: Asked, answer: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+    match tokio::time::timeout(ANSWER_MAX, answer).await {
+        Ok(answer) => answer.map_err(|error| decide::refused(place, asked, &error)),
+        Err(_) => Err(decide::silent(&format!("it has not answered within {} s", ANSWER_MAX.as_secs()))),
+    }
+}
