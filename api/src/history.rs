@@ -5,8 +5,8 @@ use actix_web::{Error, get};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shoal_coordinator::Head;
-use shoal_core::history::{AttemptReport, JobLine, TaskFilter};
-use shoal_core::report::Phase;
+use shoal_core::history::{AttemptReport, JobHistory, JobLine, TaskFilter};
+use shoal_core::report::{JobStatus, Phase};
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, JobUid, Reason};
 use utoipa::IntoParams;
@@ -41,6 +41,32 @@ pub struct JobLog {
     pub lines: Vec<JobLine>,
     /// Lines that there was no room for; those of failed attempts are kept longest.
     pub left_out: u64,
+}
+
+impl JobAttempts {
+    /// The attempts that a history has.
+    pub fn of(status: &JobStatus, history: JobHistory) -> Self {
+        let (attempts, left_out) = (history.attempts, history.attempts_left_out);
+        Self { name: status.name.clone(), uid: status.uid, attempts, left_out }
+    }
+}
+
+impl JobLog {
+    /// The lines of a history behind the one with that `seq`: all, or those about `task` (a stage, or one of its tasks).
+    ///
+    /// # Errors
+    /// [`Reason::InvalidValue`] for what names no task.
+    pub fn of(status: &JobStatus, history: JobHistory, task: Option<&str>, after: u64) -> Result<Self, Failure> {
+        let filter = task.map(|task| TaskFilter::parse(task).ok_or_else(|| no_task(task))).transpose()?;
+        let takes = |line: &JobLine| line.seq > after && filter.as_ref().is_none_or(|filter| filter.takes(line));
+        Ok(Self {
+            name: status.name.clone(),
+            uid: status.uid,
+            phase: status.phase,
+            lines: history.lines.into_iter().filter(takes).collect(),
+            left_out: history.lines_left_out,
+        })
+    }
 }
 
 /// Which lines are asked for.
@@ -86,8 +112,7 @@ pub(crate) async fn show_spec(head: Data<Head>, name: Path<String>) -> Result<Js
 #[get("/api/v1/jobs/{name}/attempts")]
 pub(crate) async fn list_attempts(head: Data<Head>, name: Path<String>) -> Result<Json<JobAttempts>, Refusal> {
     let (status, history) = head.history(&name).await?;
-    let (attempts, left_out) = (history.attempts, history.attempts_left_out);
-    Ok(Json(JobAttempts { name: status.name, uid: status.uid, attempts, left_out }))
+    Ok(Json(JobAttempts::of(&status, history)))
 }
 
 /// Shows the log of a job, of as much as is kept.
@@ -109,16 +134,14 @@ pub(crate) async fn show_log(
     query: Result<Query<LogQuery>, Error>,
 ) -> Result<Json<JobLog>, Refusal> {
     let LogQuery { task, after } = query.map_err(|error| wrong_query(&error))?.into_inner();
-    let filter = task.as_deref().map(|task| TaskFilter::parse(task).ok_or_else(|| no_task(task))).transpose()?;
+    // Before the head is asked: what names no task is told of a job that is not there, too.
+    task.as_deref().map_or(Ok(()), check_task)?;
     let (status, history) = head.history(&name).await?;
-    let takes = |line: &JobLine| line.seq > after && filter.as_ref().is_none_or(|filter| filter.takes(line));
-    Ok(Json(JobLog {
-        name: status.name,
-        uid: status.uid,
-        phase: status.phase,
-        lines: history.lines.into_iter().filter(takes).collect(),
-        left_out: history.lines_left_out,
-    }))
+    Ok(Json(JobLog::of(&status, history, task.as_deref(), after)?))
+}
+
+fn check_task(text: &str) -> Result<(), Failure> {
+    TaskFilter::parse(text).map(drop).ok_or_else(|| no_task(text))
 }
 
 fn wrong_query(error: &Error) -> Failure {

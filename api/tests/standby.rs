@@ -48,6 +48,7 @@ impl Node {
             tls: None,
             local_paths: LocalPaths::Any,
             no_worker_max: NO_WORKER_DEFAULT,
+            archive: None,
         };
         let head = Head::open(config).await.unwrap();
         let api = shoal_api::start(ApiConfig { listen, token: None, tls: None, head: head.clone() }).await.unwrap();

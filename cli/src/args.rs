@@ -124,7 +124,8 @@ pub(crate) struct RunArgs {
 #[command(
     after_help = "Examples:\n  shoal head\n  shoal head --listen 0.0.0.0:7370 --token-file token --allow-local /data \
                   --tls-cert head.pem --tls-key head.key --tls-ca ca.pem\n  \
-                  shoal head --etcd http://10.0.0.5:2379,http://10.0.0.6:2379"
+                  shoal head --etcd http://10.0.0.5:2379,http://10.0.0.6:2379\n  \
+                  shoal head --storage s3://bucket/shoal"
 )]
 pub(crate) struct HeadArgs {
     /// Where REST listens; port 0 takes one that is free. Beyond this machine it takes a token.
@@ -147,6 +148,13 @@ pub(crate) struct HeadArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = NO_WORKER_DEFAULT.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=NO_WORKER_MAX.as_secs()))]
     pub(crate) no_worker_timeout: u64,
+    /// Where a copy is kept of report, spec, attempts and log of each job that has ended, below `jobs/`: s3://BUCKET/PREFIX
+    /// or a folder [default: nowhere but in the state].
+    #[arg(long, value_name = "URI")]
+    pub(crate) storage: Option<String>,
+    /// Namespace of the cluster, which copies lie under.
+    #[arg(long, hide = true, value_name = "NAMESPACE", requires = "storage")]
+    pub(crate) storage_namespace: Option<String>,
 }
 
 /// Runs a worker of a head's cluster.
@@ -423,6 +431,9 @@ mod tests {
             "shoal head --listen here",
             "shoal head --etcd http://e:1 --state-dir state",
             "shoal head --etcd-user shoal",
+            "shoal job show",
+            "shoal job show grunfeld --from s3://b/j",
+            "shoal job logs --from s3://b/j --follow",
             "shoal head --etcd https://e:1 --etcd-ca ca --etcd-cert cert",
             "shoal completions cmd",
             // TLS by halves is none.

@@ -27,24 +27,34 @@ pub(crate) enum JobCommand {
                             shoal job list --cluster shared -n default")]
     List,
     /// Shows where a job stands, what it took, and why it failed.
-    #[command(after_help = "Examples:\n  shoal job show grunfeld --output json\n  shoal job show grunfeld --attempts")]
+    #[command(
+        after_help = "Examples:\n  shoal job show grunfeld --output json\n  shoal job show grunfeld --attempts\n  \
+                            shoal job show --from s3://bucket/shoal/jobs/default/grunfeld/01890a5d-ac96-774b-bcce-b302099a8057"
+    )]
     Show {
         /// Name of the job.
-        name: String,
+        #[arg(required_unless_present = "from")]
+        name: Option<String>,
+        #[command(flatten)]
+        from: FromArgs,
         /// Lists its attempts: where and when each ran, and how it ended.
         #[arg(long)]
         attempts: bool,
     },
     /// Shows the log of a job: what its head decided, and what its tasks logged.
-    #[command(after_help = "Examples:\n  shoal job logs grunfeld --follow\n  shoal job logs grunfeld --task map/3")]
+    #[command(after_help = "Examples:\n  shoal job logs grunfeld --follow\n  shoal job logs grunfeld --task map/3\n  \
+                            shoal job logs --from s3://bucket/shoal/jobs/default/grunfeld/01890a5d-ac96-774b-bcce-b302099a8057")]
     Logs {
         /// Name of the job.
-        name: String,
+        #[arg(required_unless_present = "from")]
+        name: Option<String>,
+        #[command(flatten)]
+        from: FromArgs,
         /// Only what is about this stage, or about one of its tasks.
         #[arg(long, value_name = "STAGE[/INDEX]")]
         task: Option<String>,
         /// Goes on until the job has ended; with JSON, a document per line.
-        #[arg(short, long)]
+        #[arg(short, long, conflicts_with = "from")]
         follow: bool,
     },
     /// Waits until a job has ended; exits as `shoal run` would.
@@ -88,6 +98,15 @@ pub(crate) enum JobCommand {
         #[command(flatten)]
         start: StartArgs,
     },
+}
+
+/// A job that has ended, where its head's storage has it.
+#[derive(Debug, Args)]
+pub(crate) struct FromArgs {
+    /// Reads a job that has ended from the storage of its cluster, without a head: the folder that the job's
+    /// `status.logsUri` names, a URL or a path.
+    #[arg(long, value_name = "URI", conflicts_with = "name")]
+    pub(crate) from: Option<String>,
 }
 
 /// How a job is started.

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use shoal_core::Failure;
+use shoal_core::archive::Archive;
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
 use shoal_core::runner::TaskRunner;
+use shoal_engine::archive::FileArchive;
 use shoal_engine::delta::DeltaPublisher;
 
 /// The kinds that a head can plan.
@@ -20,4 +23,12 @@ pub(crate) fn runner() -> Arc<dyn TaskRunner> {
 /// What writes a head's commits.
 pub(crate) fn publisher() -> Arc<dyn Publisher> {
     Arc::new(DeltaPublisher)
+}
+
+/// The place at a URL or path that keeps copies of jobs that have ended.
+///
+/// # Errors
+/// [`shoal_core::Reason::InvalidValue`] where it names no place, or the object store's settings cannot be used.
+pub(crate) fn archive(uri: &str) -> Result<Arc<dyn Archive>, Failure> {
+    Ok(Arc::new(FileArchive::at(uri)?))
 }

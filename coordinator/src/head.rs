@@ -26,6 +26,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::task::JoinHandle;
 use tonic::service::interceptor::InterceptedService;
 
+use crate::archive::{ArchiveConfig, Archives};
 use crate::coordinator::{Answer, Message, look, read, stopped};
 use crate::doors::{Doors, enter};
 use crate::govern::{Goodbye, govern};
@@ -57,6 +58,8 @@ pub struct HeadConfig {
     /// How long a job does without any worker before it fails: [`limits::NO_WORKER_DEFAULT`] where somebody starts workers
     /// by hand and waits for them.
     pub no_worker_max: Duration,
+    /// Where copies go of what is known of jobs that have ended; nowhere without it.
+    pub archive: Option<ArchiveConfig>,
 }
 
 /// A running head. Clones are handles on the same one.
@@ -67,6 +70,7 @@ pub struct Head {
     local_paths: LocalPaths,
     metrics: HeadMetrics,
     doors: Arc<Doors>,
+    archives: Option<Archives>,
     tasks: Arc<Tasks>,
 }
 
@@ -134,7 +138,8 @@ impl Head {
     /// [`Reason::InvalidValue`] for an address beyond loopback without a token; [`Reason::Io`] where the address cannot
     /// be listened on.
     pub async fn open(config: HeadConfig) -> Result<Self, Failure> {
-        let HeadConfig { listen, kinds, publisher, token, tls, local_paths, no_worker_max } = config;
+        let HeadConfig { listen, kinds, publisher, token, tls, local_paths, no_worker_max, archive } = config;
+        let archives = archive.map(Archives::new);
         check_listen(listen, token.as_ref())?;
         let metrics = HeadMetrics::new()?;
         let (sender, standing) = watch::channel(Standing::Standby(None));
@@ -145,6 +150,7 @@ impl Head {
             standing: standing.clone(),
             local_paths: local_paths.clone(),
             doors: doors.clone(),
+            archives: archives.clone(),
             newest: AtomicU64::default(),
         };
         let membership = MembershipService {
@@ -160,7 +166,7 @@ impl Head {
             governor: Mutex::default(),
             leadership: OnceLock::new(),
         };
-        Ok(Self { standing, workers_address, local_paths, metrics, doors, tasks: Arc::new(tasks) })
+        Ok(Self { standing, workers_address, local_paths, metrics, doors, archives, tasks: Arc::new(tasks) })
     }
 
     /// Opens the journal and leads as soon as it can: goes on with what it finds, and takes workers and requests. With a
@@ -176,7 +182,8 @@ impl Head {
             return Err(Failure::new(Reason::NotPossible, "this head leads already, or has"));
         };
         let _ = self.tasks.leadership.set(stores.leadership.clone());
-        let realm = Realm { stores, kinds, publisher, no_worker_max, metrics: self.metrics.clone() };
+        let (metrics, archives) = (self.metrics.clone(), self.archives.clone());
+        let realm = Realm { stores, kinds, publisher, no_worker_max, metrics, archives };
         let (goodbye, receiver) = oneshot::channel();
         let task = tokio::spawn(govern(realm, standing, receiver));
         let governor = Governor { task, goodbye, is_alone };
@@ -265,7 +272,11 @@ impl Head {
     /// [`Reason::NotLeading`], [`Reason::Busy`].
     pub async fn list(&self) -> Result<Vec<JobStatus>, Failure> {
         let _turn = enter(&self.doors.lists, limits::LISTS_WAITING_MAX)?;
-        self.read(Control::list).await
+        let mut all = self.read(Control::list).await?;
+        if let Some(archives) = &self.archives {
+            all.iter_mut().for_each(|status| archives.tell(status));
+        }
+        Ok(all)
     }
 
     /// The latest submission under a name; given once all that it tells of is stored.
@@ -377,7 +388,11 @@ impl Head {
     async fn ask(&self, message: impl FnOnce(Answer) -> Message) -> Result<JobStatus, Failure> {
         let (answer, receiver) = oneshot::channel();
         self.coordinator().await?.send_message(message(answer)).map_err(|_| stopped())?;
-        receiver.await.map_err(|_| stopped())?
+        let mut status = receiver.await.map_err(|_| stopped())??;
+        if let Some(archives) = &self.archives {
+            archives.tell(&mut status);
+        }
+        Ok(status)
     }
 }
 

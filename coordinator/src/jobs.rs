@@ -23,6 +23,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use crate::archive::Archives;
 use crate::coordinator::{Answer, Message, look, read, stopped};
 use crate::doors::{Doors, enter};
 use crate::local_paths::LocalPaths;
@@ -45,6 +46,7 @@ pub(crate) struct JobsService {
     pub(crate) standing: watch::Receiver<Standing>,
     pub(crate) local_paths: LocalPaths,
     pub(crate) doors: Arc<Doors>,
+    pub(crate) archives: Option<Archives>,
     /// The newest caller that was heard.
     pub(crate) newest: AtomicU64,
 }
@@ -67,7 +69,7 @@ impl Jobs for JobsService {
         let options = SubmitOptions { rerun: true, fresh: true };
         let _turn =
             enter(&self.doors.submissions, limits::SUBMISSIONS_WAITING_MAX).map_err(|failure| to_status(&failure))?;
-        answered(&leading, |answer| Message::Submit { uid, spec, options, answer }).await
+        self.answered(&leading, |answer| Message::Submit { uid, spec, options, answer }).await
     }
 
     async fn change(&self, request: Request<ChangeJob>) -> Result<Response<JobState>, Status> {
@@ -77,7 +79,7 @@ impl Jobs for JobsService {
             json::decode(&change_json, "the change of a job").map_err(|failure| to_status(&failure))?;
         let _turn = enter(&self.doors.calls, limits::CALLS_WAITING_MAX).map_err(|failure| to_status(&failure))?;
         let name = name(&leading, uid(&job_uid)?).await?;
-        answered(&leading, |answer| Message::Change { name, change, answer }).await
+        self.answered(&leading, |answer| Message::Change { name, change, answer }).await
     }
 
     async fn cancel(&self, request: Request<CancelJob>) -> Result<Response<JobState>, Status> {
@@ -85,13 +87,13 @@ impl Jobs for JobsService {
         let leading = self.admit(caller)?;
         let _turn = enter(&self.doors.calls, limits::CALLS_WAITING_MAX).map_err(|failure| to_status(&failure))?;
         let name = name(&leading, uid(&job_uid)?).await?;
-        answered(&leading, |answer| Message::Cancel { name, answer }).await
+        self.answered(&leading, |answer| Message::Cancel { name, answer }).await
     }
 
     async fn watch(&self, request: Request<WatchJobs>) -> Result<Response<Self::WatchStream>, Status> {
         let leading = self.admit(request.into_inner().caller)?;
         let (sender, receiver) = mpsc::channel(WORDS_MAX);
-        tokio::spawn(tell(leading, sender));
+        tokio::spawn(tell(leading, self.archives.clone(), sender));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
@@ -139,6 +141,25 @@ impl JobsService {
         }
         self.standing.borrow().leading(None).map_err(|failure| to_status(&failure))
     }
+
+    async fn answered(
+        &self,
+        leading: &Leading,
+        message: impl FnOnce(Answer) -> Message,
+    ) -> Result<Response<JobState>, Status> {
+        let (answer, receiver) = oneshot::channel();
+        leading.coordinator.send_message(message(answer)).map_err(|_| to_status(&stopped()))?;
+        let status = receiver.await.map_err(|_| to_status(&stopped()))?.map_err(|failure| to_status(&failure))?;
+        let mut statuses = [status];
+        tell_of_copies(self.archives.as_ref(), &mut statuses);
+        state(&statuses[0]).map(Response::new)
+    }
+}
+
+fn tell_of_copies(archives: Option<&Archives>, statuses: &mut [JobStatus]) {
+    if let Some(archives) = archives {
+        statuses.iter_mut().for_each(|status| archives.tell(status));
+    }
 }
 
 fn uid(text: &str) -> Result<JobUid, Status> {
@@ -153,30 +174,24 @@ async fn name(leading: &Leading, uid: JobUid) -> Result<String, Status> {
     })
 }
 
-async fn answered(leading: &Leading, message: impl FnOnce(Answer) -> Message) -> Result<Response<JobState>, Status> {
-    let (answer, receiver) = oneshot::channel();
-    leading.coordinator.send_message(message(answer)).map_err(|_| to_status(&stopped()))?;
-    let status = receiver.await.map_err(|_| to_status(&stopped()))?.map_err(|failure| to_status(&failure))?;
-    state(&status).map(Response::new)
-}
-
 fn state(status: &JobStatus) -> Result<JobState, Status> {
     let status_json = json::encode(status).map_err(|failure| to_status(&failure))?;
     Ok(JobState { status_json })
 }
 
 /// Tells of every job, then of those that change, until the watcher is gone or this head leads no more.
-async fn tell(leading: Leading, sender: mpsc::Sender<Result<JobState, Status>>) {
+async fn tell(leading: Leading, archives: Option<Archives>, sender: mpsc::Sender<Result<JobState, Status>>) {
     let mut told = Told::default();
     let mut is_first = true;
     while !sender.is_closed() {
-        let all = match read(&leading.coordinator, Control::list).await {
+        let mut all = match read(&leading.coordinator, Control::list).await {
             Ok(all) => all,
             Err(failure) => {
                 let _ = sender.send(Err(to_status(&failure))).await;
                 return;
             }
         };
+        tell_of_copies(archives.as_ref(), &mut all);
         for status in told.news(all, Instant::now()) {
             if sender.send(state(&status)).await.is_err() {
                 return;
@@ -202,7 +217,9 @@ impl Told {
         for status in all {
             let before = self.0.remove(&status.uid);
             let is_news = before.as_ref().is_none_or(|(before, told)| {
-                before.phase != status.phase || (now.duration_since(*told) >= WORD_PAUSE && has_moved(before, &status))
+                before.phase != status.phase
+                    || is_stored(before) != is_stored(&status)
+                    || (now.duration_since(*told) >= WORD_PAUSE && has_moved(before, &status))
             });
             let uid = status.uid;
             if is_news {
@@ -219,12 +236,20 @@ impl Told {
 
 /// Whether anything has changed but the time that it has taken.
 fn has_moved(before: &JobStatus, after: &JobStatus) -> bool {
-    before.progress != after.progress || before.outputs != after.outputs || before.failure != after.failure
+    before.progress != after.progress
+        || before.outputs != after.outputs
+        || before.failure != after.failure
+        || before.archive != after.archive
+}
+
+/// Whether the copy of a job is there: whoever waits to delete the cluster hears of it at once.
+fn is_stored(status: &JobStatus) -> bool {
+    status.archive.as_ref().is_some_and(|archive| archive.is_stored)
 }
 
 #[cfg(test)]
 mod tests {
-    use shoal_core::report::{Phase, Progress, Report};
+    use shoal_core::report::{ArchiveStatus, Phase, Progress, Report};
     use uuid::Uuid;
 
     use super::*;
@@ -239,6 +264,7 @@ mod tests {
             outputs: Vec::new(),
             failure: None,
             report: Report::default(),
+            archive: None,
         }
     }
 
@@ -254,5 +280,12 @@ mod tests {
         assert_eq!(news(status(Phase::Running, 2), 1_010), 1);
         assert_eq!(news(status(Phase::Running, 2), 3_000), 0, "nothing new");
         assert_eq!(news(status(Phase::Succeeded, 2), 3_001), 1);
+        let archived = |is_stored| {
+            let archive = ArchiveStatus { uri: "s3://b/a".into(), is_stored, failure: None };
+            JobStatus { archive: Some(archive), ..status(Phase::Succeeded, 2) }
+        };
+        assert_eq!(news(archived(false), 3_002), 0, "too soon");
+        assert_eq!(news(archived(true), 3_003), 1);
+        assert_eq!(news(archived(true), 9_000), 0, "nothing new");
     }
 }

@@ -8,6 +8,7 @@
 //!                                                   +--effects--> journal writer, worker links, facts, commits
 //! ```
 
+mod archive;
 mod coordinator;
 mod doors;
 mod effects;
@@ -27,6 +28,7 @@ mod reign;
 mod standing;
 pub mod state;
 
+pub use archive::ArchiveConfig;
 pub use head::{Head, HeadConfig};
 pub use journal::{EtcdConfig, EtcdJournal, EtcdTls, EtcdUser, PREFIX_DEFAULT, RedbJournal, StateConfig};
 pub use local_paths::LocalPaths;

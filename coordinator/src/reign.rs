@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::archive::Archives;
 use crate::coordinator::{Coordinator, Message, Start, now_ms, read};
 use crate::effects::Interpreter;
 use crate::history::Histories;
@@ -35,6 +36,7 @@ pub(crate) struct Realm {
     pub(crate) publisher: Arc<dyn Publisher>,
     pub(crate) no_worker_max: Duration,
     pub(crate) metrics: HeadMetrics,
+    pub(crate) archives: Option<Archives>,
 }
 
 /// A running coordinator, its journal writer and its workers' streams. All of it ends when this is dropped.
@@ -42,12 +44,17 @@ pub(crate) struct Reign {
     leading: Leading,
     actor: JoinHandle<()>,
     writer: JoinHandle<()>,
+    /// Makes copies of jobs that have ended.
+    keeper: Option<JoinHandle<()>>,
 }
 
 impl Drop for Reign {
     fn drop(&mut self) {
         self.leading.coordinator.kill();
         self.writer.abort();
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
     }
 }
 
@@ -57,7 +64,7 @@ impl Reign {
     /// # Errors
     /// What keeps the journal from being loaded, or what is in it from being understood.
     pub(crate) async fn begin(realm: &Realm, epoch: u64) -> Result<Self, Failure> {
-        let Realm { stores: Stores { journal, place, .. }, kinds, publisher, no_worker_max, metrics } = realm.clone();
+        let Realm { stores: Stores { journal, place, .. }, kinds, publisher, no_worker_max, metrics, archives } = realm.clone();
         let records = journal.load().await?;
         let histories = Histories::load(&records, journal.as_ref()).await;
         let (control, effects) =
@@ -76,9 +83,11 @@ impl Reign {
         let (coordinator, actor) = Actor::spawn(None, Coordinator, Start { control, effects, interpreter })
             .await
             .map_err(|error| Failure::internal("the coordinator cannot be started").because(&error))?;
-        let writer = journal_writer::run(journal.clone(), epoch, queue, coordinator.clone(), histories.clone());
-        let writer = tokio::spawn(writer);
-        Ok(Self { leading: Leading { coordinator, epoch, journal, histories }, actor, writer })
+        let ends = journal_writer::Ends { histories: histories.clone(), archives: archives.clone() };
+        let writer = tokio::spawn(journal_writer::run(journal.clone(), epoch, queue, coordinator.clone(), ends));
+        let leading = Leading { coordinator, epoch, journal, histories };
+        let keeper = archives.map(|archives| tokio::spawn(archives.keep(leading.clone())));
+        Ok(Self { leading, actor, writer, keeper })
     }
 
     pub(crate) fn leading(&self) -> Leading {

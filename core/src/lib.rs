@@ -10,6 +10,7 @@
 //!    writes)           of the code sees)        runs)                         actors carry out)
 //! ```
 
+pub mod archive;
 pub mod control;
 pub mod failure;
 pub mod history;

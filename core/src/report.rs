@@ -53,6 +53,22 @@ pub struct JobStatus {
     pub failure: Option<Failure>,
     /// What it took.
     pub report: Report,
+    /// The copy of all that is known of it, which outlives its cluster; none before its end, and for heads without storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveStatus>,
+}
+
+/// What has become of the copy of a job that has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArchiveStatus {
+    /// Where it is, or will be: a URL, or a path of the head's machine.
+    pub uri: String,
+    /// Whether all of it is there.
+    pub is_stored: bool,
+    /// Why the last try to write it failed; it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
 }
 
 /// How far a job is.

@@ -1,5 +1,6 @@
 //! DataFusion and Delta, put to work for tasks: tables in, group keys, aggregates, models, tables out.
 
+pub mod archive;
 pub mod columns;
 mod csv_diagnosis;
 pub mod delta;

@@ -60,6 +60,7 @@ impl LocalCluster {
             // Whoever can reach this head is on this machine.
             local_paths: LocalPaths::Any,
             no_worker_max: NO_WORKER_DEFAULT,
+            archive: None,
         };
         let head = Head::start(config, StateConfig::Folder(state_dir)).await?;
         let config = ApiConfig { listen: LISTEN_DEFAULT, token: None, tls: None, head: head.clone() };

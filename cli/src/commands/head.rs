@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use shoal_api::ApiConfig;
-use shoal_coordinator::{EtcdConfig, EtcdTls, EtcdUser, Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_coordinator::{ArchiveConfig, EtcdConfig, EtcdTls, EtcdUser, Head, HeadConfig, LocalPaths, StateConfig};
 use shoal_core::{Failure, Reason};
 use shoal_wire::listen::check_listen;
 use shoal_wire::{Token, tls};
@@ -22,7 +22,8 @@ const WORKERS_PORT: u16 = 7371;
 
 /// Runs a head until a signal ends it.
 pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
-    let HeadArgs { listen, workers_listen, token, tls, state, allow_local, no_worker_timeout } = args;
+    let HeadArgs { listen, workers_listen, token, tls, state, allow_local, no_worker_timeout, storage, storage_namespace } =
+        args;
     let mut interrupts = Interrupts::listen()?;
     let token = token.token_file.as_deref().map(Token::read).transpose()?;
     let workers_listen = workers_listen.unwrap_or_else(|| workers_address(listen));
@@ -30,6 +31,8 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
     for address in [listen, workers_listen] {
         check_listen(address, token.as_ref())?;
     }
+    let archive = storage.as_deref().map(kinds::archive).transpose()?;
+    let archive = archive.map(|archive| ArchiveConfig { archive, namespace: storage_namespace });
     let tls = tls.start()?;
     warn_if_in_the_clear(&[listen, workers_listen], tls.as_ref());
     let local_paths = local_paths(&[listen, workers_listen], allow_local);
@@ -41,6 +44,7 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
         tls: tls.clone(),
         local_paths,
         no_worker_max: Duration::from_secs(no_worker_timeout),
+        archive,
     };
     // Doors first: whoever comes before this head leads is told so.
     let head = Head::open(config).await?;

@@ -7,23 +7,32 @@ use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
 
-use super::job_history;
 use super::run::has_done_something;
+use super::{job_archive, job_history};
 use crate::args::{JobArgs, Output};
 use crate::client::Client;
 use crate::exit::End;
 use crate::follow::{Followed, OnInterrupt, follow};
 use crate::interrupts::Interrupts;
-use crate::job_args::JobCommand;
+use crate::job_args::{FromArgs, JobCommand};
 use crate::job_file::JobFile;
 use crate::render::failure_text;
-use crate::render::report::{jobs_text, outputs_text, report_text};
+use crate::render::report::{archive_text, jobs_text, outputs_text, report_text};
 use crate::terminal::{Terminal, print, print_json, program};
 
 /// Carries out one of its commands.
 pub(crate) async fn run(args: JobArgs) -> Result<(), End> {
     let JobArgs { client, command } = args;
     let output = client.output;
+    match &command {
+        JobCommand::Show { from: FromArgs { from: Some(from) }, attempts, .. } => {
+            return job_archive::show(from, *attempts, output).await;
+        }
+        JobCommand::Logs { from: FromArgs { from: Some(from) }, task, .. } => {
+            return job_archive::logs(from, task.as_deref(), output).await;
+        }
+        _ => {}
+    }
     let client = Client::from_args(&client).await?;
     match command {
         JobCommand::Submit { job, rerun, start } => {
@@ -31,12 +40,9 @@ pub(crate) async fn run(args: JobArgs) -> Result<(), End> {
             submit(&client, &file.job()?, start.options(rerun), Some(&file), start.wait, output).await
         }
         JobCommand::List => Ok(list(&client, output).await?),
-        JobCommand::Show { name, attempts: true } => {
-            Ok(job_history::show_attempts(&client.attempts(&name).await?, output)?)
-        }
-        JobCommand::Show { name, attempts: false } => Ok(show_all(&client, &name, output).await?),
-        JobCommand::Logs { name, task, follow } => {
-            job_history::logs(&client, &name, task.as_deref(), follow, output).await
+        JobCommand::Show { name, attempts, .. } => Ok(show_named(&client, &named(name)?, attempts, output).await?),
+        JobCommand::Logs { name, task, follow, .. } => {
+            job_history::logs(&client, &named(name)?, task.as_deref(), follow, output).await
         }
         JobCommand::Wait { name } => {
             let status = client.show(&name).await?;
@@ -102,16 +108,34 @@ async fn change(client: &Client, name: &str, change: JobChange, and: &str, outpu
     }
 }
 
-/// All that is known of a job but its attempts and its log, which may be long.
-async fn show_all(client: &Client, name: &str, output: Output) -> Result<(), Failure> {
-    let status = client.show(name).await?;
-    match (output, &status.failure) {
-        (Output::Json, _) => print_json(&json!({"status": status, "spec": client.spec(name).await?})),
-        (Output::Table, failure) => {
-            show(&status, output)?;
-            failure.as_ref().map_or(Ok(()), |failure| print(&failure_text(failure, None)))
-        }
+/// The name of a job that a head is asked for.
+fn named(name: Option<String>) -> Result<String, Failure> {
+    name.ok_or_else(|| Failure::internal("the command line names no job, and was accepted"))
+}
+
+async fn show_named(client: &Client, name: &str, attempts: bool, output: Output) -> Result<(), Failure> {
+    if attempts {
+        return job_history::show_attempts(&client.attempts(name).await?, output);
     }
+    let status = client.show(name).await?;
+    match output {
+        Output::Json => show_whole(&status, &client.spec(name).await?, output),
+        Output::Table => show_text(&status),
+    }
+}
+
+/// All that is known of a job but its attempts and its log, which may be long.
+pub(super) fn show_whole(status: &JobStatus, spec: &ShoalJob, output: Output) -> Result<(), Failure> {
+    match output {
+        Output::Json => print_json(&json!({"status": status, "spec": spec})),
+        Output::Table => show_text(status),
+    }
+}
+
+fn show_text(status: &JobStatus) -> Result<(), Failure> {
+    show(status, Output::Table)?;
+    print(&archive_text(status))?;
+    status.failure.as_ref().map_or(Ok(()), |failure| print(&failure_text(failure, None)))
 }
 
 async fn list(client: &Client, output: Output) -> Result<(), Failure> {

@@ -32,16 +32,10 @@ pub(super) async fn logs(
     output: Output,
 ) -> Result<(), End> {
     let mut log = client.logs(name, task, 0).await?;
-    if log.left_out > 0 {
-        Terminal::new().line(&format!("{} lines are missing: there was no room to keep them", log.left_out));
-    }
     if !follows {
-        match output {
-            Output::Json => print_json(&log)?,
-            Output::Table => print(&text(&log))?,
-        }
-        return Ok(());
+        return Ok(show_log(&log, output)?);
     }
+    say_what_is_missing(&log);
     let mut interrupts = Interrupts::listen()?;
     let mut after = 0;
     loop {
@@ -58,6 +52,21 @@ pub(super) async fn logs(
             _ = interrupts.next() => return Err(End::Interrupted(None)),
         }
         log = while_head_restarts(|| client.logs(name, task, after)).await?;
+    }
+}
+
+/// Shows a log as a whole.
+pub(super) fn show_log(log: &JobLog, output: Output) -> Result<(), Failure> {
+    say_what_is_missing(log);
+    match output {
+        Output::Json => print_json(log),
+        Output::Table => print(&text(log)),
+    }
+}
+
+fn say_what_is_missing(log: &JobLog) {
+    if log.left_out > 0 {
+        Terminal::new().line(&format!("{} lines are missing: there was no room to keep them", log.left_out));
     }
 }
 

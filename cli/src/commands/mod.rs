@@ -4,6 +4,7 @@ mod cluster;
 mod completions;
 mod head;
 mod job;
+mod job_archive;
 mod job_history;
 mod operator;
 mod run;

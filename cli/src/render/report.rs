@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use shoal_core::report::{JobStatus, Report, StageReport};
+use shoal_core::report::{ArchiveStatus, JobStatus, Report, StageReport};
 
 use super::table::{Cell, Table};
 use crate::sizes;
@@ -104,6 +104,16 @@ pub(crate) fn outputs_text(status: &JobStatus) -> String {
     text
 }
 
+/// Where the copy of a job is that outlives its cluster, or why it is not there; nothing for a head without storage.
+pub(crate) fn archive_text(status: &JobStatus) -> String {
+    let Some(ArchiveStatus { uri, is_stored, failure }) = &status.archive else { return String::new() };
+    match failure {
+        _ if *is_stored => format!("report and log: {uri}\n"),
+        None => format!("report and log: on the way to {uri}\n"),
+        Some(failure) => format!("report and log: not in {uri} yet ({:?}: {failure})\n", failure.reason),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod testing {
     use shoal_core::JobUid;
@@ -120,6 +130,7 @@ pub(crate) mod testing {
             outputs: Vec::new(),
             failure: None,
             report: Report::default(),
+            archive: None,
         }
     }
 }

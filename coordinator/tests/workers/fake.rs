@@ -1,10 +1,11 @@
 //! A head whose one kind of job has one task.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::json;
-use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_coordinator::{ArchiveConfig, Head, HeadConfig, LocalPaths, StateConfig};
 use shoal_core::Payload;
 use shoal_core::control::SubmitOptions;
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
@@ -69,12 +70,18 @@ impl Publisher for Publishes {
 
 pub(crate) struct FakeHead {
     pub(crate) head: Head,
-    _state: TempDir,
+    _state: Option<TempDir>,
 }
 
 impl FakeHead {
     pub(crate) async fn start() -> Self {
         let state = tempfile::tempdir().unwrap();
+        let head = Self::start_in(state.path(), None).await.head;
+        Self { head, _state: Some(state) }
+    }
+
+    /// A head with the state in that folder.
+    pub(crate) async fn start_in(state: &Path, archive: Option<ArchiveConfig>) -> Self {
         let config = HeadConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
             kinds: Kinds::new([Arc::new(OneTask) as Arc<dyn JobKind>]),
@@ -83,16 +90,31 @@ impl FakeHead {
             tls: None,
             local_paths: LocalPaths::Any,
             no_worker_max: NO_WORKER_DEFAULT,
+            archive,
         };
-        let head = Head::start(config, StateConfig::Folder(state.path().to_owned())).await.unwrap();
-        Self { head, _state: state }
+        let head = Head::start(config, StateConfig::Folder(state.to_owned())).await.unwrap();
+        Self { head, _state: None }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.head.workers_address())
     }
 
+    /// Ends it in order: its state can be opened again.
+    pub(crate) async fn stop(self) {
+        self.head.shutdown().await;
+    }
+
     pub(crate) async fn submit(&self, name: &str) {
+        self.submit_with(name, SubmitOptions::default()).await;
+    }
+
+    /// A new submission, whatever became of the last.
+    pub(crate) async fn submit_again(&self, name: &str) {
+        self.submit_with(name, SubmitOptions { rerun: true, fresh: true }).await;
+    }
+
+    async fn submit_with(&self, name: &str, options: SubmitOptions) {
         let spec = json!({
             "apiVersion": "shoal.dev/v1alpha1",
             "kind": "ShoalJob",
@@ -104,7 +126,7 @@ impl FakeHead {
                 "output": {"table": "/out"},
             }},
         });
-        self.head.submit(serde_json::from_value(spec).unwrap(), SubmitOptions::default()).await.unwrap();
+        self.head.submit(serde_json::from_value(spec).unwrap(), options).await.unwrap();
     }
 
     /// The status of a job that has ended.

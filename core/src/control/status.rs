@@ -58,6 +58,24 @@ impl Control {
         Ok((uid, spec))
     }
 
+    /// All submissions that have ended, older ones of a name included, and when each has, in milliseconds since 1970-01-01
+    /// UTC. One that has gone on has another end then.
+    pub fn ended(&self) -> Vec<(JobUid, u64)> {
+        let ended = |(uid, entry): (&JobUid, &Entry)| match entry {
+            Entry::Ended(ended) => Some((*uid, ended.status.report.finished_ms.unwrap_or(0))),
+            Entry::Active(_) => None,
+        };
+        self.jobs.iter().filter_map(ended).collect()
+    }
+
+    /// How a job ended, and its spec; none of one that has not, or is forgotten.
+    pub fn ended_job(&self, uid: JobUid) -> Option<(JobStatus, Arc<ShoalJob>)> {
+        match self.jobs.get(&uid)? {
+            Entry::Ended(ended) => Some((ended.status.as_ref().clone(), ended.spec.clone())),
+            Entry::Active(_) => None,
+        }
+    }
+
     /// Kind and stage name of an attempt of an unfinished job.
     pub fn stage_of(&self, attempt: AttemptId) -> Option<(&str, &str)> {
         let active = self.jobs.get(&attempt.task.job)?.active()?;
@@ -106,6 +124,7 @@ fn active_status(active: &ActiveJob, now_ms: u64) -> JobStatus {
         outputs: active.outputs.clone(),
         failure,
         report: report(active, now_ms),
+        archive: None,
     }
 }
 

@@ -217,7 +217,7 @@ impl Location {
     }
 
     /// The failure behind an error of the store; names this place where the error names none.
-    fn failure(&self, error: &object_store::Error) -> Failure {
+    pub(crate) fn failure(&self, error: &object_store::Error) -> Failure {
         let mut failure = store_failure(error);
         if self.root != Root::Disk || failure.location.file.is_none() {
             failure.location.file = Some(self.to_string());

@@ -2,7 +2,9 @@
 
 use kube::ResourceExt;
 use serde_json::{Value, json};
-use shoal_core::spec::v1alpha1::{API_VERSION, ClusterSpec, WORKER_GROUP_KIND, WorkerGroupEntry, WorkerGroupSpec};
+use shoal_core::spec::v1alpha1::{
+    API_VERSION, ClusterSpec, Storage, WORKER_GROUP_KIND, WorkerGroupEntry, WorkerGroupSpec,
+};
 
 use super::head;
 use crate::names;
@@ -38,7 +40,8 @@ pub(super) fn group(
             "clusterName": cluster,
             "suspend": spec.suspend,
             "image": image,
-            "storage": spec.storage,
+            // Where copies of jobs go concerns the head alone: a change of it restarts no worker.
+            "storage": Storage { uri: None, ..spec.storage.clone() },
             "heads": head::count(&spec.head),
             "maxUnavailable": entry.max_unavailable,
             "resources": entry.resources,

@@ -79,6 +79,9 @@ pub(super) fn stateful_set(cluster: Named<'_>, spec: &ClusterSpec, image: &str, 
     ];
     arguments.extend(kept.arguments);
     arguments.extend(spec.storage.shared_volumes.iter().map(|volume| format!("--allow-local={}", volume.mount_path)));
+    if let Some(uri) = &spec.storage.uri {
+        arguments.extend([format!("--storage={uri}"), format!("--storage-namespace={}", cluster.namespace)]);
+    }
     let pod = pods::template(&Process {
         cluster: name,
         labels: labels.clone(),

@@ -13,6 +13,7 @@ use shoal_core::spec::v1alpha1::{API_VERSION, CLUSTER_KIND, JobSpec, MANAGED_BY_
 use shoal_core::{Failure, Reason};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::archive::{self, Wait};
 use super::status;
 use super::submission::Submission;
 use crate::changes::{Change, Reference};
@@ -241,11 +242,17 @@ pub(super) fn concerns_head(job: &ShoalJob) -> bool {
 /// A job that has ended: its own cluster goes, and in the end itself.
 fn after_the_end(facts: &Facts, spec: &JobSpec, now: Timestamp) -> Decision {
     let job = &*facts.job;
+    let said = archive::said(facts, now);
     if let Some(cluster) = own(facts) {
-        return Decision {
-            step: Step::Change(Change::Delete(Reference::of(cluster))),
-            status: None,
-            again_after: None,
+        let wait = |status, again_after| Decision { step: Step::Wait, status, again_after: Some(again_after) };
+        return match archive::wait(facts, now) {
+            Wait::For(_) if said.as_ref().is_some_and(|said| said.logs_uri.is_some()) => wait(said, Duration::ZERO),
+            Wait::For(left) => wait(said, left),
+            Wait::Over => wait(Some(archive::given_up(facts, now)), Duration::ZERO),
+            Wait::No => {
+                let step = Step::Change(Change::Delete(Reference::of(cluster)));
+                Decision { step, status: None, again_after: None }
+            }
         };
     }
     let ended = job
@@ -253,12 +260,12 @@ fn after_the_end(facts: &Facts, spec: &JobSpec, now: Timestamp) -> Decision {
         .and_then(|status| status.completion_time.as_deref())
         .and_then(|text| text.parse::<Timestamp>().ok());
     let (Some(ttl), Some(ended)) = (spec.ttl_seconds_after_finished, ended) else {
-        return Decision { step: Step::Wait, status: None, again_after: None };
+        return Decision { step: Step::Wait, status: said, again_after: None };
     };
     let age = now.as_second().saturating_sub(ended.as_second()).max(0).unsigned_abs();
     match ttl.checked_sub(age) {
         Some(left) if left > 0 => {
-            Decision { step: Step::Wait, status: None, again_after: Some(Duration::from_secs(left)) }
+            Decision { step: Step::Wait, status: said, again_after: Some(Duration::from_secs(left)) }
         }
         _ => Decision { step: Step::Change(Change::Delete(Reference::of(job))), status: None, again_after: None },
     }

@@ -55,6 +55,7 @@ fn state(phase: Phase) -> report::JobStatus {
         outputs: Vec::new(),
         failure: (phase == Phase::Failed).then(|| Failure::new(Reason::TableNotFound, "no such table").next("make it")),
         report: Report { finished_ms: phase.is_final().then_some(5_000), ..Report::default() },
+        archive: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! A ShoalJob: one submission to the head of its cluster.
 
+mod archive;
 mod decide;
 mod status;
 mod submission;
@@ -32,7 +33,10 @@ pub(crate) async fn reconcile(job: Arc<ShoalJob>, context: Arc<Context>) -> Resu
     let told = match decision.step {
         Step::Wait => return Ok(again),
         Step::Change(change) => return context.carry_out(&*job, vec![change]).await.map(|()| again),
-        Step::Submit => head()?.submit(uid, submission::document(&job)).await,
+        Step::Submit => {
+            let storage = archive::storage(&facts.clusters, cluster);
+            head()?.submit(uid, submission::document(&job, storage)).await
+        }
         Step::Adjust(adjust) => head()?.change(uid, adjust).await,
         Step::Cancel => head()?.cancel(uid).await,
     };
@@ -69,7 +73,9 @@ fn gather(job: &Arc<ShoalJob>, context: &Context, namespace: &str) -> Facts {
     let place = decide::place_of(job, &clusters);
     let submission = submission::of(job);
     let head = match &place {
-        Ok(name) if decide::concerns_head(job) => context.heads.look(namespace, name, submission.uid, job),
+        Ok(name) if decide::concerns_head(job) || archive::is_awaited(job, &clusters, name) => {
+            context.heads.look(namespace, name, submission.uid, job)
+        }
         Ok(name) => {
             context.heads.look_no_more(namespace, name, submission.uid);
             None

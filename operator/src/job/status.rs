@@ -5,6 +5,7 @@ use shoal_core::Failure;
 use shoal_core::report::{self, Phase};
 use shoal_core::spec::v1alpha1::status::{JobFailure, JobOutput, JobProgress, JobStatus};
 
+use super::archive;
 use crate::conditions::{Fact, conditions, text};
 use crate::resources::{Kind, ShoalJob};
 
@@ -106,6 +107,7 @@ pub(super) fn told(
         (_, Phase::Succeeded) => facts.push(Fact::new("Complete", true, "Published", "its tables are published")),
         _ => {}
     }
+    facts.extend(state.archive.as_ref().and_then(archive::fact));
     let mut status = with(job, &format!("{:?}", state.phase), facts, generation, now);
     status.cluster_name = Some(cluster.to_owned());
     status.progress = Some(progress(state));
@@ -120,8 +122,19 @@ pub(super) fn told(
         })
         .collect();
     status.failure = state.failure.as_ref().map(failure_of);
+    status.logs_uri = state.archive.as_ref().filter(|archive| archive.is_stored).map(|archive| archive.uri.clone());
     status.start_time = time(state.report.submitted_ms);
     status.completion_time = state.report.finished_ms.and_then(time);
+    status
+}
+
+/// A job as it was said to be, with one more fact.
+pub(super) fn with_fact(job: &ShoalJob, fact: Fact, now: Timestamp) -> JobStatus {
+    let mut status = job.status().cloned().unwrap_or_default();
+    let before = std::mem::take(&mut status.conditions);
+    let new = conditions(&before, vec![fact], status.observed_generation, now);
+    status.conditions = before.into_iter().filter(|old| new.iter().all(|new| new.type_ != old.type_)).collect();
+    status.conditions.extend(new);
     status
 }
 
@@ -168,7 +181,7 @@ fn failure_of(failure: &Failure) -> JobFailure {
 }
 
 /// A failure as one text: where, what, and what to do.
-fn sentence(failure: &Failure) -> String {
+pub(super) fn sentence(failure: &Failure) -> String {
     let place = failure.location.field_path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
     let next = failure.next.as_ref().map(|next| format!("; {next}")).unwrap_or_default();
     format!("{place}{}{next}", failure.message).chars().take(TEXT_CHARS_MAX).collect()

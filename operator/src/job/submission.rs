@@ -36,13 +36,29 @@ fn uid(id: &str) -> JobUid {
     JobUid(Builder::from_custom_bytes(xxh3_128(id.as_bytes()).to_be_bytes()).into_uuid())
 }
 
-/// The job as the head takes it: what only Kubernetes has a use for is left out.
-pub(super) fn document(job: &ShoalJob) -> Value {
+/// The job as the head takes it: what only Kubernetes has a use for is left out, and a table that it writes to and that is
+/// named by a relative path lies in the storage of its cluster, where that has one.
+pub(super) fn document(job: &ShoalJob, storage: Option<&str>) -> Value {
     let mut spec = job.raw_spec().clone();
     if let Some(spec) = spec.as_object_mut() {
         spec.retain(|field, _| !matches!(field.as_str(), "cluster" | "clusterRef" | "managedBy"));
+        // Of whatever kind it is.
+        for table in spec.values_mut().filter_map(|kind| kind.pointer_mut("/output/table")) {
+            let placed = table.as_str().zip(storage).and_then(|(table, storage)| result(job, storage, table));
+            if let Some(placed) = placed {
+                *table = placed.into();
+            }
+        }
     }
     json!({"apiVersion": API_VERSION, "kind": JOB_KIND, "metadata": {"name": job.name_any()}, "spec": spec})
+}
+
+/// Where a table that is named by a relative path lies below a storage: the same for every job of that name, so that one
+/// that is made anew replaces or appends to what the last has left. None for any other name of a table.
+fn result(job: &ShoalJob, storage: &str, table: &str) -> Option<String> {
+    let is_relative = !table.contains("://") && table.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    let folder = format!("results/{}/{}", job.namespace().unwrap_or_default(), job.name_any());
+    is_relative.then(|| format!("{}/{folder}/{table}", storage.trim_end_matches('/')))
 }
 
 #[cfg(test)]
@@ -75,8 +91,32 @@ mod tests {
     #[test]
     fn the_head_gets_what_it_has_a_use_for() {
         assert_eq!(
-            document(&job(&json!({}))),
+            document(&job(&json!({})), Some("s3://b")),
             json!({"apiVersion": API_VERSION, "kind": JOB_KIND, "metadata": {"name": "a"}, "spec": {"priority": 3}})
         );
+    }
+
+    #[test]
+    fn a_relative_output_lies_in_the_storage_and_any_other_where_it_says() {
+        let table = |storage: Option<&str>, table: &str| {
+            let mut job = job(&json!({}));
+            job.spec["groupedTraining"] =
+                json!({"input": {"table": "in"}, "output": {"table": table, "mode": "append"}});
+            let document = document(&job, storage);
+            let training = &document["spec"]["groupedTraining"];
+            assert_eq!((&training["input"]["table"], &training["output"]["mode"]), (&json!("in"), &json!("append")));
+            training["output"]["table"].as_str().unwrap().to_owned()
+        };
+        for (storage, name, expected) in [
+            ("s3://b/shoal", "models", "s3://b/shoal/results/n/a/models"),
+            ("/lake/shoal/", "out/models", "/lake/shoal/results/n/a/out/models"),
+            ("s3://b", "s3://other/models", "s3://other/models"),
+            ("s3://b", "/lake/models", "/lake/models"),
+            ("s3://b", "../models", "../models"),
+            ("s3://b", "out//models", "out//models"),
+        ] {
+            assert_eq!(table(Some(storage), name), expected);
+            assert_eq!(table(None, name), name);
+        }
     }
 }

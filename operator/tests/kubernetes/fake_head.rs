@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use shoal_core::control::{WorkerLoad, WorkerPhase};
 use shoal_core::journal::JobChange;
-use shoal_core::report::{JobStatus, Phase, Progress, Report};
+use shoal_core::report::{ArchiveStatus, JobStatus, Phase, Progress, Report};
 use shoal_core::{Failure, JobUid, Reason};
 use shoal_wire::failure::to_status;
 use shoal_wire::json;
@@ -74,6 +74,13 @@ impl FakeHead {
     /// Looks at what it knows, or changes it.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&mut Known) -> T) -> T {
         look(&mut self.known.lock().unwrap())
+    }
+
+    /// Says of the copy of its only job whether it is stored, or why it is not.
+    pub(crate) fn copy_is(&self, is_stored: bool, failure: Option<Failure>) {
+        let uri = "s3://b/shoal/jobs/n/grunfeld/0".to_owned();
+        let archive = Some(ArchiveStatus { uri, is_stored, failure });
+        self.with(|known| known.jobs.values_mut().next().unwrap().archive = archive);
     }
 
     /// Brings its only job so far.
@@ -158,6 +165,7 @@ impl Jobs for Service {
                 outputs: Vec::new(),
                 failure: None,
                 report: Report { submitted_ms: 1_700_000_000_000, ..Report::default() },
+                archive: None,
             });
         }
         self.answer(uid)

@@ -224,6 +224,44 @@ fn a_job_with_a_cluster_of_its_own_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_cluster_of_its_own_goes_once_the_copy_of_its_job_is_stored() {
+    let (namespace, head) = (Namespace::new(), FakeHead::start());
+    let _operator = operator(&namespace, &head);
+    let storage = json!({"uri": "s3://b/shoal", "credentialsSecretRef": {"name": "s3"}});
+    let own = json!({"storage": storage, "workerGroups": [{"name": "cpu"}], "head": {"state": {"ephemeral": {}}}});
+    namespace.apply(&job(&json!({"cluster": own})));
+    let name = eventually("it has a cluster", || namespace.names("shoalclusters").first().cloned());
+    namespace.until_names("pods", &[&format!("{name}-cpu-0"), &format!("{name}-head-0")]);
+    let arguments = namespace.get(&format!("pod/{name}-head-0"))["spec"]["containers"][0]["args"].to_string();
+    let storage = format!(r#""--storage=s3://b/shoal","--storage-namespace={}""#, namespace.name());
+    assert!(arguments.contains(&storage), "{arguments}");
+    namespace.all_pods_are_ready();
+    runs(&namespace, &head);
+
+    head.copy_is(
+        false,
+        Some(Failure::new(Reason::Unauthorized, "the object store denies access").next("look at the Secret")),
+    );
+    head.job_is(Phase::Succeeded, 11);
+    let condition = namespace.until_condition("shoaljob/grunfeld", "Archived", "False", "Unauthorized");
+    assert!(condition["message"].as_str().unwrap().contains("denies access; look at the Secret"), "{condition}");
+    let job = namespace.get("shoaljob/grunfeld");
+    assert_eq!((&job["status"]["phase"], &job["status"]["logsUri"]), (&json!("Succeeded"), &Value::Null));
+    assert_eq!(namespace.names("shoalclusters"), [name], "it waits for the copy");
+
+    head.copy_is(true, None);
+    for kind in ["shoalclusters", "pods", "statefulsets", "secrets", "shoalworkergroups"] {
+        namespace.until_names(kind, &[]);
+    }
+    let job = namespace.get("shoaljob/grunfeld");
+    assert_eq!(job["status"]["logsUri"], "s3://b/shoal/jobs/n/grunfeld/0");
+    assert_eq!(crate::api::condition(&job, "Archived")["status"], "True");
+    let reasons: Vec<String> =
+        namespace.list("events").iter().map(|event| event["reason"].as_str().unwrap().to_owned()).collect();
+    assert!(["Unauthorized", "Stored"].iter().all(|reason| reasons.iter().any(|one| one == reason)), "{reasons:?}");
+}
+
+#[test]
 fn pods_with_a_new_image_wait_for_the_end_of_jobs() {
     let (namespace, head, _operator) = with_cluster();
     namespace.apply(&job(&json!({})));

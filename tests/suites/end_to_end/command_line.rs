@@ -40,7 +40,10 @@ fn a_cluster_on_kubernetes_takes_a_kubeconfig_and_no_url() {
         Process::start(&mut command).finish().failed(2)
     };
     let failure = ask(&[]);
-    assert_eq!((&failure["reason"], &failure["location"]["file"]), (&"NotPossible".into(), &"/absent/kubeconfig".into()));
+    assert_eq!(
+        (&failure["reason"], &failure["location"]["file"]),
+        (&"NotPossible".into(), &"/absent/kubeconfig".into())
+    );
     assert_eq!(failure["message"], "there is no kubeconfig");
     assert!(failure["next"].as_str().unwrap().contains("KUBECONFIG"), "{failure}");
     let failure = ask(&["--head", "http://127.0.0.1:1"]);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod agreement;
+mod archive;
 mod command_line;
 mod drain;
 mod exchange;

@@ -8,6 +8,7 @@
 mod changes;
 mod door;
 mod examples;
+mod own_cluster;
 mod place;
 mod survival;
 mod trouble;

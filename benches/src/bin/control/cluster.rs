@@ -30,6 +30,7 @@ pub(crate) async fn start_head(state: StateConfig, kinds: Kinds, publisher: Arc<
         tls: None,
         local_paths: LocalPaths::Any,
         no_worker_max: NO_WORKER_DEFAULT,
+        archive: None,
     };
     let head = Head::start(config, state).await?;
     // With etcd it is elected first.

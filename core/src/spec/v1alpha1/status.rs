@@ -108,7 +108,7 @@ pub struct JobStatus {
     /// Where it stands, for people: Pending, Running, Suspended, Committing, Succeeded or Failed.
     #[schemars(length(max = 64))]
     pub phase: String,
-    /// Facts for machines: Accepted, ClusterReady, Suspended, Complete, Failed.
+    /// Facts for machines: Accepted, ClusterReady, Suspended, Complete, Failed, Archived.
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// How the head knows the job: namespace, name, uid and how often it was submitted. Written before it is submitted,
@@ -130,6 +130,11 @@ pub struct JobStatus {
     /// Why it failed, where it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<JobFailure>,
+    /// Where report, spec, attempts and log of the job are, once all of them are in its cluster's storage:
+    /// `shoal job show --from` and `shoal job logs --from` read them, also when the cluster is gone.
+    #[schemars(length(max = 4096))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logs_uri: Option<String>,
     /// When the head took it.
     #[schemars(length(max = 64), extend("format" = "date-time"))]
     #[serde(skip_serializing_if = "Option::is_none")]

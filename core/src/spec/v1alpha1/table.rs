@@ -41,7 +41,8 @@ pub enum TableFormat {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OutputTable {
-    /// Where it is or will be: a folder, relative to the job file, or `s3://BUCKET/PREFIX`.
+    /// Where it is or will be: a folder, relative to the job file (on Kubernetes to what the cluster's `storage.uri` has for
+    /// the job), or `s3://BUCKET/PREFIX`.
     #[schemars(length(min = 1, max = 4096))]
     pub table: String,
     /// What happens to what is there: `error` refuses to touch it, `overwrite` replaces its rows and its schema,
