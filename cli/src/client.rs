@@ -1,5 +1,7 @@
 //! The client of a head's REST interface.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +18,7 @@ use shoal_core::{Failure, Reason};
 use shoal_operator::Door;
 use shoal_wire::Token;
 use shoal_wire::limits::CONNECT_TIMEOUT;
-use shoal_wire::tls::{ClientConfig, refusal, trusting};
+use shoal_wire::tls::{ClientConfig, refusal, trusting, trusting_pem};
 use url::{Host, Url};
 
 use crate::client_args::{ClientArgs, Target};
@@ -76,7 +78,10 @@ impl Client {
             }
             Target::Cluster(to) => {
                 let door = Door::open(to, token).await?;
-                let client = Self::new(&[door.url()], Some(door.token().clone()), None)?;
+                let source = Path::new("the ShoalCluster's authority");
+                let trusts = door.authority().map(|authority| trusting_pem(&authority.pem, source)).transpose()?;
+                let leads = door.authority().map(|authority| (authority.host.clone(), door.address()));
+                let client = Self::leading(&[door.url()], Some(door.token().clone()), trusts, leads)?;
                 Ok(Self { door: Some(Arc::new(door)), ..client })
             }
         }
@@ -93,6 +98,16 @@ impl Client {
         token: Option<Token>,
         trusts: Option<ClientConfig>,
     ) -> Result<Self, Failure> {
+        Self::leading(urls, token, trusts, None)
+    }
+
+    /// As [`Client::new`]; a host is taken to be at an address, whatever this machine knows of its name.
+    fn leading<S: AsRef<str>>(
+        urls: &[S],
+        token: Option<Token>,
+        trusts: Option<ClientConfig>,
+        host: Option<(String, SocketAddr)>,
+    ) -> Result<Self, Failure> {
         let bases = urls.iter().map(|url| base(url.as_ref())).collect::<Result<Vec<_>, _>>()?;
         if bases.is_empty() {
             return Err(Failure::new(Reason::InvalidValue, "no head is named").next("name one with `--head URL`"));
@@ -108,6 +123,10 @@ impl Client {
         let builder = reqwest::Client::builder();
         let builder = match trusts {
             Some(trusts) => builder.tls_backend_preconfigured(trusts),
+            None => builder,
+        };
+        let builder = match host {
+            Some((host, address)) => builder.resolve(&host, address),
             None => builder,
         };
         let answer_timeout = if bases.len() > 1 { ANSWER_TIMEOUT_OF_SEVERAL } else { ANSWER_TIMEOUT };
@@ -319,6 +338,8 @@ fn base(text: &str) -> Result<Url, Failure> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -350,6 +371,24 @@ mod tests {
             let failure = Client::new(&[url], None, None).err().unwrap();
             assert!(failure.reason == Reason::InvalidValue && failure.next.is_some(), "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_nobody_knows_is_found_at_its_address() {
+        let head = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = head.local_addr().unwrap();
+        let url = format!("http://shared.team.invalid:{}", address.port());
+        let host = ("shared.team.invalid".to_owned(), address);
+        let client = Client::leading(&[url], None, None, Some(host)).unwrap();
+        let (listed, asked) = tokio::join!(client.list(), async {
+            let (mut connection, _) = head.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let length = connection.read(&mut request).await.unwrap();
+            connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"jobs\":[]}").await.unwrap();
+            String::from_utf8_lossy(&request[..length]).to_lowercase()
+        });
+        assert_eq!(listed.unwrap().len(), 0);
+        assert!(asked.contains("host: shared.team.invalid"), "{asked}");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use shoal_api::{JobAttempts, JobLog};
 use shoal_core::archive::{Archive, ArchivedJob};
-use shoal_core::report::ArchiveStatus;
+use shoal_core::report::{ArchiveStatus, JobStatus};
 use shoal_core::{Failure, Reason};
 use shoal_engine::archive::FileArchive;
 
@@ -13,10 +13,11 @@ use crate::exit::End;
 /// Shows a job, or its attempts, as its head would.
 pub(super) async fn show(from: &str, attempts: bool, output: Output) -> Result<(), End> {
     let ArchivedJob { status, spec, history } = read(from).await?;
-    Ok(match attempts {
+    match attempts {
         true => job_history::show_attempts(&JobAttempts::of(&status, history), output)?,
         false => job::show_whole(&status, &spec, output)?,
-    })
+    }
+    Ok(())
 }
 
 /// Shows the log of a job, as its head would.
@@ -35,5 +36,5 @@ async fn read(from: &str) -> Result<ArchivedJob, Failure> {
     })?;
     let archive = Some(ArchiveStatus { uri, is_stored: true, failure: None });
     let ArchivedJob { status, spec, history } = found;
-    Ok(ArchivedJob { status: shoal_core::report::JobStatus { archive, ..status }, spec, history })
+    Ok(ArchivedJob { status: JobStatus { archive, ..status }, spec, history })
 }

@@ -38,6 +38,11 @@ pub struct ArchiveConfig {
     pub namespace: Option<String>,
 }
 
+/// When a job ended, as [`Control::ended`] says it.
+fn finished_ms(status: &JobStatus) -> u64 {
+    status.report.finished_ms.unwrap_or(0)
+}
+
 /// What is known of copies. Clones are handles on the same.
 #[derive(Clone)]
 pub(crate) struct Archives(Arc<Shared>);
@@ -69,7 +74,7 @@ impl Archives {
         }
         let uri = self.0.config.archive.uri(&self.folder(status));
         let known = self.known().get(&status.uid).cloned();
-        let copy = known.filter(|copy| Some(copy.finished_ms) == status.report.finished_ms).map(|copy| copy.state);
+        let copy = known.filter(|copy| copy.finished_ms == finished_ms(status)).map(|copy| copy.state);
         let (is_stored, failure) = match copy {
             Some(CopyState::Stored) => (true, None),
             Some(CopyState::Failed { failure, .. }) => (false, Some(failure)),
@@ -137,14 +142,15 @@ impl Archives {
     async fn copy(&self, leading: &Leading, uid: JobUid, finished_ms: u64) -> Result<Option<String>, Failure> {
         let archive = &*self.0.config.archive;
         let found = read(&leading.coordinator, move |control: &Control, _| control.ended_job(uid)).await?;
-        let Some((status, spec)) = found.filter(|(status, _)| status.report.finished_ms == Some(finished_ms)) else {
+        let Some((status, spec)) = found.filter(|(status, _)| self::finished_ms(status) == finished_ms) else {
             return Ok(None);
         };
         let folder = self.folder(&status);
         let is_there = match archive.read(&format!("{folder}/{JOB_FILE}")).await? {
             // Whatever else is there is replaced.
-            Some(job) => ArchivedJob::parse(&job, None, None)
-                .is_ok_and(|there| there.status.report.finished_ms == Some(finished_ms)),
+            Some(job) => {
+                ArchivedJob::parse(&job, None, None).is_ok_and(|there| self::finished_ms(&there.status) == finished_ms)
+            }
             None => false,
         };
         if !is_there {

@@ -42,11 +42,21 @@ pub struct DoorTo {
     pub kubeconfig: Option<PathBuf>,
 }
 
+/// What a head that speaks TLS is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// The host that its certificate is for, whatever leads there.
+    pub host: String,
+    /// Certificate of the authority that has signed it, as PEM.
+    pub pem: Vec<u8>,
+}
+
 /// An open door. It is closed, with all connections through it, when this is dropped.
 #[derive(Debug)]
 pub struct Door {
     address: SocketAddr,
     token: Token,
+    authority: Option<Authority>,
     forward: Arc<Forward>,
     server: JoinHandle<()>,
 }
@@ -73,6 +83,9 @@ impl Door {
             Some(token) => token,
             None => read_token(&client, &place).await?,
         };
+        // Heads in pods speak in the clear, and the way to them is inside the TLS of API server and kubelet. Where a cluster
+        // has certificates, its authority is read here, beside the token.
+        let authority = None;
         let forward = Arc::new(Forward::new(client, place));
         // Whoever asks hears at once why there is no head, and not from the first connection that fails.
         forward.find_pod().await?;
@@ -80,14 +93,26 @@ impl Door {
         let (address, listener) = listener
             .map_err(|error| Failure::new(Reason::Io, "no port of this machine can be listened on").because(&error))?;
         let server = tokio::spawn(forward::serve(listener, forward.clone()));
-        Ok(Self { address, token, forward, server })
+        Ok(Self { address, token, authority, forward, server })
     }
 
-    /// Where the head's REST interface is reached through the door. Heads in pods speak in the clear; on the way through
-    /// the API server and the kubelet it is all inside TLS. A head with a certificate would be reached here by the name in
-    /// that, `HEAD.NAMESPACE.svc`, and the authority that signed it read beside the token.
+    /// URL of the head's REST interface through the door. That of a head with TLS names the host of its certificate, which
+    /// has to be taken for [`Door::address`].
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        match &self.authority {
+            Some(Authority { host, .. }) => format!("https://{host}:{}", self.address.port()),
+            None => format!("http://{}", self.address),
+        }
+    }
+
+    /// The port of this machine that leads to the head.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the head is known by, where it speaks TLS.
+    pub fn authority(&self) -> Option<&Authority> {
+        self.authority.as_ref()
     }
 
     /// What the head asks for.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use shoal_core::report::{self, ArchiveStatus};
-use shoal_core::spec::v1alpha1::status::{ConditionStatus, JobStatus};
+use shoal_core::spec::v1alpha1::status::{Condition, ConditionStatus, JobStatus};
 
 use super::decide::Facts;
 use super::status;

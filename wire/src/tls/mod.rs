@@ -127,6 +127,14 @@ pub fn trusting(ca: &Path) -> Result<ClientConfig, Failure> {
     identity::https(&identity::roots(ca, &files::read(ca)?)?)
 }
 
+/// The same, of an authority whose certificate (PEM) is at hand; `source` is where it came from.
+///
+/// # Errors
+/// [`shoal_core::Reason::InvalidValue`] with the source.
+pub fn trusting_pem(pem: &[u8], source: &Path) -> Result<ClientConfig, Failure> {
+    identity::https(&identity::roots(source, pem)?)
+}
+
 /// The scheme of what a process serves.
 pub fn scheme(tls: Option<&Tls>) -> &'static str {
     if tls.is_some() { "https" } else { "http" }
