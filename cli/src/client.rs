@@ -15,7 +15,7 @@ use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
-use shoal_operator::Door;
+use shoal_operator::{AtHand, Door};
 use shoal_wire::Token;
 use shoal_wire::limits::CONNECT_TIMEOUT;
 use shoal_wire::tls::{ClientConfig, refusal, trusting, trusting_pem};
@@ -77,10 +77,15 @@ impl Client {
                 Self::new(&heads, token, trusts)
             }
             Target::Cluster(to) => {
-                let door = Door::open(to, token).await?;
-                let source = Path::new("the ShoalCluster's authority");
-                let trusts = door.authority().map(|authority| trusting_pem(&authority.pem, source)).transpose()?;
-                let leads = door.authority().map(|authority| (authority.host.clone(), door.address()));
+                let at_hand = AtHand { token, authority: args.tls_ca.is_some() };
+                let door = Door::open(to, at_hand).await?;
+                let authority = door.authority();
+                let trusts = match (&args.tls_ca, authority.and_then(|authority| authority.pem.as_ref())) {
+                    (Some(file), _) => Some(trusting(file)?),
+                    (None, Some(pem)) => Some(trusting_pem(pem, Path::new("the Secret of the ShoalCluster"))?),
+                    (None, None) => None,
+                };
+                let leads = authority.map(|authority| (authority.host.clone(), door.address()));
                 let client = Self::leading(&[door.url()], Some(door.token().clone()), trusts, leads)?;
                 Ok(Self { door: Some(Arc::new(door)), ..client })
             }

@@ -30,7 +30,8 @@ pub(crate) struct ClientArgs {
     /// File with the cluster's token; of a ShoalCluster, the one in its Secret unless a file is named.
     #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// File with the authority that has signed the head's certificate [default: those that this machine trusts].
+    /// File with the authority that has signed the head's certificate [default: those that this machine trusts]; of a
+    /// ShoalCluster, the one in its Secret unless a file is named.
     #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TLS_CA")]
     pub(crate) tls_ca: Option<PathBuf>,
 }
@@ -66,12 +67,6 @@ impl ClientArgs {
             return refuse(
                 "`--cluster` and `--head` (or SHOAL_HEAD) exclude each other",
                 "name the ShoalCluster or the URL of the head, and not both",
-            );
-        }
-        if self.tls_ca.is_some() {
-            return refuse(
-                "`--tls-ca` (or SHOAL_TLS_CA) is for heads that are named by their URL",
-                "leave it out: the way to a ShoalCluster's head is inside the TLS of Kubernetes",
             );
         }
         let (namespace, context) = (self.namespace.clone(), self.context.clone());
@@ -121,7 +116,6 @@ mod tests {
             ("shoal job --head http://h:1 list --cluster a", "not both"),
             ("shoal job list -n team", "--cluster NAME"),
             ("shoal job list --context prod --head http://h:1", "--cluster NAME"),
-            ("shoal job list --cluster a --tls-ca ca.pem", "leave it out"),
         ] {
             let failure = target(line).unwrap_err();
             assert_eq!(failure.reason, Reason::InvalidValue, "{line}");

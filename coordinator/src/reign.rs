@@ -64,7 +64,8 @@ impl Reign {
     /// # Errors
     /// What keeps the journal from being loaded, or what is in it from being understood.
     pub(crate) async fn begin(realm: &Realm, epoch: u64) -> Result<Self, Failure> {
-        let Realm { stores: Stores { journal, place, .. }, kinds, publisher, no_worker_max, metrics, archives } = realm.clone();
+        let Realm { stores: Stores { journal, place, .. }, kinds, publisher, no_worker_max, metrics, archives } =
+            realm.clone();
         let records = journal.load().await?;
         let histories = Histories::load(&records, journal.as_ref()).await;
         let (control, effects) =

@@ -37,5 +37,5 @@ mod yaml;
 pub use check::check;
 pub use context::{Config, HEAD_URL};
 pub use crds::{crds_yaml, generated_files};
-pub use door::{Authority, Door, DoorTo};
+pub use door::{AtHand, Authority, Door, DoorTo};
 pub use run::run;

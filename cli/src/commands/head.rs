@@ -22,8 +22,17 @@ const WORKERS_PORT: u16 = 7371;
 
 /// Runs a head until a signal ends it.
 pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
-    let HeadArgs { listen, workers_listen, token, tls, state, allow_local, no_worker_timeout, storage, storage_namespace } =
-        args;
+    let HeadArgs {
+        listen,
+        workers_listen,
+        token,
+        tls,
+        state,
+        allow_local,
+        no_worker_timeout,
+        storage,
+        storage_namespace,
+    } = args;
     let mut interrupts = Interrupts::listen()?;
     let token = token.token_file.as_deref().map(Token::read).transpose()?;
     let workers_listen = workers_listen.unwrap_or_else(|| workers_address(listen));

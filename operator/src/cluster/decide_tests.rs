@@ -345,12 +345,13 @@ fn where_copies_go_concerns_the_head_alone() {
         serde_json::from_value(whole).unwrap()
     };
     let (without, with) = (spec(&json!({})), spec(&json!({"uri": "s3://b/shoal"})));
-    let head = |spec| children::head("a", spec, "shoal:1")["spec"]["template"]["spec"]["containers"][0].clone();
+    let named = head::Named { namespace: "n", name: "a", uid: "c" };
+    let head =
+        |spec| head::stateful_set(named, spec, "shoal:1", None)["spec"]["template"]["spec"]["containers"][0].clone();
     let arguments = |spec| head(spec)["args"].as_array().unwrap().clone();
     let added: Vec<Value> = arguments(&with).into_iter().filter(|one| !arguments(&without).contains(one)).collect();
-    assert_eq!(added, ["--storage=s3://b/shoal", "--storage-namespace=$(POD_NAMESPACE)"]);
-    assert!(head(&with)["env"].as_array().unwrap().iter().any(|variable| variable["name"] == "POD_NAMESPACE"));
-    assert_ne!(children::head_hash(&with, "shoal:1"), children::head_hash(&without, "shoal:1"));
-    let group = |spec: &ClusterSpec| children::group("a", spec, &spec.worker_groups[0], "shoal:1");
+    assert_eq!(added, ["--storage=s3://b/shoal", "--storage-namespace=n"]);
+    assert_ne!(head::hash(&with, "shoal:1"), head::hash(&without, "shoal:1"));
+    let group = |spec: &ClusterSpec| children::group("a", spec, &spec.worker_groups[0], "shoal:1", None);
     assert_eq!(group(&with), group(&without), "no worker is restarted for it");
 }

@@ -9,6 +9,7 @@ use shoal_core::spec::v1alpha1::status::ConditionStatus;
 use shoal_core::{Failure, Reason};
 use shoal_wire::Token;
 
+use super::Authority;
 use crate::names;
 use crate::pod_state::{is_ending, is_ready, obstacle};
 use crate::resources::{Kind, ShoalCluster};
@@ -32,18 +33,20 @@ impl Place {
         format!("`kubectl describe shoalcluster {} --namespace {}`", self.cluster, self.namespace)
     }
 
-    fn secret(&self) -> String {
-        format!("Secret {}/{}", self.namespace, names::token(&self.cluster))
+    fn secret(&self, name: &str) -> String {
+        format!("Secret {}/{name}", self.namespace)
     }
 }
 
 /// What the API server was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum Asked<'a> {
     /// The ShoalCluster.
     Cluster,
-    /// The Secret with its token.
-    Secret,
+    /// The Secret of that name, with its token.
+    Token(&'a str),
+    /// The Secret of that name, with its certificate and the authority that signed it.
+    Authority(&'a str),
     /// The pods of its head.
     Pods,
     /// A port of the head's pod.
@@ -96,9 +99,35 @@ pub(super) fn no_head(place: &Place, pods: &[Pod], cluster: &ShoalCluster) -> Fa
 /// What is wrong with it.
 pub(super) fn token(place: &Place, secret: &Secret) -> Result<Token, Failure> {
     token_of(secret).map_err(|failure| Failure {
-        message: format!("the {} holds no token that can be shown: {}", place.secret(), failure.message),
+        message: format!(
+            "the {} holds no token that can be shown: {}",
+            place.secret(&names::token(&place.cluster)),
+            failure.message
+        ),
         ..failure
             .next("its entry `token` has to be the one that the head was started with, or pass it with `--token-file`")
+    })
+}
+
+/// What the cluster's heads are known by; the certificate of the authority is none where that is at hand.
+pub(super) fn authority(place: &Place, pem: Option<Vec<u8>>) -> Authority {
+    Authority { host: names::tls_name(&place.cluster, &place.namespace), pem }
+}
+
+/// The entry of a Secret with the certificate of the authority.
+const AUTHORITY_KEY: &str = "ca.crt";
+
+/// The certificate of the authority in a Secret of that name.
+///
+/// # Errors
+/// [`Reason::Unauthorized`] where it has none.
+pub(super) fn certificate(place: &Place, name: &str, secret: &Secret) -> Result<Vec<u8>, Failure> {
+    let bytes = secret.data.as_ref().and_then(|data| data.get(AUTHORITY_KEY)).map(|bytes| bytes.0.clone());
+    bytes.ok_or_else(|| {
+        let why =
+            format!("the {} has no entry `{AUTHORITY_KEY}`, by which the head could be known", place.secret(name));
+        Failure::new(Reason::Unauthorized, why)
+            .next("put the certificate of the authority there, or name a file that holds it with `--tls-ca`")
     })
 }
 
@@ -139,7 +168,7 @@ pub(super) fn silent(why: &str) -> Failure {
 }
 
 /// What a refusal of the API server means.
-pub(super) fn refused(place: &Place, asked: Asked, error: &kube::Error) -> Failure {
+pub(super) fn refused(place: &Place, asked: Asked<'_>, error: &kube::Error) -> Failure {
     let Place { namespace, cluster } = place;
     let failure = match (code(error), asked) {
         (None, _) => return silent(&error.to_string()),
@@ -155,11 +184,12 @@ pub(super) fn refused(place: &Place, asked: Asked, error: &kube::Error) -> Failu
         (Some(404), Asked::Cluster) => Failure::new(Reason::ClusterNotFound, format!("there is no {place}")).next(
             "`kubectl get shoalclusters --all-namespaces` lists those that there are; `--namespace` says where it is",
         ),
-        (Some(404), Asked::Secret) => Failure::new(
-            Reason::HeadUnreachable,
-            format!("the {} with the cluster's token is not there", place.secret()),
-        )
-        .next(format!("the operator makes it: {} says what it waits for", place.describe())),
+        (Some(404), Asked::Token(name) | Asked::Authority(name)) => {
+            let what = if matches!(asked, Asked::Token(_)) { "token" } else { "certificate" };
+            let message = format!("the {} with the cluster's {what} is not there", place.secret(name));
+            Failure::new(Reason::HeadUnreachable, message)
+                .next(format!("{} says what it waits for: the operator makes it, unless it is yours", place.describe()))
+        }
         (Some(404), Asked::Forward) => {
             Failure::new(Reason::HeadUnreachable, format!("the pod of the head of {place} is gone"))
                 .next(gone_next(place))
@@ -175,21 +205,24 @@ pub(super) fn refused(place: &Place, asked: Asked, error: &kube::Error) -> Failu
     failure.because(error)
 }
 
-fn forbidden(place: &Place, asked: Asked) -> Failure {
+fn forbidden(place: &Place, asked: Asked<'_>) -> Failure {
     let Place { namespace, cluster } = place;
     let (what, right) = match asked {
         Asked::Cluster => (format!("look at {place}"), format!("get shoalclusters.shoal.dev/{cluster}")),
-        Asked::Secret => (
-            format!("read the {} with the cluster's token", place.secret()),
-            format!("get secret/{}", names::token(cluster)),
-        ),
+        Asked::Token(name) => {
+            (format!("read the {} with the cluster's token", place.secret(name)), format!("get secret/{name}"))
+        }
+        Asked::Authority(name) => {
+            (format!("read the {} with the cluster's authority", place.secret(name)), format!("get secret/{name}"))
+        }
         Asked::Pods => (format!("list the pods of namespace {namespace}"), "list pods".to_owned()),
         Asked::Forward => {
             (format!("forward ports of pods of namespace {namespace}"), "create pods/portforward".to_owned())
         }
     };
     let or = match asked {
-        Asked::Secret => ", or pass the token with `--token-file`",
+        Asked::Token(_) => ", or pass the token with `--token-file`",
+        Asked::Authority(_) => ", or pass the authority's certificate with `--tls-ca`",
         Asked::Cluster | Asked::Pods | Asked::Forward => "",
     };
     Failure::new(Reason::Unauthorized, format!("you may not {what}")).next(format!(

@@ -110,10 +110,16 @@ fn each_refusal_has_a_reason_names_the_resource_and_says_what_to_do() {
             "look at ShoalCluster team/shared",
             "get shoalclusters.shoal.dev/shared --namespace team",
         ),
-        (api(403, "Forbidden"), Asked::Secret, Unauthorized, "read the Secret team/shared-token", "--token-file"),
         (
             api(403, "Forbidden"),
-            Asked::Secret,
+            Asked::Token("shared-token"),
+            Unauthorized,
+            "read the Secret team/shared-token",
+            "--token-file",
+        ),
+        (
+            api(403, "Forbidden"),
+            Asked::Token("shared-token"),
             Unauthorized,
             "read the Secret team/shared-token",
             "get secret/shared-token --namespace team",
@@ -132,11 +138,13 @@ fn each_refusal_has_a_reason_names_the_resource_and_says_what_to_do() {
             "forward ports of pods of namespace team",
             "create pods/portforward",
         ),
+        (api(403, "Forbidden"), Asked::Authority("own"), Unauthorized, "read the Secret team/own", "--tls-ca"),
+        (api(404, "NotFound"), Asked::Authority("own"), HeadUnreachable, "Secret team/own", "unless it is yours"),
         (api(404, "NotFound"), Asked::Cluster, ClusterNotFound, "no ShoalCluster team/shared", "--all-namespaces"),
         (api(404, "Failed to parse error data"), Asked::Cluster, NotPossible, "Shoal is not installed", "--context"),
         (
             api(404, "NotFound"),
-            Asked::Secret,
+            Asked::Token("shared-token"),
             HeadUnreachable,
             "Secret team/shared-token",
             "kubectl describe shoalcluster shared",
@@ -180,4 +188,18 @@ fn a_secret_without_a_token_is_named() {
     assert_eq!(failure.reason, Reason::Unauthorized);
     assert!(failure.message.starts_with("the Secret team/shared-token holds no token"), "{}", failure.message);
     assert!(failure.next.unwrap().contains("--token-file"));
+}
+
+#[test]
+fn a_head_is_known_by_the_clusters_name_and_its_authority() {
+    let with = |data: &Value| -> Secret {
+        serde_json::from_value(json!({"metadata": {"name": "own"}, "data": data})).unwrap()
+    };
+    let pem = certificate(&place(), "own", &with(&json!({"ca.crt": "UEVN"}))).unwrap();
+    let expected = Authority { host: "shared.team.shoal".into(), pem: Some(b"PEM".to_vec()) };
+    assert_eq!(authority(&place(), Some(pem)), expected);
+    let failure = certificate(&place(), "own", &with(&json!({"tls.crt": "UEVN"}))).unwrap_err();
+    assert_eq!(failure.reason, Reason::Unauthorized);
+    assert!(failure.message.contains("Secret team/own has no entry `ca.crt`"), "{}", failure.message);
+    assert!(failure.next.unwrap().contains("--tls-ca"));
 }

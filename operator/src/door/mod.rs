@@ -1,8 +1,8 @@
 //! A way from a user's machine to the head of a ShoalCluster: a port of this machine's loopback that Kubernetes forwards
 //! to the head's pod, as `kubectl port-forward` does, and the token to show there.
 //!
-//! Beside a kubeconfig it takes the rights to `get` the ShoalCluster and the Secret of its token, to `list` pods, and to
-//! `get` and `create` `pods/portforward`.
+//! Beside a kubeconfig it takes the rights to `get` the ShoalCluster and the Secrets of its token and its certificate, to
+//! `list` pods, and to `get` and `create` `pods/portforward`.
 
 mod decide;
 mod forward;
@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use self::decide::{Asked, Place};
 use self::forward::Forward;
+use crate::cluster::tls_secret;
 use crate::names;
 use crate::resources::ShoalCluster;
 
@@ -42,13 +43,22 @@ pub struct DoorTo {
     pub kubeconfig: Option<PathBuf>,
 }
 
+/// What is at hand, and so is not read from the cluster's Secrets.
+#[derive(Debug, Default)]
+pub struct AtHand {
+    /// The token.
+    pub token: Option<Token>,
+    /// Whether the authority of the cluster's certificates is.
+    pub authority: bool,
+}
+
 /// What a head that speaks TLS is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// The host that its certificate is for, whatever leads there.
+    /// The name that its certificate is for, whatever leads there.
     pub host: String,
-    /// Certificate of the authority that has signed it, as PEM.
-    pub pem: Vec<u8>,
+    /// Certificate of the authority that has signed it, as PEM; none where that is at hand.
+    pub pem: Option<Vec<u8>>,
 }
 
 /// An open door. It is closed, with all connections through it, when this is dropped.
@@ -68,24 +78,34 @@ impl Drop for Door {
 }
 
 impl Door {
-    /// Finds the cluster, its token unless one is given, and the pod of its head, and opens a port that leads there.
+    /// Finds the cluster, its token and authority unless they are at hand, and the pod of its head, and opens a port that
+    /// leads there.
     ///
     /// # Errors
     /// [`Reason::NotPossible`] without a usable kubeconfig, without Shoal behind it, and for a cluster that is suspended;
     /// [`Reason::ClusterNotFound`]; [`Reason::Unauthorized`] for whoever may not read or forward what this takes;
     /// [`Reason::HeadUnreachable`] while no head is ready or no API server answers.
-    pub async fn open(to: DoorTo, token: Option<Token>) -> Result<Self, Failure> {
+    pub async fn open(to: DoorTo, at_hand: AtHand) -> Result<Self, Failure> {
         let DoorTo { cluster, namespace, context, kubeconfig } = to;
         let (client, default_namespace) = kubeconfig::client(kubeconfig.as_deref(), context).await?;
         let place = Place { namespace: namespace.unwrap_or(default_namespace), cluster };
-        decide::has_pods(&place, &find_cluster(&client, &place).await?)?;
-        let token = match token {
+        let found = find_cluster(&client, &place).await?;
+        decide::has_pods(&place, &found)?;
+        let token = match at_hand.token {
             Some(token) => token,
-            None => read_token(&client, &place).await?,
+            None => {
+                let name = names::token(&place.cluster);
+                decide::token(&place, &read_secret(&client, &place, Asked::Token(&name)).await?)?
+            }
         };
-        // Heads in pods speak in the clear, and the way to them is inside the TLS of API server and kubelet. Where a cluster
-        // has certificates, its authority is read here, beside the token.
-        let authority = None;
+        let authority = match tls_secret(&found) {
+            Some(_) if at_hand.authority => Some(decide::authority(&place, None)),
+            Some(name) => {
+                let secret = read_secret(&client, &place, Asked::Authority(&name)).await?;
+                Some(decide::authority(&place, Some(decide::certificate(&place, &name, &secret)?)))
+            }
+            None => None,
+        };
         let forward = Arc::new(Forward::new(client, place));
         // Whoever asks hears at once why there is no head, and not from the first connection that fails.
         forward.find_pod().await?;
@@ -131,10 +151,12 @@ async fn find_cluster(client: &Client, place: &Place) -> Result<ShoalCluster, Fa
     in_time(place, Asked::Cluster, api.get(&place.cluster)).await
 }
 
-async fn read_token(client: &Client, place: &Place) -> Result<Token, Failure> {
+async fn read_secret(client: &Client, place: &Place, asked: Asked<'_>) -> Result<Secret, Failure> {
+    let (Asked::Token(name) | Asked::Authority(name)) = asked else {
+        return Err(Failure::internal("a Secret is to be read that has no name"));
+    };
     let api: Api<Secret> = Api::namespaced(client.clone(), &place.namespace);
-    let secret = in_time(place, Asked::Secret, api.get(&names::token(&place.cluster))).await?;
-    decide::token(place, &secret)
+    in_time(place, asked, api.get(name)).await
 }
 
 /// The pods of the cluster's head: one, or two while one takes over from the other.
@@ -144,7 +166,11 @@ async fn find_pods(client: &Client, place: &Place) -> Result<Vec<Pod>, Failure> 
     Ok(in_time(place, Asked::Pods, api.list(&params)).await?.items)
 }
 
-async fn in_time<T>(place: &Place, asked: Asked, answer: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+async fn in_time<T>(
+    place: &Place,
+    asked: Asked<'_>,
+    answer: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Failure> {
     match tokio::time::timeout(ANSWER_MAX, answer).await {
         Ok(answer) => answer.map_err(|error| decide::refused(place, asked, &error)),
         Err(_) => Err(decide::silent(&format!("it has not answered within {} s", ANSWER_MAX.as_secs()))),

@@ -68,7 +68,8 @@ fn heard(facts: &Facts) -> Option<(&str, &report::JobStatus)> {
 pub(super) fn said(facts: &Facts, now: Timestamp) -> Option<JobStatus> {
     let (place, state) = heard(facts)?;
     let observed = facts.job.status().and_then(|status| status.observed_generation);
-    Some(status::told(&facts.job, place, state, observed, now))
+    // One that has ended waits for no workers.
+    Some(status::told(&facts.job, place, state, (0, 0), observed, now))
 }
 
 /// Whether the job's own cluster has to stay for the copy.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 use shoal_core::{Failure, Reason};
-use shoal_operator::{Door, DoorTo};
+use shoal_operator::{AtHand, Door, DoorTo};
 use shoal_wire::Token;
 
 use crate::api::{Namespace, server};
@@ -26,7 +26,7 @@ fn open(
         context: None,
         kubeconfig: Some(kubeconfig.to_owned()),
     };
-    let door = runtime.block_on(Door::open(to, token));
+    let door = runtime.block_on(Door::open(to, AtHand { token, authority: false }));
     (runtime, door)
 }
 
@@ -78,6 +78,11 @@ fn whoever_lacks_a_right_hears_which() {
         namespace.kubectl(&["create", "rolebinding", name, &format!("--role={name}"), &subject]);
     };
 
+    let named = |role: &str, verb: &str, resource: &str, name: &str| {
+        let (verb, resource) = (format!("--verb={verb}"), format!("--resource={resource}"));
+        namespace.kubectl(&["create", "role", role, &verb, &resource, &format!("--resource-name={name}")]);
+        namespace.kubectl(&["create", "rolebinding", role, &format!("--role={role}"), &subject]);
+    };
     let lacks = |right: &str| {
         shoal_testkit::eventually("the rights are known", || {
             let failure = refusal(&namespace, &user);
@@ -88,7 +93,9 @@ fn whoever_lacks_a_right_hears_which() {
     lacks("kubectl auth can-i get shoalclusters.shoal.dev/a");
     may("clusters", "get", "shoalclusters.shoal.dev");
     lacks("pass the token with `--token-file`: `kubectl auth can-i get secret/a-token");
-    may("secrets", "get", "secrets");
+    named("secrets", "get", "secrets", "a-token");
+    lacks("pass the authority's certificate with `--tls-ca`: `kubectl auth can-i get secret/a-tls");
+    may("authority", "get", "secrets");
     lacks("kubectl auth can-i list pods");
     may("pods", "list", "pods");
 
@@ -107,7 +114,7 @@ fn whoever_lacks_a_right_hears_which() {
 
 /// Speaks through the door until it is shut; says what is to be done then.
 fn no_answer(door: &Door) -> String {
-    let mut connection = TcpStream::connect(door.url().strip_prefix("http://").unwrap()).unwrap();
+    let mut connection = TcpStream::connect(door.address()).unwrap();
     connection.write_all(b"GET /healthz HTTP/1.1\r\nhost: head\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     // Cut off in one way or the other.
