@@ -36,11 +36,16 @@ impl Trouble {
             403 if status.message.contains("PodSecurity") => "PodSecurityRefused",
             403 => "Forbidden",
             // Of cert-manager, say, whose definitions are not there.
-            404 if status.message.contains("could not find the requested resource") => "KindNotFound",
+            404 if is_of_no_kind(&status.message) => "KindNotFound",
             _ => return None,
         };
         Some(Refusal { reason, message: status.message.clone() })
     }
+}
+
+/// Whether the API server knows nothing of such objects at all, in the words that it has for that.
+fn is_of_no_kind(message: &str) -> bool {
+    ["could not find the requested resource", "404 page not found"].iter().any(|words| message.contains(words))
 }
 
 /// First pause after trouble, and the longest.
@@ -91,6 +96,7 @@ mod tests {
                 Some("SpecRefused"),
             ),
             (api(404, "the server could not find the requested resource"), Some("KindNotFound")),
+            (api(404, "404 page not found\n"), Some("KindNotFound")),
             (api(404, "pods \"a\" not found"), None),
             (api(409, "the object has been modified"), None),
             (api(429, "too many requests"), None),

@@ -130,3 +130,35 @@ fn policies_are_made_where_they_are_wanted() {
     namespace.kubectl(&["delete", "shoalcluster", "a"]);
     namespace.until_names("networkpolicies", &[]);
 }
+
+/// As much of cert-manager as is asked of it here: the API server takes its Certificates.
+const CERTIFICATES: &str = r#"{
+    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+    "metadata": {"name": "certificates.cert-manager.io"},
+    "spec": {
+        "group": "cert-manager.io", "scope": "Namespaced",
+        "names": {"plural": "certificates", "singular": "certificate", "kind": "Certificate", "listKind": "CertificateList"},
+        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+            "type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}
+        }}}]
+    }
+}"#;
+
+#[test]
+fn cert_manager_is_asked_for_a_certificate() {
+    let namespace = Namespace::new();
+    namespace.apply(CERTIFICATES);
+    namespace.until("customresourcedefinition/certificates.cert-manager.io", "it is served", |definition| {
+        shoal_testkit::kubernetes::condition(definition, "Established")["status"] == "True"
+    });
+    let _operator = Operator::start(&namespace);
+    namespace.apply(&cluster(&json!({"tls": {"certManager": {"issuerRef": {"name": "ca"}}}})));
+    let made = namespace.until("certificate/a-tls", "it is asked for", |certificate| certificate["spec"].is_object());
+    assert_eq!(made["spec"]["issuerRef"], json!({"name": "ca", "kind": "Issuer", "group": "cert-manager.io"}));
+    assert_eq!(made["spec"]["commonName"], json!(format!("a.{}.shoal", namespace.name())));
+    let volumes = namespace.get("pod/a-cpu-0")["spec"]["volumes"].clone();
+    let secret = volumes.as_array().unwrap().iter().find(|volume| volume["name"] == "tls").unwrap().clone();
+    assert_eq!(secret["secret"]["secretName"], "a-tls");
+    assert!(namespace.find("secret/a-tls").is_none(), "that is cert-manager's to make");
+    namespace.kubectl(&["delete", "customresourcedefinition", "certificates.cert-manager.io"]);
+}
