@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::Cluster;
 use crate::wait::{PATIENCE, eventually_within};
 
+/// Pause between two looks: each is a process, and many at once would be most of what a machine does for a test.
+const PAUSE: Duration = Duration::from_millis(150);
+
 /// What a phase of a pod looks like that works.
 const WORKS: &str = r#"{"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}"#;
 
@@ -48,8 +51,14 @@ impl Namespace {
     }
 
     /// Waits as long as things may take here.
-    pub fn eventually<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
-        eventually_within(self.patience, what, look)
+    pub fn eventually<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        eventually_within(self.patience, what, || {
+            let found = look();
+            if found.is_none() {
+                std::thread::park_timeout(PAUSE);
+            }
+            found
+        })
     }
 
     /// Runs kubectl in it.
