@@ -1,7 +1,7 @@
 //! Operators that are killed, and API servers that fail: every story ends as it does on a good day.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -158,10 +158,10 @@ fn survives_death_at(kind: &str, fate: Fate) {
     assert!(restarts == 1 || kind == "PUT leases", "{restarts} restarts at {kind}");
 }
 
-/// What befalls a request on a very bad day: one in ten fails, each in another way. A look at a cluster takes several: where
+/// What befalls a request on a very bad day: one in seven fails, each in another way. A look at a cluster takes several: where
 /// one in four fails, hardly any look ends well, and the pauses between them grow.
 fn mishap(random: &mut SmallRng, request: &Request) -> Fate {
-    if random.random_range(0..10) > 0 {
+    if random.random_range(0..7) > 0 {
         return Fate::Passes;
     }
     if request.is_watch() {
@@ -178,20 +178,20 @@ fn mishap(random: &mut SmallRng, request: &Request) -> Fate {
 }
 
 #[test]
-fn an_api_server_that_fails_every_tenth_request_delays_and_changes_nothing() {
+fn an_api_server_that_fails_every_seventh_request_delays_and_changes_nothing() {
+    let met = Arc::new(AtomicU32::new(0));
     for seed in 0..3 {
         let (namespace, head) = (Namespace::new(), FakeHead::start());
-        let mut random = SmallRng::seed_from_u64(seed);
-        let met = Arc::new(Mutex::new(0));
-        let count = met.clone();
+        let (mut random, count) = (SmallRng::seed_from_u64(seed), met.clone());
         let proxy = FaultProxy::start(move |request| {
             let fate = mishap(&mut random, request);
-            *count.lock().unwrap() += u32::from(!matches!(fate, Fate::Passes));
+            count.fetch_add(u32::from(!matches!(fate, Fate::Passes)), Ordering::SeqCst);
             fate
         });
         Restarted { namespace: &namespace, head: &head, proxy: &proxy }.during(|| story(&namespace, &head));
-        assert!(*met.lock().unwrap() > 10, "seed {seed} met {} faults", met.lock().unwrap());
     }
+    let met = met.load(Ordering::SeqCst);
+    assert!(met > 10, "{met} faults in all three stories");
 }
 
 #[test]
