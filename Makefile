@@ -53,8 +53,8 @@ image: setup ## Builds Shoal's container image without a container engine; RELEA
 	    $(if $(RELEASE),--small --max-mb $(IMAGE_MB_MAX))
 
 .PHONY: test-kubernetes
-test-kubernetes: services-kubernetes image ## Tests on real Kubernetes clusters with real pods (as root).
-	cargo test --workspace --test kubernetes -- --nocapture
+test-kubernetes: services-kubernetes image ## Tests on real Kubernetes clusters with real pods (as root); TESTS=examples:: for some.
+	cargo test --workspace --test kubernetes -- --nocapture $(TESTS)
 
 # A node has namespaces of its own, and only root makes them.
 COMMA := ,
