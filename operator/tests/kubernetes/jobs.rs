@@ -135,8 +135,11 @@ fn a_deleted_job_whose_head_is_gone_can_be_forced() {
     let _operator = Operator::start_with(&namespace, Settings { head_url: NO_HEAD.into(), ..Settings::default() });
 
     namespace.kubectl(&["delete", "shoaljob", "grunfeld", "--wait=false"]);
-    let waiting = namespace.until_condition("shoaljob/grunfeld", "ClusterReady", "False", "HeadUnreachable");
-    assert!(waiting["message"].as_str().unwrap().contains("shoal.dev/force-delete"), "{waiting}");
+    namespace.until("shoaljob/grunfeld", "it says how to have it go at once", |job| {
+        let waiting = condition(job, "ClusterReady");
+        let message = waiting["message"].as_str().unwrap_or_default();
+        waiting["reason"] == "HeadUnreachable" && message.contains("shoal.dev/force-delete")
+    });
     namespace.kubectl(&["annotate", "shoaljob", "grunfeld", "shoal.dev/force-delete=true"]);
     namespace.until_names("shoaljobs", &[]);
 }
