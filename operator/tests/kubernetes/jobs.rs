@@ -259,7 +259,7 @@ fn a_cluster_of_its_own_goes_once_the_copy_of_its_job_is_stored() {
     }
     let job = namespace.get("shoaljob/grunfeld");
     assert_eq!(job["status"]["logsUri"], "s3://b/shoal/jobs/n/grunfeld/0");
-    assert_eq!(condition(&job, "Archived")["status"], "True");
+    assert_eq!(shoal_testkit::kubernetes::condition(&job, "Archived")["status"], "True");
     let reasons: Vec<String> =
         namespace.list("events").iter().map(|event| event["reason"].as_str().unwrap().to_owned()).collect();
     assert!(["Unauthorized", "Stored"].iter().all(|reason| reasons.iter().any(|one| one == reason)), "{reasons:?}");
