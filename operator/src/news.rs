@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use shoal_core::spec::v1alpha1::status::Condition;
 
+use crate::conditions::PROGRESSING;
+
 /// Between two writes of one status that differ in counts and words only. Nobody who looks notices, and a group of a
 /// thousand pods starts within a few of them.
 pub(crate) const REST: Duration = Duration::from_secs(2);
@@ -18,7 +20,7 @@ const REMEMBERED: usize = 1024;
 
 /// Whether a condition that people and other controllers wait for holds now and did not, or the other way round.
 pub(crate) fn has_turned(before: &[Condition], after: &[Condition]) -> bool {
-    after.iter().filter(|condition| condition.type_ != "Progressing").any(|condition| {
+    after.iter().filter(|condition| condition.type_ != PROGRESSING).any(|condition| {
         before.iter().find(|old| old.type_ == condition.type_).is_none_or(|old| old.status != condition.status)
     })
 }

@@ -3,7 +3,7 @@
 use shoal_tests::workspace;
 
 use crate::door::ask_about_the_example;
-use crate::place::Place;
+use crate::place::{Place, is_over};
 use crate::world::{ask, example, url};
 
 /// The table that the example's job writes, in the order of its keys.
@@ -16,9 +16,7 @@ fn the_examples_run_in_pods_and_give_what_the_same_job_file_gives_on_a_laptop() 
     let place = Place::new();
     place.apply(&workspace::read(&example("cluster.yaml")));
     place.apply(&workspace::read(&example("grunfeld.yaml")));
-    let job = place.until("shoaljob/grunfeld", "it ends", |job| {
-        ["Succeeded", "Failed"].iter().any(|phase| job["status"]["phase"] == *phase)
-    });
+    let job = place.until("shoaljob/grunfeld", "it ends", is_over);
     assert_eq!(job["status"]["phase"], "Succeeded", "{}", place.kubectl(&["describe", "shoaljob", "grunfeld"]));
     let row = place.kubectl(&["get", "shoaljob", "grunfeld", "--no-headers"]);
     let columns: Vec<&str> = row.split_whitespace().collect();

@@ -109,7 +109,8 @@ impl Place {
     }
 }
 
-fn is_over(job: &Value) -> bool {
+/// Whether a job has ended.
+pub(crate) fn is_over(job: &Value) -> bool {
     ["Succeeded", "Failed"].iter().any(|phase| job["status"]["phase"] == *phase)
 }
 
