@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use futures::stream;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::jiff::Timestamp;
@@ -21,17 +22,19 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use shoal_core::spec::v1alpha1::status::Condition;
+use shoal_core::spec::v1alpha1::status::{Condition, WorkerGroupStatus};
 use tokio::sync::watch;
 
 use crate::changes::{Change, Reference};
+use crate::cluster::Seen;
 use crate::conditions::{self, turned};
 use crate::failures::Failures;
 use crate::group::{Backoff, Hold};
 use crate::heads::Heads;
+use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::names::FIELD_MANAGER;
-use crate::news::{Writes, has_turned, rest};
+use crate::news::{Writes, rest};
 use crate::resources::{Kind, ShoalCluster, ShoalJob, ShoalWorkerGroup};
 use crate::trouble::Trouble;
 
@@ -70,10 +73,13 @@ pub(crate) struct Context {
     /// Where this operator runs.
     pub(crate) own_namespace: String,
     pub(crate) clusters: Store<ShoalCluster>,
-    pub(crate) groups: Store<ShoalWorkerGroup>,
     pub(crate) jobs: Store<ShoalJob>,
-    pub(crate) pods: Store<Pod>,
-    pub(crate) budgets: Store<PodDisruptionBudget>,
+    pub(crate) groups: Arc<Index<ShoalWorkerGroup>>,
+    pub(crate) pods: Arc<Index<Pod>>,
+    pub(crate) stateful_sets: Arc<Index<StatefulSet>>,
+    pub(crate) budgets: Arc<Index<PodDisruptionBudget>>,
+    /// What clusters have of the objects that no watch tells of.
+    pub(crate) seen: Seen,
     /// Whether each of these has all that there is. Not asked of the stores: of several who wait there, one is woken.
     pub(crate) is_known: Vec<watch::Receiver<bool>>,
     pub(crate) heads: Arc<Heads>,
@@ -179,8 +185,8 @@ impl Context {
         Ok(())
     }
 
-    /// As [`Context::say`], but a status in which nothing has turned waits for what follows; the first one waits unless it
-    /// is urgent. Gives the time after which to look again, where it waits.
+    /// As [`Context::say`], but a status that is worth no event waits for what follows, and so does the first one. Gives
+    /// the time after which to look again, where it waits.
     ///
     /// # Errors
     /// As [`Context::say`].
@@ -188,7 +194,6 @@ impl Context {
         &self,
         object: &K,
         status: &K::Status,
-        first_is_urgent: bool,
     ) -> Result<Option<Duration>, Trouble>
     where
         K::Status: Conditions,
@@ -198,9 +203,9 @@ impl Context {
             return Ok(None);
         }
         let (uid, now) = (object.uid().unwrap_or_default(), Instant::now());
-        let is_urgent = before.map_or(first_is_urgent, |before| has_turned(before.conditions(), status.conditions()));
+        let is_urgent = !turned(before.map_or(&[], Conditions::conditions), status.conditions()).is_empty();
         let since = self.writes.since(&uid, now).unwrap_or_else(|| age(object));
-        if let Some(left) = rest(is_urgent, since) {
+        if let Some(left) = rest(is_urgent, since, self.writes.objects(now)) {
             return Ok(Some(left));
         }
         self.writes.note(&uid, now);
@@ -229,7 +234,7 @@ impl Context {
             result => drop(result?),
         }
         let old = before.map(Conditions::conditions).unwrap_or_default();
-        for condition in turned(old, status.conditions()) {
+        for condition in status.news(old) {
             self.tell(object, condition).await;
         }
         Ok(())
@@ -316,6 +321,11 @@ fn owned_by<K: Kind>(owner: &K, mut object: Value) -> DynamicObject {
 pub(crate) trait Conditions {
     /// They.
     fn conditions(&self) -> &[Condition];
+
+    /// Those of which an event is told, by what they were before.
+    fn news(&self, before: &[Condition]) -> Vec<&Condition> {
+        turned(before, self.conditions())
+    }
 }
 
 macro_rules! conditions_of {
@@ -328,4 +338,16 @@ macro_rules! conditions_of {
     )+};
 }
 
-conditions_of! { ClusterStatus WorkerGroupStatus JobStatus }
+conditions_of! { ClusterStatus JobStatus }
+
+impl Conditions for WorkerGroupStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    /// Trouble and its end: that a group has the size that it was given is what its cluster says.
+    fn news(&self, before: &[Condition]) -> Vec<&Condition> {
+        let was_bad = |now: &&Condition| before.iter().any(|old| old.type_ == now.type_ && conditions::is_bad(old));
+        turned(before, &self.conditions).into_iter().filter(|now| conditions::is_bad(now) || was_bad(now)).collect()
+    }
+}

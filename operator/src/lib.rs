@@ -19,6 +19,7 @@ mod failures;
 mod group;
 mod head_client;
 mod heads;
+mod index;
 mod job;
 mod lease;
 mod merge;

@@ -69,6 +69,11 @@ pub(crate) fn group(cluster: &str, entry: &str) -> String {
     format!("{cluster}-{entry}")
 }
 
+/// What the names of all objects begin with that belong to an object of that name; of others as well, as a rule.
+pub(crate) fn beginning_of_children(name: &str) -> String {
+    format!("{name}-")
+}
+
 /// A pod of a group.
 pub(crate) fn worker(group: &str, ordinal: u32) -> String {
     format!("{group}-{ordinal}")

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -27,6 +28,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::context::{Config, Context};
 use crate::failures::Failures;
 use crate::heads::Heads;
+use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::names::{CLUSTER_LABEL, COMPONENT_LABEL, FIELD_MANAGER};
 use crate::news::Writes;
@@ -115,24 +117,40 @@ async fn control(
 ) {
     let (wake, woken) = mpsc::channel(WAKE_QUEUE_MAX);
     let mut scope = Scope { client: client.clone(), namespace: config.namespace.clone(), is_known: Vec::new() };
+    let groups = Arc::new(Index::<ShoalWorkerGroup>::default());
+    let pods = Arc::new(Index::default());
+    let budgets = Arc::new(Index::<PodDisruptionBudget>::default());
+    let stateful_sets = Arc::new(Index::<StatefulSet>::default());
     let any = watcher::Config::default();
     let ours = watcher::Config::default().labels(OURS);
-    let (clusters, cluster_stream) = scope.informer::<ShoalCluster>(any.clone());
-    let (groups, group_stream) = scope.informer::<ShoalWorkerGroup>(any.clone());
-    let (jobs, job_stream) = scope.informer::<ShoalJob>(any);
-    let (pods, pod_stream) = scope.informer::<Pod>(ours.clone());
-    let (budgets, budget_stream) = scope.informer::<PodDisruptionBudget>(ours.clone());
-    let (_, head_stream) = scope.informer::<StatefulSet>(ours);
+    let (clusters, mut keep_clusters) = store::<ShoalCluster>();
+    let (group_store, mut keep_groups) = store::<ShoalWorkerGroup>();
+    let (jobs, mut keep_jobs) = store::<ShoalJob>();
+    let cluster_stream = scope.informer(any.clone(), |_| {}, move |event| keep_clusters.apply_watcher_event(event));
+    let group_stream = scope.informer(any.clone(), |_| {}, {
+        let groups = groups.clone();
+        move |event| {
+            groups.take(event);
+            keep_groups.apply_watcher_event(event);
+        }
+    });
+    let job_stream = scope.informer(any, |_| {}, move |event| keep_jobs.apply_watcher_event(event));
+    // The hash of a pod's settings is among its annotations; the settings themselves are most of what a pod takes up.
+    let pod_stream = scope.informer(ours.clone(), |pod: &mut Pod| pod.spec = None, keep_in(&pods));
+    let budget_stream = scope.informer(ours.clone(), |_| {}, keep_in(&budgets));
+    let head_stream = scope.informer(ours, |_| {}, keep_in(&stateful_sets));
     let heads = Heads::new(client.clone(), clusters.clone(), config.head_url.clone(), transitions, wake);
     let context = Arc::new(Context {
         client: client.clone(),
         config,
         own_namespace,
         clusters: clusters.clone(),
-        groups: groups.clone(),
+        groups,
         jobs: jobs.clone(),
         pods,
+        stateful_sets,
         budgets,
+        seen: cluster::Seen::default(),
         is_known: scope.is_known,
         heads: Arc::new(heads),
         recorder: Recorder::new(client, Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity) }),
@@ -156,7 +174,7 @@ async fn control(
         .watches_stream(pod_for_clusters, |pod| cluster_of_head(&pod))
         .run(noting(cluster::reconcile), retry, context.clone())
         .for_each(|result| async { log("ShoalCluster", result) });
-    let run_groups = Controller::for_stream(group_stream, groups)
+    let run_groups = Controller::for_stream(group_stream, group_store)
         .with_config(settings.clone())
         .owns_stream(pod_stream)
         .owns_stream(budget_stream)
@@ -200,39 +218,53 @@ struct Scope {
 }
 
 impl Scope {
-    /// Keeps the objects of a kind in memory, without what nobody here reads, and tells of each that changes.
+    /// Watches the objects of a kind, without what nobody here reads: `keep` remembers them, and then it is told which of
+    /// them have changed.
     fn informer<K>(
         &mut self,
         config: watcher::Config,
-    ) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + Send + use<K>)
+        trim: fn(&mut K),
+        mut keep: impl FnMut(&watcher::Event<K>) + Send + 'static,
+    ) -> BoxStream<'static, Watched<K>>
     where
         K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
             + Clone
             + DeserializeOwned
             + Debug
             + Send
-            + Sync
             + 'static,
     {
         let api: Api<K> = match &self.namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         };
-        let (reader, writer) = store();
         let (all, is_known) = watch::channel(false);
         self.is_known.push(is_known);
-        let stream = watcher(api, config)
-            .modify(|object| object.managed_fields_mut().clear())
+        watcher(api, config)
+            .modify(move |object| {
+                object.managed_fields_mut().clear();
+                trim(object);
+            })
             .default_backoff()
-            .reflect(writer)
             .inspect(move |event| {
-                if matches!(event, Ok(watcher::Event::InitDone)) {
-                    all.send_replace(true);
+                if let Ok(event) = event {
+                    keep(event);
+                    if matches!(event, watcher::Event::InitDone) {
+                        all.send_replace(true);
+                    }
                 }
             })
-            .touched_objects();
-        (reader, stream)
+            .touched_objects()
+            .boxed()
     }
+}
+
+/// What has an index remember what a watch tells.
+fn keep_in<K: ResourceExt + Clone + Send + Sync + 'static>(
+    index: &Arc<Index<K>>,
+) -> impl FnMut(&watcher::Event<K>) + Send + use<K> {
+    let index = index.clone();
+    move |event| index.take(event)
 }
 
 type Watched<K> = Result<K, watcher::Error>;

@@ -1,5 +1,7 @@
 //! What a cluster consists of. Pure.
 
+use std::collections::BTreeMap;
+
 use kube::ResourceExt;
 use serde_json::{Value, json};
 use shoal_core::spec::v1alpha1::{
@@ -22,21 +24,37 @@ pub(super) fn token(cluster: &str, token: &str) -> Value {
     })
 }
 
-/// The group of an entry, but for its `replicas`: see [`replicas`].
+/// What the entry's `replicas` were when they were last written to the group: only a change of the entry is written
+/// again, so that whoever else scales the group is not fought.
+const REPLICAS_ANNOTATION: &str = "shoal.dev/entry-replicas";
+
+/// The group of an entry, where there is that one now: as large as it is, unless the entry's `replicas` have changed.
+///
+/// Of a group that is there the version is named that was looked at: somebody who scales it at that moment would be
+/// overwritten.
 pub(super) fn group(
     cluster: &str,
     spec: &ClusterSpec,
     entry: &WorkerGroupEntry,
     image: &str,
     tls_secret: Option<&str>,
+    found: Option<&ShoalWorkerGroup>,
 ) -> Value {
     let mut labels = names::labels(cluster);
     labels.insert(names::GROUP_LABEL.to_owned(), entry.name.clone());
+    let entrys = entry.replicas.to_string();
+    let is_written = |group: &&ShoalWorkerGroup| group.annotations().get(REPLICAS_ANNOTATION) == Some(&entrys);
+    let replicas = found.filter(is_written).and_then(|group| Some(group.spec().ok()?.replicas));
     let mut group = json!({
         "apiVersion": API_VERSION,
         "kind": WORKER_GROUP_KIND,
-        "metadata": {"name": names::group(cluster, &entry.name), "labels": labels},
+        "metadata": {
+            "name": names::group(cluster, &entry.name),
+            "labels": labels,
+            "annotations": {(REPLICAS_ANNOTATION): entrys},
+        },
         "spec": {
+            "replicas": replicas.unwrap_or(entry.replicas),
             "clusterName": cluster,
             "suspend": spec.suspend,
             "image": image,
@@ -47,6 +65,9 @@ pub(super) fn group(
             "resources": entry.resources,
         },
     });
+    if let Some(version) = found.and_then(ResourceExt::resource_version) {
+        group["metadata"]["resourceVersion"] = version.into();
+    }
     if let Some(account) = &spec.service_account_name {
         group["spec"]["serviceAccountName"] = account.as_str().into();
     }
@@ -61,26 +82,14 @@ pub(super) fn group(
 
 /// Whether a group is what [`group`] makes of its entry.
 pub(super) fn is_as(group: &ShoalWorkerGroup, wanted: &Value) -> bool {
-    let spec = |value: &Value| {
-        serde_json::from_value::<WorkerGroupSpec>(value.clone()).map(|spec| WorkerGroupSpec { replicas: 0, ..spec })
+    let spec = |value: &Value| serde_json::from_value::<WorkerGroupSpec>(value.clone());
+    let has = |field: &str, found: &BTreeMap<String, String>| {
+        let wanted = wanted["metadata"][field].as_object().into_iter().flatten();
+        wanted
+            .map(|(name, value)| (name, value.as_str()))
+            .all(|(name, value)| found.get(name).map(String::as_str) == value)
     };
-    let labels = wanted["metadata"]["labels"].as_object().into_iter().flatten();
-    let has_labels = labels
-        .map(|(name, value)| (name, value.as_str()))
-        .all(|(name, value)| group.labels().get(name).map(String::as_str) == value);
-    has_labels && matches!((spec(group.raw_spec()), spec(&wanted["spec"])), (Ok(found), Ok(wanted)) if found == wanted)
-}
-
-/// What the entry's `replicas` were when they were last written to the group: only a change of the entry is written
-/// again, so that whoever else scales the group is not fought.
-const REPLICAS_ANNOTATION: &str = "shoal.dev/entry-replicas";
-
-/// The patch that gives a group the `replicas` of its entry, where the entry has changed since that was done. Not a part
-/// of what is applied: what an apply leaves out, it takes away.
-pub(super) fn replicas(entry: &WorkerGroupEntry, group: Option<&ShoalWorkerGroup>) -> Option<Value> {
-    let written = group.and_then(|group| group.annotations().get(REPLICAS_ANNOTATION));
-    let wanted = entry.replicas.to_string();
-    (written != Some(&wanted)).then(
-        || json!({"metadata": {"annotations": {(REPLICAS_ANNOTATION): wanted}}, "spec": {"replicas": entry.replicas}}),
-    )
+    has("labels", group.labels())
+        && has("annotations", group.annotations())
+        && matches!((spec(group.raw_spec()), spec(&wanted["spec"])), (Ok(found), Ok(wanted)) if found == wanted)
 }

@@ -14,7 +14,8 @@ use shoal_core::Failure;
 use shoal_core::spec::v1alpha1::{ClusterSpec, JOB_KIND};
 
 use super::head::Named;
-use super::tls::{self, TlsFacts};
+use super::seen::Sight;
+use super::tls;
 use super::view::View;
 use super::{children, exchange, head};
 use crate::budget;
@@ -52,20 +53,17 @@ impl Holder {
 /// What is known about a cluster.
 pub(super) struct Facts {
     pub(super) cluster: Arc<ShoalCluster>,
-    pub(super) head: Option<StatefulSet>,
+    pub(super) head: Option<Arc<StatefulSet>>,
     pub(super) head_pods: Vec<Arc<Pod>>,
-    pub(super) service: Holder,
-    /// Of the Service that gives several heads a name each; nobody's where there is one head.
-    pub(super) heads_service: Holder,
+    /// Its Services, token and certificate.
+    pub(super) sight: Sight,
     /// The budget of the head's name.
     pub(super) budget: Option<Arc<PodDisruptionBudget>>,
-    pub(super) token: Holder,
-    pub(super) tls: TlsFacts,
     /// NetworkPolicies that there shall be, each with the one that there is.
     pub(super) policies: Vec<(Option<NetworkPolicy>, Value)>,
     /// A token that nobody has yet.
     pub(super) new_token: String,
-    /// The groups of its namespace.
+    /// The groups that have names as its own have.
     pub(super) groups: Vec<Arc<ShoalWorkerGroup>>,
     /// Whether jobs of it are unfinished.
     pub(super) busy: bool,
@@ -92,23 +90,23 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         Ok(spec) => spec,
         Err(failure) => return unreadable(&failure),
     };
-    let image = image(&spec, cluster, &facts.default_image);
+    let image = image(&spec, facts);
     if let Some(taken) = taken(facts, &spec) {
         let view = View { taken: Some(taken), ..view(facts, &spec, image, false) };
         return Decision { changes: Vec::new(), view, again_after: Some(NAME_LOOK) };
     }
     let name = cluster.name_any();
     let mut changes = Vec::new();
-    if facts.token == Holder::Nobody {
+    if facts.sight.token == Holder::Nobody {
         changes.push(Change::Create(children::token(&name, &facts.new_token)));
     }
     let mode = tls::mode(&spec, &cluster.status().cloned().unwrap_or_default());
     let tls_secret = mode.secret(&name);
-    changes.extend(tls::changes(&mode, &name, &facts.tls));
-    if facts.service == Holder::Nobody {
+    changes.extend(tls::changes(&mode, &name, &facts.sight.tls));
+    if facts.sight.service == Holder::Nobody {
         changes.push(Change::Apply(head::service(&name, &spec.head.state)));
     }
-    if facts.heads_service == Holder::Nobody && spec.head.state.etcd.is_some() {
+    if facts.sight.heads_service == Holder::Nobody && spec.head.state.etcd.is_some() {
         changes.push(Change::Apply(head::heads_service(&name)));
     }
     let of_groups = changes_of_groups(facts, &spec, &image, tls_secret.as_deref());
@@ -125,10 +123,12 @@ pub(super) fn decide(facts: &Facts) -> Decision {
 /// How often is looked whether the jobs have ended that the head waits for.
 const JOBS_LOOK: Duration = Duration::from_secs(5);
 
-/// The image of head and workers. One that was chosen for the user stays, so that a newer operator restarts nothing.
-fn image(spec: &ClusterSpec, cluster: &ShoalCluster, default: &str) -> String {
-    let pinned = cluster.status().and_then(|status| status.image.clone());
-    spec.image.clone().or(pinned).unwrap_or_else(|| default.to_owned())
+/// The image of head and workers. One that was chosen for the user stays, so that a newer operator restarts nothing: it is
+/// in the status, and before there is one, in the groups that were made with it.
+fn image(spec: &ClusterSpec, facts: &Facts) -> String {
+    let said = || facts.cluster.status().and_then(|status| status.image.clone());
+    let made_with = || own_groups(facts).find_map(|group| group.spec().ok()).map(|group| group.image);
+    spec.image.clone().or_else(said).or_else(made_with).unwrap_or_else(|| facts.default_image.clone())
 }
 
 /// What stands in the cluster's way: an object of that name which belongs to something else.
@@ -139,18 +139,18 @@ fn taken(facts: &Facts, spec: &ClusterSpec) -> Option<String> {
     if is_others(&head) {
         return Some(format!("the StatefulSet {}", names::head(&name)));
     }
-    if is_others(&facts.service) {
+    if is_others(&facts.sight.service) {
         return Some(format!("the Service {}", names::head(&name)));
     }
-    if is_others(&facts.heads_service) {
+    if is_others(&facts.sight.heads_service) {
         return Some(format!("the Service {}", names::heads(&name)));
     }
     let is_theirs = |holder: &Holder| *holder == Holder::Other;
-    if is_theirs(&facts.tls.secret) || is_theirs(&facts.tls.certificate) {
+    if is_theirs(&facts.sight.tls.secret) || is_theirs(&facts.sight.tls.certificate) {
         return Some(format!("the Secret or Certificate {}", names::tls(&name)));
     }
     // A token that a user has made is as good as ours.
-    if facts.token == Holder::Other {
+    if facts.sight.token == Holder::Other {
         return Some(format!("the Secret {}", names::token(&name)));
     }
     let groups = spec.worker_groups.iter().filter_map(|entry| group_named(facts, &names::group(&name, &entry.name)));
@@ -173,12 +173,9 @@ fn changes_of_groups(facts: &Facts, spec: &ClusterSpec, image: &str, tls_secret:
     for entry in &spec.worker_groups {
         let group_name = names::group(&name, &entry.name);
         let group = group_named(facts, &group_name);
-        let wanted = children::group(&name, spec, entry, image, tls_secret);
+        let wanted = children::group(&name, spec, entry, image, tls_secret, group);
         if !group.is_some_and(|group| children::is_as(group, &wanted)) {
             changes.push(Change::Apply(wanted));
-        }
-        if let Some(patch) = children::replicas(entry, group) {
-            changes.push(Change::Merge(Reference::to::<ShoalWorkerGroup>(&group_name), patch));
         }
     }
     let is_named = |group: &ShoalWorkerGroup| {
@@ -217,7 +214,7 @@ fn change_of_head(
     let found = set.spec.as_ref().and_then(|spec| spec.replicas);
     if found != Some(replicas) {
         let patch = serde_json::json!({"spec": {"replicas": replicas}});
-        return (vec![Change::Merge(Reference::of(set), patch)], false);
+        return (vec![Change::Merge(Reference::of(&**set), patch)], false);
     }
     if facts.busy && exchange::is_due(set, &facts.head_pods) {
         return (Vec::new(), true);

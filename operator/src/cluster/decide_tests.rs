@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use shoal_core::spec::v1alpha1::status::ConditionStatus;
 
 use super::*;
+use crate::cluster::tls::TlsFacts;
 use crate::trouble::Refusal;
 
 fn cluster(spec: &Value, status: &Value) -> Arc<ShoalCluster> {
@@ -17,23 +18,21 @@ fn owner(uid: &str) -> Value {
 }
 
 /// The head as the operator has made it of that spec, with a pod that is ready or not.
-fn head(spec: &Value, image: &str, ready: i32) -> StatefulSet {
+fn head(spec: &Value, image: &str, ready: i32) -> Arc<StatefulSet> {
     let spec: ClusterSpec = serde_json::from_value(spec.clone()).unwrap();
     let named = Named { namespace: "n", name: "a", uid: "c" };
     let mut head = head::stateful_set(named, &spec, image, Some("a-tls"));
     head["metadata"]["ownerReferences"] = owner("c");
     head["metadata"]["uid"] = "s".into();
     head["status"] = json!({"replicas": 1, "readyReplicas": ready});
-    serde_json::from_value(head).unwrap()
+    Arc::new(serde_json::from_value(head).unwrap())
 }
 
 /// A group as the operator has made it of its entry, with so many ready and updated pods.
 fn group(spec: &Value, entry: usize, image: &str, replicas: u32, updated: u32) -> Arc<ShoalWorkerGroup> {
     let spec: ClusterSpec = serde_json::from_value(spec.clone()).unwrap();
     let entry = &spec.worker_groups[entry];
-    let mut group = children::group("a", &spec, entry, image, Some("a-tls"));
-    let patch = children::replicas(entry, None).unwrap();
-    crate::merge::strategic(&mut group, &patch);
+    let mut group = children::group("a", &spec, entry, image, Some("a-tls"), None);
     group["spec"]["replicas"] = replicas.into();
     group["metadata"]["ownerReferences"] = owner("c");
     group["metadata"]["generation"] = 1.into();
@@ -42,16 +41,18 @@ fn group(spec: &Value, entry: usize, image: &str, replicas: u32, updated: u32) -
     Arc::new(serde_json::from_value(group).unwrap())
 }
 
+/// Service and token are that one's.
+fn sight(holder: Holder) -> Sight {
+    Sight { service: holder.clone(), heads_service: Holder::Nobody, token: holder, tls: TlsFacts::default() }
+}
+
 fn facts(spec: &Value) -> Facts {
     Facts {
         cluster: cluster(spec, &Value::Null),
         head: None,
         head_pods: Vec::new(),
-        service: Holder::Nobody,
-        heads_service: Holder::Nobody,
+        sight: sight(Holder::Nobody),
         budget: None,
-        token: Holder::Nobody,
-        tls: TlsFacts::default(),
         policies: Vec::new(),
         new_token: "0123456789abcdef".into(),
         groups: Vec::new(),
@@ -64,8 +65,7 @@ fn facts(spec: &Value) -> Facts {
 fn settled(spec: &Value) -> Facts {
     Facts {
         head: Some(head(spec, "shoal:1", 1)),
-        service: Holder::Cluster,
-        token: Holder::Cluster,
+        sight: sight(Holder::Cluster),
         groups: (0..spec["workerGroups"].as_array().map_or(0, Vec::len))
             .map(|entry| group(spec, entry, "shoal:1", 2, 2))
             .collect(),
@@ -97,13 +97,7 @@ fn cpu() -> Value {
 fn a_new_cluster_gets_all_that_it_consists_of() {
     assert_eq!(
         told(&decide(&facts(&cpu()))),
-        [
-            "create Secret a-token",
-            "apply Service a-head",
-            "apply ShoalWorkerGroup a-cpu",
-            r#"patch ShoalWorkerGroup a-cpu {"replicas":2}"#,
-            "apply StatefulSet a-head",
-        ]
+        ["create Secret a-token", "apply Service a-head", "apply ShoalWorkerGroup a-cpu", "apply StatefulSet a-head",]
     );
 }
 
@@ -120,7 +114,35 @@ fn somebody_elses_replicas_stay_until_the_entry_changes() {
     assert_eq!(told(&decide(&scaled)), [""; 0]);
     let changed = json!({"workerGroups": [{"name": "cpu", "replicas": 3}]});
     let changed = Facts { cluster: cluster(&changed, &json!({"image": "shoal:1", "tls": true})), ..scaled };
-    assert_eq!(told(&decide(&changed)), [r#"patch ShoalWorkerGroup a-cpu {"replicas":3}"#]);
+    let decision = decide(&changed);
+    assert_eq!(told(&decision), ["apply ShoalWorkerGroup a-cpu"]);
+    assert_eq!(applied_group(&decision)["spec"]["replicas"], 3);
+}
+
+#[test]
+fn another_change_of_a_group_keeps_the_size_that_somebody_gave_it() {
+    let mut scaled = (*group(&cpu(), 0, "shoal:1", 7, 7)).clone();
+    scaled.metadata.resource_version = Some("12".into());
+    let spec = json!({"image": "shoal:2", "workerGroups": [{"name": "cpu", "replicas": 2}]});
+    let facts = Facts { groups: vec![Arc::new(scaled)], cluster: cluster(&spec, &Value::Null), ..settled(&cpu()) };
+    let group = applied_group(&decide(&facts));
+    assert_eq!((&group["spec"]["replicas"], &group["spec"]["image"]), (&json!(7), &json!("shoal:2")));
+    assert_eq!(group["metadata"]["resourceVersion"], "12", "who scales it at that moment is not overwritten");
+}
+
+fn applied_group(decision: &Decision) -> Value {
+    let group = decision.changes.iter().find_map(|change| match change {
+        Change::Apply(object) if object["kind"] == "ShoalWorkerGroup" => Some(object.clone()),
+        _ => None,
+    });
+    group.unwrap()
+}
+
+#[test]
+fn an_image_that_was_chosen_stays_also_before_a_status_says_it() {
+    let started = Facts { cluster: cluster(&cpu(), &Value::Null), default_image: "shoal:2".into(), ..settled(&cpu()) };
+    let decision = decide(&started);
+    assert_eq!((told(&decision), decision.view.image.as_deref()), (vec![], Some("shoal:1")));
 }
 
 #[test]
@@ -199,7 +221,7 @@ fn several_heads_are_named_each_and_their_number_is_changed_at_any_time() {
     );
     let with = |spec: &Value, busy| Facts {
         cluster: cluster(spec, &json!({"image": "shoal:1", "tls": true})),
-        heads_service: Holder::Cluster,
+        sight: Sight { heads_service: Holder::Cluster, ..sight(Holder::Cluster) },
         busy,
         ..settled(&heads())
     };
@@ -207,19 +229,20 @@ fn several_heads_are_named_each_and_their_number_is_changed_at_any_time() {
     let mut three = heads();
     three["head"]["replicas"] = 3.into();
     assert_eq!(told(&decide(&with(&three, true))), [r#"patch StatefulSet a-head {"replicas":3}"#]);
-    let taken = Facts { heads_service: Holder::User, ..with(&heads(), false) };
+    let taken = Sight { heads_service: Holder::User, ..sight(Holder::Cluster) };
+    let taken = Facts { sight: taken, ..with(&heads(), false) };
     assert_eq!(decide(&taken).view.taken.as_deref(), Some("the Service a-heads"));
 }
 
 #[test]
 fn several_heads_are_exchanged_one_after_the_other_and_not_under_jobs() {
     let with = |revisions, busy| {
-        let mut set = head(&heads(), "shoal:1", 1);
+        let mut set = (*head(&heads(), "shoal:1", 1)).clone();
         set.status.as_mut().unwrap().update_revision = Some("new".into());
         set.status.as_mut().unwrap().observed_generation = set.metadata.generation;
         Facts {
-            head: Some(set),
-            heads_service: Holder::Cluster,
+            head: Some(Arc::new(set)),
+            sight: Sight { heads_service: Holder::Cluster, ..sight(Holder::Cluster) },
             head_pods: head_pods(revisions),
             busy,
             ..settled(&heads())
@@ -273,21 +296,22 @@ fn only_a_head_whose_end_would_be_its_jobs_end_holds_its_node() {
 
 #[test]
 fn what_belongs_to_something_else_is_waited_for() {
-    let mut other_head = head(&cpu(), "shoal:1", 1);
+    let with = |service, token| Sight { service, ..sight(token) };
+    let mut other_head = (*head(&cpu(), "shoal:1", 1)).clone();
     other_head.metadata.owner_references.as_mut().unwrap()[0].uid = "before".into();
     let mut other_group = (*group(&cpu(), 0, "shoal:1", 2, 2)).clone();
     other_group.metadata.owner_references.as_mut().unwrap()[0].uid = "b".into();
     for (facts, expected) in [
-        (Facts { head: Some(other_head), ..settled(&cpu()) }, "the StatefulSet a-head"),
-        (Facts { service: Holder::User, ..settled(&cpu()) }, "the Service a-head"),
-        (Facts { token: Holder::Other, ..settled(&cpu()) }, "the Secret a-token"),
+        (Facts { head: Some(Arc::new(other_head)), ..settled(&cpu()) }, "the StatefulSet a-head"),
+        (Facts { sight: with(Holder::User, Holder::Cluster), ..settled(&cpu()) }, "the Service a-head"),
+        (Facts { sight: with(Holder::Cluster, Holder::Other), ..settled(&cpu()) }, "the Secret a-token"),
         (Facts { groups: vec![Arc::new(other_group)], ..settled(&cpu()) }, "the ShoalWorkerGroup a-cpu"),
     ] {
         let decision = decide(&facts);
         assert_eq!((told(&decision), decision.view.taken.as_deref()), (vec![], Some(expected)));
         assert_eq!(decision.again_after, Some(NAME_LOOK));
     }
-    let users_token = Facts { token: Holder::User, ..settled(&cpu()) };
+    let users_token = Facts { sight: with(Holder::Cluster, Holder::User), ..settled(&cpu()) };
     assert_eq!(decide(&users_token).view.taken, None);
 }
 
@@ -320,7 +344,7 @@ fn the_status_says_where_a_cluster_stands_and_why() {
             "ImageNotPulled",
             "PodsStarting",
         ),
-        (Facts { service: Holder::Other, ..settled(&cpu()) }, None, "Pending", "NameTaken", "Settled"),
+        (Facts { sight: sight(Holder::Other), ..settled(&cpu()) }, None, "Pending", "NameTaken", "Settled"),
         (facts(&cpu()), Some(refusal), "Failed", "SpecRefused", "PodsStarting"),
         (facts(&suspended), None, "Suspended", "Suspended", "Settled"),
         (facts(&json!({"unknown": 1})), None, "Failed", "InvalidSpec", "Settled"),
@@ -352,6 +376,6 @@ fn where_copies_go_concerns_the_head_alone() {
     let added: Vec<Value> = arguments(&with).into_iter().filter(|one| !arguments(&without).contains(one)).collect();
     assert_eq!(added, ["--storage=s3://b/shoal", "--storage-namespace=n"]);
     assert_ne!(head::hash(&with, "shoal:1"), head::hash(&without, "shoal:1"));
-    let group = |spec: &ClusterSpec| children::group("a", spec, &spec.worker_groups[0], "shoal:1", None);
+    let group = |spec: &ClusterSpec| children::group("a", spec, &spec.worker_groups[0], "shoal:1", None, None);
     assert_eq!(group(&with), group(&without), "no worker is restarted for it");
 }

@@ -5,12 +5,13 @@ mod children;
 mod decide;
 mod exchange;
 mod head;
+mod seen;
 mod tls;
 mod view;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::jiff::Timestamp;
@@ -20,6 +21,8 @@ use rand::Rng as _;
 use serde_json::Value;
 
 use self::decide::{Facts, Holder, decide};
+pub(crate) use self::seen::Seen;
+use self::seen::Sight;
 pub(crate) use self::tls::tls_secret;
 use crate::context::{Context, again_after};
 use crate::resources::{Kind, ShoalCluster};
@@ -35,7 +38,11 @@ pub(crate) async fn reconcile(cluster: Arc<ShoalCluster>, context: Arc<Context>)
     }
     let facts = gather(&cluster, &context, &namespace).await?;
     let decision = decide(&facts);
-    let renewal = facts.tls.renew_in;
+    let renewal = facts.sight.tls.renew_in;
+    if decision.changes.is_empty() && decision.view.taken.is_none() {
+        let uid = cluster.uid().unwrap_or_default();
+        context.seen.note(&uid, cluster.metadata.generation, facts.sight, Instant::now());
+    }
     let head_is_ready = decision.view.head_is_ready;
     if head_is_ready {
         context.heads.connect(&namespace, &name);
@@ -43,8 +50,7 @@ pub(crate) async fn reconcile(cluster: Arc<ShoalCluster>, context: Arc<Context>)
     let carried_out = context.carry_out(&*cluster, decision.changes).await;
     let refusal = carried_out.as_ref().err().and_then(Trouble::refusal);
     let status = decision.view.status(&cluster, refusal.as_ref(), &context.config.cluster_domain, Timestamp::now());
-    // The first one keeps the image, which the next build of the operator must not choose anew.
-    let said = context.say_in_turn(&*cluster, &status, true).await?;
+    let said = context.say_in_turn(&*cluster, &status).await?;
     carried_out?;
     // Nobody is looked for who is not there: the head's pod brings the cluster back here.
     let kept = if head_is_ready { cancels::deliver(&cluster, &context).await? } else { None };
@@ -53,38 +59,49 @@ pub(crate) async fn reconcile(cluster: Arc<ShoalCluster>, context: Arc<Context>)
 
 async fn gather(cluster: &Arc<ShoalCluster>, context: &Context, namespace: &str) -> Result<Facts, Trouble> {
     let name = cluster.name_any();
-    let statefulsets: Api<StatefulSet> = Api::namespaced(context.client.clone(), namespace);
+    let head_name = names::head(&name);
+    let uid = cluster.uid().unwrap_or_default();
+    let sight = match context.seen.of(&uid, cluster.metadata.generation, Instant::now()) {
+        Some(believed) => believed,
+        None => look(cluster, context, namespace).await?,
+    };
+    let selector = names::head_selector(&name);
+    let is_head = |pod: &Arc<Pod>| selector.iter().all(|(label, value)| pod.labels().get(label) == Some(value));
+    let mut head_pods = context.pods.beginning_with(namespace, &names::beginning_of_children(&head_name));
+    head_pods.retain(is_head);
+    Ok(Facts {
+        head: context.stateful_sets.get(namespace, &head_name),
+        head_pods,
+        budget: context.budgets.get(namespace, &head_name),
+        sight,
+        new_token: new_token(),
+        policies: policies(context, namespace, &name).await?,
+        groups: context.groups.beginning_with(namespace, &names::beginning_of_children(&name)),
+        busy: context.is_busy(namespace, &name),
+        default_image: context.config.image.clone(),
+        cluster: cluster.clone(),
+    })
+}
+
+/// Asks for what no watch tells of.
+async fn look(cluster: &Arc<ShoalCluster>, context: &Context, namespace: &str) -> Result<Sight, Trouble> {
+    let name = cluster.name_any();
     let secrets: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
     let services: Api<Service> = Api::namespaced(context.client.clone(), namespace);
-    let (head_name, token_name) = (names::head(&name), names::token(&name));
-    let heads_name = names::heads(&name);
+    let (head_name, heads_name, token_name) = (names::head(&name), names::heads(&name), names::token(&name));
     let several = cluster.spec().is_ok_and(|spec| spec.head.state.etcd.is_some());
     let heads_service = async { if several { services.get_metadata_opt(&heads_name).await } else { Ok(None) } };
-    let (head, service, heads_service, tls, token) = tokio::try_join!(
-        statefulsets.get_opt(&head_name),
+    let (service, heads_service, tls, token) = tokio::try_join!(
         services.get_metadata_opt(&head_name),
         heads_service,
         tls::gather(cluster, context, namespace),
         secrets.get_metadata_opt(&token_name),
     )?;
-    let selector = names::head_selector(&name);
-    let is_head = |pod: &Pod| selector.iter().all(|(label, value)| pod.labels().get(label) == Some(value));
-    let policies = policies(context, namespace, &name).await?;
-    let in_namespace = |other: Option<String>| other.as_deref() == Some(namespace);
-    Ok(Facts {
-        head,
-        head_pods: context.pods.state_filter(|pod| in_namespace(pod.namespace()) && is_head(pod)),
-        heads_service: Holder::of(cluster, heads_service.as_ref().map(|service| &service.metadata)),
-        budget: context.budgets.find(|budget| in_namespace(budget.namespace()) && budget.name_any() == head_name),
+    Ok(Sight {
         service: Holder::of(cluster, service.as_ref().map(|service| &service.metadata)),
+        heads_service: Holder::of(cluster, heads_service.as_ref().map(|service| &service.metadata)),
         token: Holder::of(cluster, token.as_ref().map(|token| &token.metadata)),
         tls,
-        new_token: new_token(),
-        policies,
-        groups: context.groups.state_filter(|group| in_namespace(group.namespace())),
-        busy: context.is_busy(namespace, &name),
-        default_image: context.config.image.clone(),
-        cluster: cluster.clone(),
     })
 }
 

@@ -67,10 +67,10 @@ impl Mode {
     }
 }
 
-/// The Secret that processes of a cluster take their certificate from, once its status says whether there is one.
+/// The Secret that processes of a cluster take their certificate from; none where they do without.
 pub(crate) fn tls_secret(cluster: &ShoalCluster) -> Option<String> {
-    let (spec, status) = (cluster.spec().ok()?, cluster.status()?);
-    mode(&spec, status).secret(&cluster.name_any())
+    let (spec, status) = (cluster.spec().ok()?, cluster.status().cloned().unwrap_or_default());
+    mode(&spec, &status).secret(&cluster.name_any())
 }
 
 /// What is known of a cluster's certificate.

@@ -25,7 +25,7 @@ pub(super) struct Facts {
     pub(super) group: Arc<ShoalWorkerGroup>,
     /// Its pods, those that are ending included.
     pub(super) pods: Vec<Arc<Pod>>,
-    /// Names of all pods of its namespace that the operator's label is on: whoever has one, it is taken.
+    /// Names of all pods that the operator's label is on and that are named as the group's: whoever has one, it is taken.
     pub(super) taken: BTreeSet<String>,
     /// Whether jobs of its cluster are unfinished: pods are not exchanged for newer ones under them.
     pub(super) busy: bool,

@@ -9,7 +9,6 @@ mod view;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
@@ -19,6 +18,7 @@ use self::decide::{Facts, decide, has_a_choice};
 use self::order::Loads;
 use crate::context::{Context, again_after};
 use crate::head_client::HeadClient;
+use crate::names;
 use crate::pod_state::{has_ended, is_ready, obstacle};
 use crate::resources::{Kind, ShoalWorkerGroup};
 use crate::trouble::Trouble;
@@ -39,27 +39,25 @@ pub(crate) async fn reconcile(group: Arc<ShoalWorkerGroup>, context: Arc<Context
     head.drain(decision.leaving).await;
     let carried_out = context.carry_out(&*group, decision.changes).await;
     let refusal = carried_out.as_ref().err().and_then(Trouble::refusal);
-    let said = context.say_in_turn(&*group, &decision.view.status(&group, refusal, now), false).await?;
+    let said = context.say_in_turn(&*group, &decision.view.status(&group, refusal, now)).await?;
     carried_out.map(|()| again_after([decision.again_after, said]))
 }
 
 fn gather(group: &Arc<ShoalWorkerGroup>, context: &Context, now: Timestamp) -> Facts {
     let uid = group.uid().unwrap_or_default();
-    let in_namespace = context.pods.state_filter(|pod| pod.metadata.namespace == group.metadata.namespace);
-    let taken = in_namespace.iter().map(|pod| pod.name_any()).collect();
+    let (namespace, name) = (group.namespace().unwrap_or_default(), group.name_any());
+    let named_so = context.pods.beginning_with(&namespace, &names::beginning_of_children(&name));
+    let taken = named_so.iter().map(|pod| pod.name_any()).collect();
     let is_ours = |pod: &Arc<Pod>| pod.owner_references().iter().any(|owner| owner.uid == uid);
-    let pods: Vec<Arc<Pod>> = in_namespace.into_iter().filter(is_ours).collect();
+    let pods: Vec<Arc<Pod>> = named_so.into_iter().filter(is_ours).collect();
     let failed = pods.iter().filter(|pod| has_ended(pod)).map(|pod| {
         let why = obstacle(pod).map(|obstacle| obstacle.message).unwrap_or_default();
         (pod.uid().unwrap_or_default(), why)
     });
     let all_ready = !pods.is_empty() && pods.iter().all(|pod| is_ready(pod));
     let hold = context.note_failed_pods(&uid, failed.collect(), all_ready, now);
-    let busy = context.is_busy(&group.namespace().unwrap_or_default(), &cluster(group));
-    let has_name = |budget: &PodDisruptionBudget| {
-        budget.metadata.namespace == group.metadata.namespace && budget.metadata.name == group.metadata.name
-    };
-    let budget = context.budgets.find(has_name);
+    let busy = context.is_busy(&namespace, &cluster(group));
+    let budget = context.budgets.get(&namespace, &name);
     Facts { group: group.clone(), pods, taken, busy, hold, loads: Loads::new(), budget }
 }
 

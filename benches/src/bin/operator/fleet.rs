@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use clap::Args;
 use serde_json::{Value, json};
 use shoal_benches::BenchResult;
 use shoal_benches::figures::Figure;
@@ -13,18 +14,25 @@ use shoal_testkit::kubernetes::{Cluster, Layer, Options};
 use crate::audit::{Audit, Write, pods_per_second};
 use crate::client::{Admin, until};
 
-/// Clusters, each of one head and this many workers.
-const CLUSTERS: usize = 1_000;
+/// Workers of each of the many clusters, which have one head each.
 const WORKERS: usize = 3;
-const PODS: usize = CLUSTERS * (1 + WORKERS);
 
-/// Workers of the large one.
-const LARGE: usize = 1_000;
+/// How many of each there are.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Size {
+    /// Clusters of four pods.
+    #[arg(long, default_value_t = 1_000)]
+    clusters: usize,
+    /// Workers of the large cluster.
+    #[arg(long, default_value_t = 1_000)]
+    workers: usize,
+}
 
 /// Who the operator is in the audit log.
 const ACCOUNT: &str = "system:serviceaccount:default:shoal-operator";
 
-pub(crate) async fn measure() -> BenchResult<Vec<Figure>> {
+pub(crate) async fn measure(Size { clusters, workers: large }: Size) -> BenchResult<Vec<Figure>> {
+    let pods = clusters * (1 + WORKERS);
     let audit = Audit::new()?;
     let flags = audit.flags();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
@@ -41,24 +49,24 @@ pub(crate) async fn measure() -> BenchResult<Vec<Figure>> {
     admin.until_pods("sample", 1 + WORKERS).await?;
     let pod = admin.like_a_pod_of("sample", "sample-cpu-").await?;
 
-    let bare_many = bare(&admin, &audit, "bare-many", &pod, PODS).await?;
+    let bare_many = bare(&admin, &audit, "bare-many", &pod, pods).await?;
     admin.make_namespace("many").await?;
     let since = now();
-    let clusters = (0..CLUSTERS).map(|index| cluster(&format!("c{index}"), WORKERS)).collect();
-    admin.create("many", clusters).await?;
-    admin.until_pods("many", PODS).await?;
-    let many = rate(&audit, "many", since, PODS)?;
+    let specs = (0..clusters).map(|index| cluster(&format!("c{index}"), WORKERS)).collect();
+    admin.create("many", specs).await?;
+    admin.until_pods("many", pods).await?;
+    let many = rate(&audit, "many", since, pods)?;
     until_quiet(&audit).await?;
 
     admin.make_namespace("large").await?;
     admin.create("large", vec![cluster("large", 0)]).await?;
     admin.until_pods("large", 1).await?;
     until_quiet(&audit).await?;
-    let bare_large = bare(&admin, &audit, "bare-large", &pod, LARGE).await?;
+    let bare_large = bare(&admin, &audit, "bare-large", &pod, large).await?;
     let since = now();
-    api.kubectl(&["scale", "--namespace=large", "shoalworkergroup", "large-cpu", &format!("--replicas={LARGE}")])?;
-    admin.until_pods("large", 1 + LARGE).await?;
-    let large = rate(&audit, "large", since, LARGE)?;
+    api.kubectl(&["scale", "--namespace=large", "shoalworkergroup", "large-cpu", &format!("--replicas={large}")])?;
+    admin.until_pods("large", 1 + large).await?;
+    let grown = rate(&audit, "large", since, large)?;
     until_quiet(&audit).await?;
 
     let memory = operator.peak_rss_mib()? * 1.048_576;
@@ -66,15 +74,15 @@ pub(crate) async fn measure() -> BenchResult<Vec<Figure>> {
     tell(&writes);
     let own = |namespace: &str| of_operator(&writes, namespace).count() as f64;
     Ok(vec![
-        Figure::of_peer("bare client: pods for 1,000 clusters", bare_many, "1/s"),
-        Figure::at_least("pods of 1,000 clusters of 4", many, "1/s", 50.0),
+        Figure::of_peer(&format!("bare client: pods for {clusters} clusters"), bare_many, "1/s"),
+        Figure::at_least(&format!("pods of {clusters} clusters of 4"), many, "1/s", 50.0),
         Figure::at_least("the same, in percent of the bare client", 100.0 * many / bare_many, "%", 80.0),
-        Figure::of_peer("bare client: 1,000 pods", bare_large, "1/s"),
-        Figure::at_least("one cluster from 0 to 1,000 workers", large, "1/s", 50.0),
-        Figure::at_least("the same, in percent of the bare client", 100.0 * large / bare_large, "%", 80.0),
-        Figure::at_most("memory of the operator at 5,000 pods, at its highest", memory, "MB", 100.0),
-        Figure::at_most("writes per pod, 1,000 clusters of 4", own("many") / PODS as f64, "", 3.0),
-        Figure::at_most("writes per pod, one large cluster", own("large") / (1 + LARGE) as f64, "", 3.0),
+        Figure::of_peer(&format!("bare client: {large} pods"), bare_large, "1/s"),
+        Figure::at_least(&format!("one cluster from 0 to {large} workers"), grown, "1/s", 50.0),
+        Figure::at_least("the same, in percent of the bare client", 100.0 * grown / bare_large, "%", 80.0),
+        Figure::at_most(&format!("memory of the operator at {} pods, at its highest", pods + large), memory, "MB", 100.0),
+        Figure::at_most("writes per pod, clusters of 4", own("many") / pods as f64, "", 3.0),
+        Figure::at_most("writes per pod, one large cluster", own("large") / (1 + large) as f64, "", 3.0),
     ])
 }
 

@@ -19,6 +19,8 @@ struct Args {
     /// Measures only that.
     #[arg(long)]
     part: Option<Part>,
+    #[command(flatten)]
+    size: fleet::Size,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,11 +32,11 @@ enum Part {
 }
 
 fn main() -> BenchResult<()> {
-    let wanted = Args::parse().part;
+    let Args { part: wanted, size } = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut figures = Vec::new();
     if wanted.is_none_or(|part| part == Part::Fleet) {
-        figures.extend(runtime.block_on(fleet::measure())?);
+        figures.extend(runtime.block_on(fleet::measure(size))?);
     }
     if wanted.is_none_or(|part| part == Part::FirstTask) {
         figures.extend(runtime.block_on(first_task::measure())?);
