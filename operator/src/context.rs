@@ -162,7 +162,7 @@ impl Context {
                 match create_strictly(&self.client, &self.api_of(owner, &object), &params, &object).await {
                     // Made by an earlier turn that this one has not heard of yet.
                     Err(kube::Error::Api(status)) if status.is_already_exists() => {}
-                    result => drop(result?),
+                    result => self.assume(result?),
                 }
             }
             Change::Merge(reference, patch) => {
@@ -185,6 +185,15 @@ impl Context {
         Ok(())
     }
 
+    /// Remembers a pod that was just made.
+    fn assume(&self, made: DynamicObject) {
+        let is_pod = made.types.as_ref().is_some_and(|types| types.kind == "Pod");
+        if let Some(mut pod) = is_pod.then(|| made.try_parse::<Pod>().ok()).flatten() {
+            trim(&mut pod);
+            self.pods.assume(pod, Instant::now());
+        }
+    }
+
     /// As [`Context::say`], but a status that is worth no event waits for what follows, and so does the first one. Gives
     /// the time after which to look again, where it waits.
     ///
@@ -204,7 +213,7 @@ impl Context {
         }
         let (uid, now) = (object.uid().unwrap_or_default(), Instant::now());
         let is_urgent = !turned(before.map_or(&[], Conditions::conditions), status.conditions()).is_empty();
-        let since = self.writes.since(&uid, now).unwrap_or_else(|| age(object));
+        let since = self.writes.since(&uid, now);
         if let Some(left) = rest(is_urgent, since, self.writes.objects(now)) {
             return Ok(Some(left));
         }
@@ -303,10 +312,11 @@ fn is_of_pods(change: &Change) -> bool {
     }
 }
 
-/// How long ago it was made, by the API server's clock and this machine's.
-fn age<K: Kind>(object: &K) -> Duration {
-    let made = object.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
-    Duration::try_from(Timestamp::now().duration_since(made)).unwrap_or_default()
+/// Takes away of a pod what nobody here reads. The hash of its settings is among its annotations; the settings themselves
+/// are most of what it takes up.
+pub(crate) fn trim(pod: &mut Pod) {
+    pod.metadata.managed_fields = None;
+    pod.spec = None;
 }
 
 /// The object with its owner, in whose absence it goes.

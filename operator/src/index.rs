@@ -4,12 +4,18 @@
 //! thousand clusters whenever one of its pods changes, would be most of what the operator does.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
 
-/// All objects of a kind that a watch has told of.
+/// How long an object that was just made is taken for there before the watch has told of it. One that is gone again by then
+/// may be told of before it is remembered here, and would be there for ever.
+pub(crate) const ASSUMED: Duration = Duration::from_secs(10);
+
+/// All objects of a kind that a watch has told of, and those that were just made.
 #[derive(Debug)]
 pub(crate) struct Index<K>(RwLock<Inner<K>>);
 
@@ -18,6 +24,8 @@ struct Inner<K> {
     known: Namespaces<K>,
     /// What a watch that begins anew has told so far; it takes the place of what is known once it is all.
     next: Namespaces<K>,
+    /// What was made, and when, that the watch has not told of yet.
+    assumed: HashMap<String, BTreeMap<String, (Instant, Arc<K>)>>,
 }
 
 /// By namespace and name.
@@ -25,7 +33,7 @@ type Namespaces<K> = HashMap<String, BTreeMap<String, Arc<K>>>;
 
 impl<K> Default for Index<K> {
     fn default() -> Self {
-        Self(RwLock::new(Inner { known: HashMap::new(), next: HashMap::new() }))
+        Self(RwLock::new(Inner { known: HashMap::new(), next: HashMap::new(), assumed: HashMap::new() }))
     }
 }
 
@@ -37,8 +45,12 @@ impl<K: ResourceExt + Clone> Index<K> {
             Event::Init => inner.next = HashMap::new(),
             Event::InitApply(object) => put(&mut inner.next, object),
             Event::InitDone => inner.known = std::mem::take(&mut inner.next),
-            Event::Apply(object) => put(&mut inner.known, object),
+            Event::Apply(object) => {
+                inner.confirm(object);
+                put(&mut inner.known, object);
+            }
             Event::Delete(object) => {
+                inner.confirm(object);
                 let namespace = object.namespace().unwrap_or_default();
                 if let Some(objects) = inner.known.get_mut(&namespace) {
                     objects.remove(&object.name_any());
@@ -50,12 +62,25 @@ impl<K: ResourceExt + Clone> Index<K> {
         }
     }
 
+    /// Takes an object for there that was just made: who looks before the watch has told of it would make it again.
+    pub(crate) fn assume(&self, object: K, now: Instant) {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let mut inner = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        inner.assumed.values_mut().for_each(|objects| objects.retain(|_, (at, _)| now.duration_since(*at) < ASSUMED));
+        inner.assumed.retain(|_, objects| !objects.is_empty());
+        if inner.known.get(&namespace).is_none_or(|objects| !objects.contains_key(&name)) {
+            inner.assumed.entry(namespace).or_default().insert(name, (now, Arc::new(object)));
+        }
+    }
+
     /// The objects of a namespace whose names begin like this, in the order of their names.
-    pub(crate) fn beginning_with(&self, namespace: &str, prefix: &str) -> Vec<Arc<K>> {
+    pub(crate) fn beginning_with(&self, namespace: &str, prefix: &str, now: Instant) -> Vec<Arc<K>> {
         let inner = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(objects) = inner.known.get(namespace) else { return Vec::new() };
-        let from = objects.range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
-        from.take_while(|(name, _)| name.starts_with(prefix)).map(|(_, object)| object.clone()).collect()
+        let assumed = inner.assumed.get(namespace).into_iter().flat_map(|objects| beginning(objects, prefix));
+        let assumed = assumed.filter(|(_, (at, _))| now.duration_since(*at) < ASSUMED);
+        let mut found: BTreeMap<&String, &Arc<K>> = assumed.map(|(name, (_, object))| (name, object)).collect();
+        found.extend(inner.known.get(namespace).into_iter().flat_map(|objects| beginning(objects, prefix)));
+        found.into_values().cloned().collect()
     }
 
     /// The object of that name.
@@ -63,6 +88,23 @@ impl<K: ResourceExt + Clone> Index<K> {
         let inner = self.0.read().unwrap_or_else(PoisonError::into_inner);
         inner.known.get(namespace)?.get(name).cloned()
     }
+}
+
+impl<K: ResourceExt> Inner<K> {
+    /// The watch has told of it.
+    fn confirm(&mut self, object: &K) {
+        if let Some(objects) = self.assumed.get_mut(object.meta().namespace.as_deref().unwrap_or_default()) {
+            objects.remove(&object.name_any());
+        }
+    }
+}
+
+fn beginning<'a, V>(
+    objects: &'a BTreeMap<String, V>,
+    prefix: &'a str,
+) -> impl Iterator<Item = (&'a String, &'a V)> + use<'a, V> {
+    let from = objects.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+    from.take_while(move |(name, _)| name.starts_with(prefix))
 }
 
 fn put<K: ResourceExt + Clone>(namespaces: &mut Namespaces<K>, object: &K) {
@@ -83,7 +125,7 @@ mod tests {
     }
 
     fn names(index: &Index<Pod>, namespace: &str, prefix: &str) -> Vec<String> {
-        index.beginning_with(namespace, prefix).iter().map(|pod| pod.name_any()).collect()
+        index.beginning_with(namespace, prefix, Instant::now()).iter().map(|pod| pod.name_any()).collect()
     }
 
     #[test]
@@ -100,6 +142,21 @@ mod tests {
         index.take(&Event::Delete(pod("x", "a-cpu-0")));
         assert_eq!(names(&index, "x", "a-"), ["a-cpu", "a-cpu-1"]);
         assert!(index.get("x", "b-cpu-0").is_some() && index.get("y", "b-cpu-0").is_none());
+    }
+
+    #[test]
+    fn what_was_made_is_there_at_once_and_goes_unless_the_watch_tells_of_it() {
+        let (index, now) = (Index::default(), Instant::now());
+        index.assume(pod("x", "a-0"), now);
+        index.take(&Event::Apply(pod("x", "a-1")));
+        index.assume(pod("x", "a-2"), now);
+        let names = |at| index.beginning_with("x", "a-", at).iter().map(|pod| pod.name_any()).collect::<Vec<_>>();
+        assert_eq!(names(now), ["a-0", "a-1", "a-2"]);
+        index.take(&Event::Apply(pod("x", "a-2")));
+        assert_eq!(names(now + ASSUMED), ["a-1", "a-2"]);
+        index.assume(pod("x", "a-3"), now);
+        index.take(&Event::Delete(pod("x", "a-3")));
+        assert_eq!(names(now), ["a-0", "a-1", "a-2"]);
     }
 
     #[test]

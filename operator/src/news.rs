@@ -32,10 +32,15 @@ pub(crate) fn rest(is_urgent: bool, since: Duration, objects: usize) -> Option<D
 pub(crate) struct Writes(Mutex<HashMap<String, Instant>>);
 
 impl Writes {
-    /// How long ago that was; none where it is longer than anyone asks for.
-    pub(crate) fn since(&self, uid: &str, now: Instant) -> Option<Duration> {
-        let writes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        writes.get(uid).map(|at| now.duration_since(*at))
+    /// How long ago that was. One that nothing is known of counts from now on: what is new has its first status together
+    /// with what comes of it.
+    pub(crate) fn since(&self, uid: &str, now: Instant) -> Duration {
+        let mut writes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = writes.get(uid) {
+            return now.duration_since(*at);
+        }
+        Self::remember(&mut writes, uid, now);
+        Duration::ZERO
     }
 
     /// How many objects have had a write lately.
@@ -46,7 +51,10 @@ impl Writes {
 
     /// It is written now.
     pub(crate) fn note(&self, uid: &str, now: Instant) {
-        let mut writes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::remember(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), uid, now);
+    }
+
+    fn remember(writes: &mut HashMap<String, Instant>, uid: &str, now: Instant) {
         if writes.len() >= REMEMBERED {
             writes.retain(|_, at| now.duration_since(*at) < REST_MAX);
         }
@@ -80,10 +88,12 @@ mod tests {
     fn writes_that_matter_no_more_are_forgotten() {
         let (writes, now) = (Writes::default(), Instant::now());
         (0..REMEMBERED).for_each(|index| writes.note(&index.to_string(), now));
-        assert_eq!((writes.since("7", now), writes.objects(now)), (Some(Duration::ZERO), REMEMBERED));
+        let soon = now + Duration::from_secs(1);
+        assert_eq!((writes.since("7", soon), writes.objects(soon)), (Duration::from_secs(1), REMEMBERED));
         let later = now + REST_MAX;
         writes.note("new", later);
-        assert_eq!((writes.since("7", later), writes.since("new", later)), (None, Some(Duration::ZERO)));
         assert_eq!(writes.objects(later), 1);
+        assert_eq!(writes.since("7", later), Duration::ZERO, "nothing is known of it any more");
+        assert_eq!(writes.since("7", later + REST), REST, "it counts from then on");
     }
 }

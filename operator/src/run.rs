@@ -25,7 +25,7 @@ use shoal_wire::probes::{Probes, serve_probes};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::context::{Config, Context};
+use crate::context::{Config, Context, trim};
 use crate::failures::Failures;
 use crate::heads::Heads;
 use crate::index::Index;
@@ -135,8 +135,7 @@ async fn control(
         }
     });
     let job_stream = scope.informer(any, |_| {}, move |event| keep_jobs.apply_watcher_event(event));
-    // The hash of a pod's settings is among its annotations; the settings themselves are most of what a pod takes up.
-    let pod_stream = scope.informer(ours.clone(), |pod: &mut Pod| pod.spec = None, keep_in(&pods));
+    let pod_stream = scope.informer(ours.clone(), trim, keep_in(&pods));
     let budget_stream = scope.informer(ours.clone(), |_| {}, keep_in(&budgets));
     let head_stream = scope.informer(ours, |_| {}, keep_in(&stateful_sets));
     let heads = Heads::new(client.clone(), clusters.clone(), config.head_url.clone(), transitions, wake);

@@ -103,16 +103,19 @@ pub(super) fn decide(facts: &Facts) -> Decision {
     let mode = tls::mode(&spec, &cluster.status().cloned().unwrap_or_default());
     let tls_secret = mode.secret(&name);
     changes.extend(tls::changes(&mode, &name, &facts.sight.tls));
+    let of_groups = changes_of_groups(facts, &spec, &image, tls_secret.as_deref());
+    let (head_change, head_waits) = change_of_head(facts, &spec, &image, tls_secret.as_deref(), of_groups.is_empty());
+    // First what takes longest to become something; one that is there goes after its workers.
+    let (new_head, change_of_head): (Vec<_>, Vec<_>) = head_change.into_iter().partition(|_| facts.head.is_none());
+    changes.extend(new_head);
     if facts.sight.service == Holder::Nobody {
         changes.push(Change::Apply(head::service(&name, &spec.head.state)));
     }
     if facts.sight.heads_service == Holder::Nobody && spec.head.state.etcd.is_some() {
         changes.push(Change::Apply(head::heads_service(&name)));
     }
-    let of_groups = changes_of_groups(facts, &spec, &image, tls_secret.as_deref());
-    let (head_change, head_waits) = change_of_head(facts, &spec, &image, tls_secret.as_deref(), of_groups.is_empty());
     changes.extend(of_groups);
-    changes.extend(head_change);
+    changes.extend(change_of_head);
     changes.extend(change_of_budget(facts, &spec));
     let uid = cluster.metadata.uid.as_deref();
     changes.extend(facts.policies.iter().filter_map(|(found, wanted)| ensure(found.as_ref(), uid, wanted.clone())));

@@ -97,7 +97,7 @@ fn cpu() -> Value {
 fn a_new_cluster_gets_all_that_it_consists_of() {
     assert_eq!(
         told(&decide(&facts(&cpu()))),
-        ["create Secret a-token", "apply Service a-head", "apply ShoalWorkerGroup a-cpu", "apply StatefulSet a-head",]
+        ["create Secret a-token", "apply StatefulSet a-head", "apply Service a-head", "apply ShoalWorkerGroup a-cpu",]
     );
 }
 
@@ -217,7 +217,7 @@ fn several_heads_are_named_each_and_their_number_is_changed_at_any_time() {
     let made = told(&decide(&facts(&heads())));
     assert_eq!(
         made,
-        ["create Secret a-token", "apply Service a-head", "apply Service a-heads", "apply StatefulSet a-head"]
+        ["create Secret a-token", "apply StatefulSet a-head", "apply Service a-head", "apply Service a-heads"]
     );
     let with = |spec: &Value, busy| Facts {
         cluster: cluster(spec, &json!({"image": "shoal:1", "tls": true})),

@@ -61,13 +61,14 @@ async fn gather(cluster: &Arc<ShoalCluster>, context: &Context, namespace: &str)
     let name = cluster.name_any();
     let head_name = names::head(&name);
     let uid = cluster.uid().unwrap_or_default();
-    let sight = match context.seen.of(&uid, cluster.metadata.generation, Instant::now()) {
+    let now = Instant::now();
+    let sight = match context.seen.of(&uid, cluster.metadata.generation, now) {
         Some(believed) => believed,
         None => look(cluster, context, namespace).await?,
     };
     let selector = names::head_selector(&name);
     let is_head = |pod: &Arc<Pod>| selector.iter().all(|(label, value)| pod.labels().get(label) == Some(value));
-    let mut head_pods = context.pods.beginning_with(namespace, &names::beginning_of_children(&head_name));
+    let mut head_pods = context.pods.beginning_with(namespace, &names::beginning_of_children(&head_name), now);
     head_pods.retain(is_head);
     Ok(Facts {
         head: context.stateful_sets.get(namespace, &head_name),
@@ -76,7 +77,7 @@ async fn gather(cluster: &Arc<ShoalCluster>, context: &Context, namespace: &str)
         sight,
         new_token: new_token(),
         policies: policies(context, namespace, &name).await?,
-        groups: context.groups.beginning_with(namespace, &names::beginning_of_children(&name)),
+        groups: context.groups.beginning_with(namespace, &names::beginning_of_children(&name), now),
         busy: context.is_busy(namespace, &name),
         default_image: context.config.image.clone(),
         cluster: cluster.clone(),

@@ -16,6 +16,7 @@ use super::pod;
 use super::view::View;
 use crate::budget;
 use crate::changes::{Change, Reference, ensure};
+use crate::index::ASSUMED;
 use crate::names;
 use crate::pod_state::{has_ended, is_ending, is_ready, obstacle};
 use crate::resources::{Kind, ShoalWorkerGroup};
@@ -74,7 +75,7 @@ pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
     let ended = pods.iter().filter(|pod| has_ended(pod) && !is_ending(pod));
     changes.extend(ended.map(|pod| Change::Delete(Reference::of(&**pod))));
     if held.is_none() {
-        changes.extend(to_make(group, &spec, &entry, taken, missing));
+        changes.extend(to_make(group, &spec, &entry, taken, missing.min(MADE_AT_ONCE)));
     }
     let mut waits_for_jobs = false;
     let mut to_go = Vec::new();
@@ -91,6 +92,8 @@ pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
     changes.extend(change_of_budget(group, &spec, &entry, budget.as_deref()));
     // Of a suspended cluster the head goes as well: nobody is there who could take anything over.
     let leaving = to_go.iter().filter(|pod| is_ready(pod) && !spec.suspend).map(|pod| pod.name_any()).collect();
+    let makes = held.is_none() && missing > 0;
+    let again_after = held.or(waits_for_jobs.then_some(JOBS_LOOK)).or(makes.then_some(MADE_LOOK));
     let view = View {
         wanted,
         live: count(live.len()),
@@ -102,7 +105,7 @@ pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
         failing: held.is_some().then(|| hold.as_ref().map(|hold| hold.message.clone())).flatten(),
         obstacle: live.iter().find_map(|pod| obstacle(pod)),
     };
-    Decision { changes, leaving, again_after: held.or(waits_for_jobs.then_some(JOBS_LOOK)), view }
+    Decision { changes, leaving, again_after, view }
 }
 
 /// Whether some of a group's pods have to go and others stay: only then is it of use to know what each of them does.
@@ -135,6 +138,13 @@ fn change_of_budget(
     let wanted = budget::budget(&group.name_any(), &labels, &selector, &max_unavailable);
     ensure(found, group.uid().as_deref(), wanted)
 }
+
+/// Pods that one look makes. As pods of a thousand workers they would be the largest thing that the operator has in memory;
+/// each that is made leads to the next look.
+const MADE_AT_ONCE: usize = 128;
+
+/// When to look again after pods were made: one that is gone already would be taken for there as long.
+const MADE_LOOK: Duration = ASSUMED.saturating_add(Duration::from_secs(1));
 
 /// How often is looked whether the jobs have ended that pods wait for.
 const JOBS_LOOK: Duration = Duration::from_secs(5);

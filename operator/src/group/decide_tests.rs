@@ -150,7 +150,7 @@ fn outdated_pods_go_one_at_a_time_and_not_under_jobs() {
         let decision = decide(&Facts { busy, ..facts(&json!({"replicas": 3}), &pods) }, Timestamp::UNIX_EPOCH);
         assert_eq!(told(&decision), expected, "{case}");
         assert_eq!(decision.view.waits_for_jobs, busy, "{case}");
-        assert_eq!(decision.again_after.is_some(), busy, "{case}");
+        assert_eq!(decision.again_after == Some(JOBS_LOOK), busy, "{case}");
     }
 }
 
@@ -159,6 +159,13 @@ fn the_name_of_another_groups_pod_is_left_alone() {
     let mut facts = facts(&json!({"replicas": 1}), &[]);
     facts.taken.insert("a-cpu-0".into());
     assert_eq!(told(&decide(&facts, Timestamp::UNIX_EPOCH)), ["+a-cpu-1"]);
+}
+
+#[test]
+fn many_pods_are_made_in_several_looks() {
+    let decision = decide(&facts(&json!({"replicas": MADE_AT_ONCE + 1}), &[]), Timestamp::UNIX_EPOCH);
+    let pods = told(&decision).into_iter().filter(|told| told.starts_with("+a-cpu-")).count();
+    assert_eq!((pods, decision.again_after), (MADE_AT_ONCE, Some(MADE_LOOK)));
 }
 
 #[test]
@@ -173,7 +180,7 @@ fn after_failures_no_pod_is_made_for_a_while() {
     assert_eq!(held.view.failing.as_deref(), Some("pod a-cpu-0 has ended: Evicted"));
     let later = decide(&facts, at(500));
     assert_eq!(told(&later), ["+a-cpu-1", "-a-cpu-0"]);
-    assert_eq!((later.again_after, later.view.failing), (None, None));
+    assert_eq!((later.again_after, later.view.failing), (Some(MADE_LOOK), None));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod pod;
 mod view;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
@@ -46,7 +47,7 @@ pub(crate) async fn reconcile(group: Arc<ShoalWorkerGroup>, context: Arc<Context
 fn gather(group: &Arc<ShoalWorkerGroup>, context: &Context, now: Timestamp) -> Facts {
     let uid = group.uid().unwrap_or_default();
     let (namespace, name) = (group.namespace().unwrap_or_default(), group.name_any());
-    let named_so = context.pods.beginning_with(&namespace, &names::beginning_of_children(&name));
+    let named_so = context.pods.beginning_with(&namespace, &names::beginning_of_children(&name), Instant::now());
     let taken = named_so.iter().map(|pod| pod.name_any()).collect();
     let is_ours = |pod: &Arc<Pod>| pod.owner_references().iter().any(|owner| owner.uid == uid);
     let pods: Vec<Arc<Pod>> = named_so.into_iter().filter(is_ours).collect();
