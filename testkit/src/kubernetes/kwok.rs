@@ -24,6 +24,8 @@ pub(super) fn start(own: &mut Own, kubectl: &Kubectl, nodes: u32) -> Result<(), 
         // Addresses that nobody uses.
         "--cidr=198.18.0.0/16".to_owned(),
         "--node-ip=198.18.0.1".to_owned(),
+        // They renew their leases, or the node controller calls them dead after 40 s, and their pods with them.
+        "--node-lease-duration-seconds=40".to_owned(),
     ];
     for file in stages()? {
         arguments.push(format!("--config={}", file.display()));

@@ -80,7 +80,12 @@ pub(crate) async fn measure(Size { clusters, workers: large }: Size) -> BenchRes
         Figure::of_peer(&format!("bare client: {large} pods"), bare_large, "1/s"),
         Figure::at_least(&format!("one cluster from 0 to {large} workers"), grown, "1/s", 50.0),
         Figure::at_least("the same, in percent of the bare client", 100.0 * grown / bare_large, "%", 80.0),
-        Figure::at_most(&format!("memory of the operator at {} pods, at its highest", pods + large), memory, "MB", 100.0),
+        Figure::at_most(
+            &format!("memory of the operator at {} pods, at its highest", pods + large),
+            memory,
+            "MB",
+            100.0,
+        ),
         Figure::at_most("writes per pod, clusters of 4", own("many") / pods as f64, "", 3.0),
         Figure::at_most("writes per pod, one large cluster", own("large") / (1 + large) as f64, "", 3.0),
     ])
