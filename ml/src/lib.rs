@@ -9,9 +9,19 @@
 pub mod distributions;
 mod incomplete_beta;
 pub mod moments;
+mod needs;
 pub mod ols;
+mod option_error;
+mod rows;
 pub mod status;
+mod summary;
+mod weighted_moments;
 
 pub use moments::{Moments, MomentsMut, MomentsRef};
+pub use needs::Needs;
 pub use ols::{OlsFit, OlsOptions, fit_ols};
+pub use option_error::OptionError;
+pub use rows::Rows;
 pub use status::FitStatus;
+pub use summary::Summary;
+pub use weighted_moments::{WeightKind, WeightedMoments};

@@ -17,6 +17,18 @@ pub enum FitStatus {
     RankDeficient,
     /// A moment or a coefficient is infinite or not a number.
     NonFinite,
+    /// So many digits were lost to nearly dependent features that the estimates cannot be relied on; a fit over the
+    /// rows themselves may still have them.
+    IllConditioned,
+    /// The iterations ended before the tolerance was reached; the estimates are those of the last one.
+    NotConverged,
+    /// The features predict the classes of some rows perfectly, so that no finite coefficients are the most likely
+    /// ones.
+    Separated,
+    /// All rows are of one class.
+    SingleClass,
+    /// The target has a value that the model has no likelihood for, like a negative count.
+    InvalidTarget,
 }
 
 impl FitStatus {
@@ -27,6 +39,31 @@ impl FitStatus {
             Self::TooFewRows => "too_few_rows",
             Self::RankDeficient => "rank_deficient",
             Self::NonFinite => "non_finite",
+            Self::IllConditioned => "ill_conditioned",
+            Self::NotConverged => "not_converged",
+            Self::Separated => "separated",
+            Self::SingleClass => "single_class",
+            Self::InvalidTarget => "invalid_target",
+        }
+    }
+
+    /// What a status other than ok says of a group, in words that fit any estimator. An estimator that knows more, like
+    /// which feature it is about, says so instead.
+    pub const fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Ok => None,
+            Self::TooFewRows => Some("too few rows for the terms to estimate"),
+            Self::RankDeficient => {
+                Some("dropped features that are constant or linear combinations of those before them")
+            }
+            Self::NonFinite => Some("a value is infinite or not a number, or so large that its square is"),
+            Self::IllConditioned => {
+                Some("the features are so nearly dependent that the estimates have lost their digits")
+            }
+            Self::NotConverged => Some("the iterations ended before the tolerance was reached"),
+            Self::Separated => Some("the features predict classes perfectly, so no finite coefficients fit best"),
+            Self::SingleClass => Some("all rows are of one class"),
+            Self::InvalidTarget => Some("the target has a value that the model does not allow"),
         }
     }
 }
@@ -46,10 +83,21 @@ mod tests {
 
     #[test]
     fn is_read_back_from_the_words_it_is_written_as() {
-        for status in [FitStatus::Ok, FitStatus::TooFewRows, FitStatus::RankDeficient, FitStatus::NonFinite] {
+        for status in [
+            FitStatus::Ok,
+            FitStatus::TooFewRows,
+            FitStatus::RankDeficient,
+            FitStatus::NonFinite,
+            FitStatus::IllConditioned,
+            FitStatus::NotConverged,
+            FitStatus::Separated,
+            FitStatus::SingleClass,
+            FitStatus::InvalidTarget,
+        ] {
             let words: StrDeserializer<'_, Error> = status.as_str().into_deserializer();
             assert_eq!(FitStatus::deserialize(words), Ok(status));
             assert_eq!(status.to_string(), status.as_str());
+            assert_eq!(status.words().is_none(), status == FitStatus::Ok);
         }
     }
 }

@@ -117,6 +117,7 @@ impl OlsModelBuilder {
             log_likelihood,
             aic,
             bic,
+            digits_lost: _,
         } = fit;
         let is_ok = *status == FitStatus::Ok;
         self.counts.add(ModelCounts { ok: u64::from(is_ok), failed: u64::from(!is_ok), rows_used, rows_dropped });

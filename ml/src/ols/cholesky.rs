@@ -3,22 +3,22 @@
 use super::cross_products::CrossProducts;
 
 /// The factor `L` of the kept features' scaled cross-products, `L Lᵀ`, extended by the target.
-pub(super) struct Factor {
+pub(crate) struct Factor {
     /// The features that do not depend on the ones before them, in order.
-    pub(super) kept: Vec<usize>,
-    pub(super) dropped: Vec<usize>,
+    pub(crate) kept: Vec<usize>,
+    pub(crate) dropped: Vec<usize>,
     /// `L` by rows, row `r` with its `r + 1` entries up to the diagonal.
     rows: Vec<Vec<f64>>,
     /// `z = L⁻¹ Xᵀy`: its squares are what each kept feature explains of the target, after the ones
     /// before it.
-    pub(super) explained: Vec<f64>,
+    pub(crate) explained: Vec<f64>,
     /// The target's last pivot `yᵀy − zᵀz`: the scaled residual sum of squares, 0 where it cannot be
     /// told from rounding error.
-    pub(super) residual: f64,
+    pub(crate) residual: f64,
 }
 
 impl Factor {
-    pub(super) fn new(products: &CrossProducts) -> Self {
+    pub(crate) fn new(products: &CrossProducts) -> Self {
         let target = products.variables - 1;
         let mut factor = Self {
             kept: Vec::with_capacity(target),
@@ -53,7 +53,7 @@ impl Factor {
     }
 
     /// `L⁻¹ b`.
-    pub(super) fn solve_lower(&self, b: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    pub(crate) fn solve_lower(&self, b: impl IntoIterator<Item = f64>) -> Vec<f64> {
         let mut solution = Vec::with_capacity(self.rows.len() + 1);
         for (row, value) in self.rows.iter().zip(b) {
             let known = row.iter().zip(&solution);
@@ -68,7 +68,7 @@ impl Factor {
     /// They are not refined iteratively: on the NIST data sets neither that, with residuals in twice the
     /// precision, nor a residual sum of squares computed that way gains a digit over the rounding error
     /// that the moments come with.
-    pub(super) fn slopes(&self) -> Vec<f64> {
+    pub(crate) fn slopes(&self) -> Vec<f64> {
         let mut slopes = self.explained.clone();
         for (r, row) in self.rows.iter().enumerate().rev() {
             slopes[r] /= row[r];
@@ -81,7 +81,7 @@ impl Factor {
     }
 
     /// The diagonal of `(L Lᵀ)⁻¹`: a sum of squares, so nothing cancels.
-    pub(super) fn inverse_diagonal(&self) -> Vec<f64> {
+    pub(crate) fn inverse_diagonal(&self) -> Vec<f64> {
         let rank = self.rows.len();
         (0..rank)
             .map(|unit| {

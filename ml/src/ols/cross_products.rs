@@ -1,6 +1,7 @@
 //! The scaled cross-products a fit is solved from, and how far they can be trusted.
 
-use crate::moments::{MomentsRef, packed_index};
+use crate::moments::packed_index;
+use crate::summary::Summary;
 
 /// The share of a feature's sum of squares that has to be left once the terms before it are taken out.
 ///
@@ -13,21 +14,21 @@ const DEPENDENCE_TOLERANCE: f64 = 1e-11;
 
 /// Sums of squares and products of the features and, last, the target: about their means with an
 /// intercept, about zero without.
-pub(super) struct CrossProducts {
-    pub(super) variables: usize,
+pub(crate) struct CrossProducts {
+    pub(crate) variables: usize,
     /// Packed upper triangle, each variable divided by its scale.
-    pub(super) scaled: Vec<f64>,
+    pub(crate) scaled: Vec<f64>,
     /// The power of two just below each variable's root sum of squares: any other number would scale
     /// with a rounding error. 0 for a variable without spread, whose scaled products are 0 as well.
-    pub(super) scale: Vec<f64>,
+    pub(crate) scale: Vec<f64>,
     /// Per variable, the share of its sum of squares that may be rounding error.
     noise: Vec<f64>,
 }
 
 impl CrossProducts {
     /// `None` if any of the products is not finite.
-    pub(super) fn new(moments: MomentsRef<'_>, intercept: bool) -> Option<Self> {
-        let MomentsRef { count, mean, comoment } = moments;
+    pub(crate) fn new(summary: Summary<'_>, intercept: bool) -> Option<Self> {
+        let Summary { count, weight, log_weight: _, mean, comoment } = summary;
         let variables = mean.len();
         let count = count as f64;
 
@@ -36,7 +37,7 @@ impl CrossProducts {
             let mut k = 0;
             for i in 0..variables {
                 for j in i..variables {
-                    scaled[k] = (count * mean[i]).mul_add(mean[j], scaled[k]);
+                    scaled[k] = (weight * mean[i]).mul_add(mean[j], scaled[k]);
                     k += 1;
                 }
             }
@@ -49,7 +50,7 @@ impl CrossProducts {
         let mut noise = Vec::with_capacity(variables);
         for i in 0..variables {
             let squares = scaled[packed_index(variables, i, i)];
-            let offset = if intercept { mean[i] / (squares / count).sqrt() } else { 0.0 };
+            let offset = if intercept { mean[i] / (squares / weight).sqrt() } else { 0.0 };
             let share = noise_share(count, offset);
             let spread = squares > 0.0 && share < 1.0;
             scale.push(if spread { power_of_two_below(squares.sqrt()) } else { 0.0 });
@@ -68,18 +69,18 @@ impl CrossProducts {
 
     /// The share of its own sum of squares that variable `i` has to keep, once `before` are taken out,
     /// not to count as dependent on them.
-    pub(super) fn dependence_tolerance(&self, before: &[usize], i: usize) -> f64 {
+    pub(crate) fn dependence_tolerance(&self, before: &[usize], i: usize) -> f64 {
         DEPENDENCE_TOLERANCE.max(self.rounding_share(before, i))
     }
 
     /// The share of its own sum of squares that variable `i` may seem to keep for rounding alone, once
     /// `before` are taken out.
-    pub(super) fn rounding_share(&self, before: &[usize], i: usize) -> f64 {
+    pub(crate) fn rounding_share(&self, before: &[usize], i: usize) -> f64 {
         before.iter().fold(self.noise[i], |worst, &k| worst.max(self.noise[k]))
     }
 
     /// The scaled product of variables `i` and `j`, in either order.
-    pub(super) fn get(&self, i: usize, j: usize) -> f64 {
+    pub(crate) fn get(&self, i: usize, j: usize) -> f64 {
         self.scaled[packed_index(self.variables, i.min(j), i.max(j))]
     }
 }

@@ -1,5 +1,7 @@
 //! The result of a least squares fit.
 
+use serde::{Deserialize, Serialize};
+
 use crate::status::FitStatus;
 
 /// The fit of one group. Every value that is present is finite; one that is missing was not
@@ -11,7 +13,7 @@ use crate::status::FitStatus;
 ///
 /// A constant target has no variation to explain: its status is ok, but R², adjusted R² and F are
 /// missing. So are, for a target that is fitted exactly, the t values, F and the likelihood.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OlsFit {
     /// How the fit ended.
     pub status: FitStatus,
@@ -37,12 +39,16 @@ pub struct OlsFit {
     pub f_value: Option<f64>,
     /// `P(F > f_value)`.
     pub f_p_value: Option<f64>,
-    /// The normal log likelihood at its maximum, `−n/2 (ln 2π + ln(RSS / n) + 1)`.
+    /// The normal log likelihood at its maximum, `−n/2 (ln 2π + ln(RSS / n) + 1)`; with analytic weights `w`,
+    /// `½ Σ ln w` more.
     pub log_likelihood: Option<f64>,
     /// `−2 log_likelihood + 2 rank`: sigma is not counted as a parameter.
     pub aic: Option<f64>,
     /// `−2 log_likelihood + rank ln n`.
     pub bic: Option<f64>,
+    /// How many of the sixteen decimal digits of a float nearly dependent features may have cost the coefficients, if
+    /// they were estimated. A bound, not the error itself, which is mostly smaller.
+    pub digits_lost: Option<f64>,
 }
 
 impl OlsFit {
@@ -64,6 +70,7 @@ impl OlsFit {
             log_likelihood: None,
             aic: None,
             bic: None,
+            digits_lost: None,
         }
     }
 
@@ -75,7 +82,6 @@ impl OlsFit {
     pub fn message(&self, feature_names: &[impl AsRef<str>], rows_used: u64) -> Option<String> {
         let terms = self.coefficients.len();
         match self.status {
-            FitStatus::Ok => None,
             FitStatus::TooFewRows => {
                 let rows = counted(rows_used, "row");
                 let terms = counted(terms as u64, "term");
@@ -94,9 +100,13 @@ impl OlsFit {
                     names.join(", ")
                 ))
             }
-            FitStatus::NonFinite => {
-                Some("a value is infinite or not a number, or so large that its square is".to_owned())
-            }
+            FitStatus::IllConditioned => Some(match self.digits_lost {
+                Some(digits) => format!(
+                    "the features are so nearly dependent that up to {digits:.0} of 16 digits of the coefficients are lost"
+                ),
+                None => FitStatus::IllConditioned.words()?.to_owned(),
+            }),
+            other => other.words().map(str::to_owned),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::f64::consts::PI;
 
 use crate::distributions::{f_upper_tail, student_t_two_sided};
-use crate::moments::MomentsRef;
 use crate::status::FitStatus;
+use crate::summary::Summary;
 
 use super::cholesky::Factor;
 use super::cross_products::CrossProducts;
@@ -12,12 +12,12 @@ use super::fit::OlsFit;
 
 /// The fit of at least as many rows as terms, or `None` if a coefficient is not finite.
 pub(super) fn estimate(
-    moments: MomentsRef<'_>,
+    summary: Summary<'_>,
     intercept: bool,
     products: &CrossProducts,
     factor: &Factor,
 ) -> Option<OlsFit> {
-    let MomentsRef { count, mean, .. } = moments;
+    let Summary { count, mean, .. } = summary;
     let target = products.variables - 1;
     let first_slope = usize::from(intercept);
     let rank = factor.kept.len() + first_slope;
@@ -71,15 +71,15 @@ pub(super) fn estimate(
         fit.f_value = Some(f);
         fit.f_p_value = finite(f_upper_tail(f, slopes, df));
     }
-    likelihood(&mut fit, count as f64, rank as f64, residual, products.scale[target]);
-    let errors = unit_errors(moments, intercept, products, factor);
+    likelihood(&mut fit, summary, rank as f64, residual, products.scale[target]);
+    let errors = unit_errors(summary, intercept, products, factor);
     test_coefficients(&mut fit, &errors, sigma, df);
     Some(fit)
 }
 
 /// The standard error of each term for a residual standard deviation of 1.
-fn unit_errors(moments: MomentsRef<'_>, intercept: bool, products: &CrossProducts, factor: &Factor) -> Vec<f64> {
-    let MomentsRef { count, mean, .. } = moments;
+fn unit_errors(summary: Summary<'_>, intercept: bool, products: &CrossProducts, factor: &Factor) -> Vec<f64> {
+    let Summary { weight, mean, .. } = summary;
     let first_slope = usize::from(intercept);
     let mut errors = vec![f64::NAN; products.variables - 1 + first_slope];
     for (&k, inverse) in factor.kept.iter().zip(factor.inverse_diagonal()) {
@@ -90,7 +90,7 @@ fn unit_errors(moments: MomentsRef<'_>, intercept: bool, products: &CrossProduct
         // the mean plus that of the slopes carried to the origin.
         let to_origin = factor.solve_lower(factor.kept.iter().map(|&k| mean[k] / products.scale[k]));
         let carried: f64 = to_origin.iter().map(|v| v * v).sum();
-        errors[0] = (1.0 / count as f64 + carried).sqrt();
+        errors[0] = (1.0 / weight + carried).sqrt();
     }
     errors
 }
@@ -109,10 +109,11 @@ fn test_coefficients(fit: &mut OlsFit, unit_errors: &[f64], sigma: f64, df: f64)
     }
 }
 
-fn likelihood(fit: &mut OlsFit, count: f64, rank: f64, residual: f64, scale: f64) {
+fn likelihood(fit: &mut OlsFit, summary: Summary<'_>, rank: f64, residual: f64, scale: f64) {
+    let count = summary.count as f64;
     // The logarithm of a product that could overflow.
     let log_variance = (residual / count).ln() + 2.0 * scale.ln();
-    let value = -count / 2.0 * ((2.0 * PI).ln() + log_variance + 1.0);
+    let value = -count / 2.0 * ((2.0 * PI).ln() + log_variance + 1.0) + summary.log_weight / 2.0;
     fit.log_likelihood = finite(value);
     fit.aic = finite(-2.0 * value + 2.0 * rank);
     fit.bic = finite(-2.0 * value + rank * count.ln());

@@ -13,11 +13,11 @@ pub use fit::OlsFit;
 
 use serde::{Deserialize, Serialize};
 
-use crate::moments::{MomentsRef, packed_len};
 use crate::status::FitStatus;
+use crate::summary::Summary;
 
-use cholesky::Factor;
-use cross_products::CrossProducts;
+pub(crate) use cholesky::Factor;
+pub(crate) use cross_products::CrossProducts;
 
 /// What the user chooses about a least squares fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,20 +35,22 @@ pub struct OlsOptions {
 /// # Panics
 ///
 /// If `moments` has no variable, or its slices do not fit each other.
-pub fn fit_ols(moments: MomentsRef<'_>, options: &OlsOptions) -> OlsFit {
-    let variables = moments.mean.len();
-    assert!(variables > 0, "there is no target to fit");
-    assert_eq!(moments.comoment.len(), packed_len(variables));
+pub fn fit_ols<'a>(moments: impl Into<Summary<'a>>, options: &OlsOptions) -> OlsFit {
+    fit_summary(moments.into(), options)
+}
+
+fn fit_summary(summary: Summary<'_>, options: &OlsOptions) -> OlsFit {
+    summary.check_shape();
     let OlsOptions { intercept } = *options;
 
-    let terms = variables - 1 + usize::from(intercept);
-    if moments.count == 0 || moments.count < terms as u64 {
+    let terms = summary.mean.len() - 1 + usize::from(intercept);
+    if summary.count == 0 || summary.count < terms as u64 {
         return OlsFit::empty(FitStatus::TooFewRows, terms);
     }
-    CrossProducts::new(moments, intercept)
+    CrossProducts::new(summary, intercept)
         .and_then(|products| {
             let factor = Factor::new(&products);
-            inference::estimate(moments, intercept, &products, &factor)
+            inference::estimate(summary, intercept, &products, &factor)
         })
         .unwrap_or_else(|| OlsFit::empty(FitStatus::NonFinite, terms))
 }
