@@ -6,12 +6,15 @@
 //! [`fit_ols`] turns what is left into coefficients and their tests. Nothing in this crate reads a
 //! file, waits, or knows what a group is.
 
+mod coordinate_descent;
 pub mod distributions;
 mod incomplete_beta;
 pub mod moments;
 mod needs;
 pub mod ols;
 mod option_error;
+pub mod penalized;
+mod predict;
 mod rows;
 pub mod status;
 mod summary;
@@ -21,6 +24,9 @@ pub use moments::{Moments, MomentsMut, MomentsRef};
 pub use needs::Needs;
 pub use ols::{OlsFit, OlsOptions, fit_ols};
 pub use option_error::OptionError;
+pub use penalized::{
+    ElasticNetOptions, PenalizedFit, RidgeOptions, alpha_path, fit_elastic_net, fit_elastic_net_path, fit_ridge,
+};
 pub use rows::Rows;
 pub use status::FitStatus;
 pub use summary::Summary;

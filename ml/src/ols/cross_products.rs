@@ -79,6 +79,11 @@ impl CrossProducts {
         before.iter().fold(self.noise[i], |worst, &k| worst.max(self.noise[k]))
     }
 
+    /// Adds to the scaled square of variable `i`.
+    pub(crate) fn add_to_diagonal(&mut self, i: usize, amount: f64) {
+        self.scaled[packed_index(self.variables, i, i)] += amount;
+    }
+
     /// The scaled product of variables `i` and `j`, in either order.
     pub(crate) fn get(&self, i: usize, j: usize) -> f64 {
         self.scaled[packed_index(self.variables, i.min(j), i.max(j))]
