@@ -25,3 +25,40 @@ pub fn f_upper_tail(f: f64, d1: f64, d2: f64) -> f64 {
     }
     regularized_beta(d2 / 2.0, d1 / 2.0, 1.0 / (1.0 + odds), odds / (1.0 + odds))
 }
+
+/// The `t` for which `P(|T| > t)` is `tail`, from 0 to 1, for Student's t with `df > 0` degrees of freedom: the inverse of
+/// [`student_t_two_sided`], by bisection.
+pub fn student_t_two_sided_quantile(tail: f64, df: f64) -> f64 {
+    if tail.is_nan() || tail >= 1.0 {
+        return if tail >= 1.0 { 0.0 } else { f64::NAN };
+    }
+    if tail <= 0.0 {
+        return f64::INFINITY;
+    }
+    let mut below = 0.0;
+    let mut above = 1.0;
+    while student_t_two_sided(above, df) > tail {
+        below = above;
+        above *= 2.0;
+        if above == f64::INFINITY {
+            return above;
+        }
+    }
+    loop {
+        let middle = below + (above - below) / 2.0;
+        // Until there is no float between them.
+        if middle <= below || middle >= above {
+            return above;
+        }
+        if student_t_two_sided(middle, df) > tail {
+            below = middle;
+        } else {
+            above = middle;
+        }
+    }
+}
+
+/// `P(|Z| > |z|)` for the standard normal distribution.
+pub fn normal_two_sided(z: f64) -> f64 {
+    libm::erfc(z.abs() / std::f64::consts::SQRT_2)
+}

@@ -71,25 +71,24 @@ impl<'a> Rows<'a> {
     /// The moments of the features and, last, the target; weights are left aside.
     pub fn moments(&self) -> Moments {
         let mut moments = Moments::new(self.features.len() + 1);
-        self.for_each(|_, row| moments.as_mut().push(row));
+        self.for_each_row(&mut vec![0.0; self.features.len() + 1], |_, row| moments.as_mut().push(row));
         moments
     }
 
     /// As [`Rows::moments`], weighted.
     pub fn weighted_moments(&self) -> WeightedMoments {
         let mut moments = WeightedMoments::new(self.features.len() + 1);
-        self.for_each(|i, row| moments.push(row, self.weight(i)));
+        self.for_each_row(&mut vec![0.0; self.features.len() + 1], |i, row| moments.push(row, self.weight(i)));
         moments
     }
 
-    /// Calls `each` with the number of every row and its values, the target last.
-    fn for_each(&self, mut each: impl FnMut(usize, &[f64])) {
-        let mut row = vec![0.0; self.features.len() + 1];
+    /// Calls `each` with the number of every row and its values, the target last, which it puts into `row`.
+    pub(crate) fn for_each_row(&self, row: &mut [f64], mut each: impl FnMut(usize, &[f64])) {
         for i in 0..self.len() {
             for (value, column) in row.iter_mut().zip(self.features.iter().chain([&self.target])) {
                 *value = column[i];
             }
-            each(i, &row);
+            each(i, row);
         }
     }
 }

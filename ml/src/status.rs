@@ -22,7 +22,7 @@ pub enum FitStatus {
     IllConditioned,
     /// The iterations ended before the tolerance was reached; the estimates are those of the last one.
     NotConverged,
-    /// The features predict the classes of some rows perfectly, so that no finite coefficients are the most likely
+    /// The features predict some rows perfectly, classes above all, so that no finite coefficients are the most likely
     /// ones.
     Separated,
     /// All rows are of one class.
@@ -61,7 +61,7 @@ impl FitStatus {
                 Some("the features are so nearly dependent that the estimates have lost their digits")
             }
             Self::NotConverged => Some("the iterations ended before the tolerance was reached"),
-            Self::Separated => Some("the features predict classes perfectly, so no finite coefficients fit best"),
+            Self::Separated => Some("the features predict some rows perfectly, so no finite coefficients fit best"),
             Self::SingleClass => Some("all rows are of one class"),
             Self::InvalidTarget => Some("the target has a value that the model does not allow"),
         }

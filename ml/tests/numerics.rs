@@ -1,6 +1,8 @@
 //! What the numerics promise, checked from outside the crate.
 #![allow(clippy::unwrap_used)]
 
+#[path = "numerics/digits.rs"]
+mod digits;
 #[path = "numerics/fits.rs"]
 mod fits;
 #[path = "numerics/merging.rs"]

@@ -8,13 +8,16 @@ pub(crate) struct Factor {
     pub(crate) kept: Vec<usize>,
     pub(crate) dropped: Vec<usize>,
     /// `L` by rows, row `r` with its `r + 1` entries up to the diagonal.
-    rows: Vec<Vec<f64>>,
+    pub(crate) rows: Vec<Vec<f64>>,
     /// `z = L⁻¹ Xᵀy`: its squares are what each kept feature explains of the target, after the ones
     /// before it.
     pub(crate) explained: Vec<f64>,
     /// The target's last pivot `yᵀy − zᵀz`: the scaled residual sum of squares, 0 where it cannot be
     /// told from rounding error.
     pub(crate) residual: f64,
+    /// Whether a feature was dropped that may yet be independent of the ones before it: what it left is too little to
+    /// say, and so is what rounding leaves of a feature that is not.
+    pub(crate) unclear: bool,
 }
 
 impl Factor {
@@ -26,6 +29,7 @@ impl Factor {
             rows: Vec::with_capacity(target),
             explained: Vec::new(),
             residual: 0.0,
+            unclear: false,
         };
         for feature in 0..target {
             let (mut row, pivot) = factor.eliminate(products, feature);
@@ -35,6 +39,7 @@ impl Factor {
                 factor.rows.push(row);
                 factor.kept.push(feature);
             } else {
+                factor.unclear |= !factor.is_dependent(products, feature, &row, pivot);
                 factor.dropped.push(feature);
             }
         }
@@ -43,6 +48,22 @@ impl Factor {
         factor.explained = explained;
         factor.residual = if pivot > floor { pivot } else { 0.0 };
         factor
+    }
+
+    /// Whether what is left of `feature`, whose row of the factor this would be, is what rounding leaves of an exactly
+    /// dependent one, and rounding leaves so little that an independent one would have shown.
+    ///
+    /// With `b` its coefficients on the kept features, what is left is `[−b, 1]ᵀ S [−b, 1]` of the scaled products `S`,
+    /// so a share of rounding error in them is multiplied by at most `(1 + Σ |b|)²`.
+    fn is_dependent(&self, products: &CrossProducts, feature: usize, row: &[f64], pivot: f64) -> bool {
+        let own = products.get(feature, feature);
+        if own == 0.0 {
+            return true;
+        }
+        let spread = 1.0 + self.solve_upper(row.to_vec()).iter().map(|b| b.abs()).sum::<f64>();
+        let noise = products.rounding_share(&self.kept, feature) * spread * spread;
+        let tolerance = products.dependence_tolerance(&self.kept, feature);
+        pivot <= noise * own && noise <= tolerance
     }
 
     /// The next row of the factor for `variable`, and the square of its diagonal entry.
@@ -69,15 +90,19 @@ impl Factor {
     /// precision, nor a residual sum of squares computed that way gains a digit over the rounding error
     /// that the moments come with.
     pub(crate) fn slopes(&self) -> Vec<f64> {
-        let mut slopes = self.explained.clone();
+        self.solve_upper(self.explained.clone())
+    }
+
+    /// `L⁻ᵀ b`.
+    pub(crate) fn solve_upper(&self, mut b: Vec<f64>) -> Vec<f64> {
         for (r, row) in self.rows.iter().enumerate().rev() {
-            slopes[r] /= row[r];
-            let (above, solved) = slopes.split_at_mut(r);
+            b[r] /= row[r];
+            let (above, solved) = b.split_at_mut(r);
             for (value, l) in above.iter_mut().zip(row) {
                 *value = (-l).mul_add(solved[0], *value);
             }
         }
-        slopes
+        b
     }
 
     /// The diagonal of `(L Lᵀ)⁻¹`: a sum of squares, so nothing cancels.

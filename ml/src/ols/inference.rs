@@ -9,6 +9,7 @@ use crate::summary::Summary;
 use super::cholesky::Factor;
 use super::cross_products::CrossProducts;
 use super::fit::OlsFit;
+use super::precision::Precision;
 
 /// The fit of at least as many rows as terms, or `None` if a coefficient is not finite.
 pub(super) fn estimate(
@@ -16,6 +17,7 @@ pub(super) fn estimate(
     intercept: bool,
     products: &CrossProducts,
     factor: &Factor,
+    precision: Precision,
 ) -> Option<OlsFit> {
     let Summary { count, mean, .. } = summary;
     let target = products.variables - 1;
@@ -54,6 +56,13 @@ pub(super) fn estimate(
         return None;
     }
 
+    let inverse = factor.inverse_diagonal();
+    let lost = precision.digits_lost(products, factor, &inverse);
+    fit.digits_lost = Some(lost);
+    if !exact && lost > precision.most_digits_lost() {
+        fit.status = FitStatus::IllConditioned;
+    }
+
     let total = products.get(target, target);
     let residual = if exact { 0.0 } else { factor.residual };
     let explained = if residual > 0.0 { factor.explained.iter().fold(0.0, |sum, z| z.mul_add(*z, sum)) } else { total };
@@ -72,17 +81,23 @@ pub(super) fn estimate(
         fit.f_p_value = finite(f_upper_tail(f, slopes, df));
     }
     likelihood(&mut fit, summary, rank as f64, residual, products.scale[target]);
-    let errors = unit_errors(summary, intercept, products, factor);
+    let errors = unit_errors(summary, intercept, products, factor, &inverse);
     test_coefficients(&mut fit, &errors, sigma, df);
     Some(fit)
 }
 
 /// The standard error of each term for a residual standard deviation of 1.
-fn unit_errors(summary: Summary<'_>, intercept: bool, products: &CrossProducts, factor: &Factor) -> Vec<f64> {
+fn unit_errors(
+    summary: Summary<'_>,
+    intercept: bool,
+    products: &CrossProducts,
+    factor: &Factor,
+    inverse_diagonal: &[f64],
+) -> Vec<f64> {
     let Summary { weight, mean, .. } = summary;
     let first_slope = usize::from(intercept);
     let mut errors = vec![f64::NAN; products.variables - 1 + first_slope];
-    for (&k, inverse) in factor.kept.iter().zip(factor.inverse_diagonal()) {
+    for (&k, inverse) in factor.kept.iter().zip(inverse_diagonal) {
         errors[first_slope + k] = inverse.sqrt() / products.scale[k];
     }
     if intercept {

@@ -1,4 +1,4 @@
-//! Ordinary least squares from merged moments.
+//! Ordinary and weighted least squares, from merged moments or from rows.
 //!
 //! The fit solves the normal equations of the centred, scaled cross-products by a Cholesky
 //! factorisation that keeps the features in their order, so which of several dependent features is
@@ -7,17 +7,27 @@
 mod cholesky;
 mod cross_products;
 mod fit;
+mod householder;
 mod inference;
+mod precision;
+mod predictor;
+mod robust;
+mod rows;
 
 pub use fit::OlsFit;
+pub use predictor::{IntervalOf, Intervals, OlsPredictor, Prediction};
+pub use robust::{RobustErrors, RobustKind, robust_errors};
+pub use rows::fit_ols_rows;
 
 use serde::{Deserialize, Serialize};
 
+use crate::needs::Needs;
 use crate::status::FitStatus;
 use crate::summary::Summary;
 
 pub(crate) use cholesky::Factor;
 pub(crate) use cross_products::CrossProducts;
+use precision::Precision;
 
 /// What the user chooses about a least squares fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,11 +36,18 @@ pub struct OlsOptions {
     pub intercept: bool,
 }
 
+impl OlsOptions {
+    /// What the fit is made from. One with the status [`FitStatus::IllConditioned`] is worth repeating over the rows,
+    /// with [`fit_ols_rows`], where they are at hand.
+    pub const NEEDS: Needs = Needs::Moments;
+}
+
 /// Fits the last variable of `moments` on the ones before it.
 ///
 /// With fewer rows than terms nothing is estimated; with as many independent terms as rows the
 /// coefficients and R² are, but no error. Dependent features are dropped and the others estimated
-/// without them, as R's `lm` does.
+/// without them, as R's `lm` does. Nearly dependent ones cost digits, twice as many of them here as in a fit of the rows:
+/// once they may be more than half of all, the status says so.
 ///
 /// # Panics
 ///
@@ -50,7 +67,7 @@ fn fit_summary(summary: Summary<'_>, options: &OlsOptions) -> OlsFit {
     CrossProducts::new(summary, intercept)
         .and_then(|products| {
             let factor = Factor::new(&products);
-            inference::estimate(summary, intercept, &products, &factor)
+            inference::estimate(summary, intercept, &products, &factor, Precision::Moments)
         })
         .unwrap_or_else(|| OlsFit::empty(FitStatus::NonFinite, terms))
 }

@@ -15,17 +15,18 @@ const DIRECTORY: &str = "/usr/share/gretl/data/nist";
 /// The line after which every file has its data, by NIST's layout.
 const HEADER_LINES: usize = 60;
 
-struct Certified {
+pub(crate) struct Certified {
     /// Estimate and standard deviation of each parameter.
-    parameters: Vec<[f64; 2]>,
-    residual_sd: f64,
+    pub(crate) parameters: Vec<[f64; 2]>,
+    pub(crate) residual_sd: f64,
     r2: f64,
+    /// Infinite where the fit is exact.
     f: f64,
     /// The response first, then the predictors.
-    data: Vec<Vec<f64>>,
+    pub(crate) data: Vec<Vec<f64>>,
 }
 
-fn certified(name: &str) -> Certified {
+pub(crate) fn certified(name: &str) -> Certified {
     let path = format!("{DIRECTORY}/{name}.dat");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| {
         panic!("{path}: {error}; install the Debian package gretl-data (apt-get install gretl-data)")
@@ -33,8 +34,9 @@ fn certified(name: &str) -> Certified {
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     let (header, data) = lines.split_at(HEADER_LINES);
     let number = |word: &str| word.parse::<f64>().unwrap();
+    let is_number = |word: &str| word.parse::<f64>().is_ok();
     let value_after = |label: &[&str]| {
-        let line = header.iter().find(|words| words.starts_with(label) && words.last().unwrap().parse::<f64>().is_ok());
+        let line = header.iter().find(|words| words.starts_with(label) && is_number(words.last().unwrap()));
         number(line.unwrap().last().unwrap())
     };
     let parameters = header
@@ -50,7 +52,10 @@ fn certified(name: &str) -> Certified {
         parameters,
         residual_sd: value_after(&["Standard", "Deviation"]),
         r2: value_after(&["R-Squared"]),
-        f: value_after(&["Regression"]),
+        f: header
+            .iter()
+            .find(|words| words.first() == Some(&"Regression") && words.len() == 5)
+            .map_or(f64::NAN, |words| if is_number(words[4]) { number(words[4]) } else { f64::INFINITY }),
         data: data
             .iter()
             .filter(|words| !words.is_empty())

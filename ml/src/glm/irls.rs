@@ -1,0 +1,269 @@
+//! Iteratively reweighted least squares.
+
+use crate::design::{Design, dot};
+use crate::positive_definite::{factorise, solve};
+use crate::rows::Rows;
+use crate::status::FitStatus;
+
+use super::family::{Family, GlmOptions, Link};
+use super::fit::GlmFit;
+use super::inference;
+
+/// The share of a diagonal entry of `ZᵀWZ` that has to be left once the parameters before it are taken out.
+const SINGULAR_BELOW: f64 = 1e-13;
+/// How often a step that raises the deviance is halved before it is given up.
+const HALVINGS: usize = 40;
+/// What rounding may raise a deviance by, as a share of it.
+const ROUNDING: f64 = 1e-12;
+/// How far a row may move against the others in a direction that lowers the deviance for ever, as a share of the furthest
+/// move, and the least of those that says something.
+const ROUNDED_LOSS: f64 = 1e-7;
+const SHORTEST_WIN: f64 = 0.05;
+
+/// Fits the expectation of the target of `rows`, `link(μ) = b + xᵀw`, by maximum likelihood.
+///
+/// Each step is the weighted least squares fit of `η + (y − μ) dη/dμ` with the weights `(dμ/dη)² / V(μ)` (J. A. Nelder,
+/// R. W. M. Wedderburn, "Generalized linear models", JRSS A 135, 1972), which is Fisher scoring; a step that raises the
+/// deviance is halved. Coefficients, errors, deviance and dispersion are those of statsmodels' `GLM`.
+///
+/// A weight says how many rows a row stands for (statsmodels' `freq_weights`). Dependent features are dropped. Where the
+/// features tell some zeros or ones perfectly, so that the coefficients grow without end, the status says so.
+///
+/// # Panics
+///
+/// If an option is outside its range.
+pub fn fit_glm(rows: Rows<'_>, options: &GlmOptions) -> GlmFit {
+    options.check().expect("the options of the model were checked");
+    let terms = rows.features().len() + usize::from(options.intercept);
+    solve_group(rows, options).unwrap_or_else(|status| GlmFit::empty(status, options.effective_link(), terms))
+}
+
+fn solve_group(rows: Rows<'_>, options: &GlmOptions) -> Result<GlmFit, FitStatus> {
+    if !rows.are_usable() {
+        return Err(FitStatus::NonFinite);
+    }
+    let counted = || (0..rows.len()).filter(|&i| rows.weight(i) > 0.0);
+    let (family, link) = (options.family, options.effective_link());
+    if counted().any(|i| !family.has(rows.target()[i])) {
+        return Err(FitStatus::InvalidTarget);
+    }
+    let terms = rows.features().len() + usize::from(options.intercept);
+    if counted().count() < terms.max(1) {
+        return Err(FitStatus::TooFewRows);
+    }
+    let design = Design::new(rows, options.intercept, true)?;
+    let mut iteration = Iteration::new(rows, &design, family, link);
+    let (converged, iterations) = iteration.run(options)?;
+
+    let status = match (converged, design.dropped.is_empty()) {
+        (false, _) => FitStatus::NotConverged,
+        (true, true) => FitStatus::Ok,
+        (true, false) => FitStatus::RankDeficient,
+    };
+    let mut fit = GlmFit::empty(status, link, design.terms());
+    fit.iterations = iterations;
+    fit.coefficients = design.coefficients(&iteration.parameters).ok_or(FitStatus::NonFinite)?;
+    iteration.weigh();
+    let information = iteration.information();
+    inference::complete(&mut fit, rows, &design, family, &iteration.mu, information);
+    fit.dropped = design.dropped;
+    Ok(fit)
+}
+
+/// One group's iterations.
+struct Iteration<'a> {
+    rows: Rows<'a>,
+    design: &'a Design,
+    family: Family,
+    link: Link,
+    parameters: Vec<f64>,
+    eta: Vec<f64>,
+    mu: Vec<f64>,
+    /// `dμ/dη` of each row.
+    slope: Vec<f64>,
+    /// The weights of the least squares fit, and what they are multiplied with.
+    weights: Vec<f64>,
+    scratch: Vec<f64>,
+}
+
+impl<'a> Iteration<'a> {
+    fn new(rows: Rows<'a>, design: &'a Design, family: Family, link: Link) -> Self {
+        let zeros = || vec![0.0; rows.len()];
+        let mut iteration = Self {
+            rows,
+            design,
+            family,
+            link,
+            parameters: vec![0.0; design.width()],
+            eta: zeros(),
+            mu: zeros(),
+            slope: zeros(),
+            weights: zeros(),
+            scratch: zeros(),
+        };
+        let mean = mean(rows);
+        for i in 0..rows.len() {
+            iteration.eta[i] = link.of(family.start(rows.target()[i], mean));
+        }
+        iteration
+    }
+
+    /// Whether it converged, after how many steps.
+    fn run(&mut self, options: &GlmOptions) -> Result<(bool, usize), FitStatus> {
+        // The first step is from the target itself, not from parameters.
+        let mut deviance = f64::INFINITY;
+        self.expect_at_eta();
+        for iteration in 1..=options.max_iterations {
+            self.weigh();
+            let mut information = self.information();
+            let from = self.parameters.clone();
+            let mut to = vec![0.0; from.len()];
+            for i in 0..self.eta.len() {
+                let slope = self.slope[i];
+                let pull = if slope == 0.0 { 0.0 } else { (self.rows.target()[i] - self.mu[i]) / slope };
+                self.scratch[i] = self.weights[i] * (self.eta[i] + pull);
+            }
+            self.design.transposed(&self.scratch, &mut to);
+            let whole = information.clone();
+            if !factorise(&mut information, to.len(), SINGULAR_BELOW) {
+                return Err(if iteration > 1 && self.all_saturated() { FitStatus::Separated } else { FitStatus::IllConditioned });
+            }
+            solve(&information, to.len(), &mut to);
+
+            let first = deviance.is_infinite();
+            let reached = self.move_towards(&from, &to, deviance, options.intercept)?;
+            let step: Vec<f64> = self.parameters.iter().zip(&from).map(|(to, from)| to - from).collect();
+            if !first && self.falls_forever(&step) {
+                return Err(FitStatus::Separated);
+            }
+            let length = |v: &[f64]| {
+                whole.chunks_exact(v.len().max(1)).zip(v).map(|(line, a)| a * dot(line, v)).sum::<f64>().max(0.0)
+            };
+            let dispersion = if self.family.has_dispersion() { self.dispersion() } else { 1.0 };
+            let moved = length(&step);
+            // Or where it is all rounding, for a target that is fitted exactly.
+            let small = options.tolerance * options.tolerance * dispersion;
+            if !first && moved <= small.max(f64::EPSILON * f64::EPSILON * length(&self.parameters)) {
+                return Ok((true, iteration));
+            }
+            deviance = reached;
+        }
+        Ok((false, options.max_iterations))
+    }
+
+    /// Moves to the parameters `to`, or as far towards them from `from` as does not raise the deviance; gives that.
+    fn move_towards(&mut self, from: &[f64], to: &[f64], deviance: f64, intercept: bool) -> Result<f64, FitStatus> {
+        let mut share = 1.0;
+        for _ in 0..HALVINGS {
+            for ((parameter, from), to) in self.parameters.iter_mut().zip(from).zip(to) {
+                *parameter = (to - from) * share + from;
+            }
+            if let Some(reached) = self.evaluate()
+                && (reached <= deviance + ROUNDING * deviance.abs() || deviance.is_infinite())
+            {
+                return Ok(reached);
+            }
+            if deviance.is_infinite() {
+                break;
+            }
+            share /= 2.0;
+        }
+        if deviance.is_finite() {
+            self.parameters.copy_from_slice(from);
+        } else {
+            // The first step left where the link is defined: begin again at the mean.
+            self.parameters.fill(0.0);
+            if intercept {
+                self.parameters[0] = self.link.of(mean(self.rows));
+            }
+        }
+        self.evaluate().ok_or(FitStatus::NonFinite)
+    }
+
+    /// Expectations and deviance at the parameters, `None` where there are none.
+    fn evaluate(&mut self) -> Option<f64> {
+        self.design.predict(&self.parameters, &mut self.eta);
+        if !self.expect_at_eta() {
+            return None;
+        }
+        let terms = (0..self.mu.len()).filter(|&i| self.rows.weight(i) > 0.0).map(|i| {
+            self.rows.weight(i) * self.family.deviance(self.rows.target()[i], self.mu[i])
+        });
+        Some(terms.sum::<f64>()).filter(|deviance| deviance.is_finite())
+    }
+
+    fn expect_at_eta(&mut self) -> bool {
+        for i in 0..self.eta.len() {
+            let Some((mu, slope)) = self.link.inverse(self.eta[i]) else {
+                return false;
+            };
+            (self.mu[i], self.slope[i]) = (mu, slope);
+        }
+        true
+    }
+
+    fn weigh(&mut self) {
+        for i in 0..self.mu.len() {
+            let weight = self.rows.weight(i) * self.slope[i] * self.slope[i] / self.family.variance(self.mu[i]);
+            self.weights[i] = if weight.is_finite() { weight } else { 0.0 };
+        }
+    }
+
+    /// `ZᵀWZ`.
+    fn information(&mut self) -> Vec<f64> {
+        let width = self.design.width();
+        let mut information = vec![0.0; width * width];
+        self.design.weighted_gram(&self.weights, &mut self.scratch, &mut information, width, (0, 0));
+        information
+    }
+
+    fn dispersion(&self) -> f64 {
+        let df = (0..self.mu.len()).map(|i| self.rows.weight(i)).sum::<f64>() - self.parameters.len() as f64;
+        inference::pearson(self.rows, self.family, &self.mu) / df.max(1.0)
+    }
+
+    /// Which way the expectation of row `i` would have to move to where it is fitted best: up, down, or neither.
+    fn bound(&self, i: usize) -> f64 {
+        let y = self.rows.target()[i];
+        match self.family {
+            Family::Poisson if y == 0.0 => -1.0,
+            Family::Binomial if y == 0.0 => -1.0,
+            Family::Binomial if y == 1.0 => 1.0,
+            _ => 0.0,
+        }
+    }
+
+    /// Whether a step moves rows only towards a bound that no finite sum reaches.
+    fn falls_forever(&mut self, step: &[f64]) -> bool {
+        if self.family == Family::Gamma {
+            return false;
+        }
+        self.design.predict(step, &mut self.scratch);
+        let (mut least, mut most) = (0.0_f64, 0.0_f64);
+        for i in (0..self.scratch.len()).filter(|&i| self.rows.weight(i) > 0.0) {
+            let move_of = self.scratch[i];
+            match self.bound(i) {
+                0.0 => least = least.min(-move_of.abs()),
+                bound => {
+                    least = least.min(bound * move_of);
+                    most = most.max(bound * move_of);
+                }
+            }
+        }
+        most > SHORTEST_WIN && least >= -ROUNDED_LOSS * most
+    }
+
+    /// Whether every row that counts is at its bound to rounding.
+    fn all_saturated(&self) -> bool {
+        (0..self.mu.len()).filter(|&i| self.rows.weight(i) > 0.0).all(|i| {
+            self.bound(i) != 0.0 && (self.mu[i] - self.rows.target()[i]).abs() < f64::EPSILON.sqrt()
+        })
+    }
+}
+
+/// The weighted mean of the target.
+fn mean(rows: Rows<'_>) -> f64 {
+    let (sum, weight) = (0..rows.len())
+        .fold((0.0, 0.0), |(sum, weight), i| (sum + rows.weight(i) * rows.target()[i], weight + rows.weight(i)));
+    sum / weight
+}
