@@ -126,7 +126,7 @@ impl<'a> Iteration<'a> {
             self.design.transposed(&self.scratch, &mut to);
             let whole = information.clone();
             if !factorise(&mut information, to.len(), SINGULAR_BELOW) {
-                return Err(if iteration > 1 && self.all_saturated() { FitStatus::Separated } else { FitStatus::IllConditioned });
+                return Err(if self.all_saturated() { FitStatus::Separated } else { FitStatus::IllConditioned });
             }
             solve(&information, to.len(), &mut to);
 

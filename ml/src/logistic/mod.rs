@@ -4,6 +4,7 @@
 //! standardised before it is penalised, and the intercept is not penalised.
 
 mod binary;
+mod by_class;
 mod fit;
 mod inference;
 mod multinomial;

@@ -46,8 +46,9 @@ pub struct OlsFit {
     pub aic: Option<f64>,
     /// `−2 log_likelihood + rank ln n`.
     pub bic: Option<f64>,
-    /// How many of the sixteen decimal digits of a float nearly dependent features may have cost the coefficients, if
-    /// they were estimated. A bound, not the error itself, which is mostly smaller.
+    /// How many of the sixteen decimal digits of a float nearly dependent features may have cost the slopes, if they were
+    /// estimated, measured in standard deviations of the target per standard deviation of the feature. Mostly fewer are
+    /// lost; of a slope that is small in that measure, as many more as it is small by.
     pub digits_lost: Option<f64>,
 }
 

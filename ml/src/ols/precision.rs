@@ -6,6 +6,9 @@ use super::cross_products::CrossProducts;
 /// The decimal digits of a float.
 const ALL_DIGITS: f64 = 16.0;
 
+/// The rounding errors of a reflected column, in units of the last place of its length: they add up like a random walk.
+const ROW_ROUNDING: f64 = 8.0;
+
 /// What a factor was computed from, which decides what nearly dependent features cost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Precision {
@@ -16,7 +19,8 @@ pub(crate) enum Precision {
 }
 
 impl Precision {
-    /// The digits that the coefficients may have lost. `inverse_diagonal` is that of the scaled cross-products.
+    /// The digits that the slopes may have lost, in standard deviations of the target per standard deviation of the
+    /// feature. `inverse_diagonal` is that of the scaled cross-products.
     ///
     /// `S_jj S⁻¹_jj` is the variance inflation of feature `j`, the inverse of the share of it that the other features do
     /// not explain (D. A. Belsley, E. Kuh, R. E. Welsch, "Regression Diagnostics", 1980, section 3.1). The largest is the
@@ -31,14 +35,7 @@ impl Precision {
         let rounding = factor.kept.iter().fold(0.0, |worst: f64, &k| worst.max(products.rounding_share(&[], k)));
         let share = match self {
             Self::Moments => inflation * rounding / f64::EPSILON,
-            // The second term is that of the residual: P.-Å. Wedin, "Perturbation theory for pseudo-inverses", BIT 13
-            // (1973).
-            Self::Rows => {
-                let explained: f64 = factor.explained.iter().map(|z| z * z).sum();
-                let angle = if explained > 0.0 { (factor.residual / explained).sqrt().min(1.0) } else { 0.0 };
-                let condition = inflation.sqrt();
-                condition * (1.0 + condition * angle)
-            }
+            Self::Rows => inflation.sqrt() * ROW_ROUNDING,
         };
         share.log10().clamp(0.0, ALL_DIGITS)
     }
