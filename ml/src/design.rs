@@ -76,8 +76,9 @@ impl Design {
         eta.fill(constant.first().copied().unwrap_or(0.0));
         for (position, slope) in slopes.iter().enumerate() {
             if *slope != 0.0 {
+                // Not fused: without that in the instruction set, each would be a call.
                 for (sum, z) in eta.iter_mut().zip(self.column(position)) {
-                    *sum = slope.mul_add(*z, *sum);
+                    *sum += slope * z;
                 }
             }
         }
@@ -153,8 +154,9 @@ impl Design {
         }
         if self.intercept {
             let origin = |i: usize| if i == 0 { 1.0 } else { -self.mean[i - 1] / self.scale[i - 1] };
-            let variance: f64 =
-                (0..width).map(|i| (0..width).map(|j| origin(i) * covariance[i * width + j] * origin(j)).sum::<f64>()).sum();
+            let variance: f64 = (0..width)
+                .map(|i| (0..width).map(|j| origin(i) * covariance[i * width + j] * origin(j)).sum::<f64>())
+                .sum();
             errors[0] = finite(variance);
         }
         errors

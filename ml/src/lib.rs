@@ -26,15 +26,15 @@ pub mod status;
 mod summary;
 mod weighted_moments;
 
+pub use cross_validation::{CrossValidation, complements, cross_validate, cross_validate_rows, squared_error};
 pub use glm::{Family, GlmFit, GlmOptions, Link, fit_glm};
 pub use logistic::{LogisticFit, LogisticOptions, Penalty, fit_logistic};
 pub use moments::{Moments, MomentsMut, MomentsRef};
 pub use needs::Needs;
 pub use ols::{
-    IntervalOf, Intervals, OlsFit, OlsOptions, OlsPredictor, Prediction, RobustErrors, RobustKind, fit_ols, fit_ols_rows,
-    robust_errors,
+    IntervalOf, Intervals, OlsFit, OlsOptions, OlsPredictor, Prediction, RobustErrors, RobustKind, fit_ols,
+    fit_ols_rows, robust_errors,
 };
-pub use cross_validation::{CrossValidation, complements, cross_validate, cross_validate_rows, squared_error};
 pub use option_error::OptionError;
 pub use penalized::{
     ElasticNetOptions, PenalizedFit, RidgeOptions, alpha_path, fit_elastic_net, fit_elastic_net_path, fit_ridge,

@@ -1,4 +1,7 @@
 //! Solving with a small symmetric positive definite matrix, whole and by rows.
+//!
+//! Products are not fused: without that in the instruction set, each would be a call, and steps that are repeated until
+//! they no longer move need no last digit.
 
 /// The Cholesky factor, in the lower triangle of `matrix`. `false` if the matrix is not positive definite to rounding: a
 /// diagonal entry has lost all but `tolerance` of itself.
@@ -7,7 +10,7 @@ pub(crate) fn factorise(matrix: &mut [f64], width: usize, tolerance: f64) -> boo
         for j in 0..=i {
             let (before, own) = matrix.split_at(i * width);
             let row_j = if j == i { &own[..j] } else { &before[j * width..j * width + j] };
-            let left = own[..j].iter().zip(row_j).fold(own[j], |left, (a, b)| (-a).mul_add(*b, left));
+            let left = own[..j].iter().zip(row_j).fold(own[j], |left, (a, b)| left - a * b);
             if j < i {
                 matrix[i * width + j] = left / matrix[j * width + j];
             } else {
@@ -26,14 +29,14 @@ pub(crate) fn factorise(matrix: &mut [f64], width: usize, tolerance: f64) -> boo
 pub(crate) fn solve(factor: &[f64], width: usize, b: &mut [f64]) {
     for i in 0..width {
         let row = &factor[i * width..i * width + i];
-        let left = row.iter().zip(&*b).fold(b[i], |left, (l, s)| (-l).mul_add(*s, left));
+        let left = row.iter().zip(&*b).fold(b[i], |left, (l, s)| left - l * s);
         b[i] = left / factor[i * width + i];
     }
     for i in (0..width).rev() {
         b[i] /= factor[i * width + i];
         let solved = b[i];
         for (value, l) in b[..i].iter_mut().zip(&factor[i * width..i * width + i]) {
-            *value = (-l).mul_add(solved, *value);
+            *value -= l * solved;
         }
     }
 }

@@ -1,7 +1,11 @@
 //! The rows of one group, as estimators that need them all take them.
 
+use crate::design::dot;
 use crate::moments::Moments;
 use crate::weighted_moments::WeightedMoments;
+
+/// How many rows are taken into moments at a time: of a few hundred features, what a core's cache holds.
+const BLOCK: usize = 256;
 
 /// The rows of one group by column, borrowed. The caller has left out rows with a missing value.
 #[derive(Clone, Copy, Debug)]
@@ -69,10 +73,37 @@ impl<'a> Rows<'a> {
     }
 
     /// The moments of the features and, last, the target; weights are left aside.
+    ///
+    /// They are taken block by block, in two passes over each, and merged: faster and more accurate than row by row.
     pub fn moments(&self) -> Moments {
-        let mut moments = Moments::new(self.features.len() + 1);
-        self.for_each_row(&mut vec![0.0; self.features.len() + 1], |_, row| moments.as_mut().push(row));
-        moments
+        let variables = self.features.len() + 1;
+        let mut total = Moments::new(variables);
+        let mut block = Moments::new(variables);
+        let mut centred = vec![0.0; variables * BLOCK.min(self.len())];
+        for start in (0..self.len()).step_by(BLOCK) {
+            let rows = BLOCK.min(self.len() - start);
+            for (j, column) in self.features.iter().chain([&self.target]).enumerate() {
+                let values = &column[start..start + rows];
+                // About the first value, so that a constant column has exactly its mean.
+                let first = values[0];
+                let mean = first + values.iter().map(|value| value - first).sum::<f64>() / rows as f64;
+                block.mean[j] = mean;
+                for (entry, value) in centred[j * rows..(j + 1) * rows].iter_mut().zip(values) {
+                    *entry = value - mean;
+                }
+            }
+            block.count = rows as u64;
+            let mut columns = centred[..variables * rows].chunks_exact(rows);
+            let mut entries = block.comoment.iter_mut();
+            while let Some(column) = columns.next() {
+                let others = std::iter::once(column).chain(columns.clone());
+                for (other, entry) in others.zip(&mut entries) {
+                    *entry = dot(column, other);
+                }
+            }
+            total.as_mut().merge(block.as_ref());
+        }
+        total
     }
 
     /// As [`Rows::moments`], weighted.

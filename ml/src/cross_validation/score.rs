@@ -55,10 +55,7 @@ pub fn squared_error<'a>(moments: impl Into<Summary<'a>>, coefficients: &[Option
 /// # Panics
 ///
 /// If `fit` gives coefficients of another number of features.
-pub fn cross_validate(
-    folds: &[Moments],
-    mut fit: impl FnMut(Summary<'_>) -> Vec<Option<f64>>,
-) -> CrossValidation {
+pub fn cross_validate(folds: &[Moments], mut fit: impl FnMut(Summary<'_>) -> Vec<Option<f64>>) -> CrossValidation {
     let variables = folds.first().map_or(1, |fold| fold.mean.len());
     let mut scored = Moments::new(variables);
     let mut squares = 0.0;

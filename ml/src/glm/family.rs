@@ -125,6 +125,17 @@ fn probit(p: f64) -> f64 {
     (below + above) / 2.0
 }
 
+/// `φ(η) / Φ(η)` of the standard normal distribution.
+pub(super) fn inverse_mills(eta: f64) -> f64 {
+    // Where both are about to underflow, their ratio is this to three digits.
+    const UNDERFLOW: f64 = -35.0;
+    if eta < UNDERFLOW {
+        return -eta;
+    }
+    let density = (-eta * eta / 2.0).exp() / (2.0 * PI).sqrt();
+    density / (libm::erfc(-eta * FRAC_1_SQRT_2) / 2.0)
+}
+
 /// What the user chooses about a generalised linear model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GlmOptions {

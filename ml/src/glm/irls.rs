@@ -5,26 +5,26 @@ use crate::positive_definite::{factorise, solve};
 use crate::rows::Rows;
 use crate::status::FitStatus;
 
-use super::family::{Family, GlmOptions, Link};
+use super::family::{Family, GlmOptions, Link, inverse_mills};
 use super::fit::GlmFit;
 use super::inference;
+use super::separation;
 
 /// The share of a diagonal entry of `ZᵀWZ` that has to be left once the parameters before it are taken out.
 const SINGULAR_BELOW: f64 = 1e-13;
-/// How often a step that raises the deviance is halved before it is given up.
+/// How often a step that does not lower the deviance is halved before it is given up.
 const HALVINGS: usize = 40;
+/// The share of the promised fall that a step has to make: a step twice as long as it should be makes none of it, and would
+/// be followed by one back.
+const SUFFICIENT_FALL: f64 = 0.2;
 /// What rounding may raise a deviance by, as a share of it.
 const ROUNDING: f64 = 1e-12;
-/// How far a row may move against the others in a direction that lowers the deviance for ever, as a share of the furthest
-/// move, and the least of those that says something.
-const ROUNDED_LOSS: f64 = 1e-7;
-const SHORTEST_WIN: f64 = 0.05;
 
 /// Fits the expectation of the target of `rows`, `link(μ) = b + xᵀw`, by maximum likelihood.
 ///
 /// Each step is the weighted least squares fit of `η + (y − μ) dη/dμ` with the weights `(dμ/dη)² / V(μ)` (J. A. Nelder,
-/// R. W. M. Wedderburn, "Generalized linear models", JRSS A 135, 1972), which is Fisher scoring; a step that raises the
-/// deviance is halved. Coefficients, errors, deviance and dispersion are those of statsmodels' `GLM`.
+/// R. W. M. Wedderburn, "Generalized linear models", JRSS A 135, 1972); from the second one on the weights are the observed
+/// curvature of the likelihood, which with a canonical link is the same. A step that overshoots is halved. Coefficients, errors, deviance and dispersion are those of statsmodels' `GLM`.
 ///
 /// A weight says how many rows a row stands for (statsmodels' `freq_weights`). Dependent features are dropped. Where the
 /// features tell some zeros or ones perfectly, so that the coefficients grow without end, the status says so.
@@ -115,30 +115,37 @@ impl<'a> Iteration<'a> {
         self.expect_at_eta();
         for iteration in 1..=options.max_iterations {
             self.weigh();
+            if deviance.is_finite() {
+                self.bend();
+            }
             let mut information = self.information();
             let from = self.parameters.clone();
             let mut to = vec![0.0; from.len()];
             for i in 0..self.eta.len() {
-                let slope = self.slope[i];
-                let pull = if slope == 0.0 { 0.0 } else { (self.rows.target()[i] - self.mu[i]) / slope };
-                self.scratch[i] = self.weights[i] * (self.eta[i] + pull);
+                self.scratch[i] = self.weights[i] * self.eta[i] + self.score(i);
             }
             self.design.transposed(&self.scratch, &mut to);
             let whole = information.clone();
             if !factorise(&mut information, to.len(), SINGULAR_BELOW) {
-                return Err(if self.all_saturated() { FitStatus::Separated } else { FitStatus::IllConditioned });
+                return Err(if separation::is_complete(self.rows, self.family, &self.mu) {
+                    FitStatus::Separated
+                } else {
+                    FitStatus::IllConditioned
+                });
             }
             solve(&information, to.len(), &mut to);
 
             let first = deviance.is_infinite();
-            let reached = self.move_towards(&from, &to, deviance, options.intercept)?;
-            let step: Vec<f64> = self.parameters.iter().zip(&from).map(|(to, from)| to - from).collect();
-            if !first && self.falls_forever(&step) {
-                return Err(FitStatus::Separated);
-            }
             let length = |v: &[f64]| {
                 whole.chunks_exact(v.len().max(1)).zip(v).map(|(line, a)| a * dot(line, v)).sum::<f64>().max(0.0)
             };
+            let promised = length(&to.iter().zip(&from).map(|(to, from)| to - from).collect::<Vec<_>>());
+            let reached = self.move_towards(&from, &to, deviance, promised, options.intercept)?;
+            let step: Vec<f64> = self.parameters.iter().zip(&from).map(|(to, from)| to - from).collect();
+            self.design.predict(&step, &mut self.scratch);
+            if !first && separation::falls_forever(self.rows, self.family, &self.scratch) {
+                return Err(FitStatus::Separated);
+            }
             let dispersion = if self.family.has_dispersion() { self.dispersion() } else { 1.0 };
             let moved = length(&step);
             // Or where it is all rounding, for a target that is fitted exactly.
@@ -151,15 +158,24 @@ impl<'a> Iteration<'a> {
         Ok((false, options.max_iterations))
     }
 
-    /// Moves to the parameters `to`, or as far towards them from `from` as does not raise the deviance; gives that.
-    fn move_towards(&mut self, from: &[f64], to: &[f64], deviance: f64, intercept: bool) -> Result<f64, FitStatus> {
+    /// Moves to the parameters `to`, or as far towards them from `from` as lowers the deviance by enough of what the step
+    /// promises; gives what it then is.
+    fn move_towards(
+        &mut self,
+        from: &[f64],
+        to: &[f64],
+        deviance: f64,
+        promised: f64,
+        intercept: bool,
+    ) -> Result<f64, FitStatus> {
         let mut share = 1.0;
         for _ in 0..HALVINGS {
             for ((parameter, from), to) in self.parameters.iter_mut().zip(from).zip(to) {
                 *parameter = (to - from) * share + from;
             }
             if let Some(reached) = self.evaluate()
-                && (reached <= deviance + ROUNDING * deviance.abs() || deviance.is_infinite())
+                && (deviance.is_infinite()
+                    || reached <= deviance - SUFFICIENT_FALL * share * promised + ROUNDING * deviance.abs())
             {
                 return Ok(reached);
             }
@@ -177,7 +193,7 @@ impl<'a> Iteration<'a> {
                 self.parameters[0] = self.link.of(mean(self.rows));
             }
         }
-        self.evaluate().ok_or(FitStatus::NonFinite)
+        self.evaluate().ok_or(FitStatus::NotConverged)
     }
 
     /// Expectations and deviance at the parameters, `None` where there are none.
@@ -186,9 +202,9 @@ impl<'a> Iteration<'a> {
         if !self.expect_at_eta() {
             return None;
         }
-        let terms = (0..self.mu.len()).filter(|&i| self.rows.weight(i) > 0.0).map(|i| {
-            self.rows.weight(i) * self.family.deviance(self.rows.target()[i], self.mu[i])
-        });
+        let terms = (0..self.mu.len())
+            .filter(|&i| self.rows.weight(i) > 0.0)
+            .map(|i| self.rows.weight(i) * self.family.deviance(self.rows.target()[i], self.mu[i]));
         Some(terms.sum::<f64>()).filter(|deviance| deviance.is_finite())
     }
 
@@ -209,6 +225,29 @@ impl<'a> Iteration<'a> {
         }
     }
 
+    /// Makes the weights those of the likelihood's own curvature where the link is not the canonical one: with the expected
+    /// ones, steps far from a good fit converge slowly or not at all. Every link here has a concave likelihood.
+    fn bend(&mut self) {
+        for i in 0..self.mu.len() {
+            let (y, eta) = (self.rows.target()[i], self.eta[i]);
+            let own = match (self.family, self.link) {
+                (Family::Gamma, Link::Log) => y / self.mu[i],
+                (Family::Binomial, Link::Probit) => {
+                    let (up, down) = (inverse_mills(eta), inverse_mills(-eta));
+                    y * up * (up + eta) + (1.0 - y) * down * (down - eta)
+                }
+                _ => continue,
+            };
+            self.weights[i] = if own.is_finite() { self.rows.weight(i) * own } else { 0.0 };
+        }
+    }
+
+    /// How the logarithm of the likelihood of row `i` rises with its linear sum.
+    fn score(&self, i: usize) -> f64 {
+        let rise = (self.rows.target()[i] - self.mu[i]) * self.slope[i] / self.family.variance(self.mu[i]);
+        if rise.is_finite() { self.rows.weight(i) * rise } else { 0.0 }
+    }
+
     /// `ZᵀWZ`.
     fn information(&mut self) -> Vec<f64> {
         let width = self.design.width();
@@ -220,44 +259,6 @@ impl<'a> Iteration<'a> {
     fn dispersion(&self) -> f64 {
         let df = (0..self.mu.len()).map(|i| self.rows.weight(i)).sum::<f64>() - self.parameters.len() as f64;
         inference::pearson(self.rows, self.family, &self.mu) / df.max(1.0)
-    }
-
-    /// Which way the expectation of row `i` would have to move to where it is fitted best: up, down, or neither.
-    fn bound(&self, i: usize) -> f64 {
-        let y = self.rows.target()[i];
-        match self.family {
-            Family::Poisson if y == 0.0 => -1.0,
-            Family::Binomial if y == 0.0 => -1.0,
-            Family::Binomial if y == 1.0 => 1.0,
-            _ => 0.0,
-        }
-    }
-
-    /// Whether a step moves rows only towards a bound that no finite sum reaches.
-    fn falls_forever(&mut self, step: &[f64]) -> bool {
-        if self.family == Family::Gamma {
-            return false;
-        }
-        self.design.predict(step, &mut self.scratch);
-        let (mut least, mut most) = (0.0_f64, 0.0_f64);
-        for i in (0..self.scratch.len()).filter(|&i| self.rows.weight(i) > 0.0) {
-            let move_of = self.scratch[i];
-            match self.bound(i) {
-                0.0 => least = least.min(-move_of.abs()),
-                bound => {
-                    least = least.min(bound * move_of);
-                    most = most.max(bound * move_of);
-                }
-            }
-        }
-        most > SHORTEST_WIN && least >= -ROUNDED_LOSS * most
-    }
-
-    /// Whether every row that counts is at its bound to rounding.
-    fn all_saturated(&self) -> bool {
-        (0..self.mu.len()).filter(|&i| self.rows.weight(i) > 0.0).all(|i| {
-            self.bound(i) != 0.0 && (self.mu[i] - self.rows.target()[i]).abs() < f64::EPSILON.sqrt()
-        })
     }
 }
 

@@ -5,6 +5,7 @@ mod family;
 mod fit;
 mod inference;
 mod irls;
+mod separation;
 
 pub use family::{Family, GlmOptions, Link};
 pub use fit::GlmFit;

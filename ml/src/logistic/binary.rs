@@ -19,6 +19,8 @@ pub(super) struct BinaryLoss<'a> {
     /// What is added to the linear predictor.
     offset: Option<&'a [f64]>,
     eta: Vec<f64>,
+    /// `e^(−|m|)` of each row, at the point of the last value.
+    small: Vec<f64>,
     scratch: Vec<f64>,
     weights: Vec<f64>,
 }
@@ -26,7 +28,7 @@ pub(super) struct BinaryLoss<'a> {
 impl<'a> BinaryLoss<'a> {
     pub(super) fn new(design: &'a Design, signs: &'a [f64], counts: &'a [f64], offset: Option<&'a [f64]>) -> Self {
         let zeros = || vec![0.0; design.rows];
-        Self { design, signs, counts, offset, eta: zeros(), scratch: zeros(), weights: zeros() }
+        Self { design, signs, counts, offset, eta: zeros(), small: zeros(), scratch: zeros(), weights: zeros() }
     }
 }
 
@@ -38,14 +40,15 @@ impl Loss for BinaryLoss<'_> {
                 *eta += offset;
             }
         }
-        let rows = self.eta.iter().zip(self.signs).zip(self.counts);
+        let rows = self.eta.iter().zip(self.signs).zip(self.counts).zip(&mut self.small);
         // In blocks of products, for their logarithm is what costs: each factor is between 1 and 2.
         const BLOCK: usize = 512;
         let (mut sum, mut product, mut factors) = (0.0, 1.0, 0);
-        for ((eta, sign), count) in rows {
+        for (((eta, sign), count), cached) in rows {
             let margin = sign * eta;
             sum -= count * margin.min(0.0);
             let small = (-margin.abs()).exp();
+            *cached = small;
             if *count == 1.0 && small > f64::EPSILON {
                 product *= 1.0 + small;
                 factors += 1;
@@ -64,7 +67,7 @@ impl Loss for BinaryLoss<'_> {
         for i in 0..self.eta.len() {
             let margin = self.signs[i] * self.eta[i];
             // The probability of the other class, to all its digits however small.
-            let small = (-margin.abs()).exp();
+            let small = self.small[i];
             let wrong = if margin > 0.0 { small } else { 1.0 } / (1.0 + small);
             self.scratch[i] = -self.signs[i] * self.counts[i] * wrong;
             self.weights[i] = self.counts[i] * small / ((1.0 + small) * (1.0 + small));

@@ -43,7 +43,12 @@ pub(super) fn class_by_class(
         for k in 0..classes {
             design.predict(&parameters[k * width..(k + 1) * width], &mut eta[k * rows..(k + 1) * rows]);
         }
-        let costs: f64 = parameters.iter().zip(&penalties.l1).zip(&penalties.l2).map(|((u, l1), l2)| l1 * u.abs() + 0.5 * l2 * u * u).sum();
+        let costs: f64 = parameters
+            .iter()
+            .zip(&penalties.l1)
+            .zip(&penalties.l2)
+            .map(|((u, l1), l2)| l1 * u.abs() + 0.5 * l2 * u * u)
+            .sum();
         let reached = whole.value(parameters) + costs;
         if !penalised && whole.falls_forever(&vec![0.0; parameters.len()]) {
             return (End::Unbounded, round);
@@ -91,8 +96,7 @@ mod tests {
             let mut loss = MultinomialLoss::new(&design, &class_of, 3, &counts, penalised);
             assert_eq!(minimise(&mut loss, &penalties, &mut at_once, limits).0, End::Converged);
             let mut one_by_one = vec![0.0; 9];
-            let (end, _) =
-                class_by_class(&design, &class_of, &counts, &penalties, &mut one_by_one, limits, penalised);
+            let (end, _) = class_by_class(&design, &class_of, &counts, &penalties, &mut one_by_one, limits, penalised);
             assert_eq!(end, End::Converged);
             for (a, b) in at_once.iter().zip(&one_by_one) {
                 assert!((a - b).abs() < 1e-5, "{at_once:?} {one_by_one:?}");

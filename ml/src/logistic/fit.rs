@@ -10,7 +10,8 @@ use crate::status::FitStatus;
 /// With two classes there is one list of terms, which are those of the second one: its log odds are
 /// `intercept + Σ coefficient · feature`. With `k > 2` there are `k` lists, and the probabilities are the softmax of their
 /// `k` sums; as only differences between classes matter, the intercepts sum to zero, and where nothing is penalised so do
-/// the coefficients of each feature.
+/// the coefficients of each feature. With absolute penalties alone and an even number of classes several lists are equally
+/// good, and equal in their probabilities: one of them is given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogisticFit {
     /// How the fit ended.

@@ -138,7 +138,8 @@ impl Loss for MultinomialLoss<'_> {
                 if l < k {
                     for a in 0..width {
                         for b in 0..width {
-                            hessian[(corner.1 + b) * stride + corner.0 + a] = hessian[(corner.0 + a) * stride + corner.1 + b];
+                            hessian[(corner.1 + b) * stride + corner.0 + a] =
+                                hessian[(corner.0 + a) * stride + corner.1 + b];
                         }
                     }
                 }

@@ -43,8 +43,7 @@ pub fn fit_logistic(rows: Rows<'_>, options: &LogisticOptions) -> LogisticFit {
         1 => return LogisticFit::empty(FitStatus::SingleClass, classes, terms),
         _ => {}
     }
-    fit_classes(rows, options, &class_of, &classes)
-        .unwrap_or_else(|status| LogisticFit::empty(status, classes, terms))
+    fit_classes(rows, options, &class_of, &classes).unwrap_or_else(|status| LogisticFit::empty(status, classes, terms))
 }
 
 /// The values of the target in rows that count, ascending, and the number of each row's.

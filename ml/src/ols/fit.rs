@@ -48,7 +48,7 @@ pub struct OlsFit {
     pub bic: Option<f64>,
     /// How many of the sixteen decimal digits of a float nearly dependent features may have cost the slopes, if they were
     /// estimated, measured in standard deviations of the target per standard deviation of the feature. Mostly fewer are
-    /// lost; of a slope that is small in that measure, as many more as it is small by.
+    /// lost; of a slope that is small against the largest in that measure, or against 1, as many more as it is small by.
     pub digits_lost: Option<f64>,
 }
 

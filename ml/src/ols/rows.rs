@@ -5,13 +5,13 @@ use crate::status::FitStatus;
 use crate::summary::Summary;
 use crate::weighted_moments::{WeightKind, WeightedMoments};
 
+use super::OlsOptions;
 use super::cholesky::Factor;
 use super::cross_products::CrossProducts;
 use super::fit::OlsFit;
 use super::householder::norm;
 use super::inference;
 use super::precision::Precision;
-use super::OlsOptions;
 
 /// Fits the target of `rows` on their features, as [`fit_ols`](crate::fit_ols) does from moments, by Householder
 /// reflections of the rows.
@@ -30,9 +30,7 @@ pub fn fit_ols_rows(rows: Rows<'_>, weights: WeightKind, options: &OlsOptions) -
         return OlsFit::empty(FitStatus::TooFewRows, terms);
     }
     factorised(rows, &moments, intercept)
-        .and_then(|(products, factor)| {
-            inference::estimate(summary, intercept, &products, &factor, Precision::Rows)
-        })
+        .and_then(|(products, factor)| inference::estimate(summary, intercept, &products, &factor, Precision::Rows))
         .unwrap_or_else(|| OlsFit::empty(FitStatus::NonFinite, terms))
 }
 

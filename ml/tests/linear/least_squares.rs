@@ -121,7 +121,8 @@ fn frequencies_are_repeated_rows() {
     problem.weights = Some(times.iter().map(|&times| times as f64).collect());
     let options = OlsOptions { intercept: true };
     for fit in [by_moments, by_rows] {
-        let (weighted, plain) = (fit(&problem, WeightKind::Frequency, true), fit(&repeated, WeightKind::Analytic, true));
+        let (weighted, plain) =
+            (fit(&problem, WeightKind::Frequency, true), fit(&repeated, WeightKind::Analytic, true));
         let some = |values: &[Option<f64>]| values.iter().flatten().copied().collect::<Vec<_>>();
         assert_eq!(weighted.df_residual, plain.df_residual);
         assert_all(&weighted.coefficients, &some(&plain.coefficients), 1e-3, 1e-11, "coefficients");
@@ -145,7 +146,8 @@ fn a_row_that_alone_decides_a_coefficient_has_no_careful_robust_errors() {
     problem.features[1] = (0..10).map(|i| f64::from(u8::from(i == 3))).collect();
     let options = OlsOptions { intercept: true };
     let fit = by_moments(&problem, WeightKind::Analytic, true);
-    let errors = |kind| problem.with_rows(|rows| robust_errors(rows, WeightKind::Analytic, &options, &fit, kind)).unwrap();
+    let errors =
+        |kind| problem.with_rows(|rows| robust_errors(rows, WeightKind::Analytic, &options, &fit, kind)).unwrap();
     assert!(errors(RobustKind::Hc1).std_errors.iter().all(Option::is_some));
     assert!(errors(RobustKind::Hc3).std_errors.iter().all(Option::is_none));
 }
@@ -168,7 +170,8 @@ fn rows_find_the_same_dependent_features_as_moments() {
     for offset in [0.0, 1e3, 1e6] {
         let mut problem = Problem::random(24, 40, 5);
         problem.features.iter_mut().flatten().for_each(|value| *value += offset);
-        problem.features[2] = problem.features[0].iter().zip(&problem.features[1]).map(|(a, b)| 2.0 * a - 0.3 * b).collect();
+        problem.features[2] =
+            problem.features[0].iter().zip(&problem.features[1]).map(|(a, b)| 2.0 * a - 0.3 * b).collect();
         problem.features[4].fill(0.7);
         let (moments, rows) =
             (by_moments(&problem, WeightKind::Analytic, true), by_rows(&problem, WeightKind::Analytic, true));

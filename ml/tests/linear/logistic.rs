@@ -24,7 +24,7 @@ fn binary_problems() -> Vec<Problem> {
         classified(Problem::random(1, 100, 5), 2, 101),
         classified(Problem::random(2, 40, 2), 2, 102),
         classified(Problem::random(3, 300, 8), 2, 103),
-        classified(Problem::random(4, 100, 3).rescaled(0, 0.2, 30.0).rescaled(2, 3.0, 0.0), 2, 104),
+        classified(Problem::random(4, 100, 3).rescaled(0, 0.5, 2.0).rescaled(2, 2.0, 0.0), 2, 104),
         classified(Problem::random(5, 120, 3), 2, 105).weighted(6),
         classified(Problem::random(7, 200, 4).target(|y| 2.0 * (y + 3.0)), 2, 107),
     ]
@@ -35,7 +35,7 @@ fn multinomial_problems() -> Vec<Problem> {
         classified(Problem::random(11, 150, 4), 3, 111),
         classified(Problem::random(12, 400, 3), 5, 112),
         classified(Problem::random(13, 120, 2), 3, 113).weighted(14),
-        classified(Problem::random(15, 200, 2).rescaled(0, 0.3, 10.0), 4, 115),
+        classified(Problem::random(15, 200, 2).rescaled(0, 0.5, 2.0), 4, 115),
     ]
 }
 
@@ -71,9 +71,23 @@ fn penalised_fits_are_those_of_scikit_learn() {
     }
     for (answer, (what, fit)) in ask("logistic.py", &questions).iter().zip(&cases) {
         assert_eq!(fit.status, FitStatus::Ok, "{what}");
-        for (class, coefficients) in fit.coefficients.iter().enumerate() {
-            let expected = numbers(answer, &format!("/coefficients/{class}"));
-            assert_all(coefficients, &expected, 1.0, 1e-6, &format!("{what}, class {class}"));
+        let lists = fit.coefficients.len();
+        let mut expected: Vec<_> = (0..lists).map(|class| numbers(answer, &format!("/coefficients/{class}"))).collect();
+        let mut found: Vec<Vec<f64>> =
+            fit.coefficients.iter().map(|list| list.iter().map(|value| value.unwrap()).collect()).collect();
+        // Absolute values of an even number of classes cost the same from one middle class to the other, so that only
+        // the differences between classes are decided.
+        if lists > 1 && what.contains("\"l1_ratio\":1.0") {
+            for lists in [&mut found, &mut expected] {
+                for term in 0..lists[0].len() {
+                    let mean = lists.iter().map(|list| list[term]).sum::<f64>() / lists.len() as f64;
+                    lists.iter_mut().for_each(|list| list[term] -= mean);
+                }
+            }
+        }
+        for (class, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let found: Vec<_> = found.iter().copied().map(Some).collect();
+            assert_all(&found, expected, 1.0, 1e-6, &format!("{what}, class {class}"));
         }
         assert_near(fit.log_likelihood, number(answer, "/log_likelihood"), 1.0, 1e-7, &what);
     }
@@ -149,7 +163,8 @@ fn separation_is_reported_unless_a_penalty_bounds_the_coefficients() {
             for intercept in [true, false] {
                 let options = |penalty| LogisticOptions { intercept, penalty, ..LogisticOptions::default() };
                 let fit_free = fit(&problem, &options(Penalty::None));
-                let what = format!("{classes} classes, quasi {quasi}, intercept {intercept}, {} steps", fit_free.iterations);
+                let what =
+                    format!("{classes} classes, quasi {quasi}, intercept {intercept}, {} steps", fit_free.iterations);
                 assert_eq!(fit_free.status, FitStatus::Separated, "{what}");
                 assert!(fit_free.coefficients.iter().flatten().all(Option::is_none), "{what}");
                 assert_eq!(fit_free.probabilities(&[1.0, 1.0]), None);

@@ -15,7 +15,6 @@ FAMILIES = {
 }
 LINKS = {"log": links.Log, "inverse": links.InversePower, "logit": links.Logit, "probit": links.Probit}
 
-
 def listed(values):
     return [float(v) if np.isfinite(v) else None for v in values]
 

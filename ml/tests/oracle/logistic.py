@@ -16,6 +16,9 @@ def listed(values):
 def penalised(x, y, weights, options):
     # The one solver for absolute penalties here that leaves the intercept alone converges slowly.
     smooth = options["l1_ratio"] == 0
+    # An intercept that is free makes up for any shift of the features, and without one it converges faster.
+    center = x.mean(axis=0) if options["intercept"] else np.zeros(x.shape[1])
+    x = x - center
     fit = LogisticRegression(
         C=options["c"],
         l1_ratio=options["l1_ratio"],
@@ -25,7 +28,13 @@ def penalised(x, y, weights, options):
         max_iter=1_000 if smooth else 200_000,
         random_state=0,
     ).fit(x, y, sample_weight=weights)
-    constant = fit.intercept_ - (fit.intercept_.mean() if len(fit.classes_) > 2 else 0.0)
+    if not smooth and options["intercept"] and not fit.coef_.any():
+        # It looks at the slopes alone to stop, and so stops at once where there are none: the intercept is then known.
+        shares = np.array([np.sum(np.ones(len(y)) if weights is None else weights, where=y == c) for c in fit.classes_])
+        logs = np.log(shares)
+        fit.intercept_ = logs[1:] - logs[0] if len(shares) == 2 else logs
+    constant = fit.intercept_ - fit.coef_ @ center
+    constant -= constant.mean() if len(fit.classes_) > 2 else 0.0
     coefficients = np.column_stack([constant, fit.coef_]) if options["intercept"] else fit.coef_
     chosen = fit.predict_log_proba(x)[np.arange(len(y)), np.searchsorted(fit.classes_, y)]
     return {
