@@ -14,8 +14,7 @@ pub(crate) fn factorise(matrix: &mut [f64], width: usize, tolerance: f64) -> boo
             if j < i {
                 matrix[i * width + j] = left / matrix[j * width + j];
             } else {
-                // The comparison is false for NaN too.
-                if !(left > tolerance * own[j]) {
+                if left.is_nan() || left <= tolerance * own[j] {
                     return false;
                 }
                 matrix[i * width + i] = left.sqrt();

@@ -6,7 +6,6 @@ use crate::rows::Rows;
 use crate::status::FitStatus;
 
 use super::family::{Family, GlmOptions, Link, inverse_mills};
-use super::fit::GlmFit;
 use super::inference;
 use super::separation;
 
@@ -20,65 +19,15 @@ const SUFFICIENT_FALL: f64 = 0.2;
 /// What rounding may raise a deviance by, as a share of it.
 const ROUNDING: f64 = 1e-12;
 
-/// Fits the expectation of the target of `rows`, `link(μ) = b + xᵀw`, by maximum likelihood.
-///
-/// Each step is the weighted least squares fit of `η + (y − μ) dη/dμ` with the weights `(dμ/dη)² / V(μ)` (J. A. Nelder,
-/// R. W. M. Wedderburn, "Generalized linear models", JRSS A 135, 1972); from the second one on the weights are the observed
-/// curvature of the likelihood, which with a canonical link is the same. A step that overshoots is halved. Coefficients, errors, deviance and dispersion are those of statsmodels' `GLM`.
-///
-/// A weight says how many rows a row stands for (statsmodels' `freq_weights`). Dependent features are dropped. Where the
-/// features tell some zeros or ones perfectly, so that the coefficients grow without end, the status says so.
-///
-/// # Panics
-///
-/// If an option is outside its range.
-pub fn fit_glm(rows: Rows<'_>, options: &GlmOptions) -> GlmFit {
-    options.check().expect("the options of the model were checked");
-    let terms = rows.features().len() + usize::from(options.intercept);
-    solve_group(rows, options).unwrap_or_else(|status| GlmFit::empty(status, options.effective_link(), terms))
-}
-
-fn solve_group(rows: Rows<'_>, options: &GlmOptions) -> Result<GlmFit, FitStatus> {
-    if !rows.are_usable() {
-        return Err(FitStatus::NonFinite);
-    }
-    let counted = || (0..rows.len()).filter(|&i| rows.weight(i) > 0.0);
-    let (family, link) = (options.family, options.effective_link());
-    if counted().any(|i| !family.has(rows.target()[i])) {
-        return Err(FitStatus::InvalidTarget);
-    }
-    let terms = rows.features().len() + usize::from(options.intercept);
-    if counted().count() < terms.max(1) {
-        return Err(FitStatus::TooFewRows);
-    }
-    let design = Design::new(rows, options.intercept, true)?;
-    let mut iteration = Iteration::new(rows, &design, family, link);
-    let (converged, iterations) = iteration.run(options)?;
-
-    let status = match (converged, design.dropped.is_empty()) {
-        (false, _) => FitStatus::NotConverged,
-        (true, true) => FitStatus::Ok,
-        (true, false) => FitStatus::RankDeficient,
-    };
-    let mut fit = GlmFit::empty(status, link, design.terms());
-    fit.iterations = iterations;
-    fit.coefficients = design.coefficients(&iteration.parameters).ok_or(FitStatus::NonFinite)?;
-    iteration.weigh();
-    let information = iteration.information();
-    inference::complete(&mut fit, rows, &design, family, &iteration.mu, information);
-    fit.dropped = design.dropped;
-    Ok(fit)
-}
-
 /// One group's iterations.
-struct Iteration<'a> {
+pub(super) struct Iteration<'a> {
     rows: Rows<'a>,
     design: &'a Design,
     family: Family,
     link: Link,
-    parameters: Vec<f64>,
+    pub(super) parameters: Vec<f64>,
     eta: Vec<f64>,
-    mu: Vec<f64>,
+    pub(super) mu: Vec<f64>,
     /// `dμ/dη` of each row.
     slope: Vec<f64>,
     /// The weights of the least squares fit, and what they are multiplied with.
@@ -87,7 +36,7 @@ struct Iteration<'a> {
 }
 
 impl<'a> Iteration<'a> {
-    fn new(rows: Rows<'a>, design: &'a Design, family: Family, link: Link) -> Self {
+    pub(super) fn new(rows: Rows<'a>, design: &'a Design, family: Family, link: Link) -> Self {
         let zeros = || vec![0.0; rows.len()];
         let mut iteration = Self {
             rows,
@@ -109,7 +58,7 @@ impl<'a> Iteration<'a> {
     }
 
     /// Whether it converged, after how many steps.
-    fn run(&mut self, options: &GlmOptions) -> Result<(bool, usize), FitStatus> {
+    pub(super) fn run(&mut self, options: &GlmOptions) -> Result<(bool, usize), FitStatus> {
         // The first step is from the target itself, not from parameters.
         let mut deviance = f64::INFINITY;
         self.expect_at_eta();
@@ -218,7 +167,7 @@ impl<'a> Iteration<'a> {
         true
     }
 
-    fn weigh(&mut self) {
+    pub(super) fn weigh(&mut self) {
         for i in 0..self.mu.len() {
             let weight = self.rows.weight(i) * self.slope[i] * self.slope[i] / self.family.variance(self.mu[i]);
             self.weights[i] = if weight.is_finite() { weight } else { 0.0 };
@@ -249,7 +198,7 @@ impl<'a> Iteration<'a> {
     }
 
     /// `ZᵀWZ`.
-    fn information(&mut self) -> Vec<f64> {
+    pub(super) fn information(&mut self) -> Vec<f64> {
         let width = self.design.width();
         let mut information = vec![0.0; width * width];
         self.design.weighted_gram(&self.weights, &mut self.scratch, &mut information, width, (0, 0));

@@ -6,7 +6,8 @@ mod fit;
 mod inference;
 mod irls;
 mod separation;
+mod solve;
 
 pub use family::{Family, GlmOptions, Link};
 pub use fit::GlmFit;
-pub use irls::fit_glm;
+pub use solve::fit_glm;

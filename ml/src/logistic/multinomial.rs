@@ -115,9 +115,9 @@ impl Loss for MultinomialLoss<'_> {
         self.scratch.resize(rows, 0.0);
         for k in 0..self.classes {
             let mine = &self.probabilities[k * rows..(k + 1) * rows];
-            for i in 0..rows {
+            for (i, weight) in self.weights.iter_mut().enumerate() {
                 let is = f64::from(u8::from(self.class_of[i] == k));
-                self.weights[i] = self.counts[i] * (mine[i] - is);
+                *weight = self.counts[i] * (mine[i] - is);
             }
             let part = &mut gradient[k * width..(k + 1) * width];
             self.design.transposed(&self.weights, part);
@@ -126,9 +126,9 @@ impl Loss for MultinomialLoss<'_> {
             }
             for l in 0..=k {
                 let theirs = &self.probabilities[l * rows..(l + 1) * rows];
-                for i in 0..rows {
-                    let is = f64::from(u8::from(k == l));
-                    self.weights[i] = self.counts[i] * mine[i] * (is - theirs[i]);
+                let is = f64::from(u8::from(k == l));
+                for (i, weight) in self.weights.iter_mut().enumerate() {
+                    *weight = self.counts[i] * mine[i] * (is - theirs[i]);
                 }
                 let corner = (k * width, l * width);
                 self.design.weighted_gram(&self.weights, &mut self.scratch, hessian, stride, corner);

@@ -26,8 +26,8 @@ impl Factor {
             unclear: false,
         };
         let mut reflectors: Vec<Vec<f64>> = Vec::with_capacity(target);
-        for feature in 0..target {
-            let mut column = std::mem::take(&mut columns[feature]);
+        for (feature, column) in columns[..target].iter_mut().enumerate() {
+            let mut column = std::mem::take(column);
             let mut row = reflected(&mut column, &reflectors, &factor.rows);
             let left = column.get(reflectors.len()..).map_or(0.0, norm);
             if left <= factor.roundings(norms, feature, &row) {

@@ -89,7 +89,7 @@ fn penalised_fits_are_those_of_scikit_learn() {
             let found: Vec<_> = found.iter().copied().map(Some).collect();
             assert_all(&found, expected, 1.0, 1e-6, &format!("{what}, class {class}"));
         }
-        assert_near(fit.log_likelihood, number(answer, "/log_likelihood"), 1.0, 1e-7, &what);
+        assert_near(fit.log_likelihood, number(answer, "/log_likelihood"), 1.0, 1e-7, what);
     }
 }
 
