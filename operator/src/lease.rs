@@ -2,7 +2,8 @@
 //!
 //! The API server knows no fencing token, so that a paused leader could still write. What it writes is therefore made so
 //! that twice is once: names follow from the resources, deletions name uids, submissions carry the id that was stored
-//! before. To heads it shows how often the lead has changed hands, and they obey no older one.
+//! before. To heads it shows how often the lead has changed hands, and they obey no older one. And by its own clock it writes
+//! nothing once the lease may be another's.
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use kube::{Api, Client};
 use tokio::time::Instant;
 
 use crate::names::FIELD_MANAGER;
+use crate::term::Term;
 
 /// For how long a leader that says nothing leads.
 const DURATION: Duration = Duration::from_secs(15);
@@ -32,6 +34,7 @@ pub(crate) struct Held {
     api: Api<Lease>,
     identity: String,
     lease: Lease,
+    term: Term,
 }
 
 /// What to do about a Lease.
@@ -88,8 +91,9 @@ pub(crate) async fn acquire(client: Client, namespace: &str, identity: &str) -> 
     let api: Api<Lease> = Api::namespaced(client, namespace);
     let mut seen: Option<(Option<String>, Instant)> = None;
     loop {
+        let term = Term::until(Instant::now() + GIVE_UP);
         match try_acquire(&api, identity, &mut seen).await {
-            Ok(Some(lease)) => return Held { api, identity: identity.to_owned(), lease },
+            Ok(Some(lease)) => return Held { api, identity: identity.to_owned(), lease, term },
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "the lease cannot be taken"),
         }
@@ -150,6 +154,11 @@ impl Held {
         transitions.and_then(|transitions| u64::try_from(transitions).ok()).unwrap_or(0)
     }
 
+    /// For how long what follows from it may be written.
+    pub(crate) fn term(&self) -> &Term {
+        &self.term
+    }
+
     /// Renews it until it is lost.
     pub(crate) async fn keep(&mut self) {
         // As of when the request was sent: that is what others count from, at the latest.
@@ -159,7 +168,10 @@ impl Held {
             tokio::time::sleep_until((Instant::now() + RENEW).min(end)).await;
             let sent = Instant::now();
             match tokio::time::timeout_at(end, self.renew()).await {
-                Ok(Ok(true)) => renewed = sent,
+                Ok(Ok(true)) => {
+                    renewed = sent;
+                    self.term.move_to(sent + GIVE_UP);
+                }
                 Ok(Ok(false)) => {
                     tracing::error!("another operator has taken the lease");
                     return;

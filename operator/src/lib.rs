@@ -31,6 +31,7 @@ mod pods;
 mod policies;
 mod resources;
 mod run;
+mod term;
 mod token;
 mod trouble;
 mod yaml;

@@ -13,6 +13,7 @@ use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::controller::{Action, Config as ControllerConfig, Controller};
 use kube::runtime::events::{Recorder, Reporter};
@@ -55,7 +56,8 @@ pub async fn run(
     own_namespace: String,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Failure> {
-    let client = client(config.kubeconfig.as_deref()).await?;
+    let api = api(config.kubeconfig.as_deref()).await?;
+    let client = Client::try_from(api.clone()).map_err(|error| no_api(&error))?;
     tokio::pin!(stop);
     let metrics = Metrics::new()?;
     let probes = Probes::new(|| Ok(()), metrics.registry().clone(), None);
@@ -67,10 +69,16 @@ pub async fn run(
     };
     tracing::info!(identity, transitions = held.transitions(), "this operator leads");
     metrics.leads();
-    let controllers = tokio::spawn(control(client, config, own_namespace, metrics, identity, held.transitions()));
+    let writer = ClientBuilder::try_from(api).map_err(|error| no_api(&error))?.with_layer(&held.term().layer()).build();
+    let mut controllers = tokio::spawn(control(writer, config, own_namespace, metrics, identity, held.transitions()));
     let lost = tokio::select! {
         () = held.keep() => true,
         () = &mut stop => false,
+        // They never end by themselves. One that leads and does nothing would keep all others from the work.
+        end = &mut controllers => {
+            held.give_up().await;
+            return Err(Failure::internal(format!("the controllers have ended: {end:?}")));
+        }
     };
     // Before the lease is anyone else's.
     controllers.abort();
@@ -85,18 +93,22 @@ pub async fn run(
 }
 
 pub(crate) async fn client(kubeconfig: Option<&Path>) -> Result<Client, Failure> {
-    let refuse = |error: &(dyn std::error::Error + 'static)| {
-        Failure::new(Reason::Io, "no Kubernetes API server is configured")
-            .because(error)
-            .next("run this in a pod, or name a kubeconfig file in KUBECONFIG")
-    };
+    Client::try_from(api(kubeconfig).await?).map_err(|error| no_api(&error))
+}
+
+/// Where the API server is, and who this is to it.
+async fn api(kubeconfig: Option<&Path>) -> Result<kube::Config, Failure> {
     // The library asks for the process's, and takes none itself where the build has several. One that is there stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let Some(path) = kubeconfig else { return Client::try_default().await.map_err(|error| refuse(&error)) };
-    let file = Kubeconfig::read_from(path).map_err(|error| refuse(&error))?;
-    let options = KubeConfigOptions::default();
-    let config = kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|error| refuse(&error))?;
-    Client::try_from(config).map_err(|error| refuse(&error))
+    let Some(path) = kubeconfig else { return kube::Config::infer().await.map_err(|error| no_api(&error)) };
+    let file = Kubeconfig::read_from(path).map_err(|error| no_api(&error))?;
+    kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(|error| no_api(&error))
+}
+
+fn no_api(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::new(Reason::Io, "no Kubernetes API server is configured")
+        .because(error)
+        .next("run this in a pod, or name a kubeconfig file in KUBECONFIG")
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
