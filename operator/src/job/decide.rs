@@ -174,7 +174,8 @@ pub(super) fn workers(facts: &Facts, place: &str) -> (u32, u32) {
 fn ready<'a>(facts: &'a Facts, place: &str) -> Result<Option<&'a report::JobStatus>, (String, String)> {
     let not = |reason: &str, message: String| Err((reason.to_owned(), message));
     let Some(cluster) = facts.clusters.iter().find(|cluster| cluster.name_any() == place) else {
-        return not("ClusterNotFound", format!("there is no ShoalCluster `{place}` in this namespace"));
+        let message = format!("there is no ShoalCluster `{place}` in this namespace; make it, or name another");
+        return not("ClusterNotFound", message);
     };
     let status = cluster.status().cloned().unwrap_or_default();
     let Some(HeadView { state, is_complete: true }) = &facts.head else {
