@@ -7,7 +7,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// How long tests wait for what should take a moment: generous, because a loaded machine is slow, and reached only when
 /// something is broken.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits until `look` finds something, and returns it. Blocks the thread.
 ///

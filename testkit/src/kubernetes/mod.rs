@@ -152,16 +152,16 @@ impl Cluster {
     ///
     /// # Errors
     /// Where there is no such process, or it does not start.
-    pub fn restart(&mut self, process: &str) -> Result<(), Trouble> {
-        self.own.as_mut().ok_or_else(not_ours)?.restart(process)
+    pub fn restart(&self, process: &str) -> Result<(), Trouble> {
+        self.own.as_ref().ok_or_else(not_ours)?.restart(process)
     }
 
     /// Waits until the API server says that it is ready.
     ///
     /// # Errors
     /// Where it does not, with the end of its log.
-    pub fn wait_until_ready(&mut self) -> Result<(), Trouble> {
-        self.own.as_mut().ok_or_else(not_ours)?.wait_for_api_server(&self.kubectl)
+    pub fn wait_until_ready(&self) -> Result<(), Trouble> {
+        self.own.as_ref().ok_or_else(not_ours)?.wait_for_api_server(&self.kubectl)
     }
 
     /// The address at which pods reach what listens on the host, and the one at which the host reaches what listens on the

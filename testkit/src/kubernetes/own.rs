@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::control_plane::{self, API_SERVER, Location};
@@ -31,8 +32,9 @@ const PORT_TAKEN: &str = "address already in use";
 pub(super) const KUBECONFIG_FILE: &str = "kubeconfig";
 
 pub(super) struct Own {
-    /// Dropped, and with it ended, before the folder that they write to.
-    processes: Processes,
+    /// Dropped, and with it ended, before the folder that they write to. Behind a lock, since tests share a cluster whose
+    /// processes one of them kills.
+    processes: Mutex<Processes>,
     folder: Folder,
     node: Option<NodeNetwork>,
 }
@@ -60,7 +62,7 @@ impl Own {
             Some(path) => path.clone(),
             None => tempfile::Builder::new().prefix("shoal-k8s-").tempdir().or_could_not("make a folder")?.keep(),
         };
-        let mut this = Self { processes: Processes::default(), folder: Folder::new(path)?, node: None };
+        let mut this = Self { processes: Mutex::default(), folder: Folder::new(path)?, node: None };
         let location = match options.layer {
             Layer::ApiServer | Layer::ControlPlane => Location::loopback(),
             Layer::Node => {
@@ -92,7 +94,7 @@ impl Own {
         if let Some(obstacle) = namespace::obstacle() {
             return Err(Trouble::new(obstacle));
         }
-        let init = namespace::start(&self.folder, &mut self.processes)?;
+        let init = namespace::start(&self.folder, &mut self.processes())?;
         let network = NodeNetwork { init, link: Link::new(&self.folder, init)? };
         self.node = Some(network);
         // It is ready by the time the API server is.
@@ -112,7 +114,7 @@ impl Own {
         Ok(kubectl)
     }
 
-    pub(super) fn wait_for_api_server(&mut self, kubectl: &Kubectl) -> Result<(), Trouble> {
+    pub(super) fn wait_for_api_server(&self, kubectl: &Kubectl) -> Result<(), Trouble> {
         let ready = ["get", "--raw", "/readyz"];
         self.wait(API_SERVER, "the API server is ready", || kubectl.succeeds(&ready).then_some(()))
     }
@@ -126,10 +128,9 @@ impl Own {
     ) -> Result<(), Trouble> {
         let init = network.init;
         let cgroup = cgroups::make(&self.folder)?;
-        let Self { processes, folder, .. } = self;
-        let answers = || containerd::answers(folder, init).then_some(());
-        processes.wait(folder, LIMIT, containerd::CONTAINERD, "containerd answers", answers)?;
-        containerd::import_pause(folder, init)?;
+        let answers = || containerd::answers(&self.folder, init).then_some(());
+        self.wait(containerd::CONTAINERD, "containerd answers", answers)?;
+        containerd::import_pause(&self.folder, init)?;
         self.start_process(node::kubelet(&self.folder, init, location, pki, &cgroup)?)?;
         self.start_process(node::proxy(&self.folder, location, pki)?)?;
         self.start_process(node::dns(&self.folder, location, &self.folder.join(KUBECONFIG_FILE))?)?;
@@ -139,16 +140,20 @@ impl Own {
         self.wait("kubelet", "the node is ready", || (kubectl.run(&ready).ok()? == "True").then_some(()))
     }
 
-    pub(super) fn start_process(&mut self, launch: Launch) -> Result<(), Trouble> {
-        self.processes.start(&self.folder, launch).map(|_| ())
+    fn processes(&self) -> MutexGuard<'_, Processes> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn wait<T>(&mut self, of: &str, what: &str, look: impl FnMut() -> Option<T>) -> Result<T, Trouble> {
-        self.processes.wait(&self.folder, LIMIT, of, what, look)
+    pub(super) fn start_process(&self, launch: Launch) -> Result<(), Trouble> {
+        self.processes().start(&self.folder, launch).map(|_| ())
     }
 
-    pub(super) fn restart(&mut self, process: &str) -> Result<(), Trouble> {
-        let killed = self.processes.kill(process);
+    pub(super) fn wait<T>(&self, of: &str, what: &str, look: impl FnMut() -> Option<T>) -> Result<T, Trouble> {
+        self.processes().wait(&self.folder, LIMIT, of, what, look)
+    }
+
+    pub(super) fn restart(&self, process: &str) -> Result<(), Trouble> {
+        let killed = self.processes().kill(process);
         let launch = killed.ok_or_else(|| Trouble::new(format!("this cluster has no process {process}")))?;
         self.start_process(launch)
     }
@@ -186,7 +191,7 @@ impl Own {
     }
 
     pub(super) fn release(&mut self) {
-        self.processes.release();
+        self.processes().release();
         self.folder.release();
     }
 }

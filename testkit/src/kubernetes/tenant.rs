@@ -50,6 +50,11 @@ impl Namespace {
         &self.name
     }
 
+    /// Where it is.
+    pub fn cluster(&self) -> &'static Cluster {
+        self.cluster
+    }
+
     /// Waits as long as things may take here.
     pub fn eventually<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         eventually_within(self.patience, what, || {

@@ -8,7 +8,7 @@ use crate::start;
 
 #[test]
 fn an_api_server_alone_stores_and_validates() {
-    let mut cluster = start(Layer::ApiServer);
+    let cluster = start(Layer::ApiServer);
     let traces = Traces::of(&cluster);
 
     cluster.kubectl(&["create", "configmap", "kept", "--from-literal=a=b"]).unwrap();
