@@ -329,6 +329,9 @@ pub(crate) struct OperatorRunArgs {
     /// Namespace of the lease that says who leads.
     #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE", default_value = "default")]
     pub(crate) own_namespace: String,
+    /// Where heads take jobs: another than the name of the cluster's Service is of use to tests alone.
+    #[arg(long, value_name = "URL", hide = true, default_value = shoal_operator::HEAD_URL)]
+    pub(crate) head_url: String,
 }
 
 /// Where a head keeps what must survive it.

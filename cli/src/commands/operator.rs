@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use shoal_core::{Failure, Reason};
-use shoal_operator::{Config, HEAD_URL};
+use shoal_operator::Config;
 
 use crate::args::{OperatorCommand, OperatorRunArgs};
 use crate::exit::End;
@@ -25,17 +25,18 @@ pub(crate) async fn run(command: OperatorCommand) -> Result<(), End> {
 
 /// Looks after clusters and jobs until a signal ends it.
 async fn operate(args: OperatorRunArgs) -> Result<(), End> {
-    let OperatorRunArgs { image, namespace, cluster_domain, network_policies, listen, identity, own_namespace } = args;
-    let mut interrupts = Interrupts::listen()?;
-    let config = Config {
-        kubeconfig: None,
+    let OperatorRunArgs {
         image,
         namespace,
         cluster_domain,
-        listen,
         network_policies,
-        head_url: HEAD_URL.to_owned(),
-    };
+        listen,
+        identity,
+        own_namespace,
+        head_url,
+    } = args;
+    let mut interrupts = Interrupts::listen()?;
+    let config = Config { kubeconfig: None, image, namespace, cluster_domain, listen, network_policies, head_url };
     let stop = async move {
         interrupts.next().await;
     };

@@ -8,7 +8,10 @@ use std::sync::LazyLock;
 
 use shoal_testkit::kubernetes::{self, Cluster, Layer, Options};
 
-static SERVER: LazyLock<Cluster> = LazyLock::new(|| {
+static SERVER: LazyLock<Cluster> = LazyLock::new(start_server);
+
+/// An API server with the definitions of Shoal's resources.
+pub(crate) fn start_server() -> Cluster {
     let cluster = Cluster::start(Options::new(Layer::ControlPlane)).unwrap();
     cluster.apply(&shoal_operator::crds_yaml()).unwrap();
     for plural in ["shoalclusters", "shoaljobs", "shoalworkergroups"] {
@@ -16,9 +19,9 @@ static SERVER: LazyLock<Cluster> = LazyLock::new(|| {
         cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &name]).unwrap();
     }
     cluster
-});
+}
 
-/// The API server of all tests, with the definitions of Shoal's resources.
+/// The API server of most tests.
 pub(crate) fn server() -> &'static Cluster {
     &SERVER
 }
@@ -41,7 +44,11 @@ pub(crate) struct Namespace(kubernetes::Namespace);
 
 impl Namespace {
     pub(crate) fn new() -> Self {
-        Self(kubernetes::Namespace::new(server()))
+        Self::on(server())
+    }
+
+    pub(crate) fn on(cluster: &'static Cluster) -> Self {
+        Self(kubernetes::Namespace::new(cluster))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -18,9 +17,7 @@ use crate::fake_head::FakeHead;
 use crate::fault_proxy::{Fate, FaultProxy, Request};
 use crate::jobs::job;
 use crate::operator::{Operator, Settings};
-
-/// How often the operator is looked at that a test may have killed.
-const LOOK: Duration = Duration::from_millis(10);
+use crate::story::{Restarted, story};
 
 /// Writes that a story may do without: the lease may not have to be renewed in its time, and no event may come twice.
 const NOT_ALWAYS: [&str; 2] = ["PUT leases", "PATCH events"];
@@ -28,86 +25,12 @@ const NOT_ALWAYS: [&str; 2] = ["PUT leases", "PATCH events"];
 /// Stories that happen at the same time.
 const SIDE_BY_SIDE: usize = 4;
 
-/// An operator behind a proxy, which is started again whenever it has ended, as Kubernetes does.
-struct Restarted<'a> {
-    namespace: &'a Namespace,
-    head: &'a FakeHead,
-    proxy: &'a FaultProxy,
-}
-
-impl Restarted<'_> {
-    fn start(&self) -> Operator {
-        let (head_url, api_url) = (self.head.url(), Some(self.proxy.url()));
-        Operator::start_with(self.namespace, Settings { head_url, api_url, ..Settings::default() })
-    }
-
-    /// Lets the story happen; says how often the operator was started again.
-    fn during(&self, story: impl FnOnce()) -> u32 {
-        let over = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let keeper = scope.spawn(|| {
-                let mut operator = self.start();
-                let mut restarts = 0;
-                while !over.load(Ordering::SeqCst) {
-                    if self.proxy.sender_died() || operator.has_ended() {
-                        operator.kill();
-                        self.proxy.speak();
-                        operator = self.start();
-                        restarts += 1;
-                    }
-                    std::thread::park_timeout(LOOK);
-                }
-                restarts
-            });
-            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(story));
-            over.store(true, Ordering::SeqCst);
-            let restarts = keeper.join().unwrap();
-            told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            restarts
-        })
-    }
-}
-
-/// A job with a cluster of its own, which shrinks while the job runs, and goes when it has succeeded. In the end nothing is
-/// left, and the head has heard of one job.
-fn story(namespace: &Namespace, head: &FakeHead) {
-    let groups = json!([{"name": "cpu", "replicas": 2}]);
-    let own = json!({
-        "cluster": {"workerGroups": groups, "head": {"state": {"ephemeral": {}}}}, "ttlSecondsAfterFinished": 1,
-    });
-    namespace.apply(&job(&own));
-    let name = eventually("it has a cluster", || namespace.names("shoalclusters").first().cloned());
-    let pods = [format!("{name}-cpu-0"), format!("{name}-cpu-1"), format!("{name}-head-0")];
-    namespace.until_names("pods", &pods.each_ref().map(String::as_str));
-    eventually("the head has the job", || {
-        namespace.all_pods_are_ready();
-        head.with(|known| !known.jobs.is_empty()).then_some(())
-    });
-    head.job_is(Phase::Running, 5);
-    namespace.until("shoaljob/grunfeld", "it runs", |job| job["status"]["progress"]["done"] == 5);
-
-    namespace.kubectl(&["scale", "shoalworkergroup", &format!("{name}-cpu"), "--replicas=1"]);
-    eventually("one worker is left", || {
-        namespace.all_pods_are_ready();
-        (namespace.names("pods").len() == 2).then_some(())
-    });
-    namespace.until("shoalworkergroup", "it says so", |groups| groups["items"][0]["status"]["replicas"] == 1);
-
-    head.job_is(Phase::Succeeded, 11);
-    for kind in ["shoalclusters", "pods", "statefulsets", "services", "secrets", "shoalworkergroups", "shoaljobs"] {
-        namespace.until_names(kind, &[]);
-    }
-    head.with(|known| {
-        let uids: BTreeSet<_> = known.submissions.iter().map(|(uid, _)| *uid).collect();
-        assert_eq!((uids.len(), known.jobs.len(), known.cancelled.len()), (1, 1, 0), "{:?}", known.submissions);
-    });
-}
-
 /// The kinds of writes that the story takes.
 fn kinds_of_writes() -> BTreeSet<String> {
     let (namespace, head) = (Namespace::new(), FakeHead::start());
     let proxy = FaultProxy::start(|_| Fate::Passes);
-    let restarts = Restarted { namespace: &namespace, head: &head, proxy: &proxy }.during(|| story(&namespace, &head));
+    let restarts = Restarted { namespace: &namespace, head: &head, proxy: Some(&proxy) }
+        .during(|| story(&namespace, &head, |_| ()));
     assert_eq!(restarts, 0);
     proxy.seen().iter().filter(|request| request.is_write()).map(Request::kind).collect()
 }
@@ -133,31 +56,36 @@ fn an_operator_that_is_killed_at_any_write_leaves_nothing_double_and_nothing_beh
     for kind in expected {
         assert!(kinds.contains(kind), "the story takes no {kind}: {kinds:?}");
     }
-    // Each waits more than it works.
-    let left = Mutex::new(kinds.into_iter());
+    // A story has several deaths, and stories wait more than they work: this way it takes a minute and not ten.
+    let kinds: Vec<String> = kinds.into_iter().collect();
     std::thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
-                loop {
-                    let Some(kind) = left.lock().unwrap().next() else { return };
-                    survives_death_at(&kind, Fate::SenderDiesBefore);
-                    survives_death_at(&kind, Fate::SenderDiesAfter);
-                }
+        for first in 0..SIDE_BY_SIDE {
+            let kinds: Vec<String> = kinds.iter().skip(first).step_by(SIDE_BY_SIDE).cloned().collect();
+            scope.spawn(move || {
+                survives_deaths_at(&kinds, &Fate::SenderDiesBefore);
+                survives_deaths_at(&kinds, &Fate::SenderDiesAfter);
             });
         }
     });
 }
 
-fn survives_death_at(kind: &str, fate: Fate) {
-    println!("killed at {kind}: {fate:?}");
+/// A story in which the operator ends at its first write of each of these kinds.
+fn survives_deaths_at(kinds: &[String], fate: &Fate) {
+    println!("killed at {kinds:?}: {fate:?}");
     let (namespace, head) = (Namespace::new(), FakeHead::start());
-    let (at, mut fate) = (kind.to_owned(), Some(fate));
-    let proxy = FaultProxy::start(move |request| {
-        let is_meant = request.kind() == at;
-        is_meant.then(|| fate.take()).flatten().unwrap_or(Fate::Passes)
+    let left = Arc::new(Mutex::new(BTreeSet::from_iter(kinds.to_vec())));
+    let (to_come, fate_then) = (left.clone(), fate.clone());
+    let proxy = FaultProxy::start(move |request| match to_come.lock().unwrap().remove(&request.kind()) {
+        true => fate_then.clone(),
+        false => Fate::Passes,
     });
-    let restarts = Restarted { namespace: &namespace, head: &head, proxy: &proxy }.during(|| story(&namespace, &head));
-    assert!(restarts == 1 || NOT_ALWAYS.contains(&kind), "{restarts} restarts at {kind}");
+    let operator = Restarted { namespace: &namespace, head: &head, proxy: Some(&proxy) };
+    let restarts = operator.during(|| story(&namespace, &head, |_| ()));
+    let mut left = left.lock().unwrap().clone();
+    left.retain(|kind| !NOT_ALWAYS.contains(&kind.as_str()));
+    assert!(left.is_empty(), "it met no end at {left:?} ({fate:?})");
+    // Two writes at the same moment are one end.
+    assert!(restarts > 1, "{restarts} restarts at {kinds:?} ({fate:?})");
 }
 
 /// What befalls a request on a very bad day: one in seven fails, each in another way. A look at a cluster takes several: where
@@ -181,17 +109,26 @@ fn mishap(random: &mut SmallRng, request: &Request) -> Fate {
 
 #[test]
 fn an_api_server_that_fails_every_seventh_request_delays_and_changes_nothing() {
-    let met = Arc::new(AtomicU32::new(0));
-    for seed in 0..3 {
+    let met = AtomicU32::new(0);
+    let one_story = |seed| {
         let (namespace, head) = (Namespace::new(), FakeHead::start());
-        let (mut random, count) = (SmallRng::seed_from_u64(seed), met.clone());
+        let (mut random, faults) = (SmallRng::seed_from_u64(seed), Arc::new(AtomicU32::new(0)));
+        let count = faults.clone();
         let proxy = FaultProxy::start(move |request| {
             let fate = mishap(&mut random, request);
             count.fetch_add(u32::from(!matches!(fate, Fate::Passes)), Ordering::SeqCst);
             fate
         });
-        Restarted { namespace: &namespace, head: &head, proxy: &proxy }.during(|| story(&namespace, &head));
-    }
+        let operator = Restarted { namespace: &namespace, head: &head, proxy: Some(&proxy) };
+        operator.during(|| story(&namespace, &head, |_| ()));
+        met.fetch_add(faults.load(Ordering::SeqCst), Ordering::SeqCst);
+    };
+    std::thread::scope(|scope| {
+        for seed in 0..3 {
+            let one_story = &one_story;
+            scope.spawn(move || one_story(seed));
+        }
+    });
     let met = met.load(Ordering::SeqCst);
     assert!(met > 10, "{met} faults in all three stories");
 }

@@ -10,10 +10,13 @@ use shoal_operator::Config;
 use shoal_testkit::{eventually, free_ports};
 use tokio::sync::oneshot;
 
-use crate::api::{Namespace, output, root, server};
+use crate::api::{Namespace, output, root};
 
 /// A URL that nobody answers at.
 pub(crate) const NO_HEAD: &str = "http://127.0.0.1:1";
+
+/// What the metrics of an operator say that leads.
+pub(crate) const LEADS: &str = "shoal_operator_leader 1";
 
 /// How an operator is started.
 #[derive(Clone, Debug)]
@@ -53,11 +56,17 @@ impl Operator {
     }
 
     pub(crate) fn start_with(namespace: &Namespace, settings: Settings) -> Self {
+        rights(namespace);
+        Self::start_again(namespace, settings)
+    }
+
+    /// One where there was one before, which has its rights: an API server need not be there.
+    pub(crate) fn start_again(namespace: &Namespace, settings: Settings) -> Self {
         let Settings { image, identity, network_policies, head_url, api_url } = settings;
         let folder = tempfile::tempdir().unwrap();
         let listen = SocketAddr::from(([127, 0, 0, 1], free_ports(1)[0]));
         let config = Config {
-            kubeconfig: Some(as_service_account(folder.path(), &rights(namespace), namespace, api_url)),
+            kubeconfig: Some(as_service_account(folder.path(), ACCOUNT, namespace, api_url)),
             image: image.to_owned(),
             namespace: Some(namespace.name().to_owned()),
             cluster_domain: "cluster.local".to_owned(),
@@ -115,14 +124,11 @@ impl Operator {
     }
 
     pub(crate) fn leads(&self) -> bool {
-        self.metrics().contains("shoal_operator_leader 1")
+        self.metrics().contains(LEADS)
     }
 
     fn metrics(&self) -> String {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let url = format!("http://{}/metrics", self.listen);
-        let get = || async { reqwest::get(&url).await.ok()?.text().await.ok() };
-        eventually("the operator tells its metrics", || runtime.block_on(get()))
+        metrics(self.listen)
     }
 }
 
@@ -135,8 +141,19 @@ impl Drop for Operator {
     }
 }
 
-/// Gives the rights of the chart, for that namespace, to an account of it, whose name this returns.
-fn rights(namespace: &Namespace) -> String {
+/// What the operator that listens there tells of itself.
+pub(crate) fn metrics(listen: SocketAddr) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = format!("http://{listen}/metrics");
+    let get = || async { reqwest::get(&url).await.ok()?.text().await.ok() };
+    eventually("the operator tells its metrics", || runtime.block_on(get()))
+}
+
+/// Whose rights operators have.
+pub(crate) const ACCOUNT: &str = "shoal-operator";
+
+/// Gives the rights of the chart, for that namespace, to that account of it.
+pub(crate) fn rights(namespace: &Namespace) {
     let mut helm = Command::new(shoal_testkit::program("helm"));
     helm.args([
         "template",
@@ -150,7 +167,6 @@ fn rights(namespace: &Namespace) -> String {
     let done = output(&mut helm, "");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     namespace.apply(&String::from_utf8(done.stdout).unwrap());
-    "shoal-operator".to_owned()
 }
 
 /// Whoever uses this kubeconfig has the rights of that account and no other.
@@ -160,7 +176,7 @@ pub(crate) fn as_service_account(
     namespace: &Namespace,
     api_url: Option<String>,
 ) -> PathBuf {
-    let admin = std::fs::read_to_string(server().kubeconfig()).unwrap();
+    let admin = std::fs::read_to_string(namespace.cluster().kubeconfig()).unwrap();
     let line = "    client-key:";
     assert!(admin.contains(line), "the kubeconfig is not as it was: {admin}");
     let user = format!("    as: system:serviceaccount:{}:{account}\n{line}", namespace.name());

@@ -1,10 +1,17 @@
 //! What the containers of pods run, run on this machine.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
+
+/// The program, which is built before.
+pub(crate) fn shoal() -> PathBuf {
+    // target/debug/deps/kubernetes-0123456789abcdef
+    let test = std::env::current_exe().unwrap();
+    test.parent().and_then(Path::parent).unwrap().join("shoal")
+}
 
 /// The process of a pod. It ends with the value.
 pub(crate) struct Process {
@@ -22,10 +29,7 @@ impl Process {
             let adapted = argument.split_once('=').and_then(|(option, value)| Some((option, adapt(option, value)?)));
             adapted.map_or_else(|| argument.clone(), |(option, value)| format!("{option}={value}"))
         });
-        // target/debug/deps/kubernetes-0123456789abcdef
-        let test = std::env::current_exe().unwrap();
-        let program = test.parent().and_then(Path::parent).unwrap().join("shoal");
-        let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(shoal()).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut first_line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first_line).unwrap();
         Self { child, first_line }

@@ -25,6 +25,10 @@ fn a_new_image_waits_for_the_job_and_then_rolls_through_all_pods() {
     place.succeeded();
     place.eventually("all pods have the new image", || (images() == [json!(OTHER_IMAGE)]).then_some(()));
     place.until_workers(2);
+    for pod in ["shared-cpu-0", "shared-cpu-1"] {
+        let log = place.kubectl(&["logs", pod]);
+        assert!(log.contains("joined the cluster"), "{pod}: {log}");
+    }
     assert_shops(&place.models());
 }
 
@@ -41,6 +45,8 @@ fn a_suspended_job_waits_and_goes_on() {
     place.patch("shoaljob/shops", &json!({"suspend": false}));
     place.until_condition("shoaljob/shops", "Suspended", "False", "Running");
     place.succeeded();
+    let log = place.kubectl(&["logs", "shared-head-0"]);
+    assert_eq!(log.matches("job updated").count(), 2, "suspended and resumed: {log}");
     assert_shops(&place.models());
 }
 
@@ -60,6 +66,8 @@ fn a_job_that_is_deleted_or_late_leaves_no_table_and_one_that_is_done_goes_in_ti
         (&job["status"]["phase"], &job["status"]["failure"]["reason"]),
         (&json!("Failed"), &json!("DeadlineExceeded"))
     );
+    let log = place.kubectl(&["logs", "shared-head-0"]);
+    assert!(log.contains("reason=DeadlineExceeded"), "{log}");
     assert_no_table(&place);
     place.kubectl(&["delete", "shoaljob", "shops", "--timeout=60s"]);
 
@@ -71,7 +79,8 @@ fn a_job_that_is_deleted_or_late_leaves_no_table_and_one_that_is_done_goes_in_ti
     assert_shops(&place.models());
 }
 
-fn assert_no_table(place: &Place) {
+/// Nothing was written where the job's models are to be.
+pub(crate) fn assert_no_table(place: &Place) {
     let read = try_ask(&["sql", "--output", "json", &format!("SELECT * FROM '{}'", place.models())]);
     assert_ne!(read.code, 0, "{read:#?}");
     assert!(read.stderr.contains("TableNotFound") || read.stdout.contains("TableNotFound"), "{read:#?}");

@@ -1,5 +1,8 @@
 //! The examples of the README.
 
+use serde_json::Value;
+use shoal_tests::oracle::{Fit, statsmodels};
+use shoal_tests::table::{assert_agrees, by_key};
 use shoal_tests::workspace;
 
 use crate::door::ask_about_the_example;
@@ -30,6 +33,12 @@ fn the_examples_run_in_pods_and_give_what_the_same_job_file_gives_on_a_laptop() 
     let in_pods = ask(&["sql", "--output", "json", &models()]);
     ask(&["run", example("grunfeld.yaml").to_str().unwrap(), "--output", "json"]);
     assert!(in_pods.contains("General Motors"), "{in_pods}");
+    let rows: Vec<Value> = serde_json::from_str(&in_pods).unwrap();
+    let table = workspace::root().join("examples/data/grunfeld.csv");
+    let fit = Fit { table: &table, keys: &["firm"], features: &["value", "capital"], target: "invest", every: 1 };
+    let expected = by_key(&statsmodels(&fit), &["firm"]);
+    assert_eq!((rows.len(), expected.len()), (11, 11));
+    assert_agrees(&by_key(&rows, &["firm"]), &expected);
     assert_eq!(ask(&["sql", "--output", "json", &models()]), in_pods, "row by row, bit by bit");
 
     // What was made for the cluster goes with it.

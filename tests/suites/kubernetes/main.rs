@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod bad_files;
 mod changes;
 mod door;
 mod examples;

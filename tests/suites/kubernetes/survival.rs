@@ -8,7 +8,7 @@ use shoal_testkit::eventually;
 use shoal_tests::process::Process;
 
 use crate::place::Place;
-use crate::world::{WORLD, assert_shops};
+use crate::world::{WORLD, assert_shops, operator_pods};
 
 /// Ends a pod at once, as a node that dies would.
 fn kill(place: &Place, pod: &str) -> String {
@@ -64,13 +64,7 @@ fn a_job_outlives_its_workers_its_head_and_the_operator() {
 }
 
 fn operators() -> Vec<String> {
-    let list = [
-        "get",
-        "pods",
-        "--selector=app.kubernetes.io/name=shoal-operator",
-        "--output=jsonpath={.items[*].metadata.name}",
-    ];
-    WORLD.cluster.kubectl(&list).unwrap().split_whitespace().map(str::to_owned).collect()
+    operator_pods().iter().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -93,6 +87,9 @@ fn a_group_that_is_scaled_up_and_down_while_it_works_loses_nothing() {
 
     let job = place.succeeded();
     assert_once(&place, &job);
+    let log = place.kubectl(&["logs", "shared-head-0"]);
+    assert_eq!(log.matches("a worker joined").count(), 3, "{log}");
+    assert!(log.contains("a worker leaves in order"), "{log}");
     let watched =
         watcher.wait_for_output("the watcher sees the end", |text| text.contains("Succeeded").then(|| text.to_owned()));
     let done: BTreeSet<&str> = watched.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();

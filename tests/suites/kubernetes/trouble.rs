@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::json;
+use shoal_testkit::kubernetes::condition;
 
+use crate::changes::assert_no_table;
 use crate::place::{Place, cluster};
 use crate::world::{OTHER_IMAGE, WORLD};
 
@@ -48,6 +50,25 @@ fn a_head_that_never_gets_ready_is_told_and_its_job_can_go() {
     assert!(ready["message"].as_str().is_some_and(|message| !message.is_empty()), "{ready}");
     place.until_condition("shoaljob/shops", "ClusterReady", "False", "Unschedulable");
     place.kubectl(&["delete", "shoaljob", "shops", "--timeout=30s"]);
+}
+
+#[test]
+fn a_deleted_job_whose_head_is_gone_says_what_lets_it_go() {
+    let place = Place::with_workers(1);
+    place.train_shops(&json!({}));
+    place.until_in_the_middle();
+    // No other head comes.
+    place.kubectl(&["create", "quota", "none", "--hard=pods=0"]);
+    place.kubectl(&["delete", "pod", "shared-head-0", "--grace-period=0", "--force"]);
+    place.until("shoaljob/shops", "it misses its head", |job| condition(job, "ClusterReady")["status"] == "False");
+    place.kubectl(&["delete", "shoaljob", "shops", "--wait=false"]);
+    let waits = place.until_condition("shoaljob/shops", "ClusterReady", "False", "HeadUnreachable");
+    assert!(waits["message"].as_str().unwrap().contains("shoal.dev/force-delete"), "{waits}");
+    let worker = place.kubectl(&["logs", "shared-cpu-0"]);
+    assert!(worker.contains("no stream to the head"), "{worker}");
+    place.kubectl(&["annotate", "shoaljob", "shops", "shoal.dev/force-delete=true"]);
+    place.until_names("shoaljobs", &[]);
+    assert_no_table(&place);
 }
 
 /// A port of a pod, and how it is asked for something that only those with the token get.

@@ -87,6 +87,13 @@ pub(crate) fn try_ask(arguments: &[&str]) -> Finished {
     Process::start(&mut command).finish_within(POD_LIMIT)
 }
 
+/// The pods of the operator.
+pub(crate) fn operator_pods() -> Vec<Value> {
+    let list = ["get", "pods", "--selector=app.kubernetes.io/name=shoal-operator", "--output=json"];
+    let list: Value = serde_json::from_str(&WORLD.cluster.kubectl(&list).unwrap()).unwrap();
+    list["items"].as_array().unwrap().clone()
+}
+
 /// A file that the README applies.
 pub(crate) fn example(name: &str) -> PathBuf {
     workspace::root().join("examples/kubernetes").join(name)
