@@ -51,6 +51,10 @@ fn an_operator_that_is_killed_at_any_write_leaves_nothing_double_and_nothing_beh
         "PATCH services",
         "DELETE shoalclusters",
         "DELETE shoaljobs",
+        "DELETE shoalworkergroups",
+        "PATCH networkpolicies",
+        "POST poddisruptionbudgets",
+        "POST secrets",
         "POST leases",
     ];
     for kind in expected {

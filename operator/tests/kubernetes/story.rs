@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shoal_core::Reason;
 use shoal_core::report::Phase;
 use shoal_testkit::eventually;
 
 use crate::api::Namespace;
+use crate::clusters::cluster;
 use crate::fake_head::FakeHead;
 use crate::fault_proxy::FaultProxy;
 use crate::jobs::job;
@@ -29,7 +30,7 @@ pub(crate) struct Restarted<'a> {
 impl Restarted<'_> {
     fn settings(&self) -> Settings {
         let (head_url, api_url) = (self.head.url(), self.proxy.map(FaultProxy::url));
-        Settings { head_url, api_url, ..Settings::default() }
+        Settings { head_url, api_url, network_policies: true, ..Settings::default() }
     }
 
     /// Lets the story happen; says how often the operator was started again.
@@ -79,9 +80,35 @@ pub(crate) enum Moment {
     Ends,
 }
 
-/// A job with a cluster of its own, which shrinks while the job runs, and goes when it has succeeded. In the end nothing is
-/// left, and the head has heard of one job.
+/// What is made for clusters and jobs.
+const WHAT_GOES: [&str; 9] = [
+    "shoaljobs",
+    "shoalclusters",
+    "shoalworkergroups",
+    "pods",
+    "statefulsets",
+    "services",
+    "secrets",
+    "networkpolicies",
+    "poddisruptionbudgets",
+];
+
+/// A cluster that loses a group, and goes. It leaves nothing.
+fn story_of_groups(namespace: &Namespace) {
+    let with = |groups: Value| cluster(&json!({"workerGroups": groups, "head": {"state": {"ephemeral": {}}}}));
+    namespace.apply(&with(json!([{"name": "cpu"}, {"name": "gpu"}])));
+    namespace.until_names("pods", &["a-cpu-0", "a-gpu-0", "a-head-0"]);
+    namespace.apply(&with(json!([{"name": "cpu"}])));
+    namespace.until_names("shoalworkergroups", &["a-cpu"]);
+    namespace.until_names("pods", &["a-cpu-0", "a-head-0"]);
+    namespace.kubectl(&["delete", "shoalcluster", "a", "--wait=false"]);
+    namespace.until_names("pods", &[]);
+}
+
+/// After that a job with a cluster of its own, which shrinks while the job runs, and goes when it has succeeded. In the end
+/// nothing is left, and the head has heard of one job.
 pub(crate) fn story(namespace: &Namespace, head: &FakeHead, at: impl Fn(Moment)) {
+    story_of_groups(namespace);
     let groups = json!([{"name": "cpu", "replicas": 2}]);
     let own = json!({
         "cluster": {"workerGroups": groups, "head": {"state": {"ephemeral": {}}}}, "ttlSecondsAfterFinished": 1,
@@ -109,7 +136,7 @@ pub(crate) fn story(namespace: &Namespace, head: &FakeHead, at: impl Fn(Moment))
 
     head.job_is(Phase::Succeeded, 11);
     at(Moment::Ends);
-    for kind in ["shoalclusters", "pods", "statefulsets", "services", "secrets", "shoalworkergroups", "shoaljobs"] {
+    for kind in WHAT_GOES {
         namespace.until_names(kind, &[]);
     }
     head.with(|known| {
