@@ -52,12 +52,9 @@ image: setup ## Builds Shoal's container image without a container engine; RELEA
 	@scripts/image --program $(CARGO_TARGET_DIR)/$(if $(RELEASE),release,debug)/shoal --output $(IMAGE) \
 	    $(if $(RELEASE),--small --max-mb $(IMAGE_MB_MAX))
 
-# Tests at the same time: they wait for Kubernetes much more than they compute.
-TEST_THREADS ?= 4
-
 .PHONY: test-kubernetes
 test-kubernetes: services-kubernetes image ## Tests on real Kubernetes clusters with real pods (as root); TESTS=examples:: for some.
-	cargo test --workspace --test kubernetes -- --nocapture --test-threads=$(TEST_THREADS) $(TESTS)
+	cargo test --workspace --test kubernetes -- --nocapture $(TESTS)
 
 # A node has namespaces of its own, and only root makes them.
 COMMA := ,
