@@ -52,7 +52,7 @@ fn an_operator_that_is_killed_at_any_write_leaves_nothing_double_and_nothing_beh
         "DELETE shoalclusters",
         "DELETE shoaljobs",
         "DELETE shoalworkergroups",
-        "PATCH networkpolicies",
+        "POST networkpolicies",
         "POST poddisruptionbudgets",
         "POST secrets",
         "POST leases",
