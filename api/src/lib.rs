@@ -4,6 +4,7 @@
 //! comes back is core's own type as JSON. Every refusal is a [`shoal_core::Failure`], with the status that `refusal`
 //! maps its reason to.
 
+mod actions;
 mod authorization;
 mod cluster;
 mod history;

@@ -18,7 +18,7 @@ pub(crate) fn status(reason: Reason) -> StatusCode {
     match reason {
         Reason::MalformedDocument => StatusCode::BAD_REQUEST,
         Reason::Unauthorized => StatusCode::UNAUTHORIZED,
-        Reason::LocalPathRefused => StatusCode::FORBIDDEN,
+        Reason::LocalPathRefused | Reason::Forbidden => StatusCode::FORBIDDEN,
         Reason::JobNotFound | Reason::WorkerNotFound | Reason::ClusterNotFound => StatusCode::NOT_FOUND,
         Reason::JobConflict | Reason::NotPossible => StatusCode::CONFLICT,
         Reason::Busy => StatusCode::TOO_MANY_REQUESTS,
@@ -90,6 +90,7 @@ mod tests {
             (Reason::MalformedDocument, 400),
             (Reason::Unauthorized, 401),
             (Reason::LocalPathRefused, 403),
+            (Reason::Forbidden, 403),
             (Reason::JobNotFound, 404),
             (Reason::WorkerNotFound, 404),
             (Reason::ClusterNotFound, 404),

@@ -11,12 +11,13 @@ use actix_web::{App, HttpServer};
 use shoal_coordinator::Head;
 use shoal_core::limits::JOB_FILE_BYTES_MAX;
 use shoal_core::{Failure, Reason};
+use shoal_wire::callers::Authenticator;
 use shoal_wire::listen::check_listen;
 use shoal_wire::probes::Probes;
 use shoal_wire::{Tls, Token};
 use tokio::task::JoinHandle;
 
-use crate::authorization::require_token;
+use crate::authorization::{Doorkeepers, admit};
 use crate::refusal::no_such_route;
 use crate::routes;
 
@@ -37,6 +38,8 @@ pub struct ApiConfig {
     pub listen: SocketAddr,
     /// What every request must carry; required beyond loopback.
     pub token: Option<Token>,
+    /// Who else is let in, beside whoever shows the token.
+    pub callers: Option<Arc<dyn Authenticator>>,
     /// Whose certificate it shows; without it requests are read and answered in the clear.
     pub tls: Option<Tls>,
     /// The head that answers.
@@ -56,7 +59,7 @@ pub struct Api {
 /// [`Reason::InvalidValue`] for an address beyond loopback without a token; [`Reason::Io`] where the address cannot be
 /// listened on.
 pub async fn start(config: ApiConfig) -> Result<Api, Failure> {
-    let ApiConfig { listen, token, tls, head } = config;
+    let ApiConfig { listen, token, callers, tls, head } = config;
     check_listen(listen, token.as_ref())?;
     let cannot_listen = |error: &std::io::Error| {
         Failure::new(Reason::Io, format!("{listen} cannot be listened on"))
@@ -65,11 +68,12 @@ pub async fn start(config: ApiConfig) -> Result<Api, Failure> {
     };
     let listener = TcpListener::bind(listen).map_err(|error| cannot_listen(&error))?;
     let address = listener.local_addr().map_err(|error| cannot_listen(&error))?;
-    let probes = probes(head.clone(), token.clone()).await?;
+    let probes = probes(head.clone()).await?;
+    let keepers = Data::new(Doorkeepers::new(token, callers));
     let server = HttpServer::new(move || {
         App::new()
-            .wrap(from_fn(require_token))
-            .configure(|app| configure(app, &head, token.as_ref()))
+            .wrap(from_fn(admit))
+            .configure(|app| configure(app, &head, &keepers))
             .configure(|app| probes.configure(app))
     })
     .workers(SERVER_THREADS)
@@ -84,15 +88,15 @@ pub async fn start(config: ApiConfig) -> Result<Api, Failure> {
     Ok(Api { address, handle: server.handle(), server: tokio::spawn(server) })
 }
 
-fn configure(app: &mut ServiceConfig, head: &Head, token: Option<&Token>) {
+fn configure(app: &mut ServiceConfig, head: &Head, keepers: &Data<Doorkeepers>) {
     app.app_data(Data::new(head.clone()))
-        .app_data(Data::new(token.cloned()))
+        .app_data(keepers.clone())
         .app_data(PayloadConfig::new(JOB_FILE_BYTES_MAX))
         .configure(routes::configure)
         .default_service(to(no_such_route));
 }
 
-async fn probes(head: Head, token: Option<Token>) -> Result<Probes, Failure> {
+async fn probes(head: Head) -> Result<Probes, Failure> {
     let metrics = head.metrics().await;
     let ready = head.clone();
     // The registry stays the same; asking for it sets its gauges to what they are now.
@@ -103,7 +107,8 @@ async fn probes(head: Head, token: Option<Token>) -> Result<Probes, Failure> {
             Ok(())
         }) as _
     });
-    Ok(Probes::new(move || ready.readiness(), metrics, token).refreshed_by(refresh))
+    // Whoever gets here has been let in.
+    Ok(Probes::new(move || ready.readiness(), metrics, None).refreshed_by(refresh))
 }
 
 impl Api {

@@ -152,6 +152,13 @@ pub(crate) struct HeadArgs {
     /// or a folder [default: nowhere but in the state].
     #[arg(long, value_name = "URI")]
     pub(crate) storage: Option<String>,
+    /// Lets callers in, beside those with the token, that Kubernetes knows and lets do the same with ShoalJobs of that
+    /// namespace, or with that ShoalCluster. For a head in a pod; the operator sets it.
+    #[arg(long, value_name = "NAMESPACE/CLUSTER", requires_all = ["kubernetes_ca", "tls_cert"])]
+    pub(crate) kubernetes_callers: Option<String>,
+    /// File with the authority of the Kubernetes API server, which is asked who calls.
+    #[arg(long, value_name = "FILE", requires = "kubernetes_callers")]
+    pub(crate) kubernetes_ca: Option<PathBuf>,
     /// Namespace of the cluster, which copies lie under.
     #[arg(long, hide = true, value_name = "NAMESPACE", requires = "storage")]
     pub(crate) storage_namespace: Option<String>,

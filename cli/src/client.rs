@@ -82,11 +82,11 @@ impl Client {
                 let authority = door.authority();
                 let trusts = match (&args.tls_ca, authority.and_then(|authority| authority.pem.as_ref())) {
                     (Some(file), _) => Some(trusting(file)?),
-                    (None, Some(pem)) => Some(trusting_pem(pem, Path::new("the Secret of the ShoalCluster"))?),
+                    (None, Some(pem)) => Some(trusting_pem(pem, Path::new("what the ShoalCluster names as its authority"))?),
                     (None, None) => None,
                 };
                 let leads = authority.map(|authority| (authority.host.clone(), door.address()));
-                let client = Self::leading(&[door.url()], Some(door.token().clone()), trusts, leads)?;
+                let client = Self::leading(&[door.url()], None, trusts, leads)?;
                 Ok(Self { door: Some(Arc::new(door)), ..client })
             }
         }
@@ -264,7 +264,11 @@ impl Client {
         if let Some(body) = &call.body {
             request = request.header("content-type", "application/json").body(body.clone());
         }
-        if let Some(token) = &self.token {
+        let of_door = match &self.door {
+            Some(door) => Some(door.token().await?),
+            None => None,
+        };
+        if let Some(token) = of_door.as_ref().or(self.token.as_ref()) {
             request = request.header("authorization", token.header());
         }
         let response = request.send().await.map_err(|error| self.unreachable(base, &error))?;

@@ -27,11 +27,12 @@ pub(crate) struct ClientArgs {
     /// How the result is written to stdout.
     #[arg(long, global = true, value_enum, default_value = "table")]
     pub(crate) output: Output,
-    /// File with the cluster's token; of a ShoalCluster, the one in its Secret unless a file is named.
+    /// File with the cluster's token; of a ShoalCluster, the one in its Secret unless a file is named, or your own of the
+    /// kubeconfig where you may not read that.
     #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// File with the authority that has signed the head's certificate [default: those that this machine trusts]; of a
-    /// ShoalCluster, the one in its Secret unless a file is named.
+    /// ShoalCluster, the one that its status tells unless a file is named.
     #[arg(long, global = true, value_name = "FILE", env = "SHOAL_TLS_CA")]
     pub(crate) tls_ca: Option<PathBuf>,
 }

@@ -53,6 +53,8 @@ pub enum Reason {
     ClusterNotFound,
     /// The request carries no token, or a wrong one; or an object store does not accept the credentials.
     Unauthorized,
+    /// Whoever asks is known, and may not do this.
+    Forbidden,
     /// Something asked for cannot be done in the state that things are in.
     NotPossible,
 
@@ -259,7 +261,7 @@ impl Reason {
         match self {
             MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName
             | InvalidName | InvalidExpression | LocalPathRefused | JobConflict | JobNotFound | WorkerNotFound
-            | ClusterNotFound | Unauthorized | NotPossible | TableNotFound | ColumnNotFound | ColumnNotNumeric
+            | ClusterNotFound | Unauthorized | Forbidden | NotPossible | TableNotFound | ColumnNotFound | ColumnNotNumeric
             | OutputExists | SchemaMismatch | TaskKillsWorkers | DeadlineExceeded | Cancelled => Actor::User,
             TableUnreadable | TableEmpty | MalformedRow | CorruptFile | MissingValue | TooManyFailed => Actor::Data,
             HeadUnreachable | WorkerStartFailed | NoWorkers | WorkerLost | PartitionLost | PartitionCorrupt

@@ -7,6 +7,7 @@
 //! Each kind has a module with a `reconcile` that gathers facts and carries out, and a pure `decide`.
 
 mod budget;
+mod callers;
 mod certificates;
 mod changes;
 mod check;
@@ -36,6 +37,7 @@ mod token;
 mod trouble;
 mod yaml;
 
+pub use callers::KubernetesCallers;
 pub use check::check;
 pub use context::{Config, HEAD_URL};
 pub use crds::{crds_yaml, generated_files};

@@ -90,7 +90,7 @@ pub(crate) fn template(process: &Process<'_>) -> Value {
     let mut arguments = process.arguments.clone();
     arguments.push(format!("--token-file={TOKEN_DIR}/token"));
     if let Some(tls) = process.tls {
-        // Not all that may be in there: a Secret that the operator keeps has the authority's key as well.
+        // Not all that may be in there: the certificate that is shown next is nobody's yet.
         let items = ["tls.crt", "tls.key", "ca.crt"].map(|key| json!({"key": key, "path": key}));
         volumes.push(json!({"name": "tls", "secret": {"secretName": tls.secret, "items": items}}));
         mounts.push(json!({"name": "tls", "mountPath": TLS_DIR, "readOnly": true}));

@@ -45,7 +45,7 @@ fn code(reason: Reason) -> Code {
     use Reason::*;
     match reason {
         Unauthorized => Code::Unauthenticated,
-        LocalPathRefused => Code::PermissionDenied,
+        LocalPathRefused | Forbidden => Code::PermissionDenied,
         JobNotFound | WorkerNotFound | ClusterNotFound | TableNotFound | PartitionLost => Code::NotFound,
         JobConflict | OutputExists => Code::AlreadyExists,
         MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName | InvalidName
@@ -103,6 +103,7 @@ mod tests {
         "JobConflict",
         "JobNotFound",
         "Unauthorized",
+        "Forbidden",
         "NotPossible",
         "TableNotFound",
         "TableUnreadable",

@@ -1,6 +1,7 @@
 //! What processes of one cluster say to each other, and how they say it: the protocol between head and workers, Flight
-//! tickets, failures that keep their type across gRPC, the token, TLS, and the probes that every process answers.
+//! tickets, failures that keep their type across gRPC, the token, who may ask a head, TLS, and the probes that every process answers.
 
+pub mod callers;
 pub mod failure;
 pub mod json;
 pub mod limits;

@@ -25,8 +25,9 @@ pub const HEAD_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// refuse headers above 16 KiB.
 pub const FAILURE_BYTES_MAX: usize = 8 << 10;
 
-/// Largest token: it travels in a header with every call.
-pub const TOKEN_BYTES_MAX: usize = 1 << 10;
+/// Largest token: it travels in a header with every call, and peers refuse headers above 16 KiB. Those of Kubernetes' users
+/// name their groups and take some KiB.
+pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 
 /// Shortest token: 16 characters of base64 hold 96 random bits, which nobody guesses over a network.
 pub const TOKEN_CHARS_MIN: usize = 16;

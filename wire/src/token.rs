@@ -46,6 +46,21 @@ impl Token {
         Ok(Self(text.into()))
     }
 
+    /// The token that a request shows whose `authorization` header has that value.
+    ///
+    /// # Errors
+    /// [`Reason::Unauthorized`] for one that shows none, or something that cannot be one.
+    pub fn shown(header: Option<&str>) -> Result<Self, Failure> {
+        let refuse = |why: &str| Failure::new(Reason::Unauthorized, why);
+        match header.map(|header| header.strip_prefix(SCHEME)) {
+            None => Err(refuse("the request carries no token")),
+            Some(None) => Err(refuse("the request's `authorization` is no bearer token")),
+            Some(Some(text)) => {
+                Self::new(text).map_err(|failure| refuse("the request's token cannot be one").because(&failure))
+            }
+        }
+    }
+
     /// The token that is in a file.
     ///
     /// # Errors

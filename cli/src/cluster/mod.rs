@@ -63,7 +63,7 @@ impl LocalCluster {
             archive: None,
         };
         let head = Head::start(config, StateConfig::Folder(state_dir)).await?;
-        let config = ApiConfig { listen: LISTEN_DEFAULT, token: None, tls: None, head: head.clone() };
+        let config = ApiConfig { listen: LISTEN_DEFAULT, token: None, callers: None, tls: None, head: head.clone() };
         let api = shoal_api::start(config).await?;
         Ok(Self { workers: Workers::None, api, head, log_format })
     }

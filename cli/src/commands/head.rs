@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_api::ApiConfig;
 use shoal_coordinator::{ArchiveConfig, EtcdConfig, EtcdTls, EtcdUser, Head, HeadConfig, LocalPaths, StateConfig};
 use shoal_core::{Failure, Reason};
+use shoal_operator::KubernetesCallers;
+use shoal_wire::callers::Authenticator;
 use shoal_wire::listen::check_listen;
 use shoal_wire::{Token, tls};
 
@@ -32,6 +35,8 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
         no_worker_timeout,
         storage,
         storage_namespace,
+        kubernetes_callers,
+        kubernetes_ca,
     } = args;
     let mut interrupts = Interrupts::listen()?;
     let token = token.token_file.as_deref().map(Token::read).transpose()?;
@@ -40,6 +45,7 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
     for address in [listen, workers_listen] {
         check_listen(address, token.as_ref())?;
     }
+    let callers = callers(kubernetes_callers.as_deref(), kubernetes_ca)?;
     let archive = storage.as_deref().map(kinds::archive).transpose()?;
     let archive = archive.map(|archive| ArchiveConfig { archive, namespace: storage_namespace });
     let tls = tls.start()?;
@@ -58,7 +64,7 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
     // Doors first: whoever comes before this head leads is told so.
     let head = Head::open(config).await?;
     let scheme = tls::scheme(tls.as_ref());
-    let api = shoal_api::start(ApiConfig { listen, token, tls, head: head.clone() }).await?;
+    let api = shoal_api::start(ApiConfig { listen, token, callers, tls, head: head.clone() }).await?;
     // An address that stands for all of this machine's says to nobody where that is.
     let rest = api.address();
     let url = (!rest.ip().is_unspecified()).then(|| format!("{scheme}://{rest}"));
@@ -74,6 +80,21 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
     api.shutdown().await;
     head.shutdown().await;
     end
+}
+
+/// Those who are known by Kubernetes, where they are to be let in.
+///
+/// # Errors
+/// [`Reason::InvalidValue`] for what names no cluster, and outside a pod.
+fn callers(of: Option<&str>, authority: Option<PathBuf>) -> Result<Option<Arc<dyn Authenticator>>, Failure> {
+    let Some((of, authority)) = of.zip(authority) else { return Ok(None) };
+    let Some((namespace, cluster)) = of.split_once('/').filter(|(one, other)| !one.is_empty() && !other.is_empty())
+    else {
+        return Err(Failure::new(Reason::InvalidValue, format!("`{of}` names no ShoalCluster"))
+            .next("write `--kubernetes-callers` as NAMESPACE/CLUSTER"));
+    };
+    let callers = KubernetesCallers::new(namespace.to_owned(), cluster.to_owned(), authority)?;
+    Ok(Some(Arc::new(callers)))
 }
 
 /// Variable with the password of etcd's user: what is typed is seen by others on the machine.
@@ -134,6 +155,16 @@ mod tests {
     fn workers_connect_beside_rest() {
         assert_eq!(workers_address(address("10.0.0.1:7370")), address("10.0.0.1:7371"));
         assert_eq!(workers_address(address("127.0.0.1:0")), address("127.0.0.1:0"));
+    }
+
+    #[test]
+    fn callers_are_those_of_a_cluster_that_is_named() {
+        assert!(callers(None, None).unwrap().is_none());
+        for of in ["", "shared", "team/", "/shared"] {
+            let failure = callers(Some(of), Some("ca.crt".into())).err().unwrap();
+            assert_eq!(failure.reason, Reason::InvalidValue, "{of}");
+            assert!(failure.next.unwrap().contains("NAMESPACE/CLUSTER"), "{of}");
+        }
     }
 
     #[test]

@@ -12,6 +12,12 @@ const STATE_DIR: &str = "/var/lib/shoal";
 /// Where the Secret with etcd's certificates is mounted.
 const ETCD_TLS_DIR: &str = "/etc/shoal/etcd";
 
+/// Where the certificate of the API server's authority is mounted.
+const KUBERNETES_DIR: &str = "/etc/shoal/kubernetes";
+
+/// The ConfigMap that Kubernetes keeps in every namespace, with that certificate.
+const KUBERNETES_AUTHORITY: &str = "kube-root-ca.crt";
+
 /// Time for a head to give the lead up and to end.
 const HEAD_GRACE_SECONDS: u64 = 30;
 
@@ -70,7 +76,7 @@ pub(super) fn stateful_set(cluster: Named<'_>, spec: &ClusterSpec, image: &str, 
     labels.extend(names::head_selector(name));
     let tls_name = names::tls_name(name, cluster.namespace);
     let tls = tls_secret.map(|secret| Tls { secret, name: &tls_name });
-    let kept = keep(cluster, state, pods::scheme(tls.is_some()));
+    let mut kept = keep(cluster, state, pods::scheme(tls.is_some()));
     let mut arguments = vec![
         "head".to_owned(),
         format!("--listen=0.0.0.0:{HEAD_REST_PORT}"),
@@ -78,6 +84,16 @@ pub(super) fn stateful_set(cluster: Named<'_>, spec: &ClusterSpec, image: &str, 
         format!("--no-worker-timeout={NO_WORKER_SECONDS}"),
     ];
     arguments.extend(kept.arguments);
+    if tls.is_some() {
+        // A caller's own token is not asked for where it would go in the clear.
+        arguments.push(format!("--kubernetes-callers={}/{name}", cluster.namespace));
+        arguments.push(format!("--kubernetes-ca={KUBERNETES_DIR}/ca.crt"));
+        let items = [json!({"key": "ca.crt", "path": "ca.crt"})];
+        // Where Kubernetes keeps none the head works, and takes the cluster's own token alone.
+        let authority = json!({"name": KUBERNETES_AUTHORITY, "items": items, "optional": true});
+        kept.volumes.push(json!({"name": "kubernetes", "configMap": authority}));
+        kept.mounts.push(json!({"name": "kubernetes", "mountPath": KUBERNETES_DIR, "readOnly": true}));
+    }
     arguments.extend(spec.storage.shared_volumes.iter().map(|volume| format!("--allow-local={}", volume.mount_path)));
     if let Some(uri) = &spec.storage.uri {
         arguments.extend([format!("--storage={uri}"), format!("--storage-namespace={}", cluster.namespace)]);

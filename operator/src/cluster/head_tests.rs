@@ -40,6 +40,21 @@ fn a_head_keeps_its_state_where_its_spec_says() {
 }
 
 #[test]
+fn a_head_with_tls_asks_kubernetes_who_calls_and_has_no_account() {
+    let spec: ClusterSpec = serde_json::from_value(json!({})).unwrap();
+    let with = stateful_set(CLUSTER, &spec, "shoal:1", Some("a-tls"));
+    for expected in ["--kubernetes-callers=n/a", "--kubernetes-ca=/etc/shoal/kubernetes/ca.crt"] {
+        assert!(arguments(&with).contains(&expected), "{expected}: {:?}", arguments(&with));
+    }
+    let pod = &with["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    let volume = pod["volumes"].as_array().unwrap().iter().find(|one| one["name"] == "kubernetes").unwrap();
+    assert_eq!((&volume["configMap"]["name"], &volume["configMap"]["optional"]), (&json!("kube-root-ca.crt"), &json!(true)));
+    let without = stateful_set(CLUSTER, &spec, "shoal:1", None);
+    assert!(!arguments(&without).iter().any(|one| one.starts_with("--kubernetes")), "nobody's token goes in the clear");
+}
+
+#[test]
 fn several_heads_share_an_etcd_and_have_a_name_each() {
     let set = made(&json!({"replicas": 3, "state": {"etcd": {
         "endpoints": ["https://e-0:2379", "https://e-1:2379"],

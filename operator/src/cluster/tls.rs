@@ -1,4 +1,4 @@
-//! How a cluster's processes know each other.
+//! How a cluster's processes know each other, and by what its clients know them.
 
 use std::time::Duration;
 
@@ -7,22 +7,36 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
-use shoal_core::spec::v1alpha1::status::ClusterStatus;
+use shoal_core::Failure;
+use shoal_core::spec::v1alpha1::status::{AUTHORITY_CHARS_MAX, ClusterStatus};
 use shoal_core::spec::v1alpha1::{ClusterSpec, IssuerRef, TlsSpec};
 
 use super::decide::Holder;
-use crate::certificates::{self, Authority, Issued};
+use crate::certificates::{Issued, certificates_in, issue, renewed_after, shown_after};
 use crate::changes::{Change, Reference};
 use crate::conditions::text;
 use crate::context::Context;
 use crate::names;
 use crate::resources::{Kind, ShoalCluster};
 
-/// Annotation of a Secret that the operator keeps: when its certificate is to be replaced.
+/// Annotation of a Secret that the operator keeps: when the next step is due to replace its certificate.
 const RENEW_ANNOTATION: &str = "shoal.dev/renew-after";
+
+/// Entries of a Secret, as all that deal with certificates call them: the authorities that are trusted, the certificate that
+/// is shown, and its key.
+const AUTHORITY: &str = "ca.crt";
+const CERT: &str = "tls.crt";
+const KEY: &str = "tls.key";
+
+/// Entries with the certificate that is shown next, and its key. They are not mounted.
+const NEXT_CERT: &str = "next.crt";
+const NEXT_KEY: &str = "next.key";
 
 /// Longest time between two looks whether a certificate is to be replaced.
 const LOOK: Duration = Duration::from_secs(12 * 3_600);
+
+/// Longest time between two looks at a Secret that somebody else keeps: whose authority changes, its clients are to know.
+const LOOK_AT_OTHERS: Duration = Duration::from_secs(600);
 
 /// Heads that a certificate has names for: as many as there may be.
 const HEADS_MAX: u32 = 3;
@@ -80,9 +94,11 @@ pub(super) struct TlsFacts {
     pub(super) secret: Holder,
     /// Whose the Certificate is, where cert-manager keeps the Secret.
     pub(super) certificate: Holder,
-    /// A certificate that nobody has yet, where there is none or the one that there is has to be replaced.
-    pub(super) issued: Option<Issued>,
-    /// When to look again whether it has.
+    /// What is to be done about the Secret that the operator keeps.
+    pub(super) step: Option<Step>,
+    /// Certificates of the authorities by which the cluster's processes are known; none as long as there is no Secret.
+    pub(super) authority: Option<String>,
+    /// When to look again.
     pub(super) renew_in: Option<Duration>,
     /// Names that a certificate has to have.
     pub(super) names: Vec<String>,
@@ -90,8 +106,28 @@ pub(super) struct TlsFacts {
 
 impl Default for TlsFacts {
     fn default() -> Self {
-        Self { secret: Holder::Nobody, certificate: Holder::Nobody, issued: None, renew_in: None, names: Vec::new() }
+        let nobody = || Holder::Nobody;
+        Self {
+            secret: nobody(),
+            certificate: nobody(),
+            step: None,
+            authority: None,
+            renew_in: None,
+            names: Vec::new(),
+        }
     }
+}
+
+/// A step in the life of a certificate that the operator keeps, with the time at which the one after it is due. Each is one
+/// write.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    /// There is none yet.
+    Make { issued: Issued, next: Timestamp },
+    /// Another one is there to be shown next; until then its authority is made known beside the present one.
+    Announce { issued: Issued, trusted: String, next: Timestamp },
+    /// The one that was announced is shown from now on.
+    Show { cert: String, key: String, next: Timestamp },
 }
 
 /// Looks at a cluster's certificate, and signs another where there is to be one.
@@ -102,60 +138,82 @@ pub(super) async fn gather(
 ) -> Result<TlsFacts, kube::Error> {
     let name = cluster.name_any();
     let Ok(spec) = cluster.spec() else { return Ok(TlsFacts::default()) };
-    let mut facts =
-        TlsFacts { names: names_of(&name, namespace, &context.config.cluster_domain), ..TlsFacts::default() };
-    match mode(&spec, &cluster.status().cloned().unwrap_or_default()) {
-        Mode::Off | Mode::User(_) => {}
+    let names = names_of(&name, namespace, &context.config.cluster_domain);
+    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
+    let of_others = |found: Option<Secret>| TlsFacts {
+        authority: found.as_ref().and_then(authority),
+        renew_in: Some(LOOK_AT_OTHERS),
+        ..TlsFacts::default()
+    };
+    let facts = match mode(&spec, &cluster.status().cloned().unwrap_or_default()) {
+        Mode::Off => TlsFacts::default(),
+        Mode::User(secret) => of_others(secrets.get_opt(&secret).await?),
         Mode::CertManager(_) => {
             let kind = GroupVersionKind::gvk("cert-manager.io", "v1", "Certificate");
             let api: Api<DynamicObject> =
                 Api::namespaced_with(context.client.clone(), namespace, &ApiResource::from_gvk(&kind));
-            let found = api.get_metadata_opt(&names::tls(&name)).await?;
-            facts.certificate = Holder::of(cluster, found.as_ref().map(|found| &found.metadata));
+            let tls_name = names::tls(&name);
+            let (certificate, secret) =
+                tokio::try_join!(api.get_metadata_opt(&tls_name), secrets.get_opt(&tls_name))?;
+            let certificate = Holder::of(cluster, certificate.as_ref().map(|found| &found.metadata));
+            TlsFacts { certificate, ..of_others(secret) }
         }
         Mode::Operator => {
-            let secrets: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
-            let found = secrets.get_metadata_opt(&names::tls(&name)).await?;
-            facts.secret = Holder::of(cluster, found.as_ref().map(|found| &found.metadata));
-            let now = Timestamp::now();
-            let renew_after = found.as_ref().and_then(|found| found.annotations().get(RENEW_ANNOTATION).cloned());
-            let left = renew_after.as_deref().and_then(|text| left(text, now));
-            facts.renew_in = Some(left.unwrap_or(LOOK).min(LOOK));
-            let authority = match (found.is_some(), left.is_some() || renew_after.is_none()) {
-                // One without the annotation is a user's.
-                (true, true) => return Ok(facts),
-                // Another authority than the one that all processes trust would part them.
-                (true, false) => match authority(&secrets.get(&names::tls(&name)).await?) {
-                    Some(authority) => Some(authority),
-                    None => {
-                        tracing::error!(
-                            namespace,
-                            name,
-                            "the Secret has no authority: its certificate is not replaced"
-                        );
-                        return Ok(facts);
-                    }
-                },
-                (false, _) => None,
-            };
-            match certificates::issue(authority, &facts.names, now) {
-                Ok(issued) => facts.issued = Some(issued),
-                Err(failure) => tracing::error!(namespace, name, %failure, "the certificate stays as it is"),
-            }
+            let found = secrets.get_opt(&names::tls(&name)).await?;
+            let secret = Holder::of(cluster, found.as_ref().map(|found| &found.metadata));
+            // An earlier cluster's says nothing of this one.
+            let own = found.as_ref().filter(|_| secret != Holder::Other);
+            let kept = kept(own, &names, Timestamp::now()).unwrap_or_else(|failure| {
+                tracing::error!(namespace, name, %failure, "the certificate stays as it is");
+                TlsFacts { authority: own.and_then(authority), renew_in: Some(LOOK), ..TlsFacts::default() }
+            });
+            TlsFacts { secret, ..kept }
         }
+    };
+    Ok(TlsFacts { names, ..facts })
+}
+
+/// What is known of a certificate that the operator keeps in that Secret, and what is to be done about it.
+fn kept(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<TlsFacts, Failure> {
+    let waits = |authority, renew_in| TlsFacts { authority, renew_in: Some(renew_in), ..TlsFacts::default() };
+    let Some(secret) = secret else {
+        // What is made may not be what is stored: its authority is told once it is.
+        let step = Step::Make { issued: issue(names, now)?, next: renewed_after(now) };
+        return Ok(TlsFacts { step: Some(step), ..waits(None, LOOK) });
+    };
+    let authority = authority(secret);
+    // One without the annotation is a user's.
+    let Some(due) = secret.annotations().get(RENEW_ANNOTATION) else { return Ok(waits(authority, LOOK_AT_OTHERS)) };
+    if let Some(left) = left(due, now) {
+        return Ok(waits(authority, left.min(LOOK)));
     }
-    Ok(facts)
+    if let (Some(cert), Some(key)) = (entry(secret, NEXT_CERT), entry(secret, NEXT_KEY)) {
+        let step = Step::Show { cert, key, next: renewed_after(now) };
+        return Ok(TlsFacts { step: Some(step), ..waits(authority, LOOK) });
+    }
+    let issued = issue(names, now)?;
+    // The last one has signed what is shown now. Whatever is before it has nothing to be known by any more.
+    let present = authority.as_deref().and_then(|text| certificates_in(text).pop());
+    let trusted = format!("{}{}", present.unwrap_or_default(), issued.authority);
+    let step = Step::Announce { issued, trusted: trusted.clone(), next: shown_after(now) };
+    Ok(TlsFacts { step: Some(step), ..waits(Some(trusted), LOOK) })
 }
 
 /// The time that is left until then; none where it is over.
-fn left(renew_after: &str, now: Timestamp) -> Option<Duration> {
-    let renew_after: Timestamp = renew_after.parse().ok()?;
-    Duration::try_from(renew_after.duration_since(now)).ok().filter(|left| !left.is_zero())
+fn left(due: &str, now: Timestamp) -> Option<Duration> {
+    let due: Timestamp = due.parse().ok()?;
+    Duration::try_from(due.duration_since(now)).ok().filter(|left| !left.is_zero())
 }
 
-fn authority(secret: &Secret) -> Option<Authority> {
-    let entry = |name: &str| String::from_utf8(secret.data.as_ref()?.get(name)?.0.clone()).ok();
-    Some(Authority { cert: entry("ca.crt")?, key: entry("ca.key")? })
+fn entry(secret: &Secret, name: &str) -> Option<String> {
+    String::from_utf8(secret.data.as_ref()?.get(name)?.0.clone()).ok()
+}
+
+/// The authorities that a Secret names: their certificates, whatever else is in the entry. None where there are none, or
+/// more than a status holds.
+fn authority(secret: &Secret) -> Option<String> {
+    let text = certificates_in(&entry(secret, AUTHORITY)?).concat();
+    (!text.is_empty() && text.len() <= AUTHORITY_CHARS_MAX).then_some(text)
 }
 
 /// Names that a cluster's certificate has to have: what all processes are known by, where REST finds the heads, and this
@@ -178,13 +236,8 @@ fn names_of(cluster: &str, namespace: &str, domain: &str) -> Vec<String> {
 
 /// What has a cluster's certificate be there, and be replaced in time.
 pub(super) fn changes(mode: &Mode, cluster: &str, facts: &TlsFacts) -> Option<Change> {
-    let name = names::tls(cluster);
-    match (mode, &facts.issued) {
-        (Mode::Operator, Some(issued)) => Some(match facts.secret {
-            Holder::Nobody => Change::Create(secret(cluster, issued)),
-            // The authority stays: those that have not read the new certificate yet trust it, and are trusted.
-            _ => Change::Merge(Reference::to::<Secret>(&name), renewed(issued)),
-        }),
+    match (mode, &facts.step) {
+        (Mode::Operator, Some(step)) => Some(change(cluster, step)),
         (Mode::CertManager(issuer), _) if facts.certificate == Holder::Nobody => {
             Some(Change::Apply(certificate(cluster, issuer, &facts.names)))
         }
@@ -192,23 +245,30 @@ pub(super) fn changes(mode: &Mode, cluster: &str, facts: &TlsFacts) -> Option<Ch
     }
 }
 
-fn secret(cluster: &str, issued: &Issued) -> Value {
-    let mut secret = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": names::tls(cluster), "labels": names::labels(cluster)},
-        "type": "kubernetes.io/tls",
-        "stringData": {"ca.crt": issued.authority.cert, "ca.key": issued.authority.key},
-    });
-    crate::merge::strategic(&mut secret, &renewed(issued));
-    secret
-}
-
-fn renewed(issued: &Issued) -> Value {
-    json!({
-        "metadata": {"annotations": {(RENEW_ANNOTATION): text(issued.renew_after)}},
-        "stringData": {"tls.crt": issued.cert, "tls.key": issued.key},
-    })
+fn change(cluster: &str, step: &Step) -> Change {
+    let due = |next: &Timestamp| json!({(RENEW_ANNOTATION): text(*next)});
+    let merge = |next: &Timestamp, entries: Value, gone: Value| {
+        let patch = json!({"metadata": {"annotations": due(next)}, "stringData": entries, "data": gone});
+        Change::Merge(Reference::to::<Secret>(&names::tls(cluster)), patch)
+    };
+    match step {
+        Step::Make { issued, next } => Change::Create(json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": names::tls(cluster), "labels": names::labels(cluster), "annotations": due(next)},
+            "type": "kubernetes.io/tls",
+            "stringData": {(AUTHORITY): issued.authority, (CERT): issued.cert, (KEY): issued.key},
+        })),
+        Step::Announce { issued, trusted, next } => merge(
+            next,
+            json!({(AUTHORITY): trusted, (NEXT_CERT): issued.cert, (NEXT_KEY): issued.key}),
+            // Kept by earlier operators: with it whoever could read the Secret could sign.
+            json!({"ca.key": null}),
+        ),
+        Step::Show { cert, key, next } => {
+            merge(next, json!({(CERT): cert, (KEY): key}), json!({(NEXT_CERT): null, (NEXT_KEY): null}))
+        }
+    }
 }
 
 /// What cert-manager makes the Secret by: as long a life, and as early a renewal, as the operator's own.

@@ -27,6 +27,8 @@ pub(super) struct View {
     pub(super) image: Option<String>,
     /// Whether its processes speak TLS.
     pub(super) tls: bool,
+    /// Authorities that its processes are known by.
+    pub(super) authority: Option<String>,
     /// Workers that there shall be.
     pub(super) workers: u32,
     pub(super) ready_workers: u32,
@@ -57,6 +59,7 @@ impl View {
             conditions: conditions(&before.conditions, facts, generation, now),
             image: self.image.or(before.image),
             tls,
+            authority: self.authority.or(before.authority).filter(|_| tls == Some(true)),
             endpoint,
             workers: self.workers,
             ready_workers: self.ready_workers,

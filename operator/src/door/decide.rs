@@ -114,6 +114,11 @@ pub(super) fn authority(place: &Place, pem: Option<Vec<u8>>) -> Authority {
     Authority { host: names::tls_name(&place.cluster, &place.namespace), pem }
 }
 
+/// The certificates of the authority that the cluster's status tells; none where it does not.
+pub(super) fn published(cluster: &ShoalCluster) -> Option<Vec<u8>> {
+    Some(cluster.status()?.authority.as_ref()?.clone().into_bytes())
+}
+
 /// The entry of a Secret with the certificate of the authority.
 const AUTHORITY_KEY: &str = "ca.crt";
 
@@ -221,7 +226,7 @@ fn forbidden(place: &Place, asked: Asked<'_>) -> Failure {
         }
     };
     let or = match asked {
-        Asked::Token(_) => ", or pass the token with `--token-file`",
+        Asked::Token(_) => ", pass the token with `--token-file`, or sign in to Kubernetes with a token of your own",
         Asked::Authority(_) => ", or pass the authority's certificate with `--tls-ca`",
         Asked::Cluster | Asked::Pods | Asked::Forward => "",
     };

@@ -195,6 +195,9 @@ fn a_head_is_known_by_the_clusters_name_and_its_authority() {
     let with = |data: &Value| -> Secret {
         serde_json::from_value(json!({"metadata": {"name": "own"}, "data": data})).unwrap()
     };
+    let none = json!({});
+    assert_eq!(published(&cluster(&none, &none, &none)), None);
+    assert_eq!(published(&cluster(&none, &none, &json!({"authority": "PEM"}))), Some(b"PEM".to_vec()));
     let pem = certificate(&place(), "own", &with(&json!({"ca.crt": "UEVN"}))).unwrap();
     let expected = Authority { host: "shared.team.shoal".into(), pem: Some(b"PEM".to_vec()) };
     assert_eq!(authority(&place(), Some(pem)), expected);

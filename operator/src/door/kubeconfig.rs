@@ -7,21 +7,24 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use shoal_core::{Failure, Reason};
 
+use super::credentials::Credentials;
+
 /// Time to reach the API server: a person waits for it.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// A client of the API server that a kubeconfig leads to, and the namespace that its context names.
+/// A client of the API server that a kubeconfig leads to, the namespace that its context names, and what its user shows.
 ///
 /// # Errors
 /// [`Reason::NotPossible`] where there is no kubeconfig, or it leads nowhere.
-pub(super) async fn client(path: Option<&Path>, context: Option<String>) -> Result<(Client, String), Failure> {
+pub(super) async fn client(path: Option<&Path>, context: Option<String>) -> Result<(Client, String, Credentials), Failure> {
     let mut config = config(path, context).await?;
     config.connect_timeout = Some(CONNECT_MAX);
     let namespace = config.default_namespace.clone();
     // The library asks for the process's, and takes none itself where the build has several. One that is there stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let credentials = Credentials::new(config.clone());
     let client = Client::try_from(config).map_err(|error| unusable("the kubeconfig cannot be used").because(&error))?;
-    Ok((client, namespace))
+    Ok((client, namespace, credentials))
 }
 
 async fn config(path: Option<&Path>, context: Option<String>) -> Result<Config, Failure> {
@@ -114,7 +117,7 @@ current-context: a
 ";
         std::fs::write(&file, text).unwrap();
         for (context, expected) in [(None, "team"), (Some("a"), "team"), (Some("b"), "default")] {
-            let (_, namespace) = client(Some(&file), context.map(str::to_owned)).await.unwrap();
+            let (_, namespace, _) = client(Some(&file), context.map(str::to_owned)).await.unwrap();
             assert_eq!(namespace, expected, "{context:?}");
         }
         let failure = client(Some(&file), Some("z".into())).await.err().unwrap();

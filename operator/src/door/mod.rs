@@ -1,9 +1,12 @@
 //! A way from a user's machine to the head of a ShoalCluster: a port of this machine's loopback that Kubernetes forwards
 //! to the head's pod, as `kubectl port-forward` does, and the token to show there.
 //!
-//! Beside a kubeconfig it takes the rights to `get` the ShoalCluster and the Secrets of its token and its certificate, to
-//! `list` pods, and to `get` and `create` `pods/portforward`.
+//! Beside a kubeconfig it takes the rights to `get` the ShoalCluster, to `list` pods, and to `get` and `create`
+//! `pods/portforward`. Whoever may not read the Secret with the cluster's token shows the token of the kubeconfig's user
+//! instead, for which the head asks Kubernetes what he may do. Not the other way round: a head runs what its namespace's
+//! owners want, and whoever may read their Secrets is not to hand them a token that may do more.
 
+mod credentials;
 mod decide;
 mod forward;
 mod kubeconfig;
@@ -21,6 +24,7 @@ use shoal_wire::Token;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use self::credentials::{Bearer, Credentials};
 use self::decide::{Asked, Place};
 use self::forward::Forward;
 use crate::cluster::tls_secret;
@@ -61,11 +65,20 @@ pub struct Authority {
     pub pem: Option<Vec<u8>>,
 }
 
+/// What is shown to the head.
+#[derive(Debug)]
+enum Shown {
+    /// The cluster's own token, or what is at hand.
+    Token(Token),
+    /// The token of the kubeconfig's user.
+    Bearer(Bearer),
+}
+
 /// An open door. It is closed, with all connections through it, when this is dropped.
 #[derive(Debug)]
 pub struct Door {
     address: SocketAddr,
-    token: Token,
+    shown: Shown,
     authority: Option<Authority>,
     forward: Arc<Forward>,
     server: JoinHandle<()>,
@@ -87,22 +100,26 @@ impl Door {
     /// [`Reason::HeadUnreachable`] while no head is ready or no API server answers.
     pub async fn open(to: DoorTo, at_hand: AtHand) -> Result<Self, Failure> {
         let DoorTo { cluster, namespace, context, kubeconfig } = to;
-        let (client, default_namespace) = kubeconfig::client(kubeconfig.as_deref(), context).await?;
+        let (client, default_namespace, credentials) = kubeconfig::client(kubeconfig.as_deref(), context).await?;
         let place = Place { namespace: namespace.unwrap_or(default_namespace), cluster };
         let found = find_cluster(&client, &place).await?;
         decide::has_pods(&place, &found)?;
-        let token = match at_hand.token {
-            Some(token) => token,
-            None => {
-                let name = names::token(&place.cluster);
-                decide::token(&place, &read_secret(&client, &place, Asked::Token(&name)).await?)?
-            }
+        let tls_secret = tls_secret(&found);
+        let shown = match at_hand.token {
+            Some(token) => Shown::Token(token),
+            None => shown(&client, &place, &credentials, tls_secret.is_some()).await?,
         };
-        let authority = match tls_secret(&found) {
+        let authority = match tls_secret {
             Some(_) if at_hand.authority => Some(decide::authority(&place, None)),
             Some(name) => {
-                let secret = read_secret(&client, &place, Asked::Authority(&name)).await?;
-                Some(decide::authority(&place, Some(decide::certificate(&place, &name, &secret)?)))
+                let pem = match decide::published(&found) {
+                    Some(pem) => pem,
+                    // Not told yet, or too long for it.
+                    None => {
+                        decide::certificate(&place, &name, &read_secret(&client, &place, Asked::Authority(&name)).await?)?
+                    }
+                };
+                Some(decide::authority(&place, Some(pem)))
             }
             None => None,
         };
@@ -113,7 +130,7 @@ impl Door {
         let (address, listener) = listener
             .map_err(|error| Failure::new(Reason::Io, "no port of this machine can be listened on").because(&error))?;
         let server = tokio::spawn(forward::serve(listener, forward.clone()));
-        Ok(Self { address, token, authority, forward, server })
+        Ok(Self { address, shown, authority, forward, server })
     }
 
     /// URL of the head's REST interface through the door. That of a head with TLS names the host of its certificate, which
@@ -135,15 +152,34 @@ impl Door {
         self.authority.as_ref()
     }
 
-    /// What the head asks for.
-    pub fn token(&self) -> &Token {
-        &self.token
+    /// What the head asks for, as it is at the moment: a user's own token is renewed.
+    ///
+    /// # Errors
+    /// [`Reason::NotPossible`] where the kubeconfig's user has none any more.
+    pub async fn token(&self) -> Result<Token, Failure> {
+        match &self.shown {
+            Shown::Token(token) => Ok(token.clone()),
+            Shown::Bearer(bearer) => bearer.token().await?.ok_or_else(credentials::unusable),
+        }
     }
 
     /// Why a connection through the door has brought no answer.
     pub fn trouble(&self) -> Failure {
         self.forward.trouble()
     }
+}
+
+/// What to show to a head: the cluster's token, else the user's own where the head takes it, which is one with TLS.
+async fn shown(client: &Client, place: &Place, credentials: &Credentials, has_tls: bool) -> Result<Shown, Failure> {
+    let name = names::token(&place.cluster);
+    let refused = match read_secret(client, place, Asked::Token(&name)).await {
+        Ok(secret) => return decide::token(place, &secret).map(Shown::Token),
+        Err(failure) => failure,
+    };
+    if refused.reason != Reason::Unauthorized || !has_tls {
+        return Err(refused);
+    }
+    credentials.bearer().await?.map(Shown::Bearer).ok_or(refused)
 }
 
 async fn find_cluster(client: &Client, place: &Place) -> Result<ShoalCluster, Failure> {

@@ -111,7 +111,7 @@ pub(crate) async fn worker_start() -> BenchResult<f64> {
     let state = StateConfig::Folder(folder.path().join("state"));
     let head = start_head(state, shoal_jobs::kinds(), Arc::new(DeltaPublisher)).await?;
     let listen = (Ipv4Addr::LOCALHOST, 0).into();
-    let api = shoal_api::start(ApiConfig { listen, token: None, tls: None, head: head.clone() }).await?;
+    let api = shoal_api::start(ApiConfig { listen, token: None, callers: None, tls: None, head: head.clone() }).await?;
     let url = format!("http://{}", api.address());
     let mut milliseconds = Vec::new();
     for index in 0..WORKER_STARTS {

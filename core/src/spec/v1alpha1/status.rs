@@ -39,6 +39,10 @@ pub enum ConditionStatus {
     Unknown,
 }
 
+/// Longest text of the authorities of a cluster: that of two, while one takes over from the other, is a tenth of it; bundles of
+/// a user's own are longer.
+pub const AUTHORITY_CHARS_MAX: usize = 16_384;
+
 /// What is known of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -60,6 +64,11 @@ pub struct ClusterStatus {
     /// Whether its processes speak TLS, where the spec says nothing: as it was when the cluster was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<bool>,
+    /// Certificates (PEM) of the authorities that have signed those of its processes, by which whoever asks its head over
+    /// REST knows it. Two while one takes over from the other.
+    #[schemars(length(max = AUTHORITY_CHARS_MAX))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
     /// URL of the head's REST interface inside Kubernetes.
     #[schemars(length(max = 512))]
     #[serde(skip_serializing_if = "Option::is_none")]
