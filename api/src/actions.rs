@@ -32,7 +32,10 @@ mod tests {
         for (path, methods) in document["paths"].as_object().unwrap() {
             for method in methods.as_object().unwrap().keys() {
                 let Action { verb, resource } = of(&method.to_uppercase(), Some(path));
-                found.insert(format!("{} {path}", method.to_uppercase()), format!("{} {}", verb.name(), resource.name()));
+                found.insert(
+                    format!("{} {path}", method.to_uppercase()),
+                    format!("{} {}", verb.name(), resource.name()),
+                );
             }
         }
         let expected = [

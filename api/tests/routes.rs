@@ -137,7 +137,13 @@ async fn metrics_and_cluster_say_how_things_are_now() {
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_loopback_it_takes_a_token() {
     let server = Server::start(None).await;
-    let open = ApiConfig { listen: ([0, 0, 0, 0], 0).into(), token: None, callers: None, tls: None, head: server.head.clone() };
+    let open = ApiConfig {
+        listen: ([0, 0, 0, 0], 0).into(),
+        token: None,
+        callers: None,
+        tls: None,
+        head: server.head.clone(),
+    };
     assert_eq!(shoal_api::start(open).await.err().unwrap().reason, Reason::InvalidValue);
     server.stop().await;
 }

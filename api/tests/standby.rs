@@ -51,7 +51,9 @@ impl Node {
             archive: None,
         };
         let head = Head::open(config).await.unwrap();
-        let api = shoal_api::start(ApiConfig { listen, token: None, callers: None, tls: None, head: head.clone() }).await.unwrap();
+        let api = shoal_api::start(ApiConfig { listen, token: None, callers: None, tls: None, head: head.clone() })
+            .await
+            .unwrap();
         let url = format!("http://{}", api.address());
         Self { head, api, url, client: reqwest::Client::new() }
     }

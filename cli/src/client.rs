@@ -82,7 +82,9 @@ impl Client {
                 let authority = door.authority();
                 let trusts = match (&args.tls_ca, authority.and_then(|authority| authority.pem.as_ref())) {
                     (Some(file), _) => Some(trusting(file)?),
-                    (None, Some(pem)) => Some(trusting_pem(pem, Path::new("what the ShoalCluster names as its authority"))?),
+                    (None, Some(pem)) => {
+                        Some(trusting_pem(pem, Path::new("what the ShoalCluster names as its authority"))?)
+                    }
                     (None, None) => None,
                 };
                 let leads = authority.map(|authority| (authority.host.clone(), door.address()));

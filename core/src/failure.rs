@@ -261,8 +261,10 @@ impl Reason {
         match self {
             MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName
             | InvalidName | InvalidExpression | LocalPathRefused | JobConflict | JobNotFound | WorkerNotFound
-            | ClusterNotFound | Unauthorized | Forbidden | NotPossible | TableNotFound | ColumnNotFound | ColumnNotNumeric
-            | OutputExists | SchemaMismatch | TaskKillsWorkers | DeadlineExceeded | Cancelled => Actor::User,
+            | ClusterNotFound | Unauthorized | Forbidden | NotPossible | TableNotFound | ColumnNotFound
+            | ColumnNotNumeric | OutputExists | SchemaMismatch | TaskKillsWorkers | DeadlineExceeded | Cancelled => {
+                Actor::User
+            }
             TableUnreadable | TableEmpty | MalformedRow | CorruptFile | MissingValue | TooManyFailed => Actor::Data,
             HeadUnreachable | WorkerStartFailed | NoWorkers | WorkerLost | PartitionLost | PartitionCorrupt
             | ResourcesExhausted | Io | StateLocked | NotLeading | HandedBack | CommitConflict

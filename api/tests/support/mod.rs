@@ -42,7 +42,9 @@ impl Server {
         let head = Head::start(config, StateConfig::Folder(state.path().to_owned())).await.unwrap();
         let listen = ([127, 0, 0, 1], 0).into();
         let api =
-            shoal_api::start(ApiConfig { listen, token: token.clone(), callers: None, tls: None, head: head.clone() }).await.unwrap();
+            shoal_api::start(ApiConfig { listen, token: token.clone(), callers: None, tls: None, head: head.clone() })
+                .await
+                .unwrap();
         Self { api, head, token, client: reqwest::Client::new(), state }
     }
 

@@ -1,9 +1,7 @@
 //! What is asked about a caller, and what the answers mean. Pure.
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
-};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use shoal_core::{Failure, Reason};
 use shoal_wire::callers::{Action, Resource};
 
@@ -54,8 +52,7 @@ pub(super) fn answer(
     may: &SelfSubjectAccessReview,
 ) -> Result<(), Failure> {
     let user = who.status.as_ref().and_then(|status| status.user_info.as_ref());
-    let is_unknown =
-        user.is_none_or(|user| user.groups.iter().flatten().any(|group| group == UNKNOWN_GROUP));
+    let is_unknown = user.is_none_or(|user| user.groups.iter().flatten().any(|group| group == UNKNOWN_GROUP));
     let name = user.and_then(|user| user.username.as_deref()).unwrap_or_default();
     if is_unknown || name.is_empty() {
         return Err(not_accepted());

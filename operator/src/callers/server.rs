@@ -34,8 +34,7 @@ impl Server {
             Failure::new(Reason::InvalidValue, format!("the API server cannot be at `{url}`")).because(&error)
         })?;
         let mut config = Config::new(uri);
-        // Read again from time to time: authorities are replaced. There is one process, and no account: nothing else is known of
-        // it, and nothing of its own is sent.
+        // The file is read again from time to time, since authorities are replaced; what stands beside it is not looked at.
         config.root_cert_file = Some(authority);
         config.root_cert = Some(Vec::new());
         Ok(Self { config, client: Mutex::default() })
@@ -49,10 +48,8 @@ impl Server {
         action: Action,
     ) -> kube::Result<(SelfSubjectReview, SelfSubjectAccessReview)> {
         let client = self.client()?;
-        tokio::try_join!(
-            post(&client, token, &SelfSubjectReview::default()),
-            post(&client, token, &decide::question(ours, action))
-        )
+        let (who, may) = (SelfSubjectReview::default(), decide::question(ours, action));
+        tokio::try_join!(post(&client, token, &who), post(&client, token, &may))
     }
 
     fn client(&self) -> kube::Result<Client> {

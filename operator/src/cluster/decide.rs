@@ -270,7 +270,7 @@ fn view(facts: &Facts, spec: &ClusterSpec, image: String, head_waits: bool) -> V
         head_waits,
         image: Some(image),
         tls: tls::mode(spec, &facts.cluster.status().cloned().unwrap_or_default()).is_on(),
-        authority: facts.tls.authority.clone(),
+        authority: facts.sight.tls.authority.clone(),
         workers,
         ready_workers,
     }

@@ -49,7 +49,10 @@ fn a_head_with_tls_asks_kubernetes_who_calls_and_has_no_account() {
     let pod = &with["spec"]["template"]["spec"];
     assert_eq!(pod["automountServiceAccountToken"], false);
     let volume = pod["volumes"].as_array().unwrap().iter().find(|one| one["name"] == "kubernetes").unwrap();
-    assert_eq!((&volume["configMap"]["name"], &volume["configMap"]["optional"]), (&json!("kube-root-ca.crt"), &json!(true)));
+    assert_eq!(
+        (&volume["configMap"]["name"], &volume["configMap"]["optional"]),
+        (&json!("kube-root-ca.crt"), &json!(true))
+    );
     let without = stateful_set(CLUSTER, &spec, "shoal:1", None);
     assert!(!arguments(&without).iter().any(|one| one.starts_with("--kubernetes")), "nobody's token goes in the clear");
 }

@@ -107,14 +107,7 @@ pub(super) struct TlsFacts {
 impl Default for TlsFacts {
     fn default() -> Self {
         let nobody = || Holder::Nobody;
-        Self {
-            secret: nobody(),
-            certificate: nobody(),
-            step: None,
-            authority: None,
-            renew_in: None,
-            names: Vec::new(),
-        }
+        Self { secret: nobody(), certificate: nobody(), step: None, authority: None, renew_in: None, names: Vec::new() }
     }
 }
 
@@ -153,8 +146,7 @@ pub(super) async fn gather(
             let api: Api<DynamicObject> =
                 Api::namespaced_with(context.client.clone(), namespace, &ApiResource::from_gvk(&kind));
             let tls_name = names::tls(&name);
-            let (certificate, secret) =
-                tokio::try_join!(api.get_metadata_opt(&tls_name), secrets.get_opt(&tls_name))?;
+            let (certificate, secret) = tokio::try_join!(api.get_metadata_opt(&tls_name), secrets.get_opt(&tls_name))?;
             let certificate = Holder::of(cluster, certificate.as_ref().map(|found| &found.metadata));
             TlsFacts { certificate, ..of_others(secret) }
         }

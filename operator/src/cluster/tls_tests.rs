@@ -120,7 +120,8 @@ fn the_key_of_an_earlier_operators_authority_goes_with_the_next_certificate() {
     let data = json!({"ca.crt": bytes(&issued.authority), "ca.key": bytes("key"), "tls.crt": bytes(&issued.cert)});
     let annotations = json!({(RENEW_ANNOTATION): "2026-01-01T00:00:00Z"});
     let old: Secret =
-        serde_json::from_value(json!({"metadata": {"name": "a-tls", "annotations": annotations}, "data": data})).unwrap();
+        serde_json::from_value(json!({"metadata": {"name": "a-tls", "annotations": annotations}, "data": data}))
+            .unwrap();
     let facts = kept(Some(&old), &["a.n.shoal".to_owned()], now).unwrap();
     let announced = after(Some(&old), changes(&Mode::Operator, "a", &facts).unwrap());
     assert_eq!(entries(&announced), ["ca.crt", "next.crt", "next.key", "tls.crt"]);

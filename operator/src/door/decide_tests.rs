@@ -115,7 +115,7 @@ fn each_refusal_has_a_reason_names_the_resource_and_says_what_to_do() {
             Asked::Token("shared-token"),
             Unauthorized,
             "read the Secret team/shared-token",
-            "--token-file",
+            "pass the token with `--token-file`, or sign in",
         ),
         (
             api(403, "Forbidden"),

@@ -16,7 +16,10 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`Reason::NotPossible`] where there is no kubeconfig, or it leads nowhere.
-pub(super) async fn client(path: Option<&Path>, context: Option<String>) -> Result<(Client, String, Credentials), Failure> {
+pub(super) async fn client(
+    path: Option<&Path>,
+    context: Option<String>,
+) -> Result<(Client, String, Credentials), Failure> {
     let mut config = config(path, context).await?;
     config.connect_timeout = Some(CONNECT_MAX);
     let namespace = config.default_namespace.clone();

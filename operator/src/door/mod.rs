@@ -116,7 +116,8 @@ impl Door {
                     Some(pem) => pem,
                     // Not told yet, or too long for it.
                     None => {
-                        decide::certificate(&place, &name, &read_secret(&client, &place, Asked::Authority(&name)).await?)?
+                        let secret = read_secret(&client, &place, Asked::Authority(&name)).await?;
+                        decide::certificate(&place, &name, &secret)?
                     }
                 };
                 Some(decide::authority(&place, Some(pem)))

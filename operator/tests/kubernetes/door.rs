@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use shoal_core::{Failure, Reason};
@@ -12,6 +12,7 @@ use shoal_wire::Token;
 use crate::api::{Namespace, server};
 use crate::clusters::cluster;
 use crate::operator::{Operator, as_service_account};
+use crate::tokens::token;
 
 /// A runtime, and a door that was opened in it.
 fn open(
@@ -92,10 +93,10 @@ fn whoever_lacks_a_right_hears_which() {
     };
     lacks("kubectl auth can-i get shoalclusters.shoal.dev/a");
     may("clusters", "get", "shoalclusters.shoal.dev");
-    lacks("pass the token with `--token-file`: `kubectl auth can-i get secret/a-token");
+    // This user shows a certificate to the API server: there is no token of his own.
+    lacks("sign in to Kubernetes with a token of your own: `kubectl auth can-i get secret/a-token");
     named("secrets", "get", "secrets", "a-token");
-    lacks("pass the authority's certificate with `--tls-ca`: `kubectl auth can-i get secret/a-tls");
-    may("authority", "get", "secrets");
+    // The authority stands in the status: nobody reads the Secret that holds the certificate's key.
     lacks("kubectl auth can-i list pods");
     may("pods", "list", "pods");
 
@@ -110,6 +111,55 @@ fn whoever_lacks_a_right_hears_which() {
     let door = door.unwrap();
     no_answer(&door);
     assert_eq!(door.trouble().reason, Reason::HeadUnreachable);
+}
+
+#[test]
+fn a_users_own_token_is_shown_where_the_clusters_may_not_be_read() {
+    let namespace = Namespace::new();
+    let _operator = Operator::start(&namespace);
+    namespace.apply(&cluster(&json!({})));
+    namespace.until_names("pods", &["a-cpu-0", "a-cpu-1", "a-head-0"]);
+    namespace.all_pods_are_ready();
+    namespace.kubectl(&["create", "serviceaccount", "user"]);
+    let subject = format!("--serviceaccount={}:user", namespace.name());
+    let may = |name: &str, verb: &str, resource: &str| {
+        namespace.kubectl(&["create", "role", name, &format!("--verb={verb}"), &format!("--resource={resource}")]);
+        namespace.kubectl(&["create", "rolebinding", name, &format!("--role={name}"), &subject]);
+    };
+    may("clusters", "get", "shoalclusters.shoal.dev");
+    may("pods", "list", "pods");
+    let folder = tempfile::tempdir().unwrap();
+    let own = token(&namespace, "user", &[]);
+    let kubeconfig = with_token(folder.path(), &own);
+    let shown = || {
+        shoal_testkit::eventually("the door is open", || {
+            let (runtime, door) = open(&namespace, &kubeconfig, None);
+            let door = door.ok()?;
+            // Known by what stands in the status.
+            assert!(door.authority()?.pem.is_some());
+            Some(runtime.block_on(door.token()).unwrap().header())
+        })
+    };
+    assert_eq!(shown(), format!("Bearer {own}"));
+
+    // Whoever may have the cluster's hands nobody his own.
+    may("secrets", "get", "secrets");
+    shoal_testkit::eventually("the cluster's is shown", || (shown() != format!("Bearer {own}")).then_some(()));
+}
+
+/// A kubeconfig whose user shows that token and nothing else.
+fn with_token(folder: &Path, token: &str) -> PathBuf {
+    let admin = std::fs::read_to_string(server().kubeconfig()).unwrap();
+    let is_kept = |line: &&str| !line.trim_start().starts_with("client-certificate:");
+    let as_user = |line: &str| match line.trim_start().starts_with("client-key:") {
+        true => format!("    token: {token}\n"),
+        false => format!("{line}\n"),
+    };
+    let config: String = admin.lines().filter(is_kept).map(as_user).collect();
+    assert!(config.contains(token), "the kubeconfig is not as it was: {admin}");
+    let path = folder.join("kubeconfig");
+    std::fs::write(&path, config).unwrap();
+    path
 }
 
 /// Speaks through the door until it is shut; says what is to be done then.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod callers;
 mod chart;
 mod clusters;
 mod door;
@@ -23,4 +24,5 @@ mod processes;
 mod restarts;
 mod security;
 mod story;
+mod tokens;
 mod verdicts;

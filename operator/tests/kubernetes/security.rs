@@ -12,11 +12,12 @@ use crate::jobs::job;
 use crate::operator::{Operator, Settings};
 use crate::processes::Process;
 
-/// Writes a Secret's entries into a folder, as the kubelet does.
-fn mount(namespace: &Namespace, secret: &str, folder: &Path) {
-    for name in namespace.get(&format!("secret/{secret}"))["data"].as_object().unwrap().keys() {
-        let template = format!("--output=go-template={{{{index .data \"{name}\" | base64decode}}}}");
-        std::fs::write(folder.join(name), namespace.kubectl(&["get", "secret", secret, &template])).unwrap();
+/// Writes the entries of a Secret or a ConfigMap into a folder, as the kubelet does.
+pub(crate) fn mount(namespace: &Namespace, object: &str, folder: &Path) {
+    let decode = if object.starts_with("secret/") { " | base64decode" } else { "" };
+    for name in namespace.get(object)["data"].as_object().unwrap().keys() {
+        let template = format!("--output=go-template={{{{index .data \"{name}\"{decode}}}}}");
+        std::fs::write(folder.join(name), namespace.kubectl(&["get", object, &template])).unwrap();
     }
 }
 
@@ -46,8 +47,12 @@ fn heads_workers_and_the_operator_know_each_other_by_certificates() {
     assert_eq!(made["status"]["endpoint"], json!(endpoint));
 
     let folder = tempfile::tempdir().unwrap();
-    mount(&namespace, "a-tls", folder.path());
-    mount(&namespace, "a-token", folder.path());
+    mount(&namespace, "secret/a-tls", folder.path());
+    mount(&namespace, "secret/a-token", folder.path());
+    let published = namespace
+        .until("shoalcluster/a", "its authority is told", |cluster| cluster["status"]["authority"].is_string());
+    let trusted = std::fs::read_to_string(folder.path().join("ca.crt")).unwrap();
+    assert_eq!(published["status"]["authority"], json!(trusted), "clients trust what processes trust");
     let in_folder = |value: &str| {
         let name = Path::new(value).file_name().unwrap();
         Some(folder.path().join(name).display().to_string())
@@ -80,24 +85,59 @@ fn heads_workers_and_the_operator_know_each_other_by_certificates() {
     });
 }
 
+/// How many certificates a text holds.
+fn certificates(text: &Value) -> usize {
+    text.as_str().map_or(0, |text| text.matches("BEGIN CERTIFICATE").count())
+}
+
 #[test]
-fn a_certificate_is_replaced_in_time_and_its_authority_stays() {
+fn a_certificate_is_replaced_in_time_and_its_authority_is_known_before() {
     let namespace = Namespace::new();
     let _operator = Operator::start(&namespace);
     namespace.apply(&cluster(&json!({})));
     get_ready(&namespace, &["a-cpu-0", "a-cpu-1"]);
-    let before = namespace.get("secret/a-tls");
-    namespace.kubectl(&["annotate", "--overwrite", "secret", "a-tls", "shoal.dev/renew-after=2026-01-01T00:00:00Z"]);
-    // It looks by itself twice a day; a change of the cluster has it look now.
-    namespace.kubectl(&["annotate", "shoalcluster", "a", "touched=yes"]);
-    let after = namespace.until("secret/a-tls", "there is another certificate", |secret| {
-        secret["data"]["tls.crt"] != before["data"]["tls.crt"]
-    });
-    assert_ne!(after["data"]["tls.key"], before["data"]["tls.key"]);
-    for entry in ["ca.crt", "ca.key"] {
-        assert_eq!(after["data"][entry], before["data"][entry], "{entry}");
+    let before = namespace
+        .until("shoalcluster/a", "its authority is told", |cluster| certificates(&cluster["status"]["authority"]) == 1);
+    let first = before["status"]["authority"].as_str().unwrap().to_owned();
+    let made = namespace.get("secret/a-tls");
+    let entries = |secret: &Value| secret["data"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(entries(&made), ["ca.crt", "tls.crt", "tls.key"], "nobody keeps the authority's key");
+    let mut replicas = 2;
+    let mut is_due = || {
+        namespace.kubectl(&[
+            "annotate",
+            "--overwrite",
+            "secret",
+            "a-tls",
+            "shoal.dev/renew-after=2026-01-01T00:00:00Z",
+        ]);
+        // It looks by itself now and then; a change of the cluster has it look now.
+        replicas += 1;
+        let groups = json!({"spec": {"workerGroups": [{"name": "cpu", "replicas": replicas}]}});
+        namespace.kubectl(&["patch", "shoalcluster", "a", "--type=merge", &format!("--patch={groups}")]);
+    };
+
+    is_due();
+    let announced =
+        namespace.until("secret/a-tls", "another one is announced", |secret| secret["data"]["next.crt"].is_string());
+    for entry in ["tls.crt", "tls.key"] {
+        assert_eq!(announced["data"][entry], made["data"][entry], "{entry} is shown still");
     }
-    assert_ne!(after["metadata"]["annotations"]["shoal.dev/renew-after"], "2026-01-01T00:00:00Z");
+    let told = namespace.until("shoalcluster/a", "both authorities are told", |cluster| {
+        certificates(&cluster["status"]["authority"]) == 2
+    });
+    assert!(told["status"]["authority"].as_str().unwrap().starts_with(&first));
+    assert_ne!(announced["metadata"]["annotations"]["shoal.dev/renew-after"], "2026-01-01T00:00:00Z");
+
+    is_due();
+    let shown =
+        namespace.until("secret/a-tls", "it is shown", |secret| secret["data"]["tls.crt"] != made["data"]["tls.crt"]);
+    assert_eq!(entries(&shown), ["ca.crt", "tls.crt", "tls.key"]);
+    for (now, next) in [("tls.crt", "next.crt"), ("tls.key", "next.key")] {
+        assert_eq!(shown["data"][now], announced["data"][next], "{now}");
+    }
+    assert_eq!(shown["data"]["ca.crt"], announced["data"]["ca.crt"], "whoever shows the old one is known still");
+    assert_ne!(shown["metadata"]["annotations"]["shoal.dev/renew-after"], "2026-01-01T00:00:00Z");
 
     let refused = namespace.try_kubectl(&[
         "patch",

@@ -9,8 +9,8 @@ use crate::world::{POD_LIMIT, WORLD, assert_shops, url};
 
 /// What there is to ask about the example's job once it has succeeded.
 pub(crate) fn ask_about_the_example(place: &Place) {
-    // The head speaks TLS, and is known by the authority in there.
-    assert!(place.get("secret/shared-tls")["data"]["ca.crt"].is_string());
+    // The head speaks TLS, and is known by the authority in its cluster's status.
+    assert!(place.get("shoalcluster/shared")["status"]["authority"].is_string());
     let listed = job(place, &["list"]);
     let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows.len(), 2, "{listed}");

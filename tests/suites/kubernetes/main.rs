@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bad_files;
+mod callers;
 mod changes;
 mod door;
 mod examples;
