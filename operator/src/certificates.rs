@@ -53,6 +53,11 @@ pub(crate) fn shown_after(now: Timestamp) -> Timestamp {
     later(now, OVERLAP_HOURS)
 }
 
+/// Whether a certificate is over that was to be replaced at that time.
+pub(crate) fn is_over(due: Timestamp, now: Timestamp) -> bool {
+    now >= later(due, (CERTIFICATE_DAYS - RENEWED_AFTER_DAYS) * 24)
+}
+
 fn sign(names: &[String], now: Timestamp) -> Result<Issued, rcgen::Error> {
     let subject = names.first().map(String::as_str).unwrap_or_default();
     let authority_key = KeyPair::generate()?;
@@ -145,6 +150,8 @@ mod tests {
         // A certificate is made when its authority is announced, and shown from then on until its successor is.
         let replaced = shown_after(renewed_after(shown));
         assert!(replaced.duration_since(now).as_hours() < (CERTIFICATE_DAYS - 21) * 24);
+        let due = renewed_after(now);
+        assert!(!is_over(due, replaced) && is_over(due, later(now, CERTIFICATE_DAYS * 24)));
     }
 
     #[test]

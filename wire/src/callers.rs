@@ -66,8 +66,11 @@ pub trait Authenticator: Send + Sync {
     /// Lets a request pass that does this and has that value in its `authorization` header.
     ///
     /// # Errors
-    /// [`shoal_core::Reason::Unauthorized`] for a caller who is not known, [`shoal_core::Reason::Forbidden`] for one who may not do this, and a
+    /// [`Reason::Unauthorized`] for a caller who is not known, [`Reason::Forbidden`] for one who may not do this, and a
     /// transient failure where nobody can say so at the moment: nobody is let in on a guess.
+    ///
+    /// [`Reason::Unauthorized`]: shoal_core::Reason::Unauthorized
+    /// [`Reason::Forbidden`]: shoal_core::Reason::Forbidden
     fn admit<'a>(&'a self, header: Option<&'a str>, action: Action) -> BoxFuture<'a, Result<(), Failure>>;
 }
 

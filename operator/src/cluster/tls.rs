@@ -12,7 +12,7 @@ use shoal_core::spec::v1alpha1::status::{AUTHORITY_CHARS_MAX, ClusterStatus};
 use shoal_core::spec::v1alpha1::{ClusterSpec, IssuerRef, TlsSpec};
 
 use super::decide::Holder;
-use crate::certificates::{Issued, certificates_in, issue, renewed_after, shown_after};
+use crate::certificates::{Issued, certificates_in, is_over, issue, renewed_after, shown_after};
 use crate::changes::{Change, Reference};
 use crate::conditions::text;
 use crate::context::Context;
@@ -31,6 +31,9 @@ const KEY: &str = "tls.key";
 /// Entries with the certificate that is shown next, and its key. They are not mounted.
 const NEXT_CERT: &str = "next.crt";
 const NEXT_KEY: &str = "next.key";
+
+/// Entry of earlier operators, with which whoever read the Secret could sign. It goes with the next certificate.
+const AUTHORITY_KEY: &str = "ca.key";
 
 /// Longest time between two looks whether a certificate is to be replaced.
 const LOOK: Duration = Duration::from_secs(12 * 3_600);
@@ -121,6 +124,8 @@ pub(super) enum Step {
     Announce { issued: Issued, trusted: String, next: Timestamp },
     /// The one that was announced is shown from now on.
     Show { cert: String, key: String, next: Timestamp },
+    /// The present one is over, as nobody was there to replace it: there is nobody left whom another one could part.
+    Replace { issued: Issued, next: Timestamp },
 }
 
 /// Looks at a cluster's certificate, and signs another where there is to be one.
@@ -176,8 +181,18 @@ fn kept(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<Tls
     let authority = authority(secret);
     // One without the annotation is a user's.
     let Some(due) = secret.annotations().get(RENEW_ANNOTATION) else { return Ok(waits(authority, LOOK_AT_OTHERS)) };
+    // What cannot be read is due.
+    let due = due.parse().unwrap_or(now);
     if let Some(left) = left(due, now) {
         return Ok(waits(authority, left.min(LOOK)));
+    }
+    if is_over(due, now) {
+        let issued = issue(names, now)?;
+        let authority = Some(issued.authority.clone());
+        return Ok(TlsFacts {
+            step: Some(Step::Replace { issued, next: renewed_after(now) }),
+            ..waits(authority, LOOK)
+        });
     }
     if let (Some(cert), Some(key)) = (entry(secret, NEXT_CERT), entry(secret, NEXT_KEY)) {
         let step = Step::Show { cert, key, next: renewed_after(now) };
@@ -192,8 +207,7 @@ fn kept(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<Tls
 }
 
 /// The time that is left until then; none where it is over.
-fn left(due: &str, now: Timestamp) -> Option<Duration> {
-    let due: Timestamp = due.parse().ok()?;
+fn left(due: Timestamp, now: Timestamp) -> Option<Duration> {
     Duration::try_from(due.duration_since(now)).ok().filter(|left| !left.is_zero())
 }
 
@@ -254,12 +268,16 @@ fn change(cluster: &str, step: &Step) -> Change {
         Step::Announce { issued, trusted, next } => merge(
             next,
             json!({(AUTHORITY): trusted, (NEXT_CERT): issued.cert, (NEXT_KEY): issued.key}),
-            // Kept by earlier operators: with it whoever could read the Secret could sign.
-            json!({"ca.key": null}),
+            json!({(AUTHORITY_KEY): null}),
         ),
         Step::Show { cert, key, next } => {
             merge(next, json!({(CERT): cert, (KEY): key}), json!({(NEXT_CERT): null, (NEXT_KEY): null}))
         }
+        Step::Replace { issued, next } => merge(
+            next,
+            json!({(AUTHORITY): issued.authority, (CERT): issued.cert, (KEY): issued.key}),
+            json!({(NEXT_CERT): null, (NEXT_KEY): null, (AUTHORITY_KEY): null}),
+        ),
     }
 }
 

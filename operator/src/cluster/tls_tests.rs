@@ -109,23 +109,33 @@ fn a_certificate_is_made_and_replaced_in_two_steps_and_no_key_of_an_authority_is
     let (_, again) = step(Some(&shown), due(&shown));
     let trusted = certificates_in(&authority(&again.unwrap()).unwrap());
     assert_eq!((trusted.len(), &trusted[0]), (2, &certificates_in(&both)[1]));
-    assert_eq!(left("soon", now), None, "what cannot be read is due");
+}
+
+/// A Secret as an earlier operator made it, whose certificate is to be replaced at that time.
+fn old(due: &str) -> Secret {
+    let issued = issue(&["a.n.shoal".to_owned()], Timestamp::now()).unwrap();
+    let bytes = |text: &str| serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap();
+    let data = json!({"ca.crt": bytes(&issued.authority), "ca.key": bytes("key"), "tls.crt": bytes(&issued.cert)});
+    let metadata = json!({"name": "a-tls", "annotations": {(RENEW_ANNOTATION): due}});
+    serde_json::from_value(json!({"metadata": metadata, "data": data})).unwrap()
 }
 
 #[test]
 fn the_key_of_an_earlier_operators_authority_goes_with_the_next_certificate() {
     let now = Timestamp::now();
-    let issued = issue(&["a.n.shoal".to_owned()], now).unwrap();
-    let bytes = |text: &str| serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap();
-    let data = json!({"ca.crt": bytes(&issued.authority), "ca.key": bytes("key"), "tls.crt": bytes(&issued.cert)});
-    let annotations = json!({(RENEW_ANNOTATION): "2026-01-01T00:00:00Z"});
-    let old: Secret =
-        serde_json::from_value(json!({"metadata": {"name": "a-tls", "annotations": annotations}, "data": data}))
-            .unwrap();
-    let facts = kept(Some(&old), &["a.n.shoal".to_owned()], now).unwrap();
-    let announced = after(Some(&old), changes(&Mode::Operator, "a", &facts).unwrap());
-    assert_eq!(entries(&announced), ["ca.crt", "next.crt", "next.key", "tls.crt"]);
-    assert!(certificates_in(&authority(&announced).unwrap()).len() == 2);
+    let step = |secret: &Secret, now| {
+        let facts = kept(Some(secret), &["a.n.shoal".to_owned()], now).unwrap();
+        after(Some(secret), changes(&Mode::Operator, "a", &facts).unwrap())
+    };
+    for due in [text(now), "soon".to_owned()] {
+        let announced = step(&old(&due), now);
+        assert_eq!(entries(&announced), ["ca.crt", "next.crt", "next.key", "tls.crt"], "{due}");
+        assert_eq!(certificates_in(&authority(&announced).unwrap()).len(), 2, "{due}");
+    }
+    // Nobody has looked after this one for so long that it is over: there is nothing to wait for.
+    let replaced = step(&old("2026-01-01T00:00:00Z"), "2026-02-01T00:00:00Z".parse().unwrap());
+    assert_eq!(entries(&replaced), ["ca.crt", "tls.crt", "tls.key"]);
+    assert_eq!(certificates_in(&authority(&replaced).unwrap()).len(), 1);
 }
 
 #[test]
