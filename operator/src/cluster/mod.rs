@@ -5,6 +5,7 @@ mod children;
 mod decide;
 mod exchange;
 mod head;
+mod renewal;
 mod seen;
 mod tls;
 mod view;

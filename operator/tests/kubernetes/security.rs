@@ -102,15 +102,11 @@ fn a_certificate_is_replaced_in_time_and_its_authority_is_known_before() {
     let made = namespace.get("secret/a-tls");
     let entries = |secret: &Value| secret["data"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(entries(&made), ["ca.crt", "tls.crt", "tls.key"], "nobody keeps the authority's key");
+    let hour = k8s_openapi::jiff::SignedDuration::from_hours(1);
+    let due = (k8s_openapi::jiff::Timestamp::now() - hour).to_string();
     let mut replicas = 2;
     let mut is_due = || {
-        namespace.kubectl(&[
-            "annotate",
-            "--overwrite",
-            "secret",
-            "a-tls",
-            "shoal.dev/renew-after=2026-01-01T00:00:00Z",
-        ]);
+        namespace.kubectl(&["annotate", "--overwrite", "secret", "a-tls", &format!("shoal.dev/renew-after={due}")]);
         // It looks by itself now and then; a change of the cluster has it look now.
         replicas += 1;
         let groups = json!({"spec": {"workerGroups": [{"name": "cpu", "replicas": replicas}]}});
@@ -127,7 +123,7 @@ fn a_certificate_is_replaced_in_time_and_its_authority_is_known_before() {
         certificates(&cluster["status"]["authority"]) == 2
     });
     assert!(told["status"]["authority"].as_str().unwrap().starts_with(&first));
-    assert_ne!(announced["metadata"]["annotations"]["shoal.dev/renew-after"], "2026-01-01T00:00:00Z");
+    assert_ne!(announced["metadata"]["annotations"]["shoal.dev/renew-after"], due);
 
     is_due();
     let shown =
@@ -137,7 +133,7 @@ fn a_certificate_is_replaced_in_time_and_its_authority_is_known_before() {
         assert_eq!(shown["data"][now], announced["data"][next], "{now}");
     }
     assert_eq!(shown["data"]["ca.crt"], announced["data"]["ca.crt"], "whoever shows the old one is known still");
-    assert_ne!(shown["metadata"]["annotations"]["shoal.dev/renew-after"], "2026-01-01T00:00:00Z");
+    assert_ne!(shown["metadata"]["annotations"]["shoal.dev/renew-after"], due);
 
     let refused = namespace.try_kubectl(&[
         "patch",
