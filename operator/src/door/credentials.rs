@@ -8,6 +8,8 @@ use kube::Config;
 use kube::client::{Body, ConfigExt};
 use shoal_core::{Failure, Reason};
 use shoal_wire::Token;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
 /// What a kubeconfig says of its user. Nothing is read or run for it before it is needed: a plugin may ask a person.
@@ -33,7 +35,7 @@ impl Credentials {
         }
         let config = self.0.clone();
         // It runs the plugin, and waits for it.
-        let layer = tokio::task::spawn_blocking(move || config.auth_layer()).await;
+        let layer = spawn_blocking(move || config.auth_layer()).await;
         let layer = layer.map_err(|error| unusable().because(&error))?.map_err(|error| unusable().because(&error))?;
         let Some(bearer) = layer.map(Bearer) else { return Ok(None) };
         Ok(bearer.token().await?.map(|_| bearer))
@@ -53,7 +55,12 @@ impl Bearer {
             answer.headers_mut().extend(shown.map(|value| (AUTHORIZATION, value)));
             Ok::<_, BoxError>(answer)
         });
-        let answer = self.0.layer(echo).oneshot(Request::new(Body::empty())).await;
+        let layered = self.0.layer(echo);
+        // On a thread of its own, since a plugin may take its time; and the compiler does not see that what the layers are made
+        // of may cross threads half-way.
+        let runtime = Handle::current();
+        let answer = spawn_blocking(move || runtime.block_on(layered.oneshot(Request::new(Body::empty())))).await;
+        let answer = answer.map_err(|error| unusable().because(&error))?;
         let answer = answer.map_err(|error| unusable().because(&*error))?;
         let header = answer.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         Ok(Token::shown(header).ok())
