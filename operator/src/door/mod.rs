@@ -109,6 +109,9 @@ impl Door {
             Some(token) => Shown::Token(token),
             None => shown(&client, &place, &credentials, tls_secret.is_some()).await?,
         };
+        let forward = Arc::new(Forward::new(client.clone(), place.clone()));
+        // Whoever asks hears at once why there is no head, and not from the first connection that fails.
+        forward.find_pod().await?;
         let authority = match tls_secret {
             Some(_) if at_hand.authority => Some(decide::authority(&place, None)),
             Some(name) => {
@@ -124,9 +127,6 @@ impl Door {
             }
             None => None,
         };
-        let forward = Arc::new(Forward::new(client, place));
-        // Whoever asks hears at once why there is no head, and not from the first connection that fails.
-        forward.find_pod().await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.and_then(|it| Ok((it.local_addr()?, it)));
         let (address, listener) = listener
             .map_err(|error| Failure::new(Reason::Io, "no port of this machine can be listened on").because(&error))?;
