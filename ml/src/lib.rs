@@ -6,13 +6,19 @@
 //! [`fit_ols`] turns what is left into coefficients and their tests. Nothing in this crate reads a
 //! file, waits, or knows what a group is.
 
+pub mod boosting;
 mod coordinate_descent;
 pub mod cross_validation;
 mod design;
 pub mod distributions;
+pub mod encode;
+pub mod forest;
 pub mod glm;
 mod incomplete_beta;
 pub mod logistic;
+pub mod mean;
+pub mod metrics;
+pub mod model;
 pub mod moments;
 mod needs;
 mod newton;
@@ -21,9 +27,11 @@ mod option_error;
 pub mod penalized;
 mod positive_definite;
 mod predict;
+mod random;
 mod rows;
 pub mod status;
 mod summary;
+pub mod trees;
 mod weighted_moments;
 
 pub use cross_validation::{CrossValidation, complements, cross_validate, cross_validate_rows, squared_error};

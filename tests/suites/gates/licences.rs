@@ -5,7 +5,7 @@ use shoal_tests::workspace;
 use spdx::{Expression, LicenseReq, ParseMode};
 
 /// Licences that may come in, and why.
-const ALLOWED: [(&str, &str); 13] = [
+const ALLOWED: [(&str, &str); 14] = [
     ("Apache-2.0", "our own"),
     ("MIT", "permissive: keep the notice"),
     ("MIT-0", "permissive, without even the notice"),
@@ -13,6 +13,7 @@ const ALLOWED: [(&str, &str); 13] = [
     ("BSD-3-Clause", "permissive: keep the notice, do not use the names"),
     ("ISC", "permissive: keep the notice"),
     ("Zlib", "permissive: do not claim to be the author"),
+    ("BlueOak-1.0.0", "permissive: hand on its text or a link to it"),
     ("BSL-1.0", "permissive: keep the notice with source"),
     ("0BSD", "permissive, without conditions"),
     ("Unlicense", "given to the public"),
