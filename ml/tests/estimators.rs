@@ -9,6 +9,8 @@ mod data;
 mod encoders;
 #[path = "estimators/forest.rs"]
 mod forest;
+#[path = "estimators/golden.rs"]
+mod golden;
 #[path = "estimators/invariance.rs"]
 mod invariance;
 #[path = "estimators/means.rs"]
@@ -19,3 +21,5 @@ mod metrics;
 mod oracle;
 #[path = "estimators/preorder.rs"]
 mod preorder;
+#[path = "estimators/stored.rs"]
+mod stored;

@@ -97,7 +97,11 @@ impl BoostingOptions {
         require(*l2 >= 0.0 && l2.is_finite(), "l2", "must be zero or more")?;
         require((2..=MAX_BINS).contains(max_bins), "max_bins", "must be from 2 to 255")?;
         require(*subsample > 0.0 && *subsample <= 1.0, "subsample", "must be above 0 and at most 1")?;
-        require(*column_subsample > 0.0 && *column_subsample <= 1.0, "column_subsample", "must be above 0 and at most 1")?;
+        require(
+            *column_subsample > 0.0 && *column_subsample <= 1.0,
+            "column_subsample",
+            "must be above 0 and at most 1",
+        )?;
         early_stopping.as_ref().map_or(Ok(()), EarlyStopping::check)
     }
 }

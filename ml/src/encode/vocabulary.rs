@@ -24,8 +24,8 @@ impl Vocabulary {
         if self.categories.contains(category) {
             return;
         }
-        let beyond = self.categories.len() >= self.limit
-            && self.categories.last().is_none_or(|last| last.as_str() < category);
+        let beyond =
+            self.categories.len() >= self.limit && self.categories.last().is_none_or(|last| last.as_str() < category);
         if beyond {
             self.overflowed = true;
             return;

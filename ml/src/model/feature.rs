@@ -94,10 +94,7 @@ impl Feature {
 const MAX_BUCKETS: u32 = 1 << 16;
 
 /// The columns of all terms, those of numbers as they were given.
-pub(super) fn design<'a>(
-    features: &[Feature],
-    columns: &[Values<'a>],
-) -> Result<Vec<Cow<'a, [f64]>>, PredictError> {
+pub(super) fn design<'a>(features: &[Feature], columns: &[Values<'a>]) -> Result<Vec<Cow<'a, [f64]>>, PredictError> {
     if features.len() != columns.len() {
         return Err(PredictError::Columns { expected: features.len(), found: columns.len() });
     }

@@ -39,12 +39,7 @@ impl Prediction {
 impl Model {
     /// Predicts for `rows` rows, given a column per feature in their order. With a `level`, like 0.95, there is an interval
     /// from the estimators that have one: least squares and the mean.
-    pub fn predict(
-        &self,
-        rows: usize,
-        columns: &[Values<'_>],
-        level: Option<f64>,
-    ) -> Result<Prediction, PredictError> {
+    pub fn predict(&self, rows: usize, columns: &[Values<'_>], level: Option<f64>) -> Result<Prediction, PredictError> {
         let terms = design(&self.features, columns)?;
         if let (Some(first), Some(feature)) = (columns.first(), self.features.first())
             && first.len() != rows

@@ -13,7 +13,13 @@ use crate::oracle::{ask, assert_all_close, numbers};
 use crate::preorder;
 
 /// What the user would write, for both sides.
-fn options(rounds: usize, depth: Option<usize>, leaves: Option<usize>, min_leaf: usize, l2: f64) -> (BoostingOptions, Value) {
+fn options(
+    rounds: usize,
+    depth: Option<usize>,
+    leaves: Option<usize>,
+    min_leaf: usize,
+    l2: f64,
+) -> (BoostingOptions, Value) {
     let ours = BoostingOptions {
         rounds,
         max_depth: depth,
@@ -83,10 +89,9 @@ fn the_losses_are_those_of_scikit_learn() {
     let (ours, theirs) = options(8, Some(3), None, 10, 0.1);
     let (learn, test) = friedman(11, 300, 1.0).split(200);
     let counts = Problem { target: learn.target.iter().map(|y| (y / 3.0).max(0.0).floor()).collect(), ..learn.clone() };
-    for (loss, task, learn) in [
-        (NumberLoss::AbsoluteError, "absolute_error", &learn),
-        (NumberLoss::Poisson, "poisson", &counts),
-    ] {
+    for (loss, task, learn) in
+        [(NumberLoss::AbsoluteError, "absolute_error", &learn), (NumberLoss::Poisson, "poisson", &counts)]
+    {
         let fit = fit_numbers(learn, loss, &ours);
         let answer = ask_boosting(task, learn, &json!(learn.target), &test, &theirs);
         assert_all_close(&predict(&fit, &test), &numbers(&answer["predictions"]), 1e-4);
@@ -218,8 +223,18 @@ fn each_option_outside_its_range_is_named() {
     ];
     let named: Vec<&str> = wrong.iter().map(|options| options.check().unwrap_err().option).collect();
     let expected = [
-        "rounds", "learning_rate", "max_depth", "max_leaves", "min_samples_leaf", "l2", "max_bins", "subsample",
-        "column_subsample", "validation_fraction", "patience", "tolerance",
+        "rounds",
+        "learning_rate",
+        "max_depth",
+        "max_leaves",
+        "min_samples_leaf",
+        "l2",
+        "max_bins",
+        "subsample",
+        "column_subsample",
+        "validation_fraction",
+        "patience",
+        "tolerance",
     ];
     assert_eq!(named, expected);
 }

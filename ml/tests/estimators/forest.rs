@@ -128,7 +128,8 @@ fn tiny_groups_are_said_not_failed() {
         let fit = fit_forest_numbers(&Columns::new(2, &two), &[0.0, target], &defaults);
         assert_eq!(fit.status, FitStatus::NonFinite);
     }
-    let bare = fit_forest_classes(&Columns::new(4, &[]), 3, &[0, 0, 2, 0], &ForestOptions { bootstrap: false, ..defaults });
+    let bare =
+        fit_forest_classes(&Columns::new(4, &[]), 3, &[0, 0, 2, 0], &ForestOptions { bootstrap: false, ..defaults });
     assert_eq!(bare.model.unwrap().predict(&Columns::new(1, &[])), [0.75, 0.0, 0.25]);
     assert_eq!(bare.out_of_bag_score, None);
 }

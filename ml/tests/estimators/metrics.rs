@@ -14,8 +14,7 @@ fn are_those_of_scikit_learn() {
         let rows = 40 + random.below(60);
         // Some targets are 0, and the mean is large against the spread.
         let offset = [0.0, 1e6][seed as usize % 2];
-        let target: Vec<f64> =
-            (0..rows).map(|row| if row % 9 == 0 { 0.0 } else { offset + random.normal() }).collect();
+        let target: Vec<f64> = (0..rows).map(|row| if row % 9 == 0 { 0.0 } else { offset + random.normal() }).collect();
         let prediction: Vec<f64> = target.iter().map(|value| value + 0.3 * random.normal()).collect();
         let classes = 4;
         let probabilities: Vec<f64> = (0..rows)
@@ -26,7 +25,8 @@ fn are_those_of_scikit_learn() {
             })
             .collect();
         let actual: Vec<usize> = (0..rows).map(|_| random.below(classes)).collect();
-        let predicted: Vec<usize> = actual.iter().map(|class| [*class, random.below(classes)][random.below(2)]).collect();
+        let predicted: Vec<usize> =
+            actual.iter().map(|class| [*class, random.below(classes)][random.below(2)]).collect();
         let positive: Vec<bool> = actual.iter().map(|class| *class > 1).collect();
         // Scores of few distinct values, so that most tie.
         let score: Vec<f64> =

@@ -97,9 +97,8 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Value, ModelError> {
 }
 
 fn read(from: &mut Decoder<'_>, depth: usize) -> Result<Value, Error> {
-    let deeper = |from: &Decoder<'_>| {
-        depth.checked_sub(1).ok_or_else(|| Error::message("too deep").at(from.position()))
-    };
+    let deeper =
+        |from: &Decoder<'_>| depth.checked_sub(1).ok_or_else(|| Error::message("too deep").at(from.position()));
     Ok(match from.datatype()? {
         Type::Null => {
             from.null()?;
