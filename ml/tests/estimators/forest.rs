@@ -8,7 +8,7 @@ use shoal_ml::trees::Columns;
 
 use crate::data::{Problem, friedman};
 use crate::oracle::{ask, numbers};
-use crate::preorder::{self, Node};
+use crate::preorder;
 
 fn fit_numbers(problem: &Problem, options: &ForestOptions) -> ForestFit {
     let slices = problem.slices();
@@ -34,14 +34,6 @@ fn ask_forest(task: &str, learn: &Problem, y: &Value, test: &Problem, options: &
 
 /// Without bootstrap and with all features a tree is a plain decision tree. Its thresholds are midway between the
 /// neighbours among the node's rows there and among all rows here, so that only what they separate is the same.
-fn shape(nodes: Vec<Node>) -> Vec<Node> {
-    let without = |node| match node {
-        Node::Split { feature, .. } => Node::Split { feature, threshold: 0.0, missing_left: false },
-        leaf => leaf,
-    };
-    nodes.into_iter().map(without).collect()
-}
-
 #[test]
 fn a_single_tree_is_that_of_scikit_learn() {
     let plain = |depth| ForestOptions {
@@ -59,7 +51,12 @@ fn a_single_tree_is_that_of_scikit_learn() {
         let answer = ask_forest("numbers", &learn, &json!(learn.target), &learn, &theirs, true);
         let (actual, expected) =
             (preorder::of(&fit.model.as_ref().unwrap().trees, 0), preorder::from_oracle(&answer["trees"][0]));
-        preorder::assert_same(&shape(actual), &shape(expected), 1e-9, &format!("numbers, depth {depth}"));
+        preorder::assert_same(
+            &preorder::shape(actual),
+            &preorder::shape(expected),
+            1e-9,
+            &format!("numbers, depth {depth}"),
+        );
         assert_eq!(test.rows(), 0);
 
         // Deeper trees of classes have splits that gain the same, and which of them is taken is anyone's choice.
@@ -69,7 +66,12 @@ fn a_single_tree_is_that_of_scikit_learn() {
         let answer = ask_forest("classes", &learn, &json!(classes), &learn, &theirs, true);
         let (actual, expected) =
             (preorder::of(&fit.model.as_ref().unwrap().trees, 0), preorder::from_oracle(&answer["trees"][0]));
-        preorder::assert_same(&shape(actual), &shape(expected), 1e-9, &format!("classes, depth {depth}"));
+        preorder::assert_same(
+            &preorder::shape(actual),
+            &preorder::shape(expected),
+            1e-9,
+            &format!("classes, depth {depth}"),
+        );
     }
 }
 
