@@ -5,6 +5,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 
 import cbor2
 import numpy as np
@@ -13,9 +14,13 @@ from scipy import stats
 TYPES = {64: "<u1", 70: "<u4", 86: "<f8"}
 
 
-def typed(_, tag):
-    """The typed arrays of RFC 8746 that the format uses."""
-    return np.frombuffer(tag.value, dtype=TYPES[tag.tag])
+def arrays(item):
+    """The item with the typed arrays of RFC 8746 in it as arrays."""
+    if isinstance(item, cbor2.CBORTag):
+        return np.frombuffer(item.value, dtype=TYPES[item.tag])
+    if isinstance(item, Mapping):
+        return {name: arrays(value) for name, value in item.items()}
+    return [arrays(value) for value in item] if isinstance(item, (list, tuple)) else item
 
 
 def terms(features, columns, rows):
@@ -116,7 +121,7 @@ def boosting(model, body, x):
 
 def predict(question):
     with open(question["stored"], "rb") as file:
-        model = cbor2.load(file, tag_hook=typed)
+        model = arrays(cbor2.load(file))
     assert model["format"] == "shoal.model" and model["version"] == 1, model
     body, rows, level = model["model"], question["rows"], question["level"]
     names, x = terms(model["features"], question["columns"], rows)
