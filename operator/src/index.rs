@@ -38,13 +38,23 @@ impl<K> Default for Index<K> {
 }
 
 impl<K: ResourceExt + Clone> Index<K> {
-    /// Takes in what a watch tells.
-    pub(crate) fn take(&self, event: &Event<K>) {
+    /// Takes in what a watch tells. Gives what is not there any more, of which it has not told.
+    pub(crate) fn take(&self, event: &Event<K>) -> Vec<Arc<K>> {
         let mut inner = self.0.write().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Init => inner.next = HashMap::new(),
             Event::InitApply(object) => put(&mut inner.next, object),
-            Event::InitDone => inner.known = std::mem::take(&mut inner.next),
+            Event::InitDone => {
+                let next = std::mem::take(&mut inner.next);
+                let before = std::mem::replace(&mut inner.known, next);
+                let is_there = |namespace: &String, name: &String| {
+                    inner.known.get(namespace).is_some_and(|objects| objects.contains_key(name))
+                };
+                let all =
+                    before.iter().flat_map(|(namespace, objects)| objects.iter().map(move |one| (namespace, one)));
+                let gone = all.filter(|(namespace, (name, _))| !is_there(namespace, name));
+                return gone.map(|(_, (_, object))| object.clone()).collect();
+            }
             Event::Apply(object) => {
                 inner.confirm(object);
                 put(&mut inner.known, object);
@@ -60,6 +70,7 @@ impl<K: ResourceExt + Clone> Index<K> {
                 }
             }
         }
+        Vec::new()
     }
 
     /// Takes an object for there that was just made: who looks before the watch has told of it would make it again.
@@ -167,7 +178,8 @@ mod tests {
         index.take(&Event::Init);
         index.take(&Event::InitApply(pod("x", "b")));
         assert_eq!(names(&index, "x", ""), ["a", "b"]);
-        index.take(&Event::InitDone);
+        let gone = index.take(&Event::InitDone);
         assert_eq!(names(&index, "x", ""), ["b"]);
+        assert_eq!(gone.iter().map(|pod| pod.name_any()).collect::<Vec<_>>(), ["a"], "nobody else tells of it");
     }
 }

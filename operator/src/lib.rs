@@ -21,6 +21,7 @@ mod group;
 mod head_client;
 mod heads;
 mod index;
+mod informer;
 mod job;
 mod lease;
 mod merge;

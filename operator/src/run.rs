@@ -1,6 +1,5 @@
 //! The operator's process: one watch per kind, a controller for each of ours, the lease, the probes.
 
-use std::fmt::Debug;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -8,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -18,18 +16,17 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::controller::{Action, Config as ControllerConfig, Controller};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store, store};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::runtime::watcher;
+use kube::{Client, Resource, ResourceExt};
 use shoal_core::{Failure, Reason};
 use shoal_wire::probes::{Probes, serve_probes};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::context::{Config, Context, trim};
 use crate::failures::Failures;
 use crate::heads::Heads;
-use crate::index::Index;
+use crate::informer::{Scope, Watched};
 use crate::metrics::Metrics;
 use crate::names::{CLUSTER_LABEL, COMPONENT_LABEL, FIELD_MANAGER};
 use crate::news::Writes;
@@ -129,27 +126,17 @@ async fn control(
 ) {
     let (wake, woken) = mpsc::channel(WAKE_QUEUE_MAX);
     let mut scope = Scope { client: client.clone(), namespace: config.namespace.clone(), is_known: Vec::new() };
-    let groups = Arc::new(Index::<ShoalWorkerGroup>::default());
-    let pods = Arc::new(Index::default());
-    let budgets = Arc::new(Index::<PodDisruptionBudget>::default());
-    let stateful_sets = Arc::new(Index::<StatefulSet>::default());
     let any = watcher::Config::default();
     let ours = watcher::Config::default().labels(OURS);
     let (clusters, mut keep_clusters) = store::<ShoalCluster>();
     let (group_store, mut keep_groups) = store::<ShoalWorkerGroup>();
     let (jobs, mut keep_jobs) = store::<ShoalJob>();
-    let cluster_stream = scope.informer(any.clone(), |_| {}, move |event| keep_clusters.apply_watcher_event(event));
-    let group_stream = scope.informer(any.clone(), |_| {}, {
-        let groups = groups.clone();
-        move |event| {
-            groups.take(event);
-            keep_groups.apply_watcher_event(event);
-        }
-    });
-    let job_stream = scope.informer(any, |_| {}, move |event| keep_jobs.apply_watcher_event(event));
-    let pod_stream = scope.informer(ours.clone(), trim, keep_in(&pods));
-    let budget_stream = scope.informer(ours.clone(), |_| {}, keep_in(&budgets));
-    let head_stream = scope.informer(ours, |_| {}, keep_in(&stateful_sets));
+    let (_, cluster_stream) = scope.informer(&any, |_| {}, move |event| keep_clusters.apply_watcher_event(event));
+    let (groups, group_stream) = scope.informer(&any, |_| {}, move |event| keep_groups.apply_watcher_event(event));
+    let (_, job_stream) = scope.informer(&any, |_| {}, move |event| keep_jobs.apply_watcher_event(event));
+    let (pods, pod_stream) = scope.informer(&ours, trim, |_| {});
+    let (budgets, budget_stream) = scope.informer(&ours, |_: &mut PodDisruptionBudget| {}, |_| {});
+    let (stateful_sets, head_stream) = scope.informer(&ours, |_: &mut StatefulSet| {}, |_| {});
     let heads = Heads::new(client.clone(), clusters.clone(), config.head_url.clone(), transitions, wake);
     let context = Arc::new(Context {
         client: client.clone(),
@@ -219,66 +206,6 @@ fn jobs_of(jobs: &Store<ShoalJob>, cluster: &ShoalCluster) -> Vec<ObjectRef<Shoa
     };
     jobs.state_filter(is_concerned).iter().map(|job| ObjectRef::from_obj(&**job)).collect()
 }
-
-/// Where the operator looks.
-struct Scope {
-    client: Client,
-    namespace: Option<String>,
-    /// For each informer, whether it has all that there is.
-    is_known: Vec<watch::Receiver<bool>>,
-}
-
-impl Scope {
-    /// Watches the objects of a kind, without what nobody here reads: `keep` remembers them, and then it is told which of
-    /// them have changed.
-    fn informer<K>(
-        &mut self,
-        config: watcher::Config,
-        trim: fn(&mut K),
-        mut keep: impl FnMut(&watcher::Event<K>) + Send + 'static,
-    ) -> BoxStream<'static, Watched<K>>
-    where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + 'static,
-    {
-        let api: Api<K> = match &self.namespace {
-            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
-            None => Api::all(self.client.clone()),
-        };
-        let (all, is_known) = watch::channel(false);
-        self.is_known.push(is_known);
-        watcher(api, config)
-            .modify(move |object| {
-                object.managed_fields_mut().clear();
-                trim(object);
-            })
-            .default_backoff()
-            .inspect(move |event| {
-                if let Ok(event) = event {
-                    keep(event);
-                    if matches!(event, watcher::Event::InitDone) {
-                        all.send_replace(true);
-                    }
-                }
-            })
-            .touched_objects()
-            .boxed()
-    }
-}
-
-/// What has an index remember what a watch tells.
-fn keep_in<K: ResourceExt + Clone + Send + Sync + 'static>(
-    index: &Arc<Index<K>>,
-) -> impl FnMut(&watcher::Event<K>) + Send + use<K> {
-    let index = index.clone();
-    move |event| index.take(event)
-}
-
-type Watched<K> = Result<K, watcher::Error>;
 
 /// One stream as two. Errors are told to the first alone.
 fn fork<K: Clone + Send + 'static>(

@@ -91,7 +91,6 @@ mod tests {
     use std::path::Path;
 
     use super::super::kubeconfig::client;
-    use super::*;
 
     const TOKEN: &str = "0123456789abcdef";
 
