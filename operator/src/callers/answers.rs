@@ -118,7 +118,7 @@ mod tests {
         let known = key("0123456789abcdef", LIST);
         answers.keep(known.clone(), &Ok(()), now);
         for number in 0..2 * ANSWERS_MAX {
-            answers.keep(key(&format!("made-up-token-{number}"), LIST), &no(), now);
+            answers.keep(key(&format!("made-up-token-{number:04}"), LIST), &no(), now);
         }
         assert_eq!(answers.0.len(), ANSWERS_MAX);
         assert_eq!(answers.find(&known, now), Some(Ok(())));
