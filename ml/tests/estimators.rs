@@ -21,5 +21,7 @@ mod metrics;
 mod oracle;
 #[path = "estimators/preorder.rs"]
 mod preorder;
+#[path = "support/python.rs"]
+mod python;
 #[path = "estimators/stored.rs"]
 mod stored;

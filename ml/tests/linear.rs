@@ -15,3 +15,5 @@ mod oracle;
 mod penalized;
 #[path = "linear/problem.rs"]
 mod problem;
+#[path = "support/python.rs"]
+mod python;

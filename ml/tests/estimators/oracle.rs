@@ -1,45 +1,8 @@
 //! Programs that others wrote, asked what is right.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
 use serde_json::Value;
 
-/// Python with the packages that the oracles need, where `scripts/setup` puts it.
-fn python() -> PathBuf {
-    let environment = std::env::var_os("SHOAL_VENV").map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/shoal/venv"),
-        PathBuf::from,
-    );
-    let python = environment.join("bin/python");
-    assert!(python.exists(), "there is no {}: run `make setup`", python.display());
-    python
-}
-
-/// The answer of a script of `tests/oracle` to a question. NaN is null on both sides.
-pub(crate) fn ask(script: &str, question: &Value) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(script);
-    let mut oracle = Command::new(python())
-        .arg(path)
-        // One thread, as the tests beside this one have theirs.
-        .env("OMP_NUM_THREADS", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let question = serde_json::to_vec(question).unwrap();
-    let mut to = oracle.stdin.take().unwrap();
-    // A script that fails closes its end early; what it said is in its errors then.
-    let written = to.write_all(&question);
-    drop(to);
-    let answer = oracle.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&answer.stderr);
-    assert!(answer.status.success(), "{script} failed; if a package is missing, run `make setup`:\n{said}");
-    written.unwrap();
-    serde_json::from_slice(&answer.stdout).unwrap()
-}
+pub(crate) use crate::python::run as ask;
 
 /// Numbers of an answer.
 pub(crate) fn numbers(value: &Value) -> Vec<f64> {

@@ -1,39 +1,13 @@
 //! Python with statsmodels and scikit-learn, asked what is right.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
 use serde_json::Value;
 
-/// Python with the packages that the oracles need.
-fn python() -> PathBuf {
-    let environment = std::env::var_os("SHOAL_VENV").map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/shoal/venv"),
-        PathBuf::from,
-    );
-    let python = environment.join("bin/python");
-    assert!(python.exists(), "there is no {}: run `make setup`", python.display());
-    python
-}
+use crate::python;
 
 /// What the script of that name answers to each of the questions. Numbers that JSON does not have are null.
 pub(crate) fn ask(script: &str, questions: &[Value]) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(script);
-    let mut child = Command::new(python())
-        .arg(&path)
-        // Problems this small only lose by more than one thread.
-        .env("OMP_NUM_THREADS", "1")
-        .env("OPENBLAS_NUM_THREADS", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // The script reads all of it before it answers, so neither waits for the other.
-    child.stdin.take().unwrap().write_all(&serde_json::to_vec(questions).unwrap()).unwrap();
-    let answer = child.wait_with_output().unwrap();
-    assert!(answer.status.success(), "{script} failed; if a package is missing, run `make setup`");
-    let answers: Vec<Value> = serde_json::from_slice(&answer.stdout).unwrap();
+    let answer = python::run(script, &Value::from(questions));
+    let answers = answer.as_array().unwrap().clone();
     assert_eq!(answers.len(), questions.len());
     answers
 }
