@@ -23,33 +23,43 @@ pub(super) struct Sight {
     pub(super) tls: TlsFacts,
 }
 
-/// Each cluster's, by uid, with the generation that it was seen at. Of a cluster that lacks nothing: what is missing or
-/// somebody else's is looked at every time.
+/// When a cluster was seen like that.
+#[derive(Debug)]
+struct Look {
+    generation: Option<i64>,
+    at: Instant,
+    sight: Sight,
+}
+
+impl Look {
+    fn is_believed(&self, generation: Option<i64>, now: Instant) -> bool {
+        self.generation == generation && now.duration_since(self.at) < BELIEVED
+    }
+}
+
+/// The last look at each cluster, by uid. Of one that lacks nothing: what is missing or somebody else's is looked at every
+/// time.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(Mutex<HashMap<String, (Option<i64>, Instant, Sight)>>);
+pub(crate) struct Seen(Mutex<HashMap<String, Look>>);
 
 impl Seen {
     /// What is believed of a cluster of that generation.
     pub(super) fn of(&self, uid: &str, generation: Option<i64>, now: Instant) -> Option<Sight> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (of, at, sight) = seen.get(uid)?;
-        (*of == generation && now.duration_since(*at) < BELIEVED).then(|| sight.clone())
+        let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        looks.get(uid).filter(|look| look.is_believed(generation, now)).map(|look| look.sight.clone())
     }
 
     /// That was seen, and nothing has to be done about it.
     pub(super) fn note(&self, uid: &str, generation: Option<i64>, sight: Sight, now: Instant) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= REMEMBERED {
-            seen.retain(|_, (_, at, _)| now.duration_since(*at) < BELIEVED);
+        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is only believed is not believed for longer.
+        if looks.get(uid).is_some_and(|look| look.is_believed(generation, now)) {
+            return;
         }
-        seen.entry(uid.to_owned())
-            .and_modify(|known| {
-                // What was only believed is not believed for longer.
-                if known.0 != generation || now.duration_since(known.1) >= BELIEVED {
-                    *known = (generation, now, sight.clone());
-                }
-            })
-            .or_insert((generation, now, sight));
+        if looks.len() >= REMEMBERED {
+            looks.retain(|_, look| now.duration_since(look.at) < BELIEVED);
+        }
+        looks.insert(uid.to_owned(), Look { generation, at: now, sight });
     }
 }
 
