@@ -229,16 +229,14 @@ fn what_is_taken_and_cannot_work_says_why_and_what_to_do_and_goes() {
     let models = place.models();
     place.apply(&resource("ShoalJob", "good", &job(&json!({"groupedTraining": {"output": {"table": models}}}))));
     let all = taken(&models);
-    for Taken { kind, name, spec, .. } in &all {
-        // A group belongs to a cluster.
-        let (kind, name) = match *kind {
-            "ShoalWorkerGroup" => ("ShoalCluster", name.strip_suffix("-cpu").unwrap()),
-            kind => (kind, *name),
-        };
-        // The one that is to find a table there comes when it is there.
-        if name != "output-is-there" {
-            place.apply(&resource(kind, name, spec));
-        }
+    // A group belongs to a cluster. Clusters first: a job that names none is to find more than one.
+    let (clusters, jobs): (Vec<&Taken>, Vec<&Taken>) = all.iter().partition(|one| one.kind != "ShoalJob");
+    for Taken { name, spec, .. } in clusters {
+        place.apply(&resource("ShoalCluster", name.strip_suffix("-cpu").unwrap_or(name), spec));
+    }
+    // The one that is to find a table there comes when it is there.
+    for Taken { name, spec, .. } in jobs.into_iter().filter(|one| one.name != "output-is-there") {
+        place.apply(&resource("ShoalJob", name, spec));
     }
     let good = place.until("shoaljob/good", "it ends", is_over);
     assert_eq!(good["status"]["phase"], "Succeeded", "bad neighbours do it no harm: {good:#}");

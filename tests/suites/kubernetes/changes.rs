@@ -25,8 +25,8 @@ fn a_new_image_waits_for_the_job_and_then_rolls_through_all_pods() {
     place.succeeded();
     place.eventually("all pods have the new image", || (images() == [json!(OTHER_IMAGE)]).then_some(()));
     place.until_workers(2);
-    for pod in ["shared-cpu-0", "shared-cpu-1"] {
-        let log = place.kubectl(&["logs", pod]);
+    for pod in place.names("pods --selector=shoal.dev/worker-group=cpu") {
+        let log = place.kubectl(&["logs", &pod]);
         assert!(log.contains("joined the cluster"), "{pod}: {log}");
     }
     assert_shops(&place.models());
