@@ -187,12 +187,13 @@ fn taken(models: &str) -> Vec<Taken> {
             &["`nobody`", "make it"],
         ),
         waiting("no-cluster", &json!({"clusterRef": null}), "ClusterRequired", &["spec.clusterRef", "more than one"]),
-        waiting(
-            "too-large",
-            &own(&group(json!({"resources": {"cpu": "1000", "memory": "1Gi"}}))),
-            "Unschedulable",
-            &["Insufficient cpu"],
-        ),
+        Taken {
+            kind: "ShoalWorkerGroup",
+            name: "too-large-cpu",
+            spec: small(&group(json!({"resources": {"cpu": "1000", "memory": "1Gi"}}))),
+            condition: ("Ready", "False", "Unschedulable"),
+            words: &["Insufficient cpu"],
+        },
         waiting("no-image", &own(&json!({"image": "registry.invalid/x"})), "ImageNotPulled", &["kubectl describe pod"]),
         bad_cluster(
             "no-secret",
