@@ -60,7 +60,7 @@ pub(crate) fn turned<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'
 }
 
 /// The condition that says whether something is on its way.
-pub(crate) const PROGRESSING: &str = "Progressing";
+const PROGRESSING: &str = "Progressing";
 
 /// Why something is on its way for longer than it takes: people ask.
 const WAITING: [&str; 2] = ["WaitingForJobs", "HeadWaits"];

@@ -54,7 +54,7 @@ impl Scope {
         self.is_known.push(is_known);
         let index = Arc::new(Index::default());
         let known = index.clone();
-        let mut changed = move |event: Event<K>| {
+        let mut changed = move |event: Event<K>| -> Vec<Watched<K>> {
             let gone = known.take(&event);
             keep(&event);
             let touched = match event {
@@ -65,7 +65,7 @@ impl Scope {
                     None
                 }
             };
-            touched.into_iter().chain(gone.into_iter().map(Arc::unwrap_or_clone)).collect::<Vec<K>>()
+            touched.into_iter().chain(gone.into_iter().map(Arc::unwrap_or_clone)).map(Ok).collect()
         };
         let stream = watcher(api, config.clone())
             .modify(move |object| {
@@ -73,10 +73,7 @@ impl Scope {
                 trim(object);
             })
             .default_backoff()
-            .flat_map(move |event| match event {
-                Ok(event) => stream::iter(changed(event).into_iter().map(Ok).collect::<Vec<_>>()),
-                Err(error) => stream::iter(vec![Err(error)]),
-            });
+            .flat_map(move |event| stream::iter(event.map_or_else(|error| vec![Err(error)], &mut changed)));
         (index, stream.boxed())
     }
 }

@@ -15,6 +15,7 @@ mod cluster;
 mod conditions;
 mod context;
 mod crds;
+mod crypto;
 mod door;
 mod failures;
 mod group;

@@ -32,7 +32,7 @@ use crate::names::{CLUSTER_LABEL, COMPONENT_LABEL, FIELD_MANAGER};
 use crate::news::Writes;
 use crate::resources::{Kind, ShoalCluster, ShoalJob, ShoalWorkerGroup};
 use crate::trouble::{Trouble, pause_after};
-use crate::{cluster, group, job, lease};
+use crate::{cluster, crypto, group, job, lease};
 
 /// Reconciles of one kind at the same time.
 const CONCURRENCY: u16 = 16;
@@ -95,8 +95,7 @@ pub(crate) async fn client(kubeconfig: Option<&Path>) -> Result<Client, Failure>
 
 /// Where the API server is, and who this is to it.
 async fn api(kubeconfig: Option<&Path>) -> Result<kube::Config, Failure> {
-    // The library asks for the process's, and takes none itself where the build has several. One that is there stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crypto::provide();
     let Some(path) = kubeconfig else { return kube::Config::infer().await.map_err(|error| no_api(&error)) };
     let file = Kubeconfig::read_from(path).map_err(|error| no_api(&error))?;
     kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(|error| no_api(&error))

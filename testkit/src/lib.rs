@@ -5,11 +5,15 @@
 
 mod etcd;
 pub mod kubernetes;
+mod numbers;
 mod ports;
+mod python;
 mod services;
 mod wait;
 
 pub use etcd::{Etcd, EtcdSecurity};
+pub use numbers::Numbers;
 pub use ports::free_ports;
+pub use python::python;
 pub use services::program;
 pub use wait::{PATIENCE, eventually, eventually_within};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
+pub use shoal_testkit::Numbers;
 
 /// Groups of [`skewed`].
 pub const SKEWED_GROUPS: usize = 20_000;
@@ -27,38 +28,9 @@ pub struct Skewed {
     pub deficient: usize,
 }
 
-/// A source of numbers that look random (splitmix64).
-#[derive(Clone, Debug)]
-pub struct Numbers(u64);
-
-impl Numbers {
-    /// A source that always gives the same numbers for the same seed.
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A whole number below a bound.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    /// Evenly between two numbers.
-    pub fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// About normal around zero, with a standard deviation of one: the sum of twelve even ones (Irwin and Hall).
-    fn noise(&mut self) -> f64 {
-        (0..12).map(|_| self.between(-0.5, 0.5)).sum()
-    }
+/// About normal around zero, with a standard deviation of one: the sum of twelve even ones (Irwin and Hall).
+fn noise(numbers: &mut Numbers) -> f64 {
+    (0..12).map(|_| numbers.between(-0.5, 0.5)).sum()
 }
 
 #[derive(Clone, Copy)]
@@ -117,7 +89,7 @@ fn add_group(group: usize, numbers: &mut Numbers, rows: &mut Vec<Row>, made: &mu
         } else {
             numbers.between(0.0, 6.0)
         };
-        let sales = base + slope * price + effect * promo + numbers.noise();
+        let sales = base + slope * price + effect * promo + noise(numbers);
         let mut row = Row { store, price: Some(price), promo: Some(promo), sales: Some(sales) };
         if no_target {
             row.sales = None;
@@ -171,7 +143,7 @@ pub fn padded_csv(folder: &Path, sizes: &[usize], groups: u64) -> Vec<PathBuf> {
         let mut written = file.write(b"shop,a,b,y,note\n").unwrap();
         while written < *size {
             let (shop, a, b) = (numbers.below(groups), numbers.between(0.0, 9.0), numbers.between(-5.0, 5.0));
-            let y = 3.0 + shop as f64 + 2.0 * a - b + numbers.noise();
+            let y = 3.0 + shop as f64 + 2.0 * a - b + noise(&mut numbers);
             let line = format!("s{shop},{a},{b},{y},{note}\n");
             file.write_all(line.as_bytes()).unwrap();
             written += line.len();

@@ -1,22 +1,12 @@
 //! Programs that others wrote, asked what is right: statsmodels for fits, the Python package of Delta for tables.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use shoal_testkit::python;
 
 use crate::workspace;
-
-/// Python with the packages that the oracles need.
-fn python() -> PathBuf {
-    let environment = std::env::var_os("SHOAL_VENV").map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/shoal/venv"),
-        PathBuf::from,
-    );
-    let python = environment.join("bin/python");
-    assert!(python.exists(), "there is no {}: run `make setup`", python.display());
-    python
-}
 
 fn ask(script: &str, arguments: &[&str]) -> Value {
     ask_in(script, arguments, Vec::new())

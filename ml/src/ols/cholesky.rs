@@ -21,16 +21,21 @@ pub(crate) struct Factor {
 }
 
 impl Factor {
-    pub(crate) fn new(products: &CrossProducts) -> Self {
-        let target = products.variables - 1;
-        let mut factor = Self {
-            kept: Vec::with_capacity(target),
+    /// With room for so many features, of which none is in it yet.
+    pub(super) fn of_nothing(features: usize) -> Self {
+        Self {
+            kept: Vec::with_capacity(features),
             dropped: Vec::new(),
-            rows: Vec::with_capacity(target),
+            rows: Vec::with_capacity(features),
             explained: Vec::new(),
             residual: 0.0,
             unclear: false,
-        };
+        }
+    }
+
+    pub(crate) fn new(products: &CrossProducts) -> Self {
+        let target = products.variables - 1;
+        let mut factor = Self::of_nothing(target);
         for feature in 0..target {
             let (mut row, pivot) = factor.eliminate(products, feature);
             let tolerance = products.dependence_tolerance(&factor.kept, feature);

@@ -17,14 +17,7 @@ impl Factor {
     /// `R` is `Lᵀ` of the cross-products' factor but for signs, which are chosen to be the same, and `Qᵀy` is `L⁻¹ Xᵀy`.
     pub(super) fn of_columns(mut columns: Vec<Vec<f64>>, norms: &[f64]) -> Self {
         let target = columns.len() - 1;
-        let mut factor = Self {
-            kept: Vec::with_capacity(target),
-            dropped: Vec::new(),
-            rows: Vec::with_capacity(target),
-            explained: Vec::new(),
-            residual: 0.0,
-            unclear: false,
-        };
+        let mut factor = Self::of_nothing(target);
         let mut reflectors: Vec<Vec<f64>> = Vec::with_capacity(target);
         for (feature, column) in columns[..target].iter_mut().enumerate() {
             let mut column = std::mem::take(column);

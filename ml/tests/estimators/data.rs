@@ -1,20 +1,16 @@
 //! Problems to fit.
 
-/// A source of numbers that look random (splitmix64).
-pub(crate) struct Numbers(u64);
+/// A source of numbers for problems.
+pub(crate) struct Numbers(shoal_testkit::Numbers);
 
 impl Numbers {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(shoal_testkit::Numbers::new(seed))
     }
 
     /// Evenly from 0 to 1.
     pub(crate) fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+        self.0.uniform()
     }
 
     /// About normal: a sum of twelve.

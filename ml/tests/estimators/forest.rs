@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shoal_ml::FitStatus;
 use shoal_ml::forest::{ForestFit, ForestOptions, fit_forest_classes, fit_forest_numbers};
 use shoal_ml::metrics::{LogLoss, RegressionErrors};
-use shoal_ml::trees::Columns;
+use shoal_ml::trees::{Columns, Ensemble};
 
 use crate::data::{Problem, friedman};
 use crate::oracle::{ask, assert_all_close, numbers};
@@ -32,6 +32,12 @@ fn ask_forest(task: &str, learn: &Problem, y: &Value, test: &Problem, options: &
     ask("forest_sklearn.py", &question)
 }
 
+/// Fails unless the first tree is the one of the answer, but for its thresholds.
+fn assert_same_tree(trees: &Ensemble, answer: &Value, what: &str) {
+    let (actual, expected) = (preorder::of(trees, 0), preorder::from_oracle(&answer["trees"][0]));
+    preorder::assert_same(&preorder::shape(actual), &preorder::shape(expected), 1e-9, what);
+}
+
 /// Without bootstrap and with all features a tree is a plain decision tree. Its thresholds are midway between the
 /// neighbours among the node's rows there and among all rows here, so that only what they separate is the same.
 #[test]
@@ -49,14 +55,7 @@ fn a_single_tree_is_that_of_scikit_learn() {
         let theirs = json!({"max_depth": depth, "min_samples_leaf": 3});
         let fit = fit_numbers(&learn, &plain(depth));
         let answer = ask_forest("numbers", &learn, &json!(learn.target), &learn, &theirs, true);
-        let (actual, expected) =
-            (preorder::of(&fit.model.as_ref().unwrap().trees, 0), preorder::from_oracle(&answer["trees"][0]));
-        preorder::assert_same(
-            &preorder::shape(actual),
-            &preorder::shape(expected),
-            1e-9,
-            &format!("numbers, depth {depth}"),
-        );
+        assert_same_tree(&fit.model.unwrap().trees, &answer, &format!("numbers, depth {depth}"));
         assert_eq!(test.rows(), 0);
 
         // Deeper trees of classes have splits that gain the same, and which of them is taken is anyone's choice.
@@ -64,14 +63,7 @@ fn a_single_tree_is_that_of_scikit_learn() {
         let theirs = json!({"max_depth": depth, "min_samples_leaf": 3});
         let fit = fit_classes(&learn, 3, &classes, &plain(depth));
         let answer = ask_forest("classes", &learn, &json!(classes), &learn, &theirs, true);
-        let (actual, expected) =
-            (preorder::of(&fit.model.as_ref().unwrap().trees, 0), preorder::from_oracle(&answer["trees"][0]));
-        preorder::assert_same(
-            &preorder::shape(actual),
-            &preorder::shape(expected),
-            1e-9,
-            &format!("classes, depth {depth}"),
-        );
+        assert_same_tree(&fit.model.unwrap().trees, &answer, &format!("classes, depth {depth}"));
     }
 }
 

@@ -2,26 +2,19 @@
 
 use serde_json::{Value, json};
 use shoal_ml::Rows;
+use shoal_testkit::Numbers;
 
-/// Steele, Lea and Flood's SplitMix64.
-pub(crate) struct Random(u64);
+/// A source of numbers for problems.
+pub(crate) struct Random(Numbers);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self(Numbers::new(seed))
     }
 
     /// From 0 to 1.
     pub(crate) fn uniform(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        self.0.uniform()
     }
 
     /// Mean 0, variance 1; Box and Muller's.

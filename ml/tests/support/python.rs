@@ -1,11 +1,12 @@
 //! Python with the packages that the oracles need: processes that stay, one for each test that asks at the same time.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
+use shoal_testkit::python;
 
 /// A process that runs scripts. It ends with its input, which is closed when the tests end.
 struct Server {
@@ -16,17 +17,6 @@ struct Server {
 
 /// Those that nobody asks at the moment.
 static IDLE: Mutex<Vec<Server>> = Mutex::new(Vec::new());
-
-/// Where `scripts/setup` puts it.
-fn python() -> PathBuf {
-    let environment = std::env::var_os("SHOAL_VENV").map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/shoal/venv"),
-        PathBuf::from,
-    );
-    let python = environment.join("bin/python");
-    assert!(python.exists(), "there is no {}: run `make setup`", python.display());
-    python
-}
 
 impl Server {
     fn start() -> Self {

@@ -15,6 +15,7 @@ use shoal_wire::Token;
 use shoal_wire::callers::Action;
 
 use super::decide::{self, Ours};
+use crate::crypto;
 
 /// The API server, which is asked with the tokens of others.
 pub(super) struct Server {
@@ -57,8 +58,7 @@ impl Server {
         if let Some(client) = &*kept {
             return Ok(client.clone());
         }
-        // The library asks for the process's, and takes none itself where the build has several. One that is there stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crypto::provide();
         let client = Client::try_from(self.config.clone())?;
         *kept = Some(client.clone());
         Ok(client)

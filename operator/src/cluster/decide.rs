@@ -106,7 +106,7 @@ pub(super) fn decide(facts: &Facts) -> Decision {
     let of_groups = changes_of_groups(facts, &spec, &image, tls_secret.as_deref());
     let (head_change, head_waits) = change_of_head(facts, &spec, &image, tls_secret.as_deref(), of_groups.is_empty());
     // First what takes longest to become something; one that is there goes after its workers.
-    let (new_head, change_of_head): (Vec<_>, Vec<_>) = head_change.into_iter().partition(|_| facts.head.is_none());
+    let (new_head, old_head): (Vec<_>, Vec<_>) = head_change.into_iter().partition(|_| facts.head.is_none());
     changes.extend(new_head);
     if facts.sight.service == Holder::Nobody {
         changes.push(Change::Apply(head::service(&name, &spec.head.state)));
@@ -115,7 +115,7 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         changes.push(Change::Apply(head::heads_service(&name)));
     }
     changes.extend(of_groups);
-    changes.extend(change_of_head);
+    changes.extend(old_head);
     changes.extend(change_of_budget(facts, &spec));
     let uid = cluster.metadata.uid.as_deref();
     changes.extend(facts.policies.iter().filter_map(|(found, wanted)| ensure(found.as_ref(), uid, wanted.clone())));

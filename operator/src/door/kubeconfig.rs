@@ -8,6 +8,7 @@ use kube::{Client, Config};
 use shoal_core::{Failure, Reason};
 
 use super::credentials::Credentials;
+use crate::crypto;
 
 /// Time to reach the API server: a person waits for it.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -23,8 +24,7 @@ pub(super) async fn client(
     let mut config = config(path, context).await?;
     config.connect_timeout = Some(CONNECT_MAX);
     let namespace = config.default_namespace.clone();
-    // The library asks for the process's, and takes none itself where the build has several. One that is there stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crypto::provide();
     let credentials = Credentials::new(config.clone());
     let client = Client::try_from(config).map_err(|error| unusable("the kubeconfig cannot be used").because(&error))?;
     Ok((client, namespace, credentials))
