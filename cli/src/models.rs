@@ -21,7 +21,10 @@ pub(crate) const ROWS_SHOWN_MAX: u64 = 20;
 pub(crate) const ROWS_JSON_MAX: u64 = 1_000;
 
 /// Columns that are shown beside keys and coefficients, where the table has them.
-const SHOWN: [&str; 4] = ["status", "message", "rows_used", "r2"];
+const SHOWN: [&str; 3] = ["status", "message", "rows_used"];
+
+/// Columns that say how good a model is. Of those that the table has, the first is shown.
+const QUALITY: [&str; 6] = ["r2", "pseudo_r2", "deviance", "out_of_bag_score", "train_loss", "mean"];
 
 /// The column of structs whose fields are shown as columns.
 const COEFFICIENTS: &str = "coefficients";
@@ -78,11 +81,17 @@ fn statement(table: &str, keys: &[String], rows_max: u64) -> String {
     format!("SELECT * FROM {}{order} LIMIT {rows_max}", path(table))
 }
 
-/// What a user may type next.
-pub(crate) fn next_statement(table: &str, keys: &[String]) -> String {
-    let keys: Vec<String> = keys.iter().map(|key| shell_quoted(key)).collect();
-    let keys = if keys.is_empty() { "*".to_owned() } else { keys.join(", ") };
-    format!("SELECT {keys}, status, r2, coefficients FROM {} ORDER BY r2 DESC", path(table))
+impl Models {
+    /// What a user may type next, to ask the table for more.
+    pub(crate) fn next_statement(&self, table: &str) -> String {
+        let has = |name: &&str| self.rows.column_by_name(name).is_some();
+        let quality = QUALITY.into_iter().find(has);
+        let own = ["status"].into_iter().chain(quality).chain([COEFFICIENTS, "terms"].into_iter().find(has));
+        let columns: Vec<String> =
+            self.keys.iter().map(|key| shell_quoted(key)).chain(own.map(str::to_owned)).collect();
+        let order = quality.map(|quality| format!(" ORDER BY {quality} DESC")).unwrap_or_default();
+        format!("SELECT {} FROM {}{order}", columns.join(", "), path(table))
+    }
 }
 
 fn path(table: &str) -> String {
@@ -109,7 +118,7 @@ fn shown_columns(keys: &[String], rows: &RecordBatch) -> Vec<Column> {
     let mut columns: Vec<Column> = keys
         .iter()
         .map(String::as_str)
-        .chain(SHOWN.into_iter().filter(own))
+        .chain(SHOWN.into_iter().chain(QUALITY.into_iter().find(|name| schema.index_of(name).is_ok())).filter(own))
         .filter_map(|name| Some((name.to_owned(), rows.column_by_name(name)?.clone())))
         .filter(|(name, column)| name != "message" || column.null_count() < column.len())
         .collect();
@@ -188,7 +197,9 @@ Nobody          too_few_rows  1 row            1        -          -         -
             statement("/it's/here", &["a\"b".to_owned()], 5),
             "SELECT * FROM '/it''s/here' ORDER BY \"a\"\"b\" LIMIT 5"
         );
-        let next = next_statement("/out", &["firm".to_owned(), "Sales Region".to_owned()]);
-        assert!(next.starts_with("SELECT firm, \\\"Sales Region\\\", status"), "{next}");
+        let keys = vec!["firm".to_owned(), "Sales Region".to_owned()];
+        let next = Models { keys, ..models() }.next_statement("/out");
+        let expected = "SELECT firm, \\\"Sales Region\\\", status, r2, coefficients FROM '/out' ORDER BY r2 DESC";
+        assert_eq!(next, expected);
     }
 }

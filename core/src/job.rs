@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use crate::failure::{Failure, Reason};
 use crate::id::JobUid;
-use crate::spec::v1alpha1::{self, FailurePolicy, OnMissing, OutputTable, ShoalJob};
+use crate::spec::v1alpha1::{self, FailurePolicy, OnMissing, OutputTable, ShoalJob, Statistics};
+
+mod model;
+
+pub use model::Model;
 
 /// The name of the constant term in the output; no feature may take it.
 pub const INTERCEPT: &str = "intercept";
@@ -69,6 +73,8 @@ pub struct GroupedTraining {
     pub on_missing: OnMissing,
     /// How rows of a group meet.
     pub strategy: Strategy,
+    /// What the output says of each model.
+    pub statistics: Statistics,
     /// The model.
     pub model: Model,
     /// The table of models; the location is absolute.
@@ -84,24 +90,6 @@ pub enum Strategy {
     Aggregate,
     /// Rows are exchanged, dealt to so many buckets where that is said.
     Bucket(Option<u32>),
-}
-
-/// The model to train.
-#[derive(Clone, Debug)]
-pub enum Model {
-    /// Ordinary least squares.
-    Ols(Ols),
-}
-
-/// Ordinary least squares.
-#[derive(Clone, Debug)]
-pub struct Ols {
-    /// Column or aliased expression to explain.
-    pub target: String,
-    /// Columns or aliased expressions to explain it by: distinct, at least one.
-    pub features: Vec<String>,
-    /// Whether there is a constant term.
-    pub intercept: bool,
 }
 
 impl Job {
@@ -125,14 +113,15 @@ impl Job {
 fn parse_grouped_training(spec: &v1alpha1::GroupedTraining) -> Result<GroupedTraining, Failure> {
     const PATH: &str = "spec.groupedTraining";
     // Taken apart without `..`, so that a new field cannot be forgotten here.
-    let v1alpha1::GroupedTraining { input, group_by, on_missing, strategy, model, output } = spec;
+    let v1alpha1::GroupedTraining { input, group_by, on_missing, strategy, statistics, model, output } = spec;
     refuse_duplicates(group_by, &format!("{PATH}.groupBy"), "key")?;
     Ok(GroupedTraining {
         input: input.clone(),
         group_by: group_by.clone(),
         on_missing: *on_missing,
         strategy: parse_strategy(strategy),
-        model: parse_model(model, &format!("{PATH}.model"))?,
+        statistics: *statistics,
+        model: Model::parse(model, &format!("{PATH}.model"))?,
         output: output.clone(),
     })
 }
@@ -143,29 +132,6 @@ fn parse_strategy(spec: &v1alpha1::Strategy) -> Strategy {
         v1alpha1::Strategy { bucket: Some(bucket), .. } => Strategy::Bucket(bucket.buckets),
         v1alpha1::Strategy { auto: _, .. } => Strategy::Auto,
     }
-}
-
-fn parse_model(spec: &v1alpha1::Model, path: &str) -> Result<Model, Failure> {
-    let v1alpha1::Model { ols } = spec;
-    let Some(ols) = ols else {
-        return Err(Failure::new(Reason::MissingField, "no model is named").field(path).next("add `ols`"));
-    };
-    let path = format!("{path}.ols.features");
-    refuse_duplicates(&ols.features, &path, "feature")?;
-    if let Some(index) = ols.features.iter().position(|feature| *feature == ols.target) {
-        return Err(Failure::new(Reason::DuplicateName, format!("`{}` is the target and a feature", ols.target))
-            .field(format!("{path}[{index}]"))
-            .next("remove it from the features: a model that knows the answer learns nothing"));
-    }
-    if let Some(index) = ols.features.iter().position(|feature| feature == INTERCEPT) {
-        return Err(Failure::new(
-            Reason::InvalidName,
-            "a feature cannot be called `intercept`: the constant term of the output has that name",
-        )
-        .field(format!("{path}[{index}]"))
-        .next("give it another name with `AS`, as `intercept AS intercept_column`"));
-    }
-    Ok(Model::Ols(Ols { target: ols.target.clone(), features: ols.features.clone(), intercept: ols.intercept }))
 }
 
 fn refuse_duplicates(names: &[String], path: &str, what: &str) -> Result<(), Failure> {

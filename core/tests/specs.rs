@@ -10,10 +10,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use serde_json::json;
 use shoal_core::spec::parse_job;
 use shoal_core::spec::v1alpha1::{
     API_VERSION, BucketStrategy, Chosen, ClusterSpec, FailurePolicy, GroupedTraining, InputTable, IntOrPercent,
-    JOB_KIND, JobSpec, LocalRef, Metadata, Model, Ols, OnMissing, OutputMode, OutputTable, Resources, ShoalJob,
+    JOB_KIND, JobSpec, LocalRef, Metadata, Model, OnMissing, OutputMode, OutputTable, Resources, ShoalJob, Statistics,
     Strategy as Meeting, TableFormat, WorkerGroupEntry,
 };
 
@@ -80,6 +81,32 @@ fn columns() -> impl Strategy<Value = (Vec<String>, String)> {
         let target = names.pop().unwrap();
         (names, target)
     })
+}
+
+/// One of all models, with its defaults.
+fn model(index: usize, features: Vec<String>, target: String, weight: Option<String>) -> Model {
+    const NAMES: [&str; 9] =
+        ["ols", "ridge", "lasso", "elasticNet", "logistic", "glm", "randomForest", "gradientBoosting", "mean"];
+    let mut model = json!({"target": target});
+    if NAMES[index] != "mean" {
+        model["features"] = json!(features);
+    }
+    if let Some(weight) = weight.filter(|_| index < 6) {
+        model["weight"] = json!(weight);
+    }
+    if NAMES[index] == "glm" {
+        model["family"] = json!("gamma");
+    }
+    serde_json::from_value(json!({NAMES[index]: model})).unwrap()
+}
+
+fn is_mergeable(model: &Model) -> bool {
+    let weighs = |weight: Option<&Option<String>>| weight.is_some_and(Option::is_none);
+    model.mean.is_some()
+        || weighs(model.ols.as_ref().map(|it| &it.weight))
+        || weighs(model.ridge.as_ref().map(|it| &it.weight))
+        || weighs(model.lasso.as_ref().map(|it| &it.weight))
+        || weighs(model.elastic_net.as_ref().map(|it| &it.weight))
 }
 
 fn meeting() -> impl Strategy<Value = Meeting> {
@@ -151,13 +178,17 @@ prop_compose! {
         on_missing in prop_oneof![Just(OnMissing::Drop), Just(OnMissing::Fail)],
         strategy in meeting(),
         (features, target) in columns(),
-        intercept in any::<bool>(),
+        (kind, weight) in (0..9_usize, prop::option::of("w_[a-z]{1,5}")),
+        statistics in prop_oneof![Just(Statistics::Full), Just(Statistics::Coefficients)],
         table in name(),
         mode in prop_oneof![Just(OutputMode::Error), Just(OutputMode::Overwrite), Just(OutputMode::Append)],
     ) -> GroupedTraining {
-        let model = Model { ols: Some(Ols { target, features, intercept }) };
+        let model = model(kind, features, target, weight);
         let output = OutputTable { table, mode };
-        GroupedTraining { input, group_by: group_by.into_iter().collect(), on_missing, strategy, model, output }
+        let group_by = group_by.into_iter().collect();
+        // States are no way to train what takes the rows.
+        let strategy = if strategy.aggregate.is_some() && !is_mergeable(&model) { Meeting::default() } else { strategy };
+        GroupedTraining { input, group_by, on_missing, strategy, statistics, model, output }
     }
 }
 

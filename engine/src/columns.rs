@@ -11,7 +11,7 @@ use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::prelude::SessionContext;
 use serde::{Deserialize, Serialize};
-use shoal_core::job::INTERCEPT;
+use shoal_core::job::{INTERCEPT, Model};
 use shoal_core::{Failure, Reason};
 
 use crate::keys::logical_type;
@@ -19,7 +19,7 @@ use expression::Resolved;
 
 pub use selection::select;
 
-/// Everything that a training reads: keys, features in their order, the target, and which rows.
+/// Everything that a training reads: keys, features in their order, the target, weights, and which rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResolvedColumns {
@@ -29,6 +29,9 @@ pub struct ResolvedColumns {
     pub features: Vec<NumericColumn>,
     /// What the model explains.
     pub target: NumericColumn,
+    /// What a row weighs, where rows differ in that.
+    #[serde(default)]
+    pub weight: Option<NumericColumn>,
     /// A SQL expression: rows for which it is not true are left out.
     pub filter: Option<String>,
 }
@@ -53,6 +56,20 @@ pub struct NumericColumn {
     pub expression: String,
     /// Which of the two it is.
     pub is_column: bool,
+    /// Whether its values are true or false, which count as 1 and 0.
+    #[serde(default)]
+    pub is_boolean: bool,
+}
+
+/// What a job file says of what a training reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Columns that make a group.
+    pub group_by: &'a [String],
+    /// The model, with its target, features and weight.
+    pub model: &'a Model,
+    /// Which rows are read.
+    pub filter: Option<&'a str>,
 }
 
 /// Resolves what a training reads. `field` is the kind's path in the job file, as `spec.groupedTraining`; `reserved` are
@@ -65,17 +82,14 @@ pub struct NumericColumn {
 /// # Errors
 /// With the field's path, the column and how to mend it: an unknown column, no number, no boolean, no alias, a name twice,
 /// or a name that the output cannot have.
-#[allow(clippy::too_many_arguments)]
 pub fn resolve(
     ctx: &SessionContext,
     schema: &Schema,
-    group_by: &[String],
-    features: &[String],
-    target: &str,
-    filter: Option<&str>,
+    wanted: &Wanted<'_>,
     field: &str,
     reserved: &[&str],
 ) -> Result<ResolvedColumns, Failure> {
+    let Wanted { group_by, model, filter } = *wanted;
     let table = Table {
         ctx,
         schema,
@@ -89,10 +103,11 @@ pub fn resolve(
             table.key(name, reserved).map_err(|failure| failure.field(format!("{field}.groupBy[{index}]")))
         })
         .collect::<Result<_, _>>()?;
-    let target_path = format!("{field}.model.ols.target");
-    let target = table.numeric(target).map_err(|failure| failure.field(&target_path))?;
-    let feature_path = |index: usize| format!("{field}.model.ols.features[{index}]");
-    let features = features
+    let member = |name: &str| format!("{field}.model.{}.{name}", model.name());
+    let target = table.numeric(model.target()).map_err(|failure| failure.field(member("target")))?;
+    let feature_path = |index: usize| member(&format!("features[{index}]"));
+    let features = model
+        .features()
         .iter()
         .enumerate()
         .map(|(index, feature)| table.feature(feature, &target.1).map_err(|failure| failure.field(feature_path(index))))
@@ -106,10 +121,12 @@ pub fn resolve(
         .field(feature_path(second))
         .next("give one of them another name with `AS`"));
     }
+    let weight = model.weight().map(|weight| table.weight(weight, &target.1)).transpose();
+    let weight = weight.map_err(|failure| failure.field(member("weight")))?;
     let filter_path = format!("{field}.input.where");
     let filter =
         filter.map(|filter| table.filter(filter).map_err(|failure| failure.field(&filter_path))).transpose()?;
-    Ok(ResolvedColumns { keys, features, target: target.0, filter })
+    Ok(ResolvedColumns { keys, features, target: target.0, weight, filter })
 }
 
 /// The first two features with one name, by their indices.
@@ -123,6 +140,13 @@ pub(crate) struct Table<'a> {
     ctx: &'a SessionContext,
     schema: &'a Schema,
     df_schema: DFSchema,
+}
+
+impl ResolvedColumns {
+    /// The variables of a row, in the order in which [`select`] has them.
+    pub fn variables(&self) -> impl Iterator<Item = &NumericColumn> {
+        self.features.iter().chain([&self.target]).chain(&self.weight)
+    }
 }
 
 impl Table<'_> {
@@ -164,13 +188,23 @@ impl Table<'_> {
         Ok(column)
     }
 
+    fn weight(&self, text: &str, target: &Expr) -> Result<NumericColumn, Failure> {
+        let (column, expr) = self.numeric(text)?;
+        if expr == *target {
+            return Err(Failure::new(Reason::DuplicateName, format!("`{text}` is the target and the weight"))
+                .next("name what a row weighs, or remove `weight`"));
+        }
+        Ok(column)
+    }
+
     /// A column or expression of numbers, and what it is without its alias.
     fn numeric(&self, text: &str) -> Result<(NumericColumn, Expr), Failure> {
         let Resolved { name, expr, data_type, is_column } = self.resolve(text)?;
         if !is_number(&data_type) {
             return Err(names::not_numeric(&name, text, &data_type, is_column));
         }
-        Ok((NumericColumn { name, expression: text.to_owned(), is_column }, expr))
+        let is_boolean = is_boolean(&data_type);
+        Ok((NumericColumn { name, expression: text.to_owned(), is_column, is_boolean }, expr))
     }
 
     fn filter(&self, text: &str) -> Result<String, Failure> {
@@ -183,6 +217,13 @@ impl Table<'_> {
             .next("compare something, as `year > 1935`"));
         }
         Ok(text.to_owned())
+    }
+}
+
+fn is_boolean(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, value) => is_boolean(value),
+        other => *other == DataType::Boolean,
     }
 }
 

@@ -27,8 +27,11 @@ pub enum FitStatus {
     Separated,
     /// All rows are of one class.
     SingleClass,
-    /// The target has a value that the model has no likelihood for, like a negative count.
+    /// The target has a value that the model has no likelihood for, like a negative count, or a third class where there
+    /// may be two.
     InvalidTarget,
+    /// The group has more rows than whoever trains it can hold, and the estimator needs them all.
+    GroupTooLarge,
 }
 
 impl FitStatus {
@@ -44,6 +47,7 @@ impl FitStatus {
             Self::Separated => "separated",
             Self::SingleClass => "single_class",
             Self::InvalidTarget => "invalid_target",
+            Self::GroupTooLarge => "group_too_large",
         }
     }
 
@@ -64,8 +68,21 @@ impl FitStatus {
             Self::Separated => Some("the features predict some rows perfectly, so no finite coefficients fit best"),
             Self::SingleClass => Some("all rows are of one class"),
             Self::InvalidTarget => Some("the target has a value that the model does not allow"),
+            Self::GroupTooLarge => Some("the group has more rows than fit into the memory of a task"),
         }
     }
+}
+
+/// What a user is told of dropped features, whose 0-based indices are given.
+///
+/// # Panics
+///
+/// If a feature has no name, or none was dropped.
+pub fn dropped_in_words(dropped: &[usize], feature_names: &[impl AsRef<str>], intercept: bool) -> String {
+    let names: Vec<_> = dropped.iter().map(|&feature| feature_names[feature].as_ref()).collect();
+    let subject = if names.len() == 1 { "it is" } else { "each is" };
+    let constant = if intercept { "constant" } else { "zero" };
+    format!("dropped {}: {subject} {constant} or a linear combination of the features before it", names.join(", "))
 }
 
 impl fmt::Display for FitStatus {
@@ -93,6 +110,7 @@ mod tests {
             FitStatus::Separated,
             FitStatus::SingleClass,
             FitStatus::InvalidTarget,
+            FitStatus::GroupTooLarge,
         ] {
             let words: StrDeserializer<'_, Error> = status.as_str().into_deserializer();
             assert_eq!(FitStatus::deserialize(words), Ok(status));

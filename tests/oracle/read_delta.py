@@ -1,4 +1,4 @@
-"""Prints the rows of a Delta table's latest version as JSON, read by the Python package `deltalake`.
+"""Prints the rows of a Delta table's latest version as JSON, read by the Python package `deltalake`; bytes as hex digits.
 
 usage: read_delta.py TABLE
 """
@@ -16,6 +16,8 @@ def plain(value):
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [plain(inner) for inner in value]
+    if isinstance(value, bytes):
+        return value.hex()
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     return value

@@ -44,8 +44,17 @@ pub fn statsmodels(fit: &Fit<'_>) -> Vec<Value> {
     answer.as_array().unwrap().clone()
 }
 
+/// What scikit-learn and statsmodels say of the groups of a CSV file, by a job's `model`, and under `stored` how the
+/// predictions of the models that a job stored go with theirs: `difference` is the largest one for the groups' own rows,
+/// `fit` and `peer_fit` are R² or accuracy.
+pub fn models(csv: &Path, key: &str, models: &Path, model: &Value) -> Vec<Value> {
+    let model = model.to_string();
+    let arguments = [csv.to_str().unwrap(), key, models.to_str().unwrap(), model.as_str()];
+    ask("models.py", &arguments).as_array().unwrap().clone()
+}
+
 /// The rows of a Delta table's latest version, as a reader other than ours sees them. Values that JSON does not have are
-/// the texts `NaN`, `Infinity` and `-Infinity`.
+/// the texts `NaN`, `Infinity` and `-Infinity`, and bytes are hex digits.
 pub fn read_delta(table: &Path) -> Vec<Value> {
     ask("read_delta.py", &[table.to_str().unwrap()]).as_array().unwrap().clone()
 }

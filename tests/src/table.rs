@@ -29,18 +29,28 @@ pub fn by_key(rows: &[Value], keys: &[&str]) -> ByKey {
 
 /// Where `found` differs from what is expected: fields that the expected value does not have are not looked at.
 pub fn differences(path: &str, found: &Value, expected: &Value) -> Vec<String> {
+    differences_within(TOLERANCE, path, found, expected)
+}
+
+fn differences_within(tolerance: f64, path: &str, found: &Value, expected: &Value) -> Vec<String> {
     match (found, expected) {
         (_, Value::Object(fields)) => fields
             .iter()
             .flat_map(|(name, expected)| {
                 let found = found.get(name).unwrap_or(&Value::Null);
-                differences(&format!("{path}.{name}"), found, expected)
+                differences_within(tolerance, &format!("{path}.{name}"), found, expected)
+            })
+            .collect(),
+        (Value::Array(found), Value::Array(expected)) if found.len() == expected.len() => (found.iter().zip(expected))
+            .enumerate()
+            .flat_map(|(index, (found, expected))| {
+                differences_within(tolerance, &format!("{path}[{index}]"), found, expected)
             })
             .collect(),
         (Value::Number(left), Value::Number(right)) => {
             let (left, right) = (left.as_f64().unwrap(), right.as_f64().unwrap());
             let is_tiny = path.contains("p_value") && left < NO_PROBABILITY && right < NO_PROBABILITY;
-            let same = is_tiny || (left - right).abs() <= TOLERANCE * left.abs().max(right.abs());
+            let same = is_tiny || (left - right).abs() <= tolerance * left.abs().max(right.abs());
             if same { Vec::new() } else { vec![format!("{path} is {left}, expected {right}")] }
         }
         _ if found == expected => Vec::new(),
@@ -53,11 +63,19 @@ pub fn differences(path: &str, found: &Value, expected: &Value) -> Vec<String> {
 /// # Panics
 /// With the first differences, where there are some.
 pub fn assert_agrees(found: &ByKey, expected: &ByKey) {
+    assert_agrees_within(TOLERANCE, found, expected);
+}
+
+/// As [`assert_agrees`], of numbers that may be so far apart, relative to the larger.
+///
+/// # Panics
+/// With the first differences, where there are some.
+pub fn assert_agrees_within(tolerance: f64, found: &ByKey, expected: &ByKey) {
     let different: Vec<String> = expected
         .iter()
         .flat_map(|(key, expected)| match found.get(key) {
             None => vec![format!("{key} is missing")],
-            Some(found) => differences(key, found, expected),
+            Some(found) => differences_within(tolerance, key, found, expected),
         })
         .collect();
     let first: Vec<&String> = different.iter().take(20).collect();

@@ -16,7 +16,7 @@ use crate::exit::End;
 use crate::follow::{Followed, OnInterrupt, follow};
 use crate::interrupts::Interrupts;
 use crate::job_file::JobFile;
-use crate::models::{Models, ROWS_JSON_MAX, ROWS_SHOWN_MAX, next_statement};
+use crate::models::{Models, ROWS_JSON_MAX, ROWS_SHOWN_MAX};
 use crate::render::report::{outputs_text, report_text};
 use crate::terminal::{Terminal, print, print_json, program};
 
@@ -179,8 +179,6 @@ async fn show(job: &ShoalJob, status: &JobStatus, output: Output) -> Result<(), 
         }
         (Output::Table, Some(table)) => {
             let models = Models::read(job, &table.table, ROWS_SHOWN_MAX).await?;
-            let keys =
-                job.spec.grouped_training.as_ref().map(|training| training.group_by.as_slice()).unwrap_or_default();
             let more = table.rows.saturating_sub(ROWS_SHOWN_MAX);
             let more = if more > 0 { format!("... and {more} more\n") } else { String::new() };
             print(&format!(
@@ -189,7 +187,7 @@ async fn show(job: &ShoalJob, status: &JobStatus, output: Output) -> Result<(), 
                 models.table()?,
                 outputs_text(status),
                 program(),
-                next_statement(&table.table, keys)
+                models.next_statement(&table.table)
             ))
         }
         // What it failed with is shown by whoever maps it to an exit code, in JSON with the whole status.

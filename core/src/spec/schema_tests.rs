@@ -47,7 +47,7 @@ fn every_text_list_and_number_is_bounded() {
                 assert!(has("maxItems") && has("items"), "{path} has no maxItems: {schema}");
                 assert!(has("x-kubernetes-list-type"), "{path} has no list type: {schema}");
             }
-            Some("integer") => assert!(has("minimum") && has("maximum"), "{path} has no bounds: {schema}"),
+            Some("integer" | "number") => assert!(has("minimum") && has("maximum"), "{path} has no bounds: {schema}"),
             Some("object" | "boolean") => {}
             None if schema["x-kubernetes-int-or-string"] == true => {
                 assert!(has("maxLength") && has("maximum"), "{path} has no bounds: {schema}");

@@ -113,7 +113,12 @@ fn messages_name_the_field_what_is_expected_and_what_is_there() {
             "strategy.bucket.buckets",
             "`buckets` is 0; at least 1 is expected",
         ),
-        ("/model", json!({}), "model", "exactly one model is expected: ols"),
+        (
+            "/model",
+            json!({}),
+            "model",
+            "exactly one model is expected: ols, ridge, lasso, elasticNet, logistic, glm, randomForest, gradientBoosting, mean",
+        ),
     ] {
         let (reason, at, said, _) = one(with(&format!("{training}{pointer}"), value));
         assert_eq!((at.as_str(), said.as_str()), (format!("spec.groupedTraining.{path}").as_str(), message));

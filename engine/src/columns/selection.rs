@@ -10,10 +10,10 @@ use super::{NumericColumn, ResolvedColumns, expression};
 use crate::error::engine_failure;
 
 /// Filters the rows of a table and selects what a training reads: the keys under their own names, cast to their logical
-/// types; then the features in order; and last the target, all as `Float64`.
+/// types; then the features in order, the target, and what a row weighs where that differs, all as `Float64`.
 ///
-/// Go by position, not by name: a key may be a feature as well, so features and target are called
-/// `__feature_0`, `__feature_1`, ... and `__target`, with more underscores in front where a key has such a name.
+/// Go by position, not by name: a key may be a feature as well, so these are called `__variable_0`, `__variable_1`, ...,
+/// with more underscores in front where a key has such a name.
 ///
 /// # Errors
 /// The columns do not fit the frame: they were resolved against another table.
@@ -30,10 +30,9 @@ pub fn select(ctx: &SessionContext, frame: DataFrame, columns: &ResolvedColumns)
     let prefix = free_prefix(columns);
     let mut selected: Vec<Expr> =
         columns.keys.iter().map(|key| cast(column(&key.name), key.data_type.clone()).alias(&key.name)).collect();
-    for (index, feature) in columns.features.iter().enumerate() {
-        selected.push(number(ctx, &schema, feature)?.alias(format!("{prefix}feature_{index}")));
+    for (index, variable) in columns.variables().enumerate() {
+        selected.push(number(ctx, &schema, variable)?.alias(format!("{prefix}variable_{index}")));
     }
-    selected.push(number(ctx, &schema, &columns.target)?.alias(format!("{prefix}target")));
     frame.select(selected).map_err(failed)
 }
 

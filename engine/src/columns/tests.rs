@@ -3,6 +3,8 @@ use std::sync::Arc;
 use datafusion::arrow::array::{AsArray, Float64Array, Int32Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{Field, Fields, Float64Type, TimeUnit};
 
+use shoal_core::spec::v1alpha1::{Ols, StandardErrors};
+
 use super::*;
 use crate::session::query_session;
 
@@ -24,10 +26,23 @@ fn schema() -> Schema {
     Schema::new(fields)
 }
 
+fn ols(features: Vec<String>, target: &str) -> Model {
+    let ols = Ols {
+        target: target.to_owned(),
+        features,
+        weight: None,
+        intercept: true,
+        standard_errors: StandardErrors::Classical,
+    };
+    Model::Ols(ols)
+}
+
 fn with(keys: &[&str], features: &[&str], target: &str, filter: Option<&str>) -> Result<ResolvedColumns, Failure> {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let (keys, features) = (owned(keys), owned(features));
-    resolve(&query_session(), &schema(), &keys, &features, target, filter, "spec.groupedTraining", &RESERVED)
+    let model = ols(features, target);
+    let wanted = Wanted { group_by: &keys, model: &model, filter };
+    resolve(&query_session(), &schema(), &wanted, "spec.groupedTraining", &RESERVED)
 }
 
 fn feature(text: &str) -> Result<NumericColumn, Failure> {
@@ -57,7 +72,8 @@ fn exact_names_win_and_expressions_need_a_name() {
         ("CASE WHEN Value THEN 1 ELSE 0 END AS flag", "flag", false),
         ("LN(value) as Log", "Log", false),
     ] {
-        let expected = NumericColumn { name: name.into(), expression: text.into(), is_column };
+        let expected =
+            NumericColumn { name: name.into(), expression: text.into(), is_column, is_boolean: name == "Value" };
         assert_eq!(feature(text).unwrap(), expected, "{text}");
     }
 }
@@ -157,12 +173,14 @@ async fn a_selection_is_keys_then_features_then_the_target() {
     .unwrap();
     let keys = ["a.b".to_owned(), "__k".to_owned()];
     let features = ["a.b".to_owned(), "\"a.b\" * y AS product".to_owned()];
-    let columns = resolve(&ctx, &schema, &keys, &features, "y", Some("\"a.b\" > 1"), "spec", &RESERVED).unwrap();
+    let model = ols(features.to_vec(), "y");
+    let wanted = Wanted { group_by: &keys, model: &model, filter: Some("\"a.b\" > 1") };
+    let columns = resolve(&ctx, &schema, &wanted, "spec", &RESERVED).unwrap();
     let stored = serde_json::to_string(&columns).unwrap();
     assert_eq!(serde_json::from_str::<ResolvedColumns>(&stored).unwrap(), columns);
     let rows = select(&ctx, ctx.read_batch(batch).unwrap(), &columns).unwrap().collect().await.unwrap();
     let names: Vec<_> = rows[0].schema().fields().iter().map(|field| field.name().clone()).collect();
-    assert_eq!(names, ["a.b", "__k", "___feature_0", "___feature_1", "___target"]);
+    assert_eq!(names, ["a.b", "__k", "___variable_0", "___variable_1", "___variable_2"]);
     assert_eq!(rows[0].column(0).data_type(), &DataType::Int64);
     assert_eq!(rows[0].column(3).as_primitive::<Float64Type>().values(), &[40.0, 90.0]);
     assert_eq!(rows[0].column(4).as_primitive::<Float64Type>().values(), &[20.0, 30.0]);

@@ -4,7 +4,8 @@
 //! A group's rows may lie in any number of batches; they are handed over piece by piece and never put together, so
 //! memory is bounded by a batch whatever the size of a group.
 
-mod ols;
+mod key_collector;
+mod trainer;
 
 use std::ops::Range;
 
@@ -13,7 +14,7 @@ use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::partition;
 use shoal_core::Failure;
 
-pub use ols::OlsTrainer;
+pub use trainer::ModelTrainer;
 
 /// Trains one group after the other.
 pub trait GroupTrainer {

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Builder, Int64Builder, RecordBatch, StringBuilder, StructArray};
-use arrow::datatypes::Fields;
+use arrow::array::{ArrayRef, BinaryBuilder, Float64Builder, Int64Builder, RecordBatch, StringBuilder};
 use shoal_core::Failure;
-use shoal_ml::{FitStatus, OlsFit};
+use shoal_ml::FitStatus;
 
-use super::schema::{OlsTable, RESERVED_COLUMNS};
+use super::fitted::{Fitted, Value};
+use super::own_columns::{Holds, TermsLayout};
+use super::schema::ModelTable;
+use super::terms::{TermList, TermStruct};
 
 /// What was counted over some models.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,56 +35,57 @@ impl ModelCounts {
 }
 
 /// Collects fits as rows of the output table, column by column.
-pub struct OlsModelBuilder {
-    table: Arc<OlsTable>,
+pub struct ModelBuilder {
+    table: Arc<ModelTable>,
     counts: ModelCounts,
     status: StringBuilder,
     message: StringBuilder,
     rows_used: Int64Builder,
     rows_dropped: Int64Builder,
-    coefficients: TermsBuilder,
-    std_errors: TermsBuilder,
-    t_values: TermsBuilder,
-    p_values: TermsBuilder,
-    r2: Float64Builder,
-    adj_r2: Float64Builder,
-    sigma: Float64Builder,
-    df_residual: Int64Builder,
-    f_value: Float64Builder,
-    f_p_value: Float64Builder,
-    log_likelihood: Float64Builder,
-    aic: Float64Builder,
-    bic: Float64Builder,
+    own: Vec<Column>,
+    /// What is known of terms, where that is one column.
+    list: Option<TermList>,
 }
 
-impl OlsModelBuilder {
+/// A column of the estimator's own.
+enum Column {
+    Terms(TermStruct),
+    /// A part of the list, which the first of them stands for.
+    InList {
+        is_first: bool,
+    },
+    Number(Float64Builder),
+    Count(Int64Builder),
+    Model(BinaryBuilder),
+}
+
+impl ModelBuilder {
     /// A builder of rows of that table.
-    pub fn new(table: Arc<OlsTable>) -> Self {
-        let terms = table.terms();
+    pub fn new(table: Arc<ModelTable>) -> Self {
+        let columns = table.training().own_columns();
+        let mut list = (table.layout() != TermsLayout::Structs).then(|| TermList::new(columns, table.layout()));
+        list = list.filter(|_| columns.iter().any(|column| matches!(column.holds, Holds::PerTerm(_))));
+        let mut is_first = true;
+        let own = columns.iter().map(|column| match column.holds {
+            Holds::PerTerm(_) if list.is_some() => Column::InList { is_first: std::mem::take(&mut is_first) },
+            Holds::PerTerm(_) => Column::Terms(TermStruct::new(table.terms())),
+            Holds::Number => Column::Number(Float64Builder::new()),
+            Holds::Count => Column::Count(Int64Builder::new()),
+            Holds::Model => Column::Model(BinaryBuilder::new()),
+        });
         Self {
-            table,
+            own: own.collect(),
+            list,
             counts: ModelCounts::default(),
             status: StringBuilder::new(),
             message: StringBuilder::new(),
             rows_used: Int64Builder::new(),
             rows_dropped: Int64Builder::new(),
-            coefficients: TermsBuilder::new(terms),
-            std_errors: TermsBuilder::new(terms),
-            t_values: TermsBuilder::new(terms),
-            p_values: TermsBuilder::new(terms),
-            r2: Float64Builder::new(),
-            adj_r2: Float64Builder::new(),
-            sigma: Float64Builder::new(),
-            df_residual: Int64Builder::new(),
-            f_value: Float64Builder::new(),
-            f_p_value: Float64Builder::new(),
-            log_likelihood: Float64Builder::new(),
-            aic: Float64Builder::new(),
-            bic: Float64Builder::new(),
+            table,
         }
     }
 
-    /// Rows that wait for [`OlsModelBuilder::finish`].
+    /// Rows that wait for [`ModelBuilder::finish`].
     pub fn len(&self) -> usize {
         use arrow::array::ArrayBuilder;
         self.rows_used.len()
@@ -99,45 +102,29 @@ impl OlsModelBuilder {
     }
 
     /// Adds the fit of one group.
-    pub fn append(&mut self, fit: &OlsFit, rows_used: u64, rows_dropped: u64) {
-        // Taken apart without `..`, so that a new number cannot be forgotten here.
-        let OlsFit {
-            status,
-            dropped: _,
-            coefficients,
-            std_errors,
-            t_values,
-            p_values,
-            r2,
-            adj_r2,
-            sigma,
-            df_residual,
-            f_value,
-            f_p_value,
-            log_likelihood,
-            aic,
-            bic,
-            digits_lost: _,
-        } = fit;
+    pub fn append(&mut self, fitted: &Fitted, rows_used: u64, rows_dropped: u64) {
+        let Fitted { status, message, classes, values } = fitted;
         let is_ok = *status == FitStatus::Ok;
         self.counts.add(ModelCounts { ok: u64::from(is_ok), failed: u64::from(!is_ok), rows_used, rows_dropped });
         self.status.append_value(status.as_str());
-        self.message.append_option(fit.message(self.table.features(), rows_used));
+        self.message.append_option(message.as_deref());
         self.rows_used.append_value(signed(rows_used));
         self.rows_dropped.append_value(signed(rows_dropped));
-        self.coefficients.append(coefficients);
-        self.std_errors.append(std_errors);
-        self.t_values.append(t_values);
-        self.p_values.append(p_values);
-        self.r2.append_option(*r2);
-        self.adj_r2.append_option(*adj_r2);
-        self.sigma.append_option(*sigma);
-        self.df_residual.append_option(*df_residual);
-        self.f_value.append_option(*f_value);
-        self.f_p_value.append_option(*f_p_value);
-        self.log_likelihood.append_option(*log_likelihood);
-        self.aic.append_option(*aic);
-        self.bic.append_option(*bic);
+        debug_assert_eq!(values.len(), self.own.len());
+        let mut of_terms: Vec<&[Option<f64>]> = Vec::new();
+        for (column, value) in self.own.iter_mut().zip(values) {
+            match (column, value) {
+                (Column::Terms(column), Value::PerTerm(numbers)) => column.append(numbers),
+                (Column::InList { is_first: _ }, Value::PerTerm(numbers)) => of_terms.push(numbers),
+                (Column::Number(column), Value::Number(number)) => column.append_option(*number),
+                (Column::Count(column), Value::Count(count)) => column.append_option(*count),
+                (Column::Model(column), Value::Model(model)) => column.append_option(model.as_deref()),
+                _ => debug_assert!(false, "{value:?} is of another column"),
+            }
+        }
+        if let Some(list) = &mut self.list {
+            list.append(classes, self.table.terms(), &of_terms);
+        }
     }
 
     /// Takes the rows so far, with the keys of their groups.
@@ -145,51 +132,25 @@ impl OlsModelBuilder {
     /// # Errors
     /// An internal failure where the keys do not fit the table's schema or are not as many as the rows.
     pub fn finish(&mut self, keys: Vec<ArrayRef>) -> Result<RecordBatch, Failure> {
-        let terms = self.table.term_fields();
         let mut columns = keys;
-        let own: [ArrayRef; RESERVED_COLUMNS.len()] = [
-            Arc::new(self.status.finish()),
-            Arc::new(self.message.finish()),
-            Arc::new(self.rows_used.finish()),
-            Arc::new(self.rows_dropped.finish()),
-            self.coefficients.finish(&terms),
-            self.std_errors.finish(&terms),
-            self.t_values.finish(&terms),
-            self.p_values.finish(&terms),
-            Arc::new(self.r2.finish()),
-            Arc::new(self.adj_r2.finish()),
-            Arc::new(self.sigma.finish()),
-            Arc::new(self.df_residual.finish()),
-            Arc::new(self.f_value.finish()),
-            Arc::new(self.f_p_value.finish()),
-            Arc::new(self.log_likelihood.finish()),
-            Arc::new(self.aic.finish()),
-            Arc::new(self.bic.finish()),
-        ];
-        columns.extend(own);
+        columns.push(Arc::new(self.status.finish()));
+        columns.push(Arc::new(self.message.finish()));
+        columns.push(Arc::new(self.rows_used.finish()));
+        columns.push(Arc::new(self.rows_dropped.finish()));
+        for column in &mut self.own {
+            columns.push(match column {
+                Column::Terms(column) => column.finish(),
+                Column::InList { is_first } => match &mut self.list {
+                    Some(list) if *is_first => list.finish(),
+                    _ => continue,
+                },
+                Column::Number(column) => Arc::new(column.finish()),
+                Column::Count(column) => Arc::new(column.finish()),
+                Column::Model(column) => Arc::new(column.finish()),
+            });
+        }
         RecordBatch::try_new(Arc::clone(self.table.schema()), columns)
             .map_err(|error| Failure::internal("models do not fit their table").because(&error))
-    }
-}
-
-/// A struct column with a field per term.
-struct TermsBuilder(Vec<Float64Builder>);
-
-impl TermsBuilder {
-    fn new(terms: usize) -> Self {
-        Self((0..terms).map(|_| Float64Builder::new()).collect())
-    }
-
-    fn append(&mut self, values: &[Option<f64>]) {
-        debug_assert_eq!(self.0.len(), values.len());
-        for (builder, value) in self.0.iter_mut().zip(values) {
-            builder.append_option(*value);
-        }
-    }
-
-    fn finish(&mut self, fields: &Fields) -> ArrayRef {
-        let columns = self.0.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef).collect();
-        Arc::new(StructArray::new(fields.clone(), columns, None))
     }
 }
 

@@ -1,15 +1,23 @@
 //! The output table: one row per group with its key, how its fit ended, and the fit.
 
 mod builder;
+mod estimator;
 mod file;
 mod fit;
-
+mod fitted;
+mod own_columns;
 mod schema;
 mod statistics;
+mod terms;
 #[cfg(test)]
 mod tests;
+mod training;
 
-pub use builder::{ModelCounts, OlsModelBuilder};
+pub use builder::{ModelBuilder, ModelCounts};
+pub use estimator::{Classes, Estimator};
 pub use file::{ParquetFile, write_parquet};
 pub use fit::fit_moments_batch;
-pub use schema::{OlsTable, RESERVED_COLUMNS, ols_schema};
+pub use fitted::Fitted;
+pub use own_columns::{MODEL, reserved_columns};
+pub use schema::ModelTable;
+pub use training::Training;

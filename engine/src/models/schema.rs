@@ -2,68 +2,54 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_empty_array};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
-use shoal_core::job::INTERCEPT;
-use shoal_ml::OlsOptions;
 
-/// The table's own columns, which come after the keys in this order. No key may have one of these names.
-pub const RESERVED_COLUMNS: &[&str] = &[
-    "status",
-    "message",
-    "rows_used",
-    "rows_dropped",
-    "coefficients",
-    "std_errors",
-    "t_values",
-    "p_values",
-    "r2",
-    "adj_r2",
-    "sigma",
-    "df_residual",
-    "f_value",
-    "f_p_value",
-    "log_likelihood",
-    "aic",
-    "bic",
-];
+use super::own_columns::{Holds, MESSAGE, OwnColumn, ROWS_DROPPED, ROWS_USED, STATUS, TERMS, TermsLayout};
+use super::training::Training;
 
-/// The schema of a table of least squares models: the keys under their own names, then [`RESERVED_COLUMNS`].
+/// A table of models: its schema and what the models are of.
 ///
-/// What is kept per term is a struct with a field per term: the intercept first where there is one, then the features.
-/// Everything but `status` and the two counts is null where it was not estimated.
-pub fn ols_schema(keys: &[Field], features: &[String], intercept: bool) -> SchemaRef {
-    let terms = term_fields(features, intercept);
-    let keys = keys.iter().map(|key| Field::new(key.name(), key.data_type().clone(), true));
-    let own = RESERVED_COLUMNS.iter().map(|name| match *name {
-        "status" => Field::new(*name, DataType::Utf8, false),
-        "message" => Field::new(*name, DataType::Utf8, true),
-        "rows_used" | "rows_dropped" => Field::new(*name, DataType::Int64, false),
-        "coefficients" | "std_errors" | "t_values" | "p_values" => {
-            Field::new(*name, DataType::Struct(terms.clone()), true)
-        }
-        "df_residual" => Field::new(*name, DataType::Int64, true),
-        _ => Field::new(*name, DataType::Float64, true),
-    });
-    Arc::new(Schema::new(keys.chain(own).collect::<Fields>()))
-}
-
-fn term_fields(features: &[String], intercept: bool) -> Fields {
-    let terms = intercept.then_some(INTERCEPT).into_iter().chain(features.iter().map(String::as_str));
-    terms.map(|term| Field::new(term, DataType::Float64, true)).collect()
-}
-
-/// A table of least squares models: its schema and what the models are of.
+/// The keys come first under their own names, then how the fit of a group ended, and then the estimator's own columns.
+/// What is kept per term is a struct with a field per term, the intercept first where there is one, then the features;
+/// with many terms, or several classes, it is a list with a struct per term. Everything but `status` and the two counts is
+/// null where it was not estimated.
 #[derive(Clone, Debug)]
-pub struct OlsTable {
+pub struct ModelTable {
     schema: SchemaRef,
     key_columns: usize,
-    features: Vec<String>,
-    intercept: bool,
+    training: Training,
+    terms: Vec<String>,
+    layout: TermsLayout,
 }
 
-impl OlsTable {
-    /// A table for those keys, with their logical types, and those features.
-    pub fn new(keys: &[Field], features: Vec<String>, intercept: bool) -> Self {
-        Self { schema: ols_schema(keys, &features, intercept), key_columns: keys.len(), features, intercept }
+impl ModelTable {
+    /// A table for those keys, with their logical types.
+    pub fn new(keys: &[Field], training: Training) -> Self {
+        let (terms, layout) = (training.terms(), training.terms_layout());
+        let mut fields: Vec<Field> =
+            keys.iter().map(|key| Field::new(key.name(), key.data_type().clone(), true)).collect();
+        fields.push(Field::new(STATUS, DataType::Utf8, false));
+        fields.push(Field::new(MESSAGE, DataType::Utf8, true));
+        fields.push(Field::new(ROWS_USED, DataType::Int64, false));
+        fields.push(Field::new(ROWS_DROPPED, DataType::Int64, false));
+        let own = training.own_columns();
+        let mut lists = (layout != TermsLayout::Structs).then(|| list_item(own, layout));
+        for column in own {
+            let data_type = match column.holds {
+                Holds::PerTerm(_) if layout == TermsLayout::Structs => DataType::Struct(term_fields(&terms)),
+                Holds::PerTerm(_) => {
+                    // All that is known of a term is in one list.
+                    if let Some(item) = lists.take() {
+                        fields.push(Field::new(TERMS, DataType::List(Arc::new(item)), true));
+                    }
+                    continue;
+                }
+                Holds::Number => DataType::Float64,
+                Holds::Count => DataType::Int64,
+                Holds::Model => DataType::Binary,
+            };
+            fields.push(Field::new(column.name, data_type, true));
+        }
+        Self { schema: Arc::new(Schema::new(fields)), key_columns: keys.len(), training, terms, layout }
     }
 
     /// The table's schema.
@@ -76,27 +62,17 @@ impl OlsTable {
         self.key_columns
     }
 
-    /// Names of the features, in their order.
-    pub fn features(&self) -> &[String] {
-        &self.features
+    /// What the models are of.
+    pub fn training(&self) -> &Training {
+        &self.training
     }
 
-    /// How many variables a row of the input has: the features and the target.
-    pub fn variables(&self) -> usize {
-        self.features.len() + 1
+    pub(super) fn terms(&self) -> &[String] {
+        &self.terms
     }
 
-    /// How the models are fitted.
-    pub fn options(&self) -> OlsOptions {
-        OlsOptions { intercept: self.intercept }
-    }
-
-    pub(super) fn terms(&self) -> usize {
-        self.features.len() + usize::from(self.intercept)
-    }
-
-    pub(super) fn term_fields(&self) -> Fields {
-        term_fields(&self.features, self.intercept)
+    pub(super) fn layout(&self) -> TermsLayout {
+        self.layout
     }
 
     /// Key columns without rows.
@@ -105,25 +81,21 @@ impl OlsTable {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+pub(super) fn term_fields(terms: &[String]) -> Fields {
+    terms.iter().map(|term| Field::new(term, DataType::Float64, true)).collect()
+}
 
-    #[test]
-    fn keys_come_first_and_terms_in_their_order() {
-        let keys = [Field::new("firm", DataType::Utf8, false)];
-        let features = ["value".to_owned(), "capital".to_owned()];
-        for (intercept, expected) in [(true, vec!["intercept", "value", "capital"]), (false, vec!["value", "capital"])]
-        {
-            let schema = ols_schema(&keys, &features, intercept);
-            let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-            assert_eq!(names[0], "firm");
-            assert_eq!(&names[1..], RESERVED_COLUMNS);
-            assert!(schema.field(0).is_nullable());
-            let DataType::Struct(terms) = schema.field(5).data_type() else {
-                unreachable!("coefficients are a struct")
-            };
-            assert_eq!(terms.iter().map(|term| term.name()).collect::<Vec<_>>(), expected);
-        }
-    }
+/// A struct with all that is known of a term.
+pub(super) fn item_fields(own: &[OwnColumn], layout: TermsLayout) -> Fields {
+    let class = (layout == TermsLayout::ListByClass).then(|| Field::new("class", DataType::Utf8, true));
+    let term = Field::new("term", DataType::Utf8, true);
+    let numbers = own.iter().filter_map(|column| match column.holds {
+        Holds::PerTerm(one) => Some(Field::new(one, DataType::Float64, true)),
+        Holds::Number | Holds::Count | Holds::Model => None,
+    });
+    class.into_iter().chain([term]).chain(numbers).collect()
+}
+
+pub(super) fn list_item(own: &[OwnColumn], layout: TermsLayout) -> Field {
+    Field::new("element", DataType::Struct(item_fields(own, layout)), true)
 }

@@ -4,15 +4,19 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use datafusion::prelude::{SessionContext, col};
 use futures::stream;
 use object_store::memory::InMemory;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use shoal_core::spec::v1alpha1::{Predicted, Statistics};
 use shoal_core::{Failure, Reason};
+use shoal_ml::OlsOptions;
+use shoal_ml::forest::ForestOptions;
 
 use super::*;
-use crate::group_apply::{GroupCutter, OlsTrainer};
+use crate::group_apply::{GroupCutter, ModelTrainer};
 use crate::moments::moments_udaf;
 use crate::storage::Location;
 
@@ -30,12 +34,28 @@ fn rows() -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns).unwrap()
 }
 
-fn table() -> Arc<OlsTable> {
-    Arc::new(OlsTable::new(&[Field::new("firm", DataType::Utf8, true)], vec!["x".to_owned()], true))
+fn table() -> Arc<ModelTable> {
+    table_of(Estimator::Ols(OlsOptions { intercept: true }, None), Statistics::Full)
+}
+
+fn table_of(estimator: Estimator, statistics: Statistics) -> Arc<ModelTable> {
+    let training = Training {
+        target: "y".to_owned(),
+        boolean_target: false,
+        features: vec!["x".to_owned()],
+        weighted: false,
+        estimator,
+        statistics,
+    };
+    Arc::new(ModelTable::new(&[Field::new("firm", DataType::Utf8, true)], training))
 }
 
 fn trained(batches: &[RecordBatch]) -> (RecordBatch, ModelCounts) {
-    let (mut cutter, mut trainer) = (GroupCutter::new(1), OlsTrainer::new(table()));
+    trained_as(table(), 1 << 20, batches)
+}
+
+fn trained_as(table: Arc<ModelTable>, group_bytes_max: u64, batches: &[RecordBatch]) -> (RecordBatch, ModelCounts) {
+    let (mut cutter, mut trainer) = (GroupCutter::new(1), ModelTrainer::new(table, group_bytes_max));
     for batch in batches {
         cutter.push(batch, &mut trainer).unwrap();
     }
@@ -73,13 +93,56 @@ fn models_do_not_depend_on_where_batches_end() {
     assert_eq!((models.num_rows(), models.schema()), (0, Arc::clone(table().schema())));
 }
 
+/// `groups` groups of so many rows each, whose target is twice `x` and a little more.
+fn groups(groups: usize, rows: usize) -> RecordBatch {
+    let keys: StringArray = (0..groups).flat_map(|group| vec![Some(format!("{group:03}")); rows]).collect();
+    let x: Float64Array = (0..groups * rows).map(|row| Some((row % 7) as f64)).collect();
+    let y: Float64Array = (0..groups * rows).map(|row| Some((row % 7) as f64 * 2.0 + (row % 3) as f64)).collect();
+    let columns: [(&str, ArrayRef, bool); 3] =
+        [("firm", Arc::new(keys), true), ("x", Arc::new(x), true), ("y", Arc::new(y), true)];
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+}
+
+#[test]
+fn a_group_of_any_size_is_folded_where_moments_are_enough() {
+    let ols = || table_of(Estimator::Ols(OlsOptions { intercept: true }, None), Statistics::Coefficients);
+    let slope = |models: &RecordBatch| models["coefficients"].as_struct()["x"].as_primitive::<Float64Type>().value(0);
+    let rows = groups(1, 5_000);
+    let pieces: Vec<RecordBatch> = (0..50).map(|piece| rows.slice(piece * 100, 100)).collect();
+    let (bounded, counts) = trained_as(ols(), 1_000, &pieces);
+    let (whole, _) = trained_as(ols(), u64::MAX, &pieces);
+    assert_eq!(counts, ModelCounts { ok: 1, failed: 0, rows_used: 5_000, rows_dropped: 0 });
+    assert!((slope(&bounded) - slope(&whole)).abs() < 1e-12);
+}
+
+#[test]
+fn a_group_that_does_not_fit_is_told_and_the_next_one_is_trained() {
+    let forest = Estimator::Forest(ForestOptions { trees: 2, ..ForestOptions::default() }, Predicted::Number);
+    let table = table_of(forest, Statistics::Full);
+    let large = groups(2, 100);
+    let rows = concat_batches(&large.schema(), [&large.slice(0, 100), &large.slice(100, 20)]).unwrap();
+    let (models, counts) = trained_as(table, 1_000, &[rows]);
+    assert_eq!((counts.ok, counts.failed, counts.rows_used), (1, 1, 120));
+    let statuses: Vec<_> = models["status"].as_string::<i32>().iter().flatten().collect();
+    assert_eq!(statuses, ["group_too_large", "ok"]);
+    assert!(models["model"].is_null(0) && models["model"].is_valid(1));
+}
+
 #[tokio::test]
 async fn merged_moments_become_the_same_models() {
     let moments = moments_udaf(2).call(vec![col("x"), col("y")]).alias("moments");
     let states = SessionContext::new().read_batch(rows()).unwrap().aggregate(vec![col("firm")], vec![moments]).unwrap();
     let states = states.sort(vec![col("firm").sort(true, true)]).unwrap().collect().await.unwrap();
     let states = arrow::compute::concat_batches(&states[0].schema(), &states).unwrap();
-    assert_eq!(fit_moments_batch(&states, &table()).unwrap(), trained(&[rows()]));
+    let ((merged, counts), (whole, expected)) = (fit_moments_batch(&states, &table()).unwrap(), trained(&[rows()]));
+    assert_eq!((counts, merged.schema(), &merged["status"]), (expected, whole.schema(), &whole["status"]));
+    for term in ["intercept", "x"] {
+        let of = |models: &RecordBatch| models["coefficients"].as_struct()[term].as_primitive::<Float64Type>().clone();
+        for (merged, whole) in of(&merged).iter().zip(&of(&whole)) {
+            let difference = merged.zip(whole).map(|(merged, whole)| (merged - whole).abs());
+            assert!(merged.is_some() == whole.is_some() && difference.is_none_or(|it| it < 1e-12));
+        }
+    }
     assert!(fit_moments_batch(&rows(), &table()).is_err());
 }
 

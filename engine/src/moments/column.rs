@@ -27,7 +27,7 @@ fn item() -> FieldRef {
 }
 
 fn list_len(len: usize) -> i32 {
-    i32::try_from(len).expect("features are limited to 64, so a state has some thousand numbers at most")
+    i32::try_from(len).expect("features are limited to 512, so a state has 132,000 numbers at most")
 }
 
 /// Puts a column of moments together; `mean` and `comoment` are flat and group-major.

@@ -108,7 +108,7 @@ fn check_rows(batch: &RecordBatch, stage: &MapStage) -> Result<u64, Failure> {
             Ok(batch.num_rows() as u64)
         }
         Exchange::States => {
-            let states = MomentsColumn::new(batch.column(keys).as_ref(), stage.columns.features.len() + 1)?;
+            let states = MomentsColumn::new(batch.column(keys).as_ref(), stage.columns.variables().count())?;
             let mut rows = 0;
             for index in 0..states.len() {
                 if stage.on_missing == OnMissing::Fail && states.dropped(index) > 0 {
@@ -122,7 +122,7 @@ fn check_rows(batch: &RecordBatch, stage: &MapStage) -> Result<u64, Failure> {
 }
 
 fn variable_names(columns: &ResolvedColumns) -> impl Iterator<Item = &String> {
-    columns.features.iter().chain([&columns.target]).map(|column| &column.name)
+    columns.variables().map(|column| &column.name)
 }
 
 fn missing(columns: &ResolvedColumns) -> Failure {

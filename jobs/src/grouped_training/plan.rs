@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use shoal_core::Payload;
-use shoal_core::job::{GroupedTraining, Model, Strategy};
+use shoal_core::job::{GroupedTraining, Strategy};
 use shoal_core::kind::{Capacity, Planned, StageOutcome, Step};
 use shoal_core::publish::CommitIntent;
 use shoal_core::task::{Counters, StagePlan, TaskPlan};
 use shoal_core::{Failure, Job, Reason};
 use shoal_engine::delta::schema_json;
+use shoal_engine::models::Training;
 use shoal_engine::table::{InputFile, splits};
-use shoal_ml::OlsOptions;
+use shoal_ml::Needs;
 
 use super::strategy::{Decision, decide};
 use super::tasks::{Exchange, Facts, MapStage, MeasureTask, ReduceStage, Sample, stage};
@@ -35,12 +36,19 @@ pub(super) fn plan(
     capacity: Capacity,
 ) -> Result<Planned, Failure> {
     match done.last().map(|outcome| outcome.name.as_str()) {
-        None if training.strategy == Strategy::Auto => measure(facts),
+        None if training.strategy == Strategy::Auto && trained(training, facts).needs() == Needs::Moments => {
+            measure(facts)
+        }
         None | Some(stage::MEASURE) => map(training, facts, done, capacity),
         Some(stage::MAP) => reduce(training, facts, done),
         Some(stage::REDUCE) => publish(job, training, facts, done),
         Some(other) => Err(Failure::internal(format!("stage `{other}` is none of grouped training"))),
     }
+}
+
+/// What the models are of.
+fn trained(training: &GroupedTraining, facts: &Facts) -> Training {
+    Training::new(&training.model, training.statistics, &facts.columns)
 }
 
 fn measure(facts: &Facts) -> Result<Planned, Failure> {
@@ -63,8 +71,10 @@ fn map(
     let total_bytes: u64 = facts.files.iter().map(|file| file.bytes).sum();
     let splits = splits(&facts.table, &facts.files, split_bytes(total_bytes, capacity.slots));
     let rows_per_split = known_rows(&facts.files).map(|rows| rows.div_ceil(splits.len().max(1) as u64));
-    let variables = facts.columns.features.len() as u64 + 1;
-    let Decision { exchange, buckets, note } = decide(training.strategy, sample, rows_per_split, variables);
+    let trained = trained(training, facts);
+    let variables = trained.variables() as u64;
+    let Decision { exchange, buckets, note } =
+        decide(training.strategy, trained.needs(), sample, rows_per_split, variables);
     let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, total_bytes, capacity.slots));
     let common = MapStage {
         table: facts.table.clone(),
@@ -81,7 +91,6 @@ fn map(
 }
 
 fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> Result<Planned, Failure> {
-    let Model::Ols(ols) = &training.model;
     let index = u32::try_from(done.len() - 1).map_err(|_| Failure::internal("too many stages"))?;
     let rows_of = rows_by_bucket(done);
     let rows_in: u64 = done.last().map_or(0, |map| map.outputs.iter().map(|output| output.counters.rows_in).sum());
@@ -91,9 +100,8 @@ fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> R
     let common = ReduceStage {
         columns: facts.columns.clone(),
         exchange: exchange_of(done)?,
-        ols: OlsOptions { intercept: ols.intercept },
+        training: trained(training, facts),
         output_table: training.output.table.clone(),
-        output_schema: facts.output_schema.clone(),
     };
     let tasks = rows_of
         .into_iter()

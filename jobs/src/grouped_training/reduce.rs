@@ -15,8 +15,8 @@ use shoal_engine::columns::ResolvedColumns;
 use shoal_engine::delta::attempt_file_name;
 use shoal_engine::error::engine_failure;
 use shoal_engine::exchange;
-use shoal_engine::group_apply::{GroupCutter, OlsTrainer};
-use shoal_engine::models::{ModelCounts, OlsTable, ParquetFile, fit_moments_batch};
+use shoal_engine::group_apply::{GroupCutter, ModelTrainer};
+use shoal_engine::models::{ModelCounts, ModelTable, ParquetFile, fit_moments_batch};
 use shoal_engine::moments::merge_moments_udaf;
 use shoal_engine::session::task_session;
 use shoal_engine::storage::Location;
@@ -27,10 +27,13 @@ use super::tasks::{Exchange, ReduceStage};
 /// Models that are written at a time: a batch, so that memory stays flat however many groups a bucket has.
 const MODELS_PER_BATCH: usize = 8192;
 
+/// A group's rows may take this part of a task's memory, where a model is trained from all of them: beside them are those
+/// that the sort holds, and the estimator's own copy.
+const GROUP_MEMORY_SHARE: u64 = 4;
+
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let stage: ReduceStage = assignment.common.read()?;
-    let table =
-        Arc::new(OlsTable::new(&key_fields(&stage.columns), feature_names(&stage.columns), stage.ols.intercept));
+    let table = Arc::new(ModelTable::new(&key_fields(&stage.columns), stage.training));
     let ctx = task_session(context.memory_bytes, &context.scratch)?;
     let reader = context.partitions.read(assignment.sources.clone()).await?;
     let rows_in = assignment.sources.iter().map(|source| source.partition.rows).sum();
@@ -66,12 +69,12 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
 async fn merge_states(
     frame: DataFrame,
     columns: &ResolvedColumns,
-    table: &Arc<OlsTable>,
+    table: &Arc<ModelTable>,
     file: &mut ParquetFile,
     context: &TaskContext,
 ) -> Result<ModelCounts, Failure> {
     let states = frame.schema().columns().into_iter().skip(table.key_columns()).map(Expr::Column).collect();
-    let merged = merge_moments_udaf(table.variables()).call(states).alias("__moments");
+    let merged = merge_moments_udaf(table.training().variables()).call(states).alias("__moments");
     let frame = frame.aggregate(key_exprs(columns), vec![merged]).map_err(|error| engine_failure(&error))?;
     let mut batches = stream(frame).await?;
     let mut counts = ModelCounts::default();
@@ -87,7 +90,7 @@ async fn merge_states(
 /// on the order of what is added: this one is the same in every run.
 async fn train_groups(
     frame: DataFrame,
-    table: &Arc<OlsTable>,
+    table: &Arc<ModelTable>,
     file: &mut ParquetFile,
     context: &TaskContext,
 ) -> Result<ModelCounts, Failure> {
@@ -99,7 +102,8 @@ async fn train_groups(
     let rest: Vec<Expr> = columns().filter(|column| !is_place(column)).collect();
     let sorted = frame.clone().sort(order).and_then(|sorted| sorted.select(rest));
     let mut batches = stream(sorted.map_err(|error| engine_failure(&error))?).await?;
-    let (mut cutter, mut trainer) = (GroupCutter::new(keys), OlsTrainer::new(Arc::clone(table)));
+    let mut cutter = GroupCutter::new(keys);
+    let mut trainer = ModelTrainer::new(Arc::clone(table), context.memory_bytes / GROUP_MEMORY_SHARE);
     while let Some(batch) = next(&mut batches, context).await? {
         cutter.push(&batch, &mut trainer)?;
         if trainer.len() >= MODELS_PER_BATCH {
@@ -125,9 +129,4 @@ async fn next(batches: &mut SendableRecordBatchStream, context: &TaskContext) ->
 /// The key columns of the output.
 pub(super) fn key_fields(columns: &ResolvedColumns) -> Vec<Field> {
     columns.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true)).collect()
-}
-
-/// The names of the features, which are terms of the output.
-pub(super) fn feature_names(columns: &ResolvedColumns) -> Vec<String> {
-    columns.features.iter().map(|feature| feature.name.clone()).collect()
 }

@@ -1,6 +1,7 @@
 //! What travels between workers: one state per group, or the rows. Pure.
 
 use shoal_core::job::Strategy;
+use shoal_ml::Needs;
 
 use super::tasks::{Exchange, Sample};
 
@@ -24,9 +25,21 @@ fn state_bytes(variables: u64) -> u64 {
 /// Takes what the job asks for; else what moves fewer bytes, as estimated from a sample of the input scaled to a split.
 ///
 /// `rows_per_split` is how many rows one map task reads, where that is known.
-pub(super) fn decide(asked: Strategy, sample: Option<Sample>, rows_per_split: Option<u64>, variables: u64) -> Decision {
+pub(super) fn decide(
+    asked: Strategy,
+    needs: Needs,
+    sample: Option<Sample>,
+    rows_per_split: Option<u64>,
+    variables: u64,
+) -> Decision {
     let decided = |exchange, note: String| Decision { exchange, buckets: None, note };
     let sample = match (asked, sample) {
+        (Strategy::Auto | Strategy::Aggregate, _) if needs == Needs::Rows => {
+            return decided(
+                Exchange::Rows,
+                "strategy bucket: the model is trained from the rows of a group".to_owned(),
+            );
+        }
         (Strategy::Aggregate, _) => {
             return decided(Exchange::States, "strategy aggregate: the job asks for it".to_owned());
         }
@@ -113,17 +126,25 @@ mod tests {
             (1, 1, Some(1_000), 3, Exchange::Rows),
         ];
         for (rows, groups, split, variables, expected) in cases {
-            let decision = decide(Strategy::Auto, sample(rows, groups), split, variables);
+            let decision = decide(Strategy::Auto, Needs::Moments, sample(rows, groups), split, variables);
             assert_eq!(decision.exchange, expected, "{rows} {groups} {split:?} {variables}: {}", decision.note);
             assert!(decision.note.contains("measured on"), "{}", decision.note);
         }
     }
 
     #[test]
+    fn rows_travel_where_the_model_is_trained_from_them() {
+        for asked in [Strategy::Auto, Strategy::Aggregate] {
+            let decision = decide(asked, Needs::Rows, None, Some(5_000_000), 3);
+            assert_eq!((decision.exchange, decision.buckets), (Exchange::Rows, None), "{}", decision.note);
+        }
+    }
+
+    #[test]
     fn what_the_job_asks_for_is_taken() {
         let many_groups = sample(100, 100);
-        assert_eq!(decide(Strategy::Aggregate, many_groups, None, 3).exchange, Exchange::States);
-        let bucket = decide(Strategy::Bucket(Some(64)), sample(100, 1), None, 3);
+        assert_eq!(decide(Strategy::Aggregate, Needs::Moments, many_groups, None, 3).exchange, Exchange::States);
+        let bucket = decide(Strategy::Bucket(Some(64)), Needs::Moments, sample(100, 1), None, 3);
         assert_eq!((bucket.exchange, bucket.buckets), (Exchange::Rows, Some(64)));
     }
 

@@ -4,8 +4,8 @@ use datafusion::arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 use shoal_core::spec::v1alpha1::OnMissing;
 use shoal_engine::columns::ResolvedColumns;
+use shoal_engine::models::Training;
 use shoal_engine::table::{InputFile, PinnedTable, Split};
-use shoal_ml::OlsOptions;
 
 /// Names of the stages.
 pub(super) mod stage {
@@ -67,9 +67,8 @@ pub(super) struct MapStage {
 pub(super) struct ReduceStage {
     pub(super) columns: ResolvedColumns,
     pub(super) exchange: Exchange,
-    pub(super) ols: OlsOptions,
+    pub(super) training: Training,
     pub(super) output_table: String,
-    pub(super) output_schema: SchemaRef,
 }
 
 /// A payload of the map stage.

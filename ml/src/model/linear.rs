@@ -1,5 +1,7 @@
 //! The stored form of all linear models, however they were fitted.
 
+use std::f64::consts::FRAC_1_SQRT_2;
+
 use crate::moments::{packed_index, packed_len};
 
 use super::error::ModelError;
@@ -52,6 +54,8 @@ pub enum Link {
     Sqrt,
     /// `μ = 1 / (1 + exp −η)`; with two classes, the probability of the second.
     Logit,
+    /// `μ = Φ(η)`, of the standard normal distribution.
+    Probit,
     /// `μ = 1 − exp(−exp η)`
     Cloglog,
     /// `μ_k = exp η_k / Σ exp η`, with an output per class.
@@ -122,6 +126,8 @@ impl LinearModel {
             Link::Inverse => 1.0 / eta,
             Link::Sqrt => eta * eta,
             Link::Logit => 1.0 / (1.0 + (-eta).exp()),
+            // Of the small tail, which keeps its digits.
+            Link::Probit => libm::erfc(-eta * FRAC_1_SQRT_2) / 2.0,
             Link::Cloglog => -(-eta.exp()).exp_m1(),
             Link::Softmax => {
                 let largest = sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);

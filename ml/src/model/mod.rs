@@ -9,6 +9,7 @@ mod format;
 mod interval;
 mod linear;
 mod mean;
+mod of_fit;
 mod predict;
 
 pub use error::{ModelError, PredictError};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::status::FitStatus;
+use crate::status::{FitStatus, dropped_in_words};
 
 /// The fit of one group. Every value that is present is finite; one that is missing was not
 /// estimated, or is not defined for this group.
@@ -93,13 +93,7 @@ impl OlsFit {
                 })
             }
             FitStatus::RankDeficient => {
-                let names: Vec<_> = self.dropped.iter().map(|&feature| feature_names[feature].as_ref()).collect();
-                let subject = if names.len() == 1 { "it is" } else { "each is" };
-                let constant = if terms > feature_names.len() { "constant" } else { "zero" };
-                Some(format!(
-                    "dropped {}: {subject} {constant} or a linear combination of the features before it",
-                    names.join(", ")
-                ))
+                Some(dropped_in_words(&self.dropped, feature_names, terms > feature_names.len()))
             }
             FitStatus::IllConditioned => Some(match self.digits_lost {
                 Some(digits) => format!(

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::distributions::student_t_two_sided_quantile;
+use crate::model::Uncertainty;
 use crate::predict::linear_predictor;
 use crate::summary::Summary;
 
@@ -67,6 +68,41 @@ impl OlsPredictor {
         })
     }
 
+    /// What a stored model keeps of how sure the fit is: `(XᵀX)⁻¹` about zero, over the intercept and the kept features.
+    /// `None` where no error was estimated.
+    pub fn uncertainty(&self) -> Option<Uncertainty> {
+        let (sigma, df) = (self.sigma?, self.df_residual.filter(|df| *df > 0)?);
+        let constant = usize::from(self.weight.is_some());
+        let size = self.kept.len() + constant;
+        // Column `c` of the factor's inverse, of features that are centred and scaled: C⁻¹ = Σ column columnᵀ.
+        let rank = self.kept.len();
+        let columns: Vec<Vec<f64>> =
+            (0..rank).map(|c| self.solve((0..rank).map(|r| f64::from(u8::from(r == c))))).collect();
+        let to_origin = self.solve(self.kept.iter().map(|&(_, center, scale)| -center / scale));
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).fold(0.0, |sum, (a, b)| a.mul_add(*b, sum));
+        let mut inverse_gram = Vec::with_capacity(size * (size + 1) / 2);
+        if let Some(weight) = self.weight {
+            inverse_gram.push(1.0 / weight + dot(&to_origin, &to_origin));
+            inverse_gram.extend(columns.iter().zip(&self.kept).map(|(column, kept)| dot(&to_origin, column) / kept.2));
+        }
+        for (i, (row, (_, _, row_scale))) in columns.iter().zip(&self.kept).enumerate() {
+            let rest = columns[i..].iter().zip(&self.kept[i..]);
+            inverse_gram.extend(rest.map(|(column, (_, _, scale))| dot(row, column) / row_scale / scale));
+        }
+        let is_finite = inverse_gram.iter().all(|value| value.is_finite());
+        is_finite.then_some(Uncertainty { sigma, df: df as f64, inverse_gram })
+    }
+
+    /// `L⁻¹ b`.
+    fn solve(&self, b: impl Iterator<Item = f64>) -> Vec<f64> {
+        let mut solved: Vec<f64> = Vec::with_capacity(self.kept.len());
+        for (row, value) in self.factor.iter().zip(b) {
+            let left = row.iter().zip(&solved).fold(value, |left, (l, s)| (-l).mul_add(*s, left));
+            solved.push(left / row[solved.len()]);
+        }
+        solved
+    }
+
     /// What the model expects of a row with these features.
     ///
     /// # Panics
@@ -91,16 +127,9 @@ impl OlsPredictor {
     /// The variance of the expectation at these features, for a residual variance of 1:
     /// `1/Σw + (x − mean)ᵀ C⁻¹ (x − mean)`.
     fn unit_variance(&self, features: &[f64]) -> f64 {
-        let mut solved: Vec<f64> = Vec::with_capacity(self.kept.len());
-        let mut variance = self.weight.map_or(0.0, |weight| 1.0 / weight);
-        for (&(k, center, scale), row) in self.kept.iter().zip(&self.factor) {
-            let centred = (features[k] - center) / scale;
-            let left = row.iter().zip(&solved).fold(centred, |left, (l, s)| (-l).mul_add(*s, left));
-            let value = left / row[solved.len()];
-            variance = value.mul_add(value, variance);
-            solved.push(value);
-        }
-        variance
+        let centred = self.kept.iter().map(|&(k, center, scale)| (features[k] - center) / scale);
+        let about_means = self.weight.map_or(0.0, |weight| 1.0 / weight);
+        self.solve(centred).iter().fold(about_means, |variance, value| value.mul_add(*value, variance))
     }
 }
 

@@ -82,6 +82,7 @@ def linear(model, body, names, x, level):
         "log": lambda: np.exp(first),
         "inverse": lambda: 1 / first,
         "sqrt": lambda: first**2,
+        "probit": lambda: stats.norm.cdf(first),
         "cloglog": lambda: 1 - np.exp(-np.exp(first)),
         "logit": lambda: two_classes(first) if model["classes"] else 1 / (1 + np.exp(-first)),
         "softmax": lambda: softmax(eta),

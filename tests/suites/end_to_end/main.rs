@@ -5,6 +5,7 @@ mod agreement;
 mod archive;
 mod command_line;
 mod drain;
+mod estimators;
 mod exchange;
 mod failover;
 mod failures;

@@ -1,11 +1,21 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{InputTable, OutputTable};
+use super::{InputTable, Model, OutputTable, is_default};
+
+/// What may be trained from one state per group.
+const MERGEABLE: &str = "!has(self.strategy.aggregate) || has(self.model.mean) \
+    || (has(self.model.ols) && !has(self.model.ols.weight) && self.model.ols.standardErrors == 'classical') \
+    || (has(self.model.ridge) && !has(self.model.ridge.weight)) \
+    || (has(self.model.lasso) && !has(self.model.lasso.weight)) \
+    || (has(self.model.elasticNet) && !has(self.model.elasticNet.weight))";
+const NOT_MERGEABLE: &str = "this model is trained from the rows of a group: `aggregate` is for `mean`, and for `ols` with \
+    classical standard errors, `ridge`, `lasso` and `elasticNet` without `weight`";
 
 /// Trains one model per group of a table's rows, and writes one row per group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [{"rule": MERGEABLE, "message": NOT_MERGEABLE, "fieldPath": ".strategy"}]))]
 pub struct GroupedTraining {
     /// The table with the rows to train on.
     pub input: InputTable,
@@ -20,6 +30,12 @@ pub struct GroupedTraining {
     /// How rows meet the other rows of their group; chosen from the data where it is absent.
     #[serde(default)]
     pub strategy: Strategy,
+    /// What the output says of each model: `full` has all that is known of it, `coefficients` only these, where the model
+    /// has some, which is less to compute and to write.
+    // Specs that were stored before there was a choice stay as they were.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = "full"))]
+    pub statistics: Statistics,
     /// The model to train: exactly one.
     pub model: Model,
     /// The table of models.
@@ -35,6 +51,17 @@ pub enum OnMissing {
     Drop,
     #[allow(missing_docs)]
     Fail,
+}
+
+/// What the output says of each model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Statistics {
+    #[allow(missing_docs)]
+    #[default]
+    Full,
+    #[allow(missing_docs)]
+    Coefficients,
 }
 
 /// How rows meet the other rows of their group: exactly one.
@@ -72,41 +99,4 @@ pub struct BucketStrategy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_536))]
     pub buckets: Option<u32>,
-}
-
-/// The model to train: exactly one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "[has(self.ols)].filter(model, model).size() == 1", "message": "exactly one model is expected: ols"}
-]))]
-pub struct Model {
-    /// Ordinary least squares.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ols: Option<Ols>,
-}
-
-/// Ordinary least squares: the linear model with the smallest sum of squared residuals.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "!(self.target in self.features)", "message": "the target is also a feature: a model that knows the answer learns nothing", "fieldPath": ".features"},
-    {"rule": "!('intercept' in self.features)", "message": "a feature cannot be called `intercept`: the constant term of the output has that name; give it another with `AS`, as `intercept AS intercept_column`", "fieldPath": ".features"}
-]))]
-pub struct Ols {
-    /// What the model explains: the exact name of a column, or a SQL expression with an alias, as `ln(sales) AS log_sales`.
-    #[schemars(length(min = 1, max = 1024))]
-    pub target: String,
-    /// What it is explained by: exact names of columns, or SQL expressions with an alias, as `ln(capital) AS log_capital`.
-    /// The name becomes a field of the output.
-    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 1024)))]
-    #[schemars(extend("x-kubernetes-list-type" = "set"))]
-    pub features: Vec<String>,
-    /// Whether the model has a constant term.
-    #[serde(default = "default_intercept")]
-    pub intercept: bool,
-}
-
-fn default_intercept() -> bool {
-    true
 }

@@ -7,6 +7,7 @@ mod cluster;
 mod grouped_training;
 mod job;
 mod limits;
+mod models;
 mod pods;
 pub mod status;
 mod table;
@@ -16,9 +17,18 @@ pub use cluster::{
     CLUSTER_KIND, CertManager, ClusterSpec, Ephemeral, EtcdState, HeadSpec, HeadState, IssuerRef, LocalRef, NoTls,
     SharedVolume, StateVolume, Storage, TlsSpec, WorkerGroupEntry,
 };
-pub use grouped_training::{BucketStrategy, Chosen, GroupedTraining, Model, Ols, OnMissing, Strategy};
+pub use grouped_training::{BucketStrategy, Chosen, GroupedTraining, OnMissing, Statistics, Strategy};
 pub use job::{API_VERSION, FailurePolicy, JOB_KIND, JobSpec, MANAGED_BY_OPERATOR, Metadata, ShoalJob};
 pub use limits::{IntOrPercent, ParseIntOrPercentError};
+pub use models::{
+    BoostingLoss, CostOfBoth, CostOfCoefficients, EarlyStopping, ElasticNet, Glm, GlmFamily, GlmLink, GradientBoosting,
+    Lasso, Logistic, LogisticPenalty, Mean, Model, Ols, Predicted, RandomForest, Ridge, StandardErrors,
+};
 pub use pods::{PodTemplate, Resources};
 pub use table::{InputTable, OutputMode, OutputTable, TableFormat};
 pub use worker_group::{WORKER_GROUP_KIND, WorkerGroupSpec};
+
+/// Whether a field says what it would mean if it were absent.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -7,7 +7,7 @@ use shoal_core::Payload;
 use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::task::{FileMeta, PartitionMeta, TaskOutput};
 use shoal_engine::columns::{KeyColumn, NumericColumn, ResolvedColumns};
-use shoal_engine::models::ols_schema;
+use shoal_engine::models::ModelTable;
 use shoal_engine::table::PinnedTable;
 
 use super::*;
@@ -35,14 +35,19 @@ fn job(strategy: serde_json::Value, max_failed: Option<serde_json::Value>) -> Jo
 }
 
 fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
-    let number = |name: &str| NumericColumn { name: name.into(), expression: name.into(), is_column: true };
+    let number =
+        |name: &str| NumericColumn { name: name.into(), expression: name.into(), is_column: true, is_boolean: false };
     let columns = ResolvedColumns {
         keys: vec![KeyColumn { name: "g".into(), data_type: DataType::Int64 }],
         features: vec![number("x")],
         target: number("y"),
+        weight: None,
         filter: None,
     };
-    let output_schema = ols_schema(&[Field::new("g", DataType::Int64, true)], &["x".to_owned()], true);
+    let job = job(json!({"auto": {}}), None);
+    let training = super::super::training(&job);
+    let models = Training::new(&training.model, training.statistics, &columns);
+    let output_schema = ModelTable::new(&[Field::new("g", DataType::Int64, true)], models).schema().clone();
     let table = PinnedTable {
         location: "/in.parquet".into(),
         format: TableFormat::Parquet,

@@ -10,8 +10,8 @@ impl LinearMethod {
     pub const ALL: [Self; 6] = [Self::Ols, Self::Ridge, Self::Lasso, Self::ElasticNet, Self::Logistic, Self::Glm];
 }
 
-const LINKS: [Link; 7] =
-    [Link::Identity, Link::Log, Link::Inverse, Link::Sqrt, Link::Logit, Link::Cloglog, Link::Softmax];
+const LINKS: [Link; 8] =
+    [Link::Identity, Link::Log, Link::Inverse, Link::Sqrt, Link::Logit, Link::Probit, Link::Cloglog, Link::Softmax];
 
 pub(super) fn name(method: LinearMethod) -> &'static str {
     match method {
@@ -31,6 +31,7 @@ fn link_name(link: Link) -> &'static str {
         Link::Inverse => "inverse",
         Link::Sqrt => "sqrt",
         Link::Logit => "logit",
+        Link::Probit => "probit",
         Link::Cloglog => "cloglog",
         Link::Softmax => "softmax",
     }

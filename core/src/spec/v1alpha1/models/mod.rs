@@ -1,0 +1,133 @@
+//! The models that can be trained, and their options.
+
+mod glm;
+mod linear;
+mod logistic;
+mod mean;
+mod trees;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use glm::{Glm, GlmFamily, GlmLink};
+pub use linear::{ElasticNet, Lasso, Ols, Ridge, StandardErrors};
+pub use logistic::{CostOfBoth, CostOfCoefficients, Logistic, LogisticPenalty};
+pub use mean::Mean;
+pub use trees::{BoostingLoss, EarlyStopping, GradientBoosting, Predicted, RandomForest};
+
+/// The model to train: exactly one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = exactly_one()))]
+pub struct Model {
+    /// Ordinary or weighted least squares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ols: Option<Ols>,
+    /// Least squares in which squared coefficients cost something: they shrink, and dependent features are no trouble.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ridge: Option<Ridge>,
+    /// Least squares in which absolute coefficients cost something: those that are worth little become zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasso: Option<Lasso>,
+    /// Both of `ridge` and `lasso`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elastic_net: Option<ElasticNet>,
+    /// The probability of each value of the target, its classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logistic: Option<Logistic>,
+    /// A generalised linear model: counts, positive amounts, shares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glm: Option<Glm>,
+    /// The mean of many deep trees, each grown on a sample of the group's rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_forest: Option<RandomForest>,
+    /// Many small trees, each of which mends what the ones before it got wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_boosting: Option<GradientBoosting>,
+    /// The mean of the target: what any other model has to beat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Mean>,
+}
+
+/// The members of [`Model`].
+const MODELS: [&str; 9] =
+    ["ols", "ridge", "lasso", "elasticNet", "logistic", "glm", "randomForest", "gradientBoosting", "mean"];
+
+fn exactly_one() -> Value {
+    let members = MODELS.map(|name| format!("has(self.{name})")).join(", ");
+    json!([{
+        "rule": format!("[{members}].filter(model, model).size() == 1"),
+        "message": format!("exactly one model is expected: {}", MODELS.join(", ")),
+    }])
+}
+
+/// What holds for every model with features.
+fn of_variables() -> Value {
+    json!([
+        {
+            "rule": "!(self.target in self.features)",
+            "message": "the target is also a feature: a model that knows the answer learns nothing",
+            "fieldPath": ".features",
+        },
+        {
+            "rule": "!('intercept' in self.features)",
+            "message": "a feature cannot be called `intercept`: the constant term of the output has that name; give it \
+                        another with `AS`, as `intercept AS intercept_column`",
+            "fieldPath": ".features",
+        },
+    ])
+}
+
+/// As [`of_variables`], for models whose rows may weigh differently.
+fn of_weighted_variables() -> Value {
+    let mut rules = of_variables();
+    if let Some(rules) = rules.as_array_mut() {
+        rules.push(json!({
+            "rule": "!has(self.weight) || self.weight != self.target",
+            "message": "the target cannot be what its rows weigh",
+            "fieldPath": ".weight",
+        }));
+    }
+    rules
+}
+
+/// A model that explains a target by features. Every field of the resource stands where the user writes it, so the ones
+/// that such models have in common are written once here: flattening a type in would cost the errors of unknown fields.
+macro_rules! supervised {
+    ($rules:path, $(#[$about:meta])* $name:ident { $($own:tt)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        #[schemars(extend("x-kubernetes-validations" = $rules()))]
+        pub struct $name {
+            /// What the model explains: the exact name of a column, or a SQL expression with an alias, as
+            /// `ln(sales) AS log_sales`.
+            #[schemars(length(min = 1, max = 1024))]
+            pub target: String,
+            /// What it is explained by: exact names of columns, or SQL expressions with an alias, as
+            /// `ln(capital) AS log_capital`. The name becomes a term of the output.
+            #[schemars(length(min = 1, max = 512), inner(length(min = 1, max = 1024)))]
+            #[schemars(extend("x-kubernetes-list-type" = "set"))]
+            pub features: Vec<String>,
+            $($own)*
+        }
+    };
+}
+use supervised;
+
+fn intercept() -> bool {
+    true
+}
+
+fn iterations() -> u32 {
+    1000
+}
+
+fn newton_steps() -> u32 {
+    100
+}
+
+fn tolerance() -> f64 {
+    1e-10
+}

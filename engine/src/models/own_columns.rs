@@ -1,0 +1,164 @@
+//! The columns of a table of models that depend on the estimator.
+
+use shoal_core::job::{INTERCEPT, Model};
+use shoal_core::spec::v1alpha1::Statistics;
+
+use super::estimator::{Classes, Estimator};
+use super::training::Training;
+
+/// Columns that every table has, after the keys.
+pub(super) const STATUS: &str = "status";
+pub(super) const MESSAGE: &str = "message";
+pub(super) const ROWS_USED: &str = "rows_used";
+pub(super) const ROWS_DROPPED: &str = "rows_dropped";
+
+/// The column that has what is known of each term, where that is a list.
+pub(super) const TERMS: &str = "terms";
+
+/// The column of stored models.
+pub const MODEL: &str = "model";
+
+/// Terms that are fields of structs at the most. A struct of more is unwieldy in every tool, and each of its fields is a
+/// column of the file.
+const STRUCT_TERMS_MAX: usize = 64;
+
+/// A column of its own that an estimator gives the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OwnColumn {
+    pub(super) name: &'static str,
+    pub(super) holds: Holds,
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// A number per term; the name is that of one of them.
+    PerTerm(&'static str),
+    Number,
+    Count,
+    Model,
+}
+
+/// How what is known of terms is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TermsLayout {
+    /// A column per number, a struct with a field per term.
+    Structs,
+    /// One column, a list of structs with a field per number.
+    List,
+    /// As [`TermsLayout::List`], where a term is of a class.
+    ListByClass,
+}
+
+const fn per_term(name: &'static str, one: &'static str) -> OwnColumn {
+    OwnColumn { name, holds: Holds::PerTerm(one) }
+}
+
+const fn number(name: &'static str) -> OwnColumn {
+    OwnColumn { name, holds: Holds::Number }
+}
+
+const fn count(name: &'static str) -> OwnColumn {
+    OwnColumn { name, holds: Holds::Count }
+}
+
+const STORED: OwnColumn = OwnColumn { name: MODEL, holds: Holds::Model };
+const COEFFICIENTS: OwnColumn = per_term("coefficients", "coefficient");
+const STD_ERRORS: OwnColumn = per_term("std_errors", "std_error");
+const P_VALUES: OwnColumn = per_term("p_values", "p_value");
+
+const OLS: &[OwnColumn] = &[
+    COEFFICIENTS,
+    STD_ERRORS,
+    per_term("t_values", "t_value"),
+    P_VALUES,
+    number("r2"),
+    number("adj_r2"),
+    number("sigma"),
+    count("df_residual"),
+    number("f_value"),
+    number("f_p_value"),
+    number("log_likelihood"),
+    number("aic"),
+    number("bic"),
+    STORED,
+];
+const RIDGE: &[OwnColumn] = &[COEFFICIENTS, number("r2"), number("rmse"), STORED];
+const ELASTIC_NET: &[OwnColumn] =
+    &[COEFFICIENTS, number("r2"), number("rmse"), count("nonzero"), count("iterations"), number("duality_gap"), STORED];
+const LOGISTIC: &[OwnColumn] = &[
+    COEFFICIENTS,
+    STD_ERRORS,
+    per_term("z_values", "z_value"),
+    P_VALUES,
+    number("log_likelihood"),
+    number("null_log_likelihood"),
+    number("pseudo_r2"),
+    number("aic"),
+    number("bic"),
+    count("iterations"),
+    STORED,
+];
+const GLM: &[OwnColumn] = &[
+    COEFFICIENTS,
+    STD_ERRORS,
+    per_term("z_values", "z_value"),
+    P_VALUES,
+    number("deviance"),
+    number("null_deviance"),
+    number("pearson_chi2"),
+    number("dispersion"),
+    number("df_residual"),
+    number("log_likelihood"),
+    number("aic"),
+    count("iterations"),
+    STORED,
+];
+const FOREST: &[OwnColumn] = &[number("out_of_bag_score"), STORED];
+const BOOSTING: &[OwnColumn] = &[count("rounds"), number("train_loss"), number("validation_loss"), STORED];
+const MEAN: &[OwnColumn] = &[number("mean"), number("sigma"), STORED];
+
+/// The names that a table of such models has for its own columns, which no key may have.
+pub fn reserved_columns(model: &Model, statistics: Statistics) -> Vec<&'static str> {
+    let own = own_columns(&Estimator::new(model), statistics).iter().map(|column| column.name);
+    [STATUS, MESSAGE, ROWS_USED, ROWS_DROPPED, TERMS].into_iter().chain(own).collect()
+}
+
+fn own_columns(estimator: &Estimator, statistics: Statistics) -> &'static [OwnColumn] {
+    match statistics {
+        Statistics::Coefficients if estimator.plain_linear().is_some() => &[COEFFICIENTS],
+        Statistics::Coefficients if estimator.intercept().is_some() => &[COEFFICIENTS, STORED],
+        Statistics::Coefficients | Statistics::Full => match estimator {
+            Estimator::Ols(..) => OLS,
+            Estimator::Ridge(_) => RIDGE,
+            Estimator::Lasso(_) | Estimator::ElasticNet(_) => ELASTIC_NET,
+            Estimator::Logistic(..) => LOGISTIC,
+            Estimator::Glm(_) => GLM,
+            Estimator::Forest(..) => FOREST,
+            Estimator::Boosting(..) => BOOSTING,
+            Estimator::Mean => MEAN,
+        },
+    }
+}
+
+impl Training {
+    /// The estimator's columns, in their order.
+    pub(super) fn own_columns(&self) -> &'static [OwnColumn] {
+        own_columns(&self.estimator, self.statistics)
+    }
+
+    /// The terms that have coefficients, in order.
+    pub(super) fn terms(&self) -> Vec<String> {
+        let Some(intercept) = self.estimator.intercept() else { return Vec::new() };
+        let constant = intercept.then(|| INTERCEPT.to_owned());
+        constant.into_iter().chain(self.features.iter().cloned()).collect()
+    }
+
+    pub(super) fn terms_layout(&self) -> TermsLayout {
+        match &self.estimator {
+            Estimator::Logistic(_, Classes::Many) => TermsLayout::ListByClass,
+            _ if self.terms().len() > STRUCT_TERMS_MAX => TermsLayout::List,
+            _ => TermsLayout::Structs,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+use serde::{Deserialize, Serialize};
+use shoal_core::job::Model;
+use shoal_core::spec::v1alpha1::Statistics;
+use shoal_ml::Needs;
+
+use super::estimator::Estimator;
+use crate::columns::ResolvedColumns;
+
+/// What the models of a table are of: the variables by their names in the output, and what is fitted to them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// What the models explain.
+    pub target: String,
+    /// Whether the target is true or false; its classes are called so then.
+    pub boolean_target: bool,
+    /// What they explain it by, in order.
+    pub features: Vec<String>,
+    /// Whether the last variable of a row, after the target, is its weight.
+    pub weighted: bool,
+    /// What is fitted.
+    pub estimator: Estimator,
+    /// What the table says of each model.
+    pub statistics: Statistics,
+}
+
+impl Training {
+    /// What a job asks for, of columns that were resolved for it.
+    pub fn new(model: &Model, statistics: Statistics, columns: &ResolvedColumns) -> Self {
+        Self {
+            target: columns.target.name.clone(),
+            boolean_target: columns.target.is_boolean,
+            features: columns.features.iter().map(|feature| feature.name.clone()).collect(),
+            weighted: columns.weight.is_some(),
+            estimator: Estimator::new(model),
+            statistics,
+        }
+    }
+
+    /// What of a group's rows the models are fitted from.
+    pub fn needs(&self) -> Needs {
+        if self.weighted { Needs::Rows } else { self.estimator.needs() }
+    }
+
+    /// How many variables a row has: the features, the target, and what it weighs where that differs.
+    pub fn variables(&self) -> usize {
+        self.features.len() + 1 + usize::from(self.weighted)
+    }
+}

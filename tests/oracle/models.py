@@ -1,0 +1,167 @@
+"""Fits the model of a job per group with statsmodels or scikit-learn, and predicts by the models that Shoal stored.
+
+usage: models.py CSV KEY MODELS MODEL
+
+CSV is the input and MODELS the Delta table that a job made of it; MODEL is the job's `model`, as JSON. Prints a row per
+group: what the libraries say, named as Shoal names it, and under `stored` how the stored model's predictions for the
+group's own rows go with theirs: `difference` is the largest one, `fit` and `peer_fit` are R2 or accuracy.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from deltalake import DeltaTable
+from scipy import stats
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
+
+READER = pathlib.Path(__file__).parents[2] / "ml/tests/oracle/read_model.py"
+
+
+def by_term(names, values):
+    return dict(zip(names, map(float, values)))
+
+
+def linear(model, spec, x, y, weights):
+    model.fit(x, y, sample_weight=weights)
+    names = ["intercept"] + spec["features"]
+    return {"coefficients": by_term(names, [model.intercept_, *model.coef_])}, model.predict(x)
+
+
+def least_squares(spec, x, y, weights):
+    exog = sm.add_constant(x)
+    kind = spec.get("standardErrors", "classical").upper()
+    fit = sm.WLS(y, exog, weights=1.0 if weights is None else weights).fit()
+    robust = fit if kind == "CLASSICAL" else fit.get_robustcov_results(kind, use_t=True)
+    names = ["intercept"] + spec["features"]
+    found = {
+        "coefficients": by_term(names, fit.params),
+        "std_errors": by_term(names, robust.bse),
+        "t_values": by_term(names, robust.tvalues),
+        "p_values": by_term(names, robust.pvalues),
+        "r2": float(fit.rsquared),
+        "log_likelihood": float(fit.llf),
+    }
+    return found, fit.predict(exog)
+
+
+def logistic(spec, x, y, weights):
+    penalty = spec.get("penalty", {"l2": {"c": 1}})
+    if "none" in penalty:
+        fit = sm.Logit(y, sm.add_constant(x)).fit(disp=0, tol=1e-12)
+        names = ["intercept"] + spec["features"]
+        found = {
+            "coefficients": by_term(names, fit.params),
+            "std_errors": by_term(names, fit.bse),
+            "z_values": by_term(names, fit.tvalues),
+            "p_values": by_term(names, fit.pvalues),
+            "pseudo_r2": float(fit.prsquared),
+        }
+        return found, np.stack([1 - fit.predict(), fit.predict()], axis=1)
+    fit = LogisticRegression(C=penalty["l2"]["c"], solver="newton-cholesky", tol=1e-12, max_iter=1000)
+    fit.fit(x, y, sample_weight=weights)
+    if len(fit.classes_) == 2:
+        names = ["intercept"] + spec["features"]
+        found = {"coefficients": by_term(names, [fit.intercept_[0], *fit.coef_[0]])}
+    else:
+        found = {
+            "terms": [
+                {"class": f"{label:g}", "term": term, "coefficient": float(value)}
+                for label, intercept, row in zip(fit.classes_, fit.intercept_, fit.coef_)
+                for term, value in zip(["intercept"] + spec["features"], [intercept, *row])
+            ]
+        }
+    return found, fit.predict_proba(x)
+
+
+def glm(spec, x, y, weights):
+    families = {"poisson": sm.families.Poisson, "gamma": sm.families.Gamma, "binomial": sm.families.Binomial}
+    links = {"log": "Log", "inverse": "InversePower", "logit": "Logit", "probit": "Probit"}
+    link = getattr(sm.families.links, links[spec["link"]])() if "link" in spec else None
+    fit = sm.GLM(y, sm.add_constant(x), family=families[spec["family"]](link), freq_weights=weights).fit(tol=1e-12)
+    names = ["intercept"] + spec["features"]
+    found = {
+        "coefficients": by_term(names, fit.params),
+        "std_errors": by_term(names, fit.bse),
+        "z_values": by_term(names, fit.tvalues),
+        "deviance": float(fit.deviance),
+        "null_deviance": float(fit.null_deviance),
+        "dispersion": float(fit.scale),
+    }
+    return found, fit.fittedvalues
+
+
+def trees(number, classes, spec, x, y):
+    model = (classes if spec.get("predict") == "class" else number).fit(x, y)
+    return {}, model.predict_proba(x) if spec.get("predict") == "class" else model.predict(x)
+
+
+def peer(kind, spec, x, y, weights):
+    alpha = spec.get("alpha", 1.0)
+    precise = {"tol": 1e-14, "max_iter": 100_000}
+    if kind == "ols":
+        return least_squares(spec, x, y, weights)
+    if kind == "ridge":
+        return linear(Ridge(alpha=alpha, solver="cholesky"), spec, x, y, weights)
+    if kind in ("lasso", "elasticNet"):
+        share = 1.0 if kind == "lasso" else spec.get("l1Ratio", 0.5)
+        return linear(ElasticNet(alpha=alpha, l1_ratio=share, **precise), spec, x, y, weights)
+    if kind == "logistic":
+        return logistic(spec, x, y, weights)
+    if kind == "glm":
+        return glm(spec, x, y, weights)
+    if kind == "randomForest":
+        return trees(RandomForestRegressor(random_state=0), RandomForestClassifier(random_state=0), spec, x, y)
+    if kind == "gradientBoosting":
+        learners = HistGradientBoostingRegressor(), HistGradientBoostingClassifier()
+        return trees(*learners, spec, x, y)
+    mean, sigma = y.mean(), y.std(ddof=1)
+    half = stats.t.ppf(0.975, len(y) - 1) * sigma * np.sqrt(1 + 1 / len(y))
+    return {"mean": float(mean), "sigma": float(sigma), "half": float(half)}, np.full(len(y), mean)
+
+
+def quality(predicted, y):
+    """R2 of numbers, accuracy of classes."""
+    if predicted.ndim == 2:
+        return float((np.unique(y)[predicted.argmax(axis=1)] == y).mean())
+    return float(1 - ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+
+
+def main():
+    csv, key, models, model = sys.argv[1:]
+    [(kind, spec)] = json.loads(model).items()
+    stored = {row[key]: row["model"] for row in DeltaTable(models).to_pyarrow_table().to_pylist()}
+    found, questions = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for group, rows in pd.read_csv(csv).groupby(key, sort=True):
+            x, y = rows[spec.get("features", [])].to_numpy(float), rows[spec["target"]].to_numpy(float)
+            weights = rows[spec["weight"]].to_numpy(float) if "weight" in spec else None
+            said, predicted = peer(kind, spec, x, y, weights)
+            file = os.path.join(folder, str(len(found)))
+            pathlib.Path(file).write_bytes(stored[group])
+            columns = [{"numbers": list(column)} for column in x.T]
+            questions.append({"stored": file, "rows": len(y), "level": None, "columns": columns})
+            found.append((group, said, predicted, y))
+        asked = subprocess.run([sys.executable, READER], input=json.dumps(questions), capture_output=True, text=True)
+        assert asked.returncode == 0, asked.stderr
+    answers = []
+    for (group, said, predicted, y), ours in zip(found, json.loads(asked.stdout)):
+        ours = np.array(ours["values"]).reshape(predicted.shape)
+        how = {
+            "difference": float(np.abs(ours - predicted).max()),
+            "fit": quality(ours, y),
+            "peer_fit": quality(predicted, y),
+        }
+        answers.append({key: group} | said | {"stored": how})
+    json.dump(answers, sys.stdout)
+
+
+main()

@@ -1,0 +1,178 @@
+//! Every estimator, from a job file to a table: numbers and stored models are those of statsmodels and scikit-learn.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use shoal_testkit::Numbers;
+use shoal_tests::oracle::{models, read_delta};
+use shoal_tests::table::{ByKey, assert_agrees_within, by_key};
+use shoal_tests::{job, slots};
+
+use crate::place::Place;
+
+const GROUPS: usize = 6;
+const ROWS: usize = 90;
+
+/// How far iterations may end apart.
+const ITERATED: f64 = 1e-6;
+
+/// Groups `g` of equally many rows: features `a`, `b`, weights `w`, and targets of each kind.
+fn table(place: &Place) -> PathBuf {
+    let mut numbers = Numbers::new(11);
+    let mut text = "g,a,b,w,y,bought,kind,visits,amount,share\n".to_owned();
+    for row in 0..GROUPS * ROWS {
+        let (a, b) = (numbers.between(-2.0, 2.0), numbers.between(0.0, 3.0));
+        let y = 1.0 + 2.0 * a - b + numbers.between(-1.0, 1.0) * (1.0 + b);
+        let bought = u8::from(0.8 * a - 0.5 * b + numbers.between(-2.0, 2.0) > 0.0);
+        let kind = u8::from(a + numbers.between(-1.5, 1.5) > 0.0) + u8::from(b + numbers.between(-1.5, 1.5) > 1.5);
+        let visits = ((0.4 * a + 0.3 * b).exp() * numbers.between(0.0, 3.0)).floor();
+        let amount = (0.3 * a + 0.2 * b).exp() * numbers.between(0.2, 3.0);
+        let share = 1.0 / (1.0 + (-a + numbers.between(-1.0, 1.0)).exp());
+        let w = numbers.below(4) + 1;
+        let group = row % GROUPS;
+        writeln!(text, "store {group},{a},{b},{w},{y},{bought},{kind},{visits},{amount},{share}").unwrap();
+    }
+    let file = place.join("rows.csv");
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+fn job_of(name: &str, model: &Value, input: &Path, output: &Path) -> Value {
+    let job = job::training(name, input, "g", &[], "", output);
+    job::with(job, "/groupedTraining/model", model.clone())
+}
+
+/// Trains a model per group, and gives the table that it made and what others say.
+fn train(place: &Place, name: &str, model: &Value) -> (ByKey, ByKey) {
+    let (input, output) = (table(place), place.join(name));
+    let status = place.run(&job_of(name, model, &input, &output)).succeeded();
+    assert_eq!(status["report"]["counters"]["groupsOk"], GROUPS, "{name}: {status:#}");
+    (by_key(&read_delta(&output), &["g"]), by_key(&models(&input, "g", &output, model), &["g"]))
+}
+
+/// Trains models whose numbers must be those of the other libraries, stored predictions included.
+fn agree(cases: &[(&str, Value)]) {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    for (name, model) in cases {
+        let (ours, mut theirs) = train(&place, name, model);
+        assert_eq!(theirs.len(), GROUPS);
+        for (group, said) in &mut theirs {
+            let fields = said.as_object_mut().unwrap();
+            let stored = fields.remove("stored").unwrap();
+            fields.remove("half");
+            let difference = stored["difference"].as_f64().unwrap();
+            assert!(difference < ITERATED, "{name} {group}: a stored model predicts {difference} off");
+            assert!(!fields.is_empty());
+        }
+        assert_agrees_within(ITERATED, &ours, &theirs);
+    }
+}
+
+fn variables(target: &str, options: Value) -> Value {
+    let mut model = json!({"target": target, "features": ["a", "b"]});
+    model.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    model
+}
+
+#[test]
+fn least_squares_agree_with_weights_robust_errors_and_penalties() {
+    agree(&[
+        ("ols", json!({"ols": variables("y", json!({}))})),
+        ("weighted", json!({"ols": variables("y", json!({"weight": "w"}))})),
+        ("hc0", json!({"ols": variables("y", json!({"standardErrors": "hc0"}))})),
+        ("hc3", json!({"ols": variables("y", json!({"weight": "w", "standardErrors": "hc3"}))})),
+        ("ridge", json!({"ridge": variables("y", json!({"alpha": 3.5}))})),
+        ("weighted-ridge", json!({"ridge": variables("y", json!({"alpha": 3.5, "weight": "w"}))})),
+        ("lasso", json!({"lasso": variables("y", json!({"alpha": 0.1}))})),
+        ("elastic-net", json!({"elasticNet": variables("y", json!({"alpha": 0.2, "l1Ratio": 0.3}))})),
+    ]);
+}
+
+#[test]
+fn classes_counts_and_amounts_agree() {
+    agree(&[
+        ("logistic", json!({"logistic": variables("bought", json!({}))})),
+        ("weighted-logistic", json!({"logistic": variables("bought", json!({"weight": "w"}))})),
+        ("logit", json!({"logistic": variables("bought", json!({"penalty": {"none": {}}}))})),
+        (
+            "multinomial",
+            json!({"logistic": variables("kind", json!({"multinomial": true, "penalty": {"l2": {"c": 0.7}}}))}),
+        ),
+        ("poisson", json!({"glm": variables("visits", json!({"family": "poisson"}))})),
+        ("gamma", json!({"glm": variables("amount", json!({"family": "gamma", "link": "log"}))})),
+        ("probit", json!({"glm": variables("share", json!({"family": "binomial", "link": "probit"}))})),
+        ("mean", json!({"mean": {"target": "y"}})),
+    ]);
+}
+
+#[test]
+fn trees_fit_as_well_as_those_of_others_and_the_same_again() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    for (name, model) in [
+        ("forest", json!({"randomForest": variables("y", json!({}))})),
+        ("classes", json!({"randomForest": variables("kind", json!({"predict": "class"}))})),
+        ("boosting", json!({"gradientBoosting": variables("y", json!({}))})),
+        ("boosted-classes", json!({"gradientBoosting": variables("kind", json!({"predict": "class"}))})),
+    ] {
+        let (ours, theirs) = train(&place, name, &model);
+        for (group, said) in &theirs {
+            let (fit, peer) = (said["stored"]["fit"].as_f64().unwrap(), said["stored"]["peer_fit"].as_f64().unwrap());
+            assert!((fit - peer).abs() < 0.05, "{name} {group}: {fit}, and {peer} of scikit-learn's");
+        }
+        let again = format!("{name}-again");
+        assert_eq!(train(&place, &again, &model).0, ours, "{name}: another run draws the same");
+    }
+}
+
+#[test]
+fn what_a_group_cannot_be_is_said_in_its_row() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    let input = table(&place);
+    let status_of = |name: &str, model: Value| {
+        let output = place.join(name);
+        let job = job_of(name, &model, &input, &output);
+        assert_eq!(place.run(&job).succeeded()["report"]["counters"]["groupsFailed"], GROUPS, "{name}");
+        let row = read_delta(&output).swap_remove(0);
+        assert_eq!(row["model"], Value::Null);
+        (row["status"].as_str().unwrap().to_owned(), row["message"].as_str().unwrap().to_owned())
+    };
+    let (status, message) = status_of("third", json!({"logistic": variables("kind", json!({}))}));
+    assert!(status == "invalid_target" && message.contains("multinomial: true"), "{status}: {message}");
+    let (status, _) = status_of("below-zero", json!({"glm": variables("y", json!({"family": "poisson"}))}));
+    assert_eq!(status, "invalid_target");
+    let one = json!({"logistic": variables("CASE WHEN a > 9 THEN 1 ELSE 0 END AS never", json!({}))});
+    assert_eq!(status_of("one-class", one).0, "single_class");
+}
+
+#[test]
+fn coefficients_alone_are_those_of_the_full_table() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    let input = table(&place);
+    for (name, model, stored) in [
+        ("ols", json!({"ols": variables("y", json!({}))}), false),
+        ("lasso", json!({"lasso": variables("y", json!({"alpha": 0.1}))}), false),
+        ("poisson", json!({"glm": variables("visits", json!({"family": "poisson"}))}), true),
+    ] {
+        let rows = |statistics: &str| {
+            let output = place.join(&format!("{name}-{statistics}"));
+            let job = job_of(&format!("{name}-{statistics}"), &model, &input, &output);
+            let job = job::with(job, "/groupedTraining/statistics", json!(statistics));
+            place.run(&job).succeeded();
+            read_delta(&output)
+        };
+        let (full, coefficients) = (rows("full"), rows("coefficients"));
+        let mut columns = vec!["g", "status", "message", "rows_used", "rows_dropped", "coefficients"];
+        columns.extend(stored.then_some("model"));
+        let mut found: Vec<&String> = coefficients[0].as_object().unwrap().keys().collect();
+        found.sort();
+        columns.sort_unstable();
+        assert_eq!(found, columns, "{name}");
+        assert!(full[0].as_object().unwrap().len() > columns.len());
+        assert_agrees_within(1e-12, &by_key(&full, &["g"]), &by_key(&coefficients, &["g"]));
+    }
+}
