@@ -1,10 +1,11 @@
 """Fits the model of a job per group with statsmodels or scikit-learn, and predicts by the models that Shoal stored.
 
-usage: models.py CSV KEY MODELS MODEL
+usage: models.py CSV KEY CASES
 
-CSV is the input and MODELS the Delta table that a job made of it; MODEL is the job's `model`, as JSON. Prints a row per
-group: what the libraries say, named as Shoal names it, and under `stored` how the stored model's predictions for the
-group's own rows go with theirs: `difference` is the largest one, `fit` and `peer_fit` are R2 or accuracy.
+CSV is the input; CASES is JSON, [[MODELS, MODEL], ...]: the Delta table that a job made of it, and the job's `model`. Prints
+for each case a list with a row per group: what the libraries say, named as Shoal names it, and under `stored` how the
+stored model's predictions for the group's own rows go with theirs: `difference` is the largest one, `fit` and `peer_fit`
+are R2 or accuracy.
 """
 
 import json
@@ -135,9 +136,8 @@ def quality(predicted, y):
     return float(1 - ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum())
 
 
-def main():
-    csv, key, models, model = sys.argv[1:]
-    [(kind, spec)] = json.loads(model).items()
+def ask(csv, key, models, model):
+    [(kind, spec)] = model.items()
     stored = {row[key]: row["model"] for row in DeltaTable(models).to_pyarrow_table().to_pylist()}
     found, questions = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -161,7 +161,8 @@ def main():
             "peer_fit": quality(predicted, y),
         }
         answers.append({key: group} | said | {"stored": how})
-    json.dump(answers, sys.stdout)
+    return answers
 
 
-main()
+csv, key, cases = sys.argv[1:]
+json.dump([ask(csv, key, models, model) for models, model in json.loads(cases)], sys.stdout)

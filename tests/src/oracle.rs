@@ -1,6 +1,6 @@
 //! Programs that others wrote, asked what is right: statsmodels for fits, the Python package of Delta for tables.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -44,13 +44,13 @@ pub fn statsmodels(fit: &Fit<'_>) -> Vec<Value> {
     answer.as_array().unwrap().clone()
 }
 
-/// What scikit-learn and statsmodels say of the groups of a CSV file, by a job's `model`, and under `stored` how the
-/// predictions of the models that a job stored go with theirs: `difference` is the largest one for the groups' own rows,
-/// `fit` and `peer_fit` are R² or accuracy.
-pub fn models(csv: &Path, key: &str, models: &Path, model: &Value) -> Vec<Value> {
-    let model = model.to_string();
-    let arguments = [csv.to_str().unwrap(), key, models.to_str().unwrap(), model.as_str()];
-    ask("models.py", &arguments).as_array().unwrap().clone()
+/// What scikit-learn and statsmodels say of the groups of a CSV file, for each pair of a table of models and the `model` of
+/// the job that made it. Under `stored` is how the predictions of the stored models go with theirs: `difference` is the
+/// largest one for the groups' own rows, `fit` and `peer_fit` are R² or accuracy.
+pub fn models(csv: &Path, key: &str, cases: &[(PathBuf, Value)]) -> Vec<Vec<Value>> {
+    let cases = serde_json::to_string(cases).unwrap();
+    let answers = ask("models.py", &[csv.to_str().unwrap(), key, cases.as_str()]);
+    answers.as_array().unwrap().iter().map(|rows| rows.as_array().unwrap().clone()).collect()
 }
 
 /// The rows of a Delta table's latest version, as a reader other than ours sees them. Values that JSON does not have are

@@ -124,9 +124,23 @@ fn the_second_example_agrees_with_statsmodels_on_logarithms() {
 }
 
 #[test]
+fn examples_of_other_models_run_as_they_stand() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    copy_examples(&place);
+    for (name, firms) in [("high-years", 5), ("boosting", 11)] {
+        run_example(&place, &format!("{name}.yaml"));
+        let rows = read_delta(&place.join(&format!("target/demo/{name}")));
+        let are_good = rows.iter().all(|row| row["status"] == "ok" && row["model"].is_string());
+        assert!(rows.len() == firms && are_good, "{name}: {rows:#?}");
+    }
+}
+
+#[test]
 fn every_example_is_tested() {
     let examples = workspace::files_with_extension("yaml");
-    let known = ["examples/grunfeld.yaml", "examples/grunfeld-postwar.yaml"].map(PathBuf::from);
+    let known = ["grunfeld.yaml", "grunfeld-postwar.yaml", "high-years.yaml", "boosting.yaml"]
+        .map(|name| Path::new("examples").join(name));
     // Those are run in pods, by a suite of its own.
     let in_pods = ["cluster.yaml", "grunfeld.yaml", "grunfeld-own-cluster.yaml"]
         .map(|name| Path::new("examples/kubernetes").join(name));

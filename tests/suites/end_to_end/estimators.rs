@@ -43,20 +43,29 @@ fn job_of(name: &str, model: &Value, input: &Path, output: &Path) -> Value {
     job::with(job, "/groupedTraining/model", model.clone())
 }
 
-/// Trains a model per group, and gives the table that it made and what others say.
-fn train(place: &Place, name: &str, model: &Value) -> (ByKey, ByKey) {
+/// Trains a model per group.
+fn train(place: &Place, name: &str, model: &Value) -> PathBuf {
     let (input, output) = (table(place), place.join(name));
     let status = place.run(&job_of(name, model, &input, &output)).succeeded();
     assert_eq!(status["report"]["counters"]["groupsOk"], GROUPS, "{name}: {status:#}");
-    (by_key(&read_delta(&output), &["g"]), by_key(&models(&input, "g", &output, model), &["g"]))
+    output
+}
+
+/// Trains models, and gives of each its name, the table that it made, and what others say.
+fn train_all<'a>(place: &Place, cases: &'a [(&'a str, Value)]) -> Vec<(&'a str, ByKey, ByKey)> {
+    let made: Vec<_> = cases.iter().map(|(name, model)| (train(place, name, model), model.clone())).collect();
+    let theirs = models(&table(place), "g", &made);
+    let of_case = |(((name, _), (table, _)), theirs): ((&'a (&'a str, Value), &(PathBuf, Value)), &Vec<Value>)| {
+        (*name, by_key(&read_delta(table), &["g"]), by_key(theirs, &["g"]))
+    };
+    cases.iter().zip(&made).zip(&theirs).map(of_case).collect()
 }
 
 /// Trains models whose numbers must be those of the other libraries, stored predictions included.
 fn agree(cases: &[(&str, Value)]) {
     let _slots = slots::take(3);
     let place = Place::new();
-    for (name, model) in cases {
-        let (ours, mut theirs) = train(&place, name, model);
+    for (name, ours, mut theirs) in train_all(&place, cases) {
         assert_eq!(theirs.len(), GROUPS);
         for (group, said) in &mut theirs {
             let fields = said.as_object_mut().unwrap();
@@ -111,19 +120,19 @@ fn classes_counts_and_amounts_agree() {
 fn trees_fit_as_well_as_those_of_others_and_the_same_again() {
     let _slots = slots::take(3);
     let place = Place::new();
-    for (name, model) in [
+    let cases = [
         ("forest", json!({"randomForest": variables("y", json!({}))})),
         ("classes", json!({"randomForest": variables("kind", json!({"predict": "class"}))})),
         ("boosting", json!({"gradientBoosting": variables("y", json!({}))})),
         ("boosted-classes", json!({"gradientBoosting": variables("kind", json!({"predict": "class"}))})),
-    ] {
-        let (ours, theirs) = train(&place, name, &model);
+    ];
+    let again = cases.clone().map(|(name, model)| read_delta(&train(&place, &format!("{name}-again"), &model)));
+    for ((name, ours, theirs), again) in train_all(&place, &cases).into_iter().zip(again) {
         for (group, said) in &theirs {
             let (fit, peer) = (said["stored"]["fit"].as_f64().unwrap(), said["stored"]["peer_fit"].as_f64().unwrap());
             assert!((fit - peer).abs() < 0.05, "{name} {group}: {fit}, and {peer} of scikit-learn's");
         }
-        let again = format!("{name}-again");
-        assert_eq!(train(&place, &again, &model).0, ours, "{name}: another run draws the same");
+        assert_eq!(by_key(&again, &["g"]), ours, "{name}: another run draws the same");
     }
 }
 
