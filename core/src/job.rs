@@ -75,10 +75,23 @@ pub struct GroupedTraining {
     pub strategy: Strategy,
     /// What the output says of each model.
     pub statistics: Statistics,
+    /// How models are tested on rows that they were not trained on, where they are.
+    pub evaluate: Option<Evaluate>,
     /// The model.
     pub model: Model,
     /// The table of models; the location is absolute.
     pub output: OutputTable,
+}
+
+/// How rows are chosen that a model is tested on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evaluate {
+    /// By a hash of their values, in so many folds.
+    Hashed(u32),
+    /// By the value of a column or aliased expression.
+    Column(String),
+    /// By their order in time.
+    Time(v1alpha1::TimeFolds),
 }
 
 /// How rows of a group meet.
@@ -113,7 +126,7 @@ impl Job {
 fn parse_grouped_training(spec: &v1alpha1::GroupedTraining) -> Result<GroupedTraining, Failure> {
     const PATH: &str = "spec.groupedTraining";
     // Taken apart without `..`, so that a new field cannot be forgotten here.
-    let v1alpha1::GroupedTraining { input, group_by, on_missing, strategy, statistics, model, output } = spec;
+    let v1alpha1::GroupedTraining { input, group_by, on_missing, strategy, statistics, evaluate, model, output } = spec;
     refuse_duplicates(group_by, &format!("{PATH}.groupBy"), "key")?;
     Ok(GroupedTraining {
         input: input.clone(),
@@ -121,6 +134,7 @@ fn parse_grouped_training(spec: &v1alpha1::GroupedTraining) -> Result<GroupedTra
         on_missing: *on_missing,
         strategy: parse_strategy(strategy),
         statistics: *statistics,
+        evaluate: evaluate.as_ref().map(parse_evaluate).transpose()?,
         model: Model::parse(model, &format!("{PATH}.model"))?,
         output: output.clone(),
     })
@@ -131,6 +145,19 @@ fn parse_strategy(spec: &v1alpha1::Strategy) -> Strategy {
         v1alpha1::Strategy { aggregate: Some(_), .. } => Strategy::Aggregate,
         v1alpha1::Strategy { bucket: Some(bucket), .. } => Strategy::Bucket(bucket.buckets),
         v1alpha1::Strategy { auto: _, .. } => Strategy::Auto,
+    }
+}
+
+fn parse_evaluate(spec: &v1alpha1::Evaluate) -> Result<Evaluate, Failure> {
+    match spec {
+        v1alpha1::Evaluate { folds: Some(folds), .. } => Ok(Evaluate::Hashed(*folds)),
+        v1alpha1::Evaluate { column: Some(column), .. } => Ok(Evaluate::Column(column.clone())),
+        v1alpha1::Evaluate { time: Some(time), .. } => Ok(Evaluate::Time(time.clone())),
+        v1alpha1::Evaluate { folds: None, column: None, time: None } => {
+            Err(Failure::new(Reason::MissingField, "it is not said which rows a model is tested on")
+                .field("spec.groupedTraining.evaluate")
+                .next("add `folds: 5`"))
+        }
     }
 }
 

@@ -13,9 +13,9 @@ use proptest::prelude::*;
 use serde_json::json;
 use shoal_core::spec::parse_job;
 use shoal_core::spec::v1alpha1::{
-    API_VERSION, BucketStrategy, Chosen, ClusterSpec, FailurePolicy, GroupedTraining, InputTable, IntOrPercent,
-    JOB_KIND, JobSpec, LocalRef, Metadata, Model, OnMissing, OutputMode, OutputTable, Resources, ShoalJob, Statistics,
-    Strategy as Meeting, TableFormat, WorkerGroupEntry,
+    API_VERSION, BucketStrategy, Chosen, ClusterSpec, Evaluate, FailurePolicy, GroupedTraining, InputTable,
+    IntOrPercent, JOB_KIND, JobSpec, LocalRef, Metadata, Model, OnMissing, OutputMode, OutputTable, Resources,
+    ShoalJob, Statistics, Strategy as Meeting, TableFormat, TimeFolds, WorkerGroupEntry,
 };
 
 fn corpus(folder: &str) -> Vec<(PathBuf, String)> {
@@ -100,6 +100,19 @@ fn model(index: usize, features: Vec<String>, target: String, weight: Option<Str
     serde_json::from_value(json!({NAMES[index]: model})).unwrap()
 }
 
+fn evaluate() -> impl Strategy<Value = Option<Evaluate>> {
+    let none = Evaluate { folds: None, column: None, time: None };
+    let (by_column, by_time) = (none.clone(), none.clone());
+    prop_oneof![
+        Just(None),
+        (2..=100u32).prop_map(move |folds| Some(Evaluate { folds: Some(folds), ..none.clone() })),
+        name().prop_map(move |column| Some(Evaluate { column: Some(column), ..by_column.clone() })),
+        (name(), 1..=100u32).prop_map(move |(column, folds)| {
+            Some(Evaluate { time: Some(TimeFolds { column, folds }), ..by_time.clone() })
+        }),
+    ]
+}
+
 fn is_mergeable(model: &Model) -> bool {
     let weighs = |weight: Option<&Option<String>>| weight.is_some_and(Option::is_none);
     model.mean.is_some()
@@ -180,6 +193,7 @@ prop_compose! {
         (features, target) in columns(),
         (kind, weight) in (0..9_usize, prop::option::of("w_[a-z]{1,5}")),
         statistics in prop_oneof![Just(Statistics::Full), Just(Statistics::Coefficients)],
+        evaluate in evaluate(),
         table in name(),
         mode in prop_oneof![Just(OutputMode::Error), Just(OutputMode::Overwrite), Just(OutputMode::Append)],
     ) -> GroupedTraining {
@@ -187,8 +201,10 @@ prop_compose! {
         let output = OutputTable { table, mode };
         let group_by = group_by.into_iter().collect();
         // States are no way to train what takes the rows.
-        let strategy = if strategy.aggregate.is_some() && !is_mergeable(&model) { Meeting::default() } else { strategy };
-        GroupedTraining { input, group_by, on_missing, strategy, statistics, model, output }
+        let by_time = evaluate.as_ref().is_some_and(|evaluate| evaluate.time.is_some());
+        let takes_rows = by_time || !is_mergeable(&model);
+        let strategy = if strategy.aggregate.is_some() && takes_rows { Meeting::default() } else { strategy };
+        GroupedTraining { input, group_by, on_missing, strategy, statistics, evaluate, model, output }
     }
 }
 

@@ -11,7 +11,7 @@ use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::prelude::SessionContext;
 use serde::{Deserialize, Serialize};
-use shoal_core::job::{INTERCEPT, Model};
+use shoal_core::job::{Evaluate, INTERCEPT, Model};
 use shoal_core::{Failure, Reason};
 
 use crate::keys::logical_type;
@@ -32,8 +32,23 @@ pub struct ResolvedColumns {
     /// What a row weighs, where rows differ in that.
     #[serde(default)]
     pub weight: Option<NumericColumn>,
+    /// What says which fold a row is of, where a column does.
+    #[serde(default)]
+    pub fold: Option<FoldColumn>,
     /// A SQL expression: rows for which it is not true are left out.
     pub filter: Option<String>,
+}
+
+/// A column or expression that says which fold a row is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FoldColumn {
+    /// The exact name of a column, or a SQL expression with its alias.
+    pub expression: String,
+    /// Which of the two it is.
+    pub is_column: bool,
+    /// Whether its values are points in time, or what they are called.
+    pub is_time: bool,
 }
 
 /// A column that is part of the key.
@@ -68,6 +83,8 @@ pub struct Wanted<'a> {
     pub group_by: &'a [String],
     /// The model, with its target, features and weight.
     pub model: &'a Model,
+    /// How models are tested.
+    pub evaluate: Option<&'a Evaluate>,
     /// Which rows are read.
     pub filter: Option<&'a str>,
 }
@@ -89,7 +106,7 @@ pub fn resolve(
     field: &str,
     reserved: &[&str],
 ) -> Result<ResolvedColumns, Failure> {
-    let Wanted { group_by, model, filter } = *wanted;
+    let Wanted { group_by, model, evaluate, filter } = *wanted;
     let table = Table {
         ctx,
         schema,
@@ -123,10 +140,11 @@ pub fn resolve(
     }
     let weight = model.weight().map(|weight| table.weight(weight, &target.1)).transpose();
     let weight = weight.map_err(|failure| failure.field(member("weight")))?;
+    let fold = evaluate.and_then(|evaluate| table.fold(evaluate, field)).transpose()?;
     let filter_path = format!("{field}.input.where");
     let filter =
         filter.map(|filter| table.filter(filter).map_err(|failure| failure.field(&filter_path))).transpose()?;
-    Ok(ResolvedColumns { keys, features, target: target.0, weight, filter })
+    Ok(ResolvedColumns { keys, features, target: target.0, weight, fold, filter })
 }
 
 /// The first two features with one name, by their indices.
@@ -195,6 +213,29 @@ impl Table<'_> {
                 .next("name what a row weighs, or remove `weight`"));
         }
         Ok(column)
+    }
+
+    /// What says which fold a row is of; nothing where its values do.
+    fn fold(&self, evaluate: &Evaluate, field: &str) -> Option<Result<FoldColumn, Failure>> {
+        let (text, path, is_time) = match evaluate {
+            Evaluate::Hashed(_) => return None,
+            Evaluate::Column(text) => (text, format!("{field}.evaluate.column"), false),
+            Evaluate::Time(time) => (&time.column, format!("{field}.evaluate.time.column"), true),
+        };
+        let resolved = self.resolve(text).and_then(|Resolved { name, data_type, is_column, .. }| {
+            let is_point = is_number(&data_type) || data_type.is_temporal();
+            if is_time && !is_point || logical_type(&data_type).is_none() {
+                let wanted = if is_time { "a date, a timestamp or a number" } else { "a number, a text or a date" };
+                return Err(Failure::new(
+                    Reason::InvalidValue,
+                    format!("`{name}` is {data_type}, where {wanted} is expected"),
+                )
+                .column(name)
+                .next("name another column, or cast it, as `CAST(... AS DATE) AS day`"));
+            }
+            Ok(FoldColumn { expression: text.clone(), is_column, is_time })
+        });
+        Some(resolved.map_err(|failure| failure.field(path)))
     }
 
     /// A column or expression of numbers, and what it is without its alias.

@@ -6,6 +6,7 @@ mod csv_diagnosis;
 pub mod delta;
 pub mod error;
 pub mod exchange;
+pub mod folds;
 pub mod group_apply;
 pub mod keys;
 pub mod models;

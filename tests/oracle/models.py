@@ -2,7 +2,8 @@
 
 usage: models.py CSV KEY CASES
 
-CSV is the input; CASES is JSON, [[MODELS, MODEL], ...]: the Delta table that a job made of it, and the job's `model`. Prints
+CSV is the input; CASES is JSON, [[MODELS, MODEL, EVALUATE], ...]: the Delta table that a job made of it, the job's `model`,
+and its `evaluate` or null. Prints
 for each case a list with a row per group: what the libraries say, named as Shoal names it, and under `stored` how the
 stored model's predictions for the group's own rows go with theirs: `difference` is the largest one, `fit` and `peer_fit`
 are R2 or accuracy.
@@ -21,8 +22,11 @@ import statsmodels.api as sm
 from deltalake import DeltaTable
 from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn import metrics
+from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
+from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import LeaveOneGroupOut, TimeSeriesSplit
 
 READER = pathlib.Path(__file__).parents[2] / "ml/tests/oracle/read_model.py"
 
@@ -129,6 +133,52 @@ def peer(kind, spec, x, y, weights):
     return {"mean": float(mean), "sigma": float(sigma), "half": float(half)}, np.full(len(y), mean)
 
 
+def learner(kind, spec):
+    """What scikit-learn has for a model, not fitted yet."""
+    alpha = spec.get("alpha", 1.0)
+    if kind == "logistic":
+        return LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-12, max_iter=1000)
+    return {
+        "ols": LinearRegression(),
+        "ridge": Ridge(alpha=alpha, solver="cholesky"),
+        "lasso": ElasticNet(alpha=alpha, l1_ratio=1.0, tol=1e-14, max_iter=100_000),
+        "mean": DummyRegressor(),
+    }[kind]
+
+
+def tested(kind, spec, evaluate, rows):
+    """How models of some rows of a group predict others of it."""
+    if "time" in evaluate:
+        rows = rows.sort_values(evaluate["time"]["column"], kind="stable")
+    x, y = rows[spec.get("features", [])].to_numpy(float), rows[spec["target"]].to_numpy(float)
+    x = x if x.shape[1] else np.zeros((len(y), 1))
+    if "time" in evaluate:
+        splits = TimeSeriesSplit(evaluate["time"].get("folds", 5)).split(x)
+    else:
+        splits = LeaveOneGroupOut().split(x, y, rows[evaluate["column"]].to_numpy())
+    actual, predicted = [], []
+    for train, test in splits:
+        model = learner(kind, spec).fit(x[train], y[train])
+        actual.append(y[test])
+        predicted.append(model.predict_proba(x[test]) if kind == "logistic" else model.predict(x[test]))
+    actual, predicted = np.concatenate(actual), np.concatenate(predicted)
+    if kind == "logistic":
+        best = np.unique(y)[predicted.argmax(axis=1)]
+        return {
+            "cv_rows": len(actual),
+            "cv_accuracy": float(metrics.accuracy_score(actual, best)),
+            "cv_log_loss": float(metrics.log_loss(actual, predicted)),
+            "cv_macro_f1": float(metrics.f1_score(actual, best, average="macro")),
+            "cv_roc_auc": float(metrics.roc_auc_score(actual, predicted[:, 1])),
+        }
+    return {
+        "cv_rows": len(actual),
+        "cv_rmse": float(metrics.root_mean_squared_error(actual, predicted)),
+        "cv_mae": float(metrics.mean_absolute_error(actual, predicted)),
+        "cv_r2": float(metrics.r2_score(actual, predicted)),
+    }
+
+
 def quality(predicted, y):
     """R2 of numbers, accuracy of classes."""
     if predicted.ndim == 2:
@@ -136,7 +186,7 @@ def quality(predicted, y):
     return float(1 - ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum())
 
 
-def ask(csv, key, models, model):
+def ask(csv, key, models, model, evaluate):
     [(kind, spec)] = model.items()
     stored = {row[key]: row["model"] for row in DeltaTable(models).to_pyarrow_table().to_pylist()}
     found, questions = [], []
@@ -149,6 +199,7 @@ def ask(csv, key, models, model):
             pathlib.Path(file).write_bytes(stored[group])
             columns = [{"numbers": list(column)} for column in x.T]
             questions.append({"stored": file, "rows": len(y), "level": None, "columns": columns})
+            said |= tested(kind, spec, evaluate, rows) if evaluate else {}
             found.append((group, said, predicted, y))
         asked = subprocess.run([sys.executable, READER], input=json.dumps(questions), capture_output=True, text=True)
         assert asked.returncode == 0, asked.stderr
@@ -165,4 +216,4 @@ def ask(csv, key, models, model):
 
 
 csv, key, cases = sys.argv[1:]
-json.dump([ask(csv, key, models, model) for models, model in json.loads(cases)], sys.stdout)
+json.dump([ask(csv, key, *case) for case in json.loads(cases)], sys.stdout)

@@ -44,10 +44,10 @@ pub fn statsmodels(fit: &Fit<'_>) -> Vec<Value> {
     answer.as_array().unwrap().clone()
 }
 
-/// What scikit-learn and statsmodels say of the groups of a CSV file, for each pair of a table of models and the `model` of
-/// the job that made it. Under `stored` is how the predictions of the stored models go with theirs: `difference` is the
+/// What scikit-learn and statsmodels say of the groups of a CSV file, for each table of models, with the `model` and
+/// the `evaluate` or null of the job that made it. Under `stored` is how the predictions of the stored models go with theirs: `difference` is the
 /// largest one for the groups' own rows, `fit` and `peer_fit` are R² or accuracy.
-pub fn models(csv: &Path, key: &str, cases: &[(PathBuf, Value)]) -> Vec<Vec<Value>> {
+pub fn models(csv: &Path, key: &str, cases: &[(PathBuf, Value, Value)]) -> Vec<Vec<Value>> {
     let cases = serde_json::to_string(cases).unwrap();
     let answers = ask("models.py", &[csv.to_str().unwrap(), key, cases.as_str()]);
     answers.as_array().unwrap().iter().map(|rows| rows.as_array().unwrap().clone()).collect()

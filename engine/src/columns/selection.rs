@@ -2,18 +2,19 @@
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, DFSchema};
-use datafusion::logical_expr::{Expr, cast};
+use datafusion::logical_expr::{Expr, ExprSchemable, cast};
 use datafusion::prelude::{DataFrame, SessionContext};
 use shoal_core::Failure;
 
-use super::{NumericColumn, ResolvedColumns, expression};
+use super::{FoldColumn, NumericColumn, ResolvedColumns, expression};
 use crate::error::engine_failure;
 
 /// Filters the rows of a table and selects what a training reads: the keys under their own names, cast to their logical
-/// types; then the features in order, the target, and what a row weighs where that differs, all as `Float64`.
+/// types; then the features in order, the target, and what a row weighs where that differs, all as `Float64`; and last,
+/// where a column says which fold a row is of, a point in time as `Float64` or another value as `Utf8`.
 ///
 /// Go by position, not by name: a key may be a feature as well, so these are called `__variable_0`, `__variable_1`, ...,
-/// with more underscores in front where a key has such a name.
+/// and `__fold`, with more underscores in front where a key has such a name.
 ///
 /// # Errors
 /// The columns do not fit the frame: they were resolved against another table.
@@ -33,16 +34,40 @@ pub fn select(ctx: &SessionContext, frame: DataFrame, columns: &ResolvedColumns)
     for (index, variable) in columns.variables().enumerate() {
         selected.push(number(ctx, &schema, variable)?.alias(format!("{prefix}variable_{index}")));
     }
+    if let Some(fold) = &columns.fold {
+        selected.push(fold_value(ctx, &schema, fold)?.alias(format!("{prefix}fold")));
+    }
     frame.select(selected).map_err(failed)
 }
 
-fn number(ctx: &SessionContext, schema: &DFSchema, numeric: &NumericColumn) -> Result<Expr, Failure> {
-    let value = if numeric.is_column {
-        column(&numeric.expression)
-    } else {
-        expression::logical(ctx, schema, &numeric.expression).map_err(|error| engine_failure(&error))?
-    };
+fn fold_value(ctx: &SessionContext, schema: &DFSchema, fold: &FoldColumn) -> Result<Expr, Failure> {
+    let value = expression_of(ctx, schema, &fold.expression, fold.is_column)?;
+    if !fold.is_time {
+        return Ok(cast(value, DataType::Utf8));
+    }
+    let data_type = value.get_type(schema).map_err(|error| engine_failure(&error))?;
+    // Points in time have no cast to a float.
+    let value = if data_type.is_temporal() { cast(instant(value, &data_type), DataType::Int64) } else { value };
     Ok(cast(value, DataType::Float64))
+}
+
+/// Dates count days in 32 bits, which has no cast to 64.
+fn instant(value: Expr, data_type: &DataType) -> Expr {
+    match data_type {
+        DataType::Date32 => cast(value, DataType::Int32),
+        _ => value,
+    }
+}
+
+fn number(ctx: &SessionContext, schema: &DFSchema, numeric: &NumericColumn) -> Result<Expr, Failure> {
+    Ok(cast(expression_of(ctx, schema, &numeric.expression, numeric.is_column)?, DataType::Float64))
+}
+
+fn expression_of(ctx: &SessionContext, schema: &DFSchema, text: &str, is_column: bool) -> Result<Expr, Failure> {
+    if is_column {
+        return Ok(column(text));
+    }
+    expression::logical(ctx, schema, text).map_err(|error| engine_failure(&error))
 }
 
 /// A column by its exact name: a name with dots in it is no path.

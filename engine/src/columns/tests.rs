@@ -41,7 +41,7 @@ fn with(keys: &[&str], features: &[&str], target: &str, filter: Option<&str>) ->
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let (keys, features) = (owned(keys), owned(features));
     let model = ols(features, target);
-    let wanted = Wanted { group_by: &keys, model: &model, filter };
+    let wanted = Wanted { group_by: &keys, model: &model, evaluate: None, filter };
     resolve(&query_session(), &schema(), &wanted, "spec.groupedTraining", &RESERVED)
 }
 
@@ -174,7 +174,7 @@ async fn a_selection_is_keys_then_features_then_the_target() {
     let keys = ["a.b".to_owned(), "__k".to_owned()];
     let features = ["a.b".to_owned(), "\"a.b\" * y AS product".to_owned()];
     let model = ols(features.to_vec(), "y");
-    let wanted = Wanted { group_by: &keys, model: &model, filter: Some("\"a.b\" > 1") };
+    let wanted = Wanted { group_by: &keys, model: &model, evaluate: None, filter: Some("\"a.b\" > 1") };
     let columns = resolve(&ctx, &schema, &wanted, "spec", &RESERVED).unwrap();
     let stored = serde_json::to_string(&columns).unwrap();
     assert_eq!(serde_json::from_str::<ResolvedColumns>(&stored).unwrap(), columns);

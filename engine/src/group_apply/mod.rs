@@ -4,7 +4,10 @@
 //! A group's rows may lie in any number of batches; they are handed over piece by piece and never put together, so
 //! memory is bounded by a batch whatever the size of a group.
 
+mod finished;
+mod folding;
 mod key_collector;
+mod state_trainer;
 mod trainer;
 
 use std::ops::Range;
@@ -14,6 +17,8 @@ use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::partition;
 use shoal_core::Failure;
 
+pub use finished::{FinishedModels, ModelsOfGroups};
+pub use state_trainer::StateTrainer;
 pub use trainer::ModelTrainer;
 
 /// Trains one group after the other.

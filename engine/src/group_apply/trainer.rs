@@ -7,9 +7,10 @@ use shoal_core::Failure;
 use shoal_ml::{Moments, Needs, Rows};
 
 use super::GroupTrainer;
-use super::key_collector::KeyCollector;
+use super::finished::{FinishedModels, ModelsOfGroups};
+use super::folding::Folding;
 use crate::keys::hash_keys;
-use crate::models::{ModelBuilder, ModelCounts, ModelTable};
+use crate::models::{Fitted, ModelTable, Tests};
 
 /// Rows of a group that are held before they are folded into moments, where these are all that a model needs: enough for
 /// nearly every group to be held whole, so that a fit that loses digits may ask the rows again.
@@ -18,19 +19,21 @@ const HELD_ROWS_MAX: usize = 1 << 16;
 /// Fits the models of a table group by group.
 ///
 /// The columns after the keys are the features in their order, the target, and what a row weighs where that differs, all
-/// floats. A row with a null, NaN or infinite value, or a negative weight, is left out and counted.
+/// floats; and last what says which fold a row is of, where a column does. A row with a null, NaN or infinite value, or a
+/// negative weight, is left out and counted.
 pub struct ModelTrainer {
     table: Arc<ModelTable>,
     /// The open group's rows, by variable: all of them, or those since the last fold.
     held: Vec<Vec<f64>>,
-    /// What was folded of the open group.
-    folded: Moments,
+    /// Which folds they are of.
+    folding: Folding,
+    /// What was folded of the open group: the moments of each fold, or of all rows where models are not tested.
+    folded: Vec<Moments>,
     state: Open,
     used: u64,
     dropped: u64,
     group_bytes_max: u64,
-    keys: KeyCollector,
-    models: ModelBuilder,
+    finished: FinishedModels,
 }
 
 /// Where the open group's rows are.
@@ -47,42 +50,17 @@ enum Open {
 impl ModelTrainer {
     /// A trainer for models of that table, which holds a group's rows up to so many bytes where it needs them all.
     pub fn new(table: Arc<ModelTable>, group_bytes_max: u64) -> Self {
-        let variables = table.training().variables();
         Self {
-            held: vec![Vec::new(); variables],
-            folded: Moments::new(variables),
+            held: vec![Vec::new(); table.training().variables()],
+            folding: Folding::new(table.training().folds),
+            folded: Vec::new(),
             state: Open::Whole,
             used: 0,
             dropped: 0,
             group_bytes_max,
-            keys: KeyCollector::default(),
-            models: ModelBuilder::new(Arc::clone(&table)),
+            finished: FinishedModels::new(Arc::clone(&table)),
             table,
         }
-    }
-
-    /// How many models wait to be taken.
-    pub fn len(&self) -> usize {
-        self.models.len()
-    }
-
-    /// Whether no model waits to be taken.
-    pub fn is_empty(&self) -> bool {
-        self.models.is_empty()
-    }
-
-    /// Takes the models of the groups that are finished, as rows of the output table.
-    ///
-    /// # Errors
-    /// An internal failure where the keys do not fit the table's schema.
-    pub fn take_models(&mut self) -> Result<RecordBatch, Failure> {
-        let keys = self.keys.take(&self.table)?;
-        self.models.finish(keys)
-    }
-
-    /// What was counted over all models so far, those that were taken included.
-    pub fn counts(&self) -> ModelCounts {
-        self.models.counts()
     }
 
     /// Makes room where too many rows are held.
@@ -96,73 +74,138 @@ impl ModelTrainer {
             }
             Needs::Rows if is_much => {
                 self.held = vec![Vec::new(); self.held.len()];
+                self.folding.forget_rows();
                 self.state = Open::TooLarge;
             }
             Needs::Moments | Needs::Rows => {}
         }
     }
 
+    /// Folds the held rows into moments.
     fn fold(&mut self) {
-        let moments = with_rows(&self.held, false, |rows| rows.moments());
-        self.folded.as_mut().merge(moments.as_ref());
+        let variables = self.held.len();
+        match self.folding.tests(&self.held) {
+            Some(Tests::Folds(fold_of)) => {
+                let mut row = vec![0.0; variables];
+                for (index, fold) in fold_of.into_iter().enumerate() {
+                    for (value, column) in row.iter_mut().zip(&self.held) {
+                        *value = column[index];
+                    }
+                    moments_of(&mut self.folded, fold, variables).as_mut().push(&row);
+                }
+            }
+            Some(Tests::Splits(_)) | None => {
+                let moments = with_rows(&self.held, false, |rows| rows.moments());
+                moments_of(&mut self.folded, 0, variables).as_mut().merge(moments.as_ref());
+            }
+        }
         self.held.iter_mut().for_each(Vec::clear);
+        self.folding.forget_rows();
     }
+
+    /// The model of the open group, of which some rows are folded.
+    fn fit_folded(&mut self) -> Result<Fitted, Failure> {
+        self.fold();
+        let mut total = Moments::new(self.held.len());
+        for fold in &self.folded {
+            total.as_mut().merge(fold.as_ref());
+        }
+        let fitted = self.table.fit_moments(total.as_ref(), None)?;
+        let is_tested = self.table.training().folds.is_some();
+        Ok(if is_tested { fitted.tested_on(&self.table, &self.folded) } else { fitted })
+    }
+
+    /// The model of the open group, all of whose rows are held.
+    fn fit_whole(&self, keys: &[ArrayRef], row: usize) -> Result<Fitted, Failure> {
+        let training = self.table.training();
+        with_rows(&self.held, training.weighted, |rows| {
+            let needs_rows = training.needs() == Needs::Rows;
+            let hash = if needs_rows { hash_of(keys, row)? } else { 0 };
+            let fitted = if needs_rows {
+                self.table.fit_rows(rows, hash)
+            } else {
+                self.table.fit_moments(rows.moments().as_ref(), Some(rows))?
+            };
+            Ok(match self.folding.tests(&self.held) {
+                Some(tests) => self.table.test(fitted, rows, &tests, hash),
+                None => fitted,
+            })
+        })
+    }
+}
+
+/// The moments of a fold, of which there may be none yet.
+fn moments_of(folded: &mut Vec<Moments>, fold: usize, variables: usize) -> &mut Moments {
+    if folded.len() <= fold {
+        folded.resize_with(fold + 1, || Moments::new(variables));
+    }
+    &mut folded[fold]
+}
+
+/// A number of the group's own.
+fn hash_of(keys: &[ArrayRef], row: usize) -> Result<u64, Failure> {
+    let key: Vec<ArrayRef> = keys.iter().map(|column| column.slice(row, 1)).collect();
+    Ok(hash_keys(&key)?.first().copied().unwrap_or_default())
 }
 
 impl GroupTrainer for ModelTrainer {
     fn rows(&mut self, batch: &RecordBatch, rows: Range<usize>) -> Result<(), Failure> {
         let columns = batch.columns().get(self.table.key_columns()..).unwrap_or_default();
+        let (columns, fold) = columns.split_at(columns.len() - usize::from(self.folding.has_column()));
         let variables = floats(columns, self.held.len())?;
         let weights = self.table.training().weighted.then(|| variables.len() - 1);
+        let folding = &self.folding;
         let usable = |row: usize| {
             let is_finite = variables.iter().all(|(values, column)| {
                 // Null rows hold arbitrary values, so nullness is looked at on its own.
                 values[row].is_finite() && column.is_valid(row)
             });
-            is_finite && weights.is_none_or(|weights| variables[weights].0[row] >= 0.0)
+            is_finite
+                && weights.is_none_or(|weights| variables[weights].0[row] >= 0.0)
+                && fold.iter().all(|fold| folding.is_usable(fold, row))
         };
-        let total = rows.len() as u64;
-        let before = self.used;
-        // Runs of usable rows are copied as a whole.
+        let mut runs = Vec::new();
         let mut row = rows.start;
         while row < rows.end {
             let end = (row..rows.end).find(|row| !usable(*row)).unwrap_or(rows.end);
-            if self.state != Open::TooLarge {
-                for (held, (values, _)) in self.held.iter_mut().zip(&variables) {
-                    held.extend_from_slice(&values[row..end]);
-                }
-            }
-            self.used += (end - row) as u64;
+            runs.push(row..end);
             row = end + 1;
         }
-        self.dropped += total - (self.used - before);
+        // Runs of usable rows are copied as a whole.
+        let mut used = 0;
+        for run in runs {
+            used += run.len() as u64;
+            if self.state != Open::TooLarge {
+                for (held, (values, _)) in self.held.iter_mut().zip(&variables) {
+                    held.extend_from_slice(&values[run.clone()]);
+                }
+                fold.iter().try_for_each(|fold| self.folding.extend(fold, run.clone()))?;
+            }
+        }
+        self.used += used;
+        self.dropped += rows.len() as u64 - used;
         self.bound();
         Ok(())
     }
 
     fn finish(&mut self, keys: &[ArrayRef], row: usize) -> Result<(), Failure> {
-        self.keys.push(keys, row)?;
-        let training = self.table.training();
-        let fitted = match (self.state, training.needs()) {
-            (Open::TooLarge, _) => self.table.too_large(self.group_bytes_max),
-            (Open::Whole, Needs::Moments) => {
-                with_rows(&self.held, false, |rows| self.table.fit_moments(rows.moments().as_ref(), Some(rows)))?
-            }
-            (Open::Folded, _) => {
-                self.fold();
-                self.table.fit_moments(self.folded.as_ref(), None)?
-            }
-            (Open::Whole, Needs::Rows) => {
-                let key: Vec<ArrayRef> = keys.iter().map(|column| column.slice(row, 1)).collect();
-                let hash = hash_keys(&key)?.first().copied().unwrap_or_default();
-                with_rows(&self.held, training.weighted, |rows| self.table.fit_rows(rows, hash))
-            }
+        let fitted = match self.state {
+            Open::Whole => self.fit_whole(keys, row)?,
+            Open::Folded => self.fit_folded()?,
+            Open::TooLarge => self.table.too_large(self.group_bytes_max),
         };
-        self.models.append(&fitted, self.used, self.dropped);
+        self.finished.push((keys, row), &fitted, self.used, self.dropped)?;
         self.held.iter_mut().for_each(Vec::clear);
-        self.folded = Moments::new(self.held.len());
+        self.folding.forget_group();
+        self.folded.clear();
         (self.used, self.dropped, self.state) = (0, 0, Open::Whole);
         Ok(())
+    }
+}
+
+impl ModelsOfGroups for ModelTrainer {
+    fn models(&mut self) -> &mut FinishedModels {
+        &mut self.finished
     }
 }
 

@@ -62,11 +62,11 @@ enum Column {
 impl ModelBuilder {
     /// A builder of rows of that table.
     pub fn new(table: Arc<ModelTable>) -> Self {
-        let columns = table.training().own_columns();
+        let (columns, all) = (table.training().own_columns(), table.training().columns());
         let mut list = (table.layout() != TermsLayout::Structs).then(|| TermList::new(columns, table.layout()));
         list = list.filter(|_| columns.iter().any(|column| matches!(column.holds, Holds::PerTerm(_))));
         let mut is_first = true;
-        let own = columns.iter().map(|column| match column.holds {
+        let own = all.map(|column| match column.holds {
             Holds::PerTerm(_) if list.is_some() => Column::InList { is_first: std::mem::take(&mut is_first) },
             Holds::PerTerm(_) => Column::Terms(TermStruct::new(table.terms())),
             Holds::Number => Column::Number(Float64Builder::new()),

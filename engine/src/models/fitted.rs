@@ -53,3 +53,11 @@ impl Fitted {
 pub(super) fn count(count: usize) -> Value {
     Value::Count(i64::try_from(count).ok())
 }
+
+impl Fitted {
+    /// Adds what tests of the model on other rows found: a value for each column that tells of it.
+    pub(super) fn tested(mut self, found: Vec<Value>) -> Self {
+        self.values.extend(found);
+        self
+    }
+}

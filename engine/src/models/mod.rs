@@ -2,6 +2,7 @@
 
 mod builder;
 mod estimator;
+mod evaluate;
 mod file;
 mod fit;
 mod fitted;
@@ -15,9 +16,10 @@ mod training;
 
 pub use builder::{ModelBuilder, ModelCounts};
 pub use estimator::{Classes, Estimator};
+pub use evaluate::Tests;
 pub use file::{ParquetFile, write_parquet};
 pub use fit::fit_moments_batch;
 pub use fitted::Fitted;
 pub use own_columns::{MODEL, reserved_columns};
 pub use schema::ModelTable;
-pub use training::Training;
+pub use training::{Folds, Training};

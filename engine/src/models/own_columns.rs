@@ -1,7 +1,7 @@
 //! The columns of a table of models that depend on the estimator.
 
-use shoal_core::job::{INTERCEPT, Model};
-use shoal_core::spec::v1alpha1::Statistics;
+use shoal_core::job::{GroupedTraining, INTERCEPT};
+use shoal_core::spec::v1alpha1::{Predicted, Statistics};
 
 use super::estimator::{Classes, Estimator};
 use super::training::Training;
@@ -118,10 +118,26 @@ const FOREST: &[OwnColumn] = &[number("out_of_bag_score"), STORED];
 const BOOSTING: &[OwnColumn] = &[count("rounds"), number("train_loss"), number("validation_loss"), STORED];
 const MEAN: &[OwnColumn] = &[number("mean"), number("sigma"), STORED];
 
+/// What predictions of rows tell that the model of all others made.
+const TESTED_NUMBERS: &[OwnColumn] = &[count("cv_rows"), number("cv_rmse"), number("cv_mae"), number("cv_r2")];
+const TESTED_CLASSES: &[OwnColumn] =
+    &[count("cv_rows"), number("cv_accuracy"), number("cv_log_loss"), number("cv_macro_f1"), number("cv_roc_auc")];
+
 /// The names that a table of such models has for its own columns, which no key may have.
-pub fn reserved_columns(model: &Model, statistics: Statistics) -> Vec<&'static str> {
-    let own = own_columns(&Estimator::new(model), statistics).iter().map(|column| column.name);
+pub fn reserved_columns(training: &GroupedTraining) -> Vec<&'static str> {
+    let estimator = Estimator::new(&training.model);
+    let tested: &[OwnColumn] = if training.evaluate.is_some() { evaluation_columns(&estimator) } else { &[] };
+    let own = own_columns(&estimator, training.statistics).iter().chain(tested).map(|column| column.name);
     [STATUS, MESSAGE, ROWS_USED, ROWS_DROPPED, TERMS].into_iter().chain(own).collect()
+}
+
+fn evaluation_columns(estimator: &Estimator) -> &'static [OwnColumn] {
+    match estimator {
+        Estimator::Logistic(..)
+        | Estimator::Forest(_, Predicted::Class)
+        | Estimator::Boosting(.., Predicted::Class) => TESTED_CLASSES,
+        _ => TESTED_NUMBERS,
+    }
 }
 
 fn own_columns(estimator: &Estimator, statistics: Statistics) -> &'static [OwnColumn] {
@@ -145,6 +161,16 @@ impl Training {
     /// The estimator's columns, in their order.
     pub(super) fn own_columns(&self) -> &'static [OwnColumn] {
         own_columns(&self.estimator, self.statistics)
+    }
+
+    /// The columns that say how predictions of other rows went, where models are tested.
+    pub(super) fn evaluation_columns(&self) -> &'static [OwnColumn] {
+        if self.folds.is_some() { evaluation_columns(&self.estimator) } else { &[] }
+    }
+
+    /// All columns that depend on what is trained.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &'static OwnColumn> + use<> {
+        self.own_columns().iter().chain(self.evaluation_columns())
     }
 
     /// The terms that have coefficients, in order.

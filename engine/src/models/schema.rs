@@ -33,7 +33,7 @@ impl ModelTable {
         fields.push(Field::new(ROWS_DROPPED, DataType::Int64, false));
         let own = training.own_columns();
         let mut lists = (layout != TermsLayout::Structs).then(|| list_item(own, layout));
-        for column in own {
+        for column in training.columns() {
             let data_type = match column.holds {
                 Holds::PerTerm(_) if layout == TermsLayout::Structs => DataType::Struct(term_fields(&terms)),
                 Holds::PerTerm(_) => {

@@ -16,7 +16,7 @@ use shoal_ml::OlsOptions;
 use shoal_ml::forest::ForestOptions;
 
 use super::*;
-use crate::group_apply::{GroupCutter, ModelTrainer};
+use crate::group_apply::{GroupCutter, ModelTrainer, ModelsOfGroups};
 use crate::moments::moments_udaf;
 use crate::storage::Location;
 
@@ -46,6 +46,7 @@ fn table_of(estimator: Estimator, statistics: Statistics) -> Arc<ModelTable> {
         weighted: false,
         estimator,
         statistics,
+        folds: None,
     };
     Arc::new(ModelTable::new(&[Field::new("firm", DataType::Utf8, true)], training))
 }
@@ -60,9 +61,9 @@ fn trained_as(table: Arc<ModelTable>, group_bytes_max: u64, batches: &[RecordBat
         cutter.push(batch, &mut trainer).unwrap();
     }
     cutter.end(&mut trainer).unwrap();
-    let models = trainer.take_models().unwrap();
-    assert!(trainer.is_empty());
-    (models, trainer.counts())
+    let models = trainer.models().take().unwrap();
+    assert!(trainer.models().is_empty());
+    (models, trainer.models().counts())
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use shoal_core::job::Model;
+use shoal_core::job::{Evaluate, GroupedTraining};
 use shoal_core::spec::v1alpha1::Statistics;
 use shoal_ml::Needs;
 
@@ -21,24 +21,52 @@ pub struct Training {
     pub estimator: Estimator,
     /// What the table says of each model.
     pub statistics: Statistics,
+    /// How models are tested, where they are.
+    pub folds: Option<Folds>,
+}
+
+/// How rows are chosen that a model is tested on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Folds {
+    /// By a hash of their values, in so many folds.
+    Hashed(u32),
+    /// By the value of a column, which comes after the variables.
+    Column,
+    /// By their order in time, which comes after the variables, in so many folds after what is only trained on.
+    Time(u32),
+}
+
+impl Folds {
+    fn new(evaluate: &Evaluate) -> Self {
+        match evaluate {
+            Evaluate::Hashed(folds) => Self::Hashed(*folds),
+            Evaluate::Column(_) => Self::Column,
+            Evaluate::Time(time) => Self::Time(time.folds),
+        }
+    }
 }
 
 impl Training {
     /// What a job asks for, of columns that were resolved for it.
-    pub fn new(model: &Model, statistics: Statistics, columns: &ResolvedColumns) -> Self {
+    pub fn new(training: &GroupedTraining, columns: &ResolvedColumns) -> Self {
         Self {
             target: columns.target.name.clone(),
             boolean_target: columns.target.is_boolean,
             features: columns.features.iter().map(|feature| feature.name.clone()).collect(),
             weighted: columns.weight.is_some(),
-            estimator: Estimator::new(model),
-            statistics,
+            estimator: Estimator::new(&training.model),
+            statistics: training.statistics,
+            folds: training.evaluate.as_ref().map(Folds::new),
         }
     }
 
     /// What of a group's rows the models are fitted from.
     pub fn needs(&self) -> Needs {
-        if self.weighted { Needs::Rows } else { self.estimator.needs() }
+        match self.folds {
+            Some(Folds::Time(_)) => Needs::Rows,
+            _ if self.weighted => Needs::Rows,
+            _ => self.estimator.needs(),
+        }
     }
 
     /// How many variables a row has: the features, the target, and what it weighs where that differs.

@@ -16,16 +16,14 @@ const FIELD: &str = "spec.groupedTraining";
 /// Pins the input, resolves columns and expressions against it, and checks that the output can take the models.
 pub(super) async fn gather(training: &GroupedTraining) -> Result<Facts, Failure> {
     let (table, files) = pin(&training.input, &format!("{FIELD}.input")).await?;
-    let wanted =
-        Wanted { group_by: &training.group_by, model: &training.model, filter: training.input.filter.as_deref() };
-    let columns = resolve(
-        &query_session(),
-        &table.schema,
-        &wanted,
-        FIELD,
-        &reserved_columns(&training.model, training.statistics),
-    )?;
-    let trained = Training::new(&training.model, training.statistics, &columns);
+    let wanted = Wanted {
+        group_by: &training.group_by,
+        model: &training.model,
+        evaluate: training.evaluate.as_ref(),
+        filter: training.input.filter.as_deref(),
+    };
+    let columns = resolve(&query_session(), &table.schema, &wanted, FIELD, &reserved_columns(training))?;
+    let trained = Training::new(training, &columns);
     let models = ModelTable::new(&key_fields(&columns), trained);
     check_output(&training.output, models.schema(), &format!("{FIELD}.output")).await?;
     Ok(Facts { table, files, columns, output_schema: models.schema().clone() })

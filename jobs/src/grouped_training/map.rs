@@ -14,7 +14,9 @@ use shoal_core::task::{Assignment, Counters, TaskOutput};
 use shoal_core::{Failure, Reason};
 use shoal_engine::columns::{ResolvedColumns, select};
 use shoal_engine::error::engine_failure;
+use shoal_engine::folds::fold_udf;
 use shoal_engine::keys::{canonical_key, canonical_keys, split_by_bucket};
+use shoal_engine::models::Folds;
 use shoal_engine::moments::{MomentsColumn, moments_udaf};
 use shoal_engine::session::task_session;
 use shoal_engine::table::{scan, scan_failure};
@@ -28,7 +30,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     let rows = select(&ctx, scan(&ctx, &stage.table, &split).await?, &stage.columns)?;
     let frame = match stage.exchange {
         Exchange::Rows => rows,
-        Exchange::States => fold(rows, &stage.columns)?,
+        Exchange::States => states(rows, &stage)?,
     };
     let mut counters = Counters::default();
     match deal(frame, &stage, assignment, context, &mut counters).await {
@@ -53,13 +55,23 @@ impl From<Failure> for Error {
     }
 }
 
-/// One state per group of the split.
-fn fold(rows: DataFrame, columns: &ResolvedColumns) -> Result<DataFrame, Failure> {
-    let keys = columns.keys.len();
-    let variables: Vec<Expr> = rows.schema().columns().into_iter().skip(keys).map(Expr::Column).collect();
-    let moments = moments_udaf(variables.len()).call(variables).alias("__moments");
-    rows.aggregate(key_exprs(columns), vec![moments]).map_err(|error| engine_failure(&error))
+/// One state per group of the split, or where models are tested one per group and fold.
+fn states(rows: DataFrame, stage: &MapStage) -> Result<DataFrame, Failure> {
+    let (keys, count) = (stage.columns.keys.len(), stage.columns.variables().count());
+    let columns = || rows.schema().columns().into_iter().map(Expr::Column);
+    let variables: Vec<Expr> = columns().skip(keys).take(count).collect();
+    let fold = match stage.folds {
+        Some(Folds::Hashed(folds)) => Some(fold_udf(folds, count).call(variables.clone()).alias(FOLD)),
+        Some(Folds::Column) => columns().nth(keys + count).map(|fold| fold.alias(FOLD)),
+        Some(Folds::Time(_)) | None => None,
+    };
+    let groups = key_exprs(&stage.columns).into_iter().chain(fold).collect();
+    let moments = moments_udaf(count).call(variables).alias("__moments");
+    rows.aggregate(groups, vec![moments]).map_err(|error| engine_failure(&error))
 }
+
+/// The column of states that says which fold they are of. No column of a job has a name with spaces.
+const FOLD: &str = "fold of a row";
 
 /// The keys as SQL's `GROUP BY` has to see them, so that what hashes alike also groups alike.
 pub(super) fn key_exprs(columns: &ResolvedColumns) -> Vec<Expr> {
@@ -108,7 +120,8 @@ fn check_rows(batch: &RecordBatch, stage: &MapStage) -> Result<u64, Failure> {
             Ok(batch.num_rows() as u64)
         }
         Exchange::States => {
-            let states = MomentsColumn::new(batch.column(keys).as_ref(), stage.columns.variables().count())?;
+            let states = batch.columns().last().ok_or_else(|| Failure::internal("a batch without columns"))?;
+            let states = MomentsColumn::new(states.as_ref(), stage.columns.variables().count())?;
             let mut rows = 0;
             for index in 0..states.len() {
                 if stage.on_missing == OnMissing::Fail && states.dropped(index) > 0 {

@@ -48,7 +48,7 @@ pub(super) fn plan(
 
 /// What the models are of.
 fn trained(training: &GroupedTraining, facts: &Facts) -> Training {
-    Training::new(&training.model, training.statistics, &facts.columns)
+    Training::new(training, &facts.columns)
 }
 
 fn measure(facts: &Facts) -> Result<Planned, Failure> {
@@ -80,6 +80,7 @@ fn map(
         table: facts.table.clone(),
         columns: facts.columns.clone(),
         on_missing: training.on_missing,
+        folds: trained.folds,
         exchange,
         buckets,
     };

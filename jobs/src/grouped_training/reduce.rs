@@ -15,7 +15,7 @@ use shoal_engine::columns::ResolvedColumns;
 use shoal_engine::delta::attempt_file_name;
 use shoal_engine::error::engine_failure;
 use shoal_engine::exchange;
-use shoal_engine::group_apply::{GroupCutter, ModelTrainer};
+use shoal_engine::group_apply::{GroupCutter, ModelTrainer, ModelsOfGroups, StateTrainer};
 use shoal_engine::models::{ModelCounts, ModelTable, ParquetFile, fit_moments_batch};
 use shoal_engine::moments::merge_moments_udaf;
 use shoal_engine::session::task_session;
@@ -73,9 +73,19 @@ async fn merge_states(
     file: &mut ParquetFile,
     context: &TaskContext,
 ) -> Result<ModelCounts, Failure> {
-    let states = frame.schema().columns().into_iter().skip(table.key_columns()).map(Expr::Column).collect();
-    let merged = merge_moments_udaf(table.training().variables()).call(states).alias("__moments");
-    let frame = frame.aggregate(key_exprs(columns), vec![merged]).map_err(|error| engine_failure(&error))?;
+    let keys = table.key_columns();
+    let mut others: Vec<Expr> = frame.schema().columns().into_iter().skip(keys).map(Expr::Column).collect();
+    let states = others.pop().ok_or_else(|| Failure::internal("there are no states"))?;
+    let merged = merge_moments_udaf(table.training().variables()).call(vec![states]).alias("__moments");
+    // Where models are tested, the fold comes after the keys.
+    let groups: Vec<Expr> = key_exprs(columns).into_iter().chain(others).collect();
+    let frame = frame.aggregate(groups, vec![merged]).map_err(|error| engine_failure(&error))?;
+    if table.training().folds.is_some() {
+        let columns = frame.schema().columns().into_iter().take(keys + 1);
+        let order: Vec<SortExpr> = columns.map(|column| Expr::Column(column).sort(true, true)).collect();
+        let sorted = frame.sort(order).map_err(|error| engine_failure(&error))?;
+        return each_group(sorted, StateTrainer::new(Arc::clone(table)), table, file, context).await;
+    }
     let mut batches = stream(frame).await?;
     let mut counts = ModelCounts::default();
     while let Some(batch) = next(&mut batches, context).await? {
@@ -101,20 +111,31 @@ async fn train_groups(
         columns().take(keys).chain(columns().filter(is_place)).map(|column| column.sort(true, true)).collect();
     let rest: Vec<Expr> = columns().filter(|column| !is_place(column)).collect();
     let sorted = frame.clone().sort(order).and_then(|sorted| sorted.select(rest));
-    let mut batches = stream(sorted.map_err(|error| engine_failure(&error))?).await?;
-    let mut cutter = GroupCutter::new(keys);
-    let mut trainer = ModelTrainer::new(Arc::clone(table), context.memory_bytes / GROUP_MEMORY_SHARE);
+    let trainer = ModelTrainer::new(Arc::clone(table), context.memory_bytes / GROUP_MEMORY_SHARE);
+    each_group(sorted.map_err(|error| engine_failure(&error))?, trainer, table, file, context).await
+}
+
+/// Trains one group after the other of what is sorted by key.
+async fn each_group(
+    sorted: DataFrame,
+    mut trainer: impl ModelsOfGroups,
+    table: &Arc<ModelTable>,
+    file: &mut ParquetFile,
+    context: &TaskContext,
+) -> Result<ModelCounts, Failure> {
+    let mut batches = stream(sorted).await?;
+    let mut cutter = GroupCutter::new(table.key_columns());
     while let Some(batch) = next(&mut batches, context).await? {
         cutter.push(&batch, &mut trainer)?;
-        if trainer.len() >= MODELS_PER_BATCH {
-            file.write(&trainer.take_models()?).await?;
+        if trainer.models().len() >= MODELS_PER_BATCH {
+            file.write(&trainer.models().take()?).await?;
         }
     }
     cutter.end(&mut trainer)?;
-    if !trainer.is_empty() {
-        file.write(&trainer.take_models()?).await?;
+    if !trainer.models().is_empty() {
+        file.write(&trainer.models().take()?).await?;
     }
-    Ok(trainer.counts())
+    Ok(trainer.models().counts())
 }
 
 async fn stream(frame: DataFrame) -> Result<SendableRecordBatchStream, Failure> {

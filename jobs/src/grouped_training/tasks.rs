@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 use shoal_core::spec::v1alpha1::OnMissing;
 use shoal_engine::columns::ResolvedColumns;
-use shoal_engine::models::Training;
+use shoal_engine::models::{Folds, Training};
 use shoal_engine::table::{InputFile, PinnedTable, Split};
 
 /// Names of the stages.
@@ -58,6 +58,7 @@ pub(super) struct MapStage {
     pub(super) table: PinnedTable,
     pub(super) columns: ResolvedColumns,
     pub(super) on_missing: OnMissing,
+    pub(super) folds: Option<Folds>,
     pub(super) exchange: Exchange,
     pub(super) buckets: u32,
 }

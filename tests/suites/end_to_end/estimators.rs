@@ -20,7 +20,7 @@ const ITERATED: f64 = 1e-6;
 /// Groups `g` of equally many rows: features `a`, `b`, weights `w`, and targets of each kind.
 fn table(place: &Place) -> PathBuf {
     let mut numbers = Numbers::new(11);
-    let mut text = "g,a,b,w,y,bought,kind,visits,amount,share\n".to_owned();
+    let mut text = "g,a,b,w,y,bought,kind,visits,amount,share,day\n".to_owned();
     for row in 0..GROUPS * ROWS {
         let (a, b) = (numbers.between(-2.0, 2.0), numbers.between(0.0, 3.0));
         let y = 1.0 + 2.0 * a - b + numbers.between(-1.0, 1.0) * (1.0 + b);
@@ -30,8 +30,9 @@ fn table(place: &Place) -> PathBuf {
         let amount = (0.3 * a + 0.2 * b).exp() * numbers.between(0.2, 3.0);
         let share = 1.0 / (1.0 + (-a + numbers.between(-1.0, 1.0)).exp());
         let w = numbers.below(4) + 1;
-        let group = row % GROUPS;
-        writeln!(text, "store {group},{a},{b},{w},{y},{bought},{kind},{visits},{amount},{share}").unwrap();
+        let (group, day) = (row % GROUPS, row / GROUPS * 37 % ROWS);
+        let day = format!("2026-{:02}-{:02}", 1 + day / 28, 1 + day % 28);
+        writeln!(text, "store {group},{a},{b},{w},{y},{bought},{kind},{visits},{amount},{share},{day}").unwrap();
     }
     let file = place.join("rows.csv");
     std::fs::write(&file, text).unwrap();
@@ -43,26 +44,43 @@ fn job_of(name: &str, model: &Value, input: &Path, output: &Path) -> Value {
     job::with(job, "/groupedTraining/model", model.clone())
 }
 
+/// A model to train, under a name.
+struct Case {
+    name: &'static str,
+    model: Value,
+    /// How it is tested, or null.
+    evaluate: Value,
+    strategy: &'static str,
+}
+
+fn case(name: &'static str, model: Value) -> Case {
+    Case { name, model, evaluate: Value::Null, strategy: "auto" }
+}
+
 /// Trains a model per group.
-fn train(place: &Place, name: &str, model: &Value) -> PathBuf {
+fn train(place: &Place, name: &str, case: &Case) -> PathBuf {
     let (input, output) = (table(place), place.join(name));
-    let status = place.run(&job_of(name, model, &input, &output)).succeeded();
+    let mut job = job::with_strategy(job_of(name, &case.model, &input, &output), case.strategy);
+    if !case.evaluate.is_null() {
+        job = job::with(job, "/groupedTraining/evaluate", case.evaluate.clone());
+    }
+    let status = place.run(&job).succeeded();
     assert_eq!(status["report"]["counters"]["groupsOk"], GROUPS, "{name}: {status:#}");
     output
 }
 
 /// Trains models, and gives of each its name, the table that it made, and what others say.
-fn train_all<'a>(place: &Place, cases: &'a [(&'a str, Value)]) -> Vec<(&'a str, ByKey, ByKey)> {
-    let made: Vec<_> = cases.iter().map(|(name, model)| (train(place, name, model), model.clone())).collect();
+fn train_all(place: &Place, cases: &[Case]) -> Vec<(&'static str, ByKey, ByKey)> {
+    let made: Vec<_> =
+        cases.iter().map(|case| (train(place, case.name, case), case.model.clone(), case.evaluate.clone())).collect();
     let theirs = models(&table(place), "g", &made);
-    let of_case = |(((name, _), (table, _)), theirs): ((&'a (&'a str, Value), &(PathBuf, Value)), &Vec<Value>)| {
-        (*name, by_key(&read_delta(table), &["g"]), by_key(theirs, &["g"]))
-    };
-    cases.iter().zip(&made).zip(&theirs).map(of_case).collect()
+    let tables = made.iter().map(|(table, ..)| by_key(&read_delta(table), &["g"]));
+    let said = theirs.iter().map(|rows| by_key(rows, &["g"]));
+    cases.iter().zip(tables.zip(said)).map(|(case, (ours, theirs))| (case.name, ours, theirs)).collect()
 }
 
 /// Trains models whose numbers must be those of the other libraries, stored predictions included.
-fn agree(cases: &[(&str, Value)]) {
+fn agree(cases: &[Case]) {
     let _slots = slots::take(3);
     let place = Place::new();
     for (name, ours, mut theirs) in train_all(&place, cases) {
@@ -88,32 +106,74 @@ fn variables(target: &str, options: Value) -> Value {
 #[test]
 fn least_squares_agree_with_weights_robust_errors_and_penalties() {
     agree(&[
-        ("ols", json!({"ols": variables("y", json!({}))})),
-        ("weighted", json!({"ols": variables("y", json!({"weight": "w"}))})),
-        ("hc0", json!({"ols": variables("y", json!({"standardErrors": "hc0"}))})),
-        ("hc3", json!({"ols": variables("y", json!({"weight": "w", "standardErrors": "hc3"}))})),
-        ("ridge", json!({"ridge": variables("y", json!({"alpha": 3.5}))})),
-        ("weighted-ridge", json!({"ridge": variables("y", json!({"alpha": 3.5, "weight": "w"}))})),
-        ("lasso", json!({"lasso": variables("y", json!({"alpha": 0.1}))})),
-        ("elastic-net", json!({"elasticNet": variables("y", json!({"alpha": 0.2, "l1Ratio": 0.3}))})),
+        case("ols", json!({"ols": variables("y", json!({}))})),
+        case("weighted", json!({"ols": variables("y", json!({"weight": "w"}))})),
+        case("hc0", json!({"ols": variables("y", json!({"standardErrors": "hc0"}))})),
+        case("hc3", json!({"ols": variables("y", json!({"weight": "w", "standardErrors": "hc3"}))})),
+        case("ridge", json!({"ridge": variables("y", json!({"alpha": 3.5}))})),
+        case("weighted-ridge", json!({"ridge": variables("y", json!({"alpha": 3.5, "weight": "w"}))})),
+        case("lasso", json!({"lasso": variables("y", json!({"alpha": 0.1}))})),
+        case("elastic-net", json!({"elasticNet": variables("y", json!({"alpha": 0.2, "l1Ratio": 0.3}))})),
     ]);
 }
 
 #[test]
 fn classes_counts_and_amounts_agree() {
     agree(&[
-        ("logistic", json!({"logistic": variables("bought", json!({}))})),
-        ("weighted-logistic", json!({"logistic": variables("bought", json!({"weight": "w"}))})),
-        ("logit", json!({"logistic": variables("bought", json!({"penalty": {"none": {}}}))})),
-        (
+        case("logistic", json!({"logistic": variables("bought", json!({}))})),
+        case("weighted-logistic", json!({"logistic": variables("bought", json!({"weight": "w"}))})),
+        case("logit", json!({"logistic": variables("bought", json!({"penalty": {"none": {}}}))})),
+        case(
             "multinomial",
             json!({"logistic": variables("kind", json!({"multinomial": true, "penalty": {"l2": {"c": 0.7}}}))}),
         ),
-        ("poisson", json!({"glm": variables("visits", json!({"family": "poisson"}))})),
-        ("gamma", json!({"glm": variables("amount", json!({"family": "gamma", "link": "log"}))})),
-        ("probit", json!({"glm": variables("share", json!({"family": "binomial", "link": "probit"}))})),
-        ("mean", json!({"mean": {"target": "y"}})),
+        case("poisson", json!({"glm": variables("visits", json!({"family": "poisson"}))})),
+        case("gamma", json!({"glm": variables("amount", json!({"family": "gamma", "link": "log"}))})),
+        case("probit", json!({"glm": variables("share", json!({"family": "binomial", "link": "probit"}))})),
+        case("mean", json!({"mean": {"target": "y"}})),
     ]);
+}
+
+#[test]
+fn tests_on_other_rows_agree_by_a_column_and_by_time() {
+    let by_column = |name, model, strategy| Case { evaluate: json!({"column": "w"}), strategy, ..case(name, model) };
+    let by_time = |name, model| Case { evaluate: json!({"time": {"column": "day", "folds": 3}}), ..case(name, model) };
+    agree(&[
+        by_column("ols", json!({"ols": variables("y", json!({}))}), "bucket"),
+        by_column("ridge", json!({"ridge": variables("y", json!({"alpha": 3.5}))}), "bucket"),
+        by_column("mean", json!({"mean": {"target": "y"}}), "bucket"),
+        by_column("logistic", json!({"logistic": variables("bought", json!({}))}), "auto"),
+        by_time("lasso-by-day", json!({"lasso": variables("y", json!({"alpha": 0.1}))})),
+        by_time("mean-by-day", json!({"mean": {"target": "y"}})),
+        by_time("logistic-by-day", json!({"logistic": variables("bought", json!({}))})),
+    ]);
+}
+
+#[test]
+fn tests_are_the_same_from_sums_and_from_rows() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    for (name, model) in [
+        ("ols", json!({"ols": variables("y", json!({}))})),
+        ("lasso", json!({"lasso": variables("y", json!({"alpha": 0.1}))})),
+        ("mean", json!({"mean": {"target": "y"}})),
+    ] {
+        for (way, evaluate) in [("hashed", json!({"folds": 4})), ("by-column", json!({"column": "w"}))] {
+            let rows = |strategy| {
+                let case = Case { evaluate: evaluate.clone(), strategy, ..case("", model.clone()) };
+                read_delta(&train(&place, &format!("{name}-{way}-{strategy}"), &case))
+            };
+            let (mut sums, rows) = (rows("aggregate"), rows("bucket"));
+            for row in &mut sums {
+                // The mean of absolute errors takes the rows.
+                assert_eq!(row.as_object_mut().unwrap().remove("cv_mae"), Some(Value::Null));
+                // The model has the last bits of the sums, and so has what is left of rounding.
+                ["model", "duality_gap"].map(|name| row.as_object_mut().unwrap().remove(name));
+                assert_eq!(row["cv_rows"], ROWS);
+            }
+            assert_agrees_within(1e-9, &by_key(&rows, &["g"]), &by_key(&sums, &["g"]));
+        }
+    }
 }
 
 #[test]
@@ -121,12 +181,12 @@ fn trees_fit_as_well_as_those_of_others_and_the_same_again() {
     let _slots = slots::take(3);
     let place = Place::new();
     let cases = [
-        ("forest", json!({"randomForest": variables("y", json!({}))})),
-        ("classes", json!({"randomForest": variables("kind", json!({"predict": "class"}))})),
-        ("boosting", json!({"gradientBoosting": variables("y", json!({}))})),
-        ("boosted-classes", json!({"gradientBoosting": variables("kind", json!({"predict": "class"}))})),
+        case("forest", json!({"randomForest": variables("y", json!({}))})),
+        case("classes", json!({"randomForest": variables("kind", json!({"predict": "class"}))})),
+        case("boosting", json!({"gradientBoosting": variables("y", json!({}))})),
+        case("boosted-classes", json!({"gradientBoosting": variables("kind", json!({"predict": "class"}))})),
     ];
-    let again = cases.clone().map(|(name, model)| read_delta(&train(&place, &format!("{name}-again"), &model)));
+    let again = cases.each_ref().map(|case| read_delta(&train(&place, &format!("{}-again", case.name), case)));
     for ((name, ours, theirs), again) in train_all(&place, &cases).into_iter().zip(again) {
         for (group, said) in &theirs {
             let (fit, peer) = (said["stored"]["fit"].as_f64().unwrap(), said["stored"]["peer_fit"].as_f64().unwrap());

@@ -1,16 +1,16 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{InputTable, Model, OutputTable, is_default};
+use super::{Evaluate, InputTable, Model, OutputTable, is_default};
 
 /// What may be trained from one state per group.
-const MERGEABLE: &str = "!has(self.strategy.aggregate) || has(self.model.mean) \
+const MERGEABLE: &str = "!has(self.strategy.aggregate) || (!(has(self.evaluate) && has(self.evaluate.time)) && (has(self.model.mean) \
     || (has(self.model.ols) && !has(self.model.ols.weight) && self.model.ols.standardErrors == 'classical') \
     || (has(self.model.ridge) && !has(self.model.ridge.weight)) \
     || (has(self.model.lasso) && !has(self.model.lasso.weight)) \
-    || (has(self.model.elasticNet) && !has(self.model.elasticNet.weight))";
+    || (has(self.model.elasticNet) && !has(self.model.elasticNet.weight))))";
 const NOT_MERGEABLE: &str = "this model is trained from the rows of a group: `aggregate` is for `mean`, and for `ols` with \
-    classical standard errors, `ridge`, `lasso` and `elasticNet` without `weight`";
+    classical standard errors, `ridge`, `lasso` and `elasticNet` without `weight`, not evaluated by time";
 
 /// Trains one model per group of a table's rows, and writes one row per group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +36,10 @@ pub struct GroupedTraining {
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(extend("default" = "full"))]
     pub statistics: Statistics,
+    /// How well each model predicts rows of its group that it was not trained on; not asked where it is absent. What is
+    /// found comes in further columns, and the model itself is of all rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluate: Option<Evaluate>,
     /// The model to train: exactly one.
     pub model: Model,
     /// The table of models.

@@ -4,6 +4,7 @@
 //! sensible, and its rule in the schema; rules over two fields are CEL. Within this version fields are only added.
 
 mod cluster;
+mod evaluate;
 mod grouped_training;
 mod job;
 mod limits;
@@ -17,6 +18,7 @@ pub use cluster::{
     CLUSTER_KIND, CertManager, ClusterSpec, Ephemeral, EtcdState, HeadSpec, HeadState, IssuerRef, LocalRef, NoTls,
     SharedVolume, StateVolume, Storage, TlsSpec, WorkerGroupEntry,
 };
+pub use evaluate::{Evaluate, TimeFolds};
 pub use grouped_training::{BucketStrategy, Chosen, GroupedTraining, OnMissing, Statistics, Strategy};
 pub use job::{API_VERSION, FailurePolicy, JOB_KIND, JobSpec, MANAGED_BY_OPERATOR, Metadata, ShoalJob};
 pub use limits::{IntOrPercent, ParseIntOrPercentError};

@@ -10,17 +10,17 @@ const CLASSES_MAX: usize = 1_000;
 
 /// The classes of a group, ascending, and of which one each row is.
 #[derive(Debug, PartialEq)]
-pub(super) struct Labels {
-    pub(super) values: Vec<f64>,
-    pub(super) of_rows: Vec<usize>,
+pub(crate) struct Labels {
+    pub(crate) values: Vec<f64>,
+    pub(crate) of_rows: Vec<usize>,
 }
 
 /// Why a group's target gives no classes to tell apart.
-pub(super) type NoClasses = (FitStatus, Option<String>);
+pub(crate) type NoClasses = (FitStatus, Option<String>);
 
 impl Labels {
     /// The classes among the values of a target; `most` is how many there may be.
-    pub(super) fn of(target: &[f64], most: Option<usize>) -> Result<Self, NoClasses> {
+    pub(crate) fn of(target: &[f64], most: Option<usize>) -> Result<Self, NoClasses> {
         let limit = most.unwrap_or(CLASSES_MAX);
         let mut values: Vec<f64> = Vec::new();
         for value in target {
@@ -51,7 +51,7 @@ fn too_many(most: Option<usize>) -> String {
 }
 
 /// What classes are called: by their number, and those of a boolean target `false` and `true`.
-pub(super) fn names(training: &Training, values: &[f64]) -> Vec<String> {
+pub(crate) fn names(training: &Training, values: &[f64]) -> Vec<String> {
     let name = |value: &f64| match (training.boolean_target, *value == 0.0) {
         (true, true) => "false".to_owned(),
         (true, false) => "true".to_owned(),

@@ -112,3 +112,14 @@ pub(super) fn dropped(table: &ModelTable, status: FitStatus, dropped: &[usize]) 
     let features = &table.training().features;
     is_told.then(|| dropped_in_words(dropped, features, table.terms().len() > features.len()))
 }
+
+/// The coefficients of an estimator that is fitted from moments; of the mean, itself for a constant.
+pub(crate) fn coefficients(estimator: &Estimator, summary: Summary<'_>) -> Vec<Option<f64>> {
+    match estimator {
+        Estimator::Ridge(options) => fit_ridge(summary, options).coefficients,
+        Estimator::Lasso(options) | Estimator::ElasticNet(options) => fit_elastic_net(summary, options).coefficients,
+        Estimator::Mean => fit_ols(summary, &OlsOptions { intercept: true }).coefficients,
+        Estimator::Ols(options, _) => fit_ols(summary, options).coefficients,
+        Estimator::Logistic(..) | Estimator::Glm(_) | Estimator::Forest(..) | Estimator::Boosting(..) => Vec::new(),
+    }
+}

@@ -6,6 +6,9 @@ mod iterative;
 mod linear;
 mod trees;
 
+pub(super) use classes::{Labels, names as class_names};
+pub(super) use linear::coefficients;
+
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -63,7 +66,7 @@ impl ModelTable {
              group by one more column",
             bytes_max >> 20
         );
-        Fitted::empty(self, FitStatus::GroupTooLarge, Some(message))
+        Fitted::empty(self, FitStatus::GroupTooLarge, Some(message)).tested(self.nothing_found())
     }
 
     /// The stored form of a model, where there is one.

@@ -42,11 +42,12 @@ fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
         features: vec![number("x")],
         target: number("y"),
         weight: None,
+        fold: None,
         filter: None,
     };
     let job = job(json!({"auto": {}}), None);
     let training = super::super::training(&job);
-    let models = Training::new(&training.model, training.statistics, &columns);
+    let models = Training::new(training, &columns);
     let output_schema = ModelTable::new(&[Field::new("g", DataType::Int64, true)], models).schema().clone();
     let table = PinnedTable {
         location: "/in.parquet".into(),
