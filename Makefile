@@ -82,9 +82,9 @@ check: setup ## Format, lints, documentation: what CI checks beside the tests.
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 
 .PHONY: bench-grouped
-bench-grouped: setup ## Grouped regression on 10 million rows, Shoal beside DuckDB.
+bench-grouped: setup $(if $(PEERS),bench-peers) ## Models per group of 10 million rows beside DuckDB; PEERS=1 for polars-ds and Spark too.
 	cargo build --release --quiet --package shoal-cli --package shoal-benches
-	$(CARGO_TARGET_DIR)/release/bench-grouped
+	$(CARGO_TARGET_DIR)/release/bench-grouped $(if $(PEERS),--peers) $(if $(CASES),--case $(CASES))
 
 .PHONY: bench-peers
 bench-peers: setup ## Installs the peers that benches run beside Shoal: Spark, Ray.

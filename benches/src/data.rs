@@ -15,12 +15,13 @@ use crate::BenchResult;
 const BATCH_ROWS: u64 = 1 << 16;
 
 /// A table of `groups` groups with `rows_per_group` rows each, in an order that has nothing to do with the groups:
-/// columns `g` (Int64), `x1`, `x2` and `y = 1 + 2·x1 − 3·x2 + noise` (Float64). Made once and kept.
+/// columns `g` (Int64), `x1`, `x2`, ... and `y = 1 + 2·x1 − 3·x2 + x3 / 2 + noise` (Float64; of features after the third
+/// nothing depends). Made once and kept.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn shuffled_groups(folder: &Path, groups: u64, rows_per_group: u64) -> BenchResult<PathBuf> {
-    let path = folder.join(format!("groups-{groups}x{rows_per_group}.parquet"));
+pub fn shuffled_groups(folder: &Path, groups: u64, rows_per_group: u64, features: usize) -> BenchResult<PathBuf> {
+    let path = folder.join(format!("groups-{groups}x{rows_per_group}-{features}.parquet"));
     if path.exists() {
         return Ok(path);
     }
@@ -33,7 +34,7 @@ pub fn shuffled_groups(folder: &Path, groups: u64, rows_per_group: u64) -> Bench
     let mut start = 0;
     while start < rows {
         let end = (start + BATCH_ROWS).min(rows);
-        let batch = batch(start..end, rows, stride, rows_per_group)?;
+        let batch = batch(start..end, rows, stride, rows_per_group, features)?;
         let writer = match &mut writer {
             Some(writer) => writer,
             None => writer.insert(ArrowWriter::try_new(
@@ -52,24 +53,34 @@ pub fn shuffled_groups(folder: &Path, groups: u64, rows_per_group: u64) -> Bench
     Ok(path)
 }
 
-fn batch(places: std::ops::Range<u64>, rows: u64, stride: u64, rows_per_group: u64) -> BenchResult<RecordBatch> {
+fn batch(
+    places: std::ops::Range<u64>,
+    rows: u64,
+    stride: u64,
+    rows_per_group: u64,
+    features: usize,
+) -> BenchResult<RecordBatch> {
     // A stride without a common divisor visits every row once: a shuffle without a list of all rows.
     let row_at = |place: u64| (u128::from(place) * u128::from(stride) % u128::from(rows)) as u64;
-    let (mut g, mut x1, mut x2, mut y) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut g, mut y) = (Vec::new(), Vec::new());
+    let mut x = vec![Vec::new(); features];
+    let draws = features as u64 + 1;
     for place in places {
         let row = row_at(place);
-        let (a, b, noise) = (uniform(row * 3), uniform(row * 3 + 1), uniform(row * 3 + 2));
+        let mut value = 1.0 + uniform(row * draws + features as u64);
+        for (index, column) in x.iter_mut().enumerate() {
+            let drawn = uniform(row * draws + index as u64);
+            value += [2.0, -3.0, 0.5].get(index).unwrap_or(&0.0) * drawn;
+            column.push(drawn);
+        }
         g.push((row / rows_per_group) as i64);
-        x1.push(a);
-        x2.push(b);
-        y.push(1.0 + 2.0 * a - 3.0 * b + noise);
+        y.push(value);
     }
-    let columns: [(&str, ArrayRef); 4] = [
-        ("g", Arc::new(Int64Array::from(g))),
-        ("x1", Arc::new(Float64Array::from(x1))),
-        ("x2", Arc::new(Float64Array::from(x2))),
-        ("y", Arc::new(Float64Array::from(y))),
-    ];
+    let mut columns: Vec<(String, ArrayRef)> = vec![("g".to_owned(), Arc::new(Int64Array::from(g)))];
+    for (index, column) in x.into_iter().enumerate() {
+        columns.push((format!("x{}", index + 1), Arc::new(Float64Array::from(column))));
+    }
+    columns.push(("y".to_owned(), Arc::new(Float64Array::from(y))));
     Ok(RecordBatch::try_from_iter(columns)?)
 }
 

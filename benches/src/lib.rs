@@ -50,6 +50,20 @@ impl Runs {
     }
 }
 
+/// A side by itself, held against seconds where there is such a bar.
+pub fn against(case: &str, (side, runs): (&str, &Runs), seconds: Option<f64>) -> Measurement {
+    let ratio = seconds.map_or(1.0, |seconds| runs.median() / seconds);
+    Measurement {
+        case: case.to_owned(),
+        side: side.to_owned(),
+        seconds: runs.median(),
+        peak_rss_mib: runs.peak_rss_mib,
+        ratio,
+        bar: seconds.map(|_| 1.0),
+        holds: seconds.map(|_| ratio <= 1.0),
+    }
+}
+
 /// Compares a side with a peer.
 pub fn compare(case: &str, side: (&str, &Runs), peer: (&str, &Runs), bar: f64) -> [Measurement; 2] {
     let ratio = side.1.median() / peer.1.median();

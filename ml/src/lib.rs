@@ -41,7 +41,7 @@ pub use moments::{Moments, MomentsMut, MomentsRef};
 pub use needs::Needs;
 pub use ols::{
     IntervalOf, Intervals, OlsFit, OlsOptions, OlsPredictor, Prediction, RobustErrors, RobustKind, fit_ols,
-    fit_ols_rows, robust_errors,
+    fit_ols_coefficients, fit_ols_rows, robust_errors,
 };
 pub use option_error::OptionError;
 pub use penalized::{

@@ -19,6 +19,19 @@ pub(super) fn estimate(
     factor: &Factor,
     precision: Precision,
 ) -> Option<OlsFit> {
+    let (mut fit, inverse) = coefficients(summary, intercept, products, factor, precision)?;
+    complete(&mut fit, summary, intercept, products, factor, &inverse);
+    Some(fit)
+}
+
+/// The coefficients alone, with the diagonal of the inverse of the scaled cross-products.
+pub(super) fn coefficients(
+    summary: Summary<'_>,
+    intercept: bool,
+    products: &CrossProducts,
+    factor: &Factor,
+    precision: Precision,
+) -> Option<(OlsFit, Vec<f64>)> {
     let Summary { count, mean, .. } = summary;
     let target = products.variables - 1;
     let first_slope = usize::from(intercept);
@@ -62,13 +75,31 @@ pub(super) fn estimate(
     if !exact && lost > precision.most_digits_lost() {
         fit.status = FitStatus::IllConditioned;
     }
+    Some((fit, inverse))
+}
+
+/// All else that is known of a fit.
+fn complete(
+    fit: &mut OlsFit,
+    summary: Summary<'_>,
+    intercept: bool,
+    products: &CrossProducts,
+    factor: &Factor,
+    inverse: &[f64],
+) {
+    let count = summary.count;
+    let target = products.variables - 1;
+    let first_slope = usize::from(intercept);
+    let rank = factor.kept.len() + first_slope;
+    let df_residual = count - rank as u64;
+    let exact = df_residual == 0;
 
     let total = products.get(target, target);
     let residual = if exact { 0.0 } else { factor.residual };
     let explained = if residual > 0.0 { factor.explained.iter().fold(0.0, |sum, z| z.mul_add(*z, sum)) } else { total };
     fit.r2 = finite(explained / total);
     if exact {
-        return Some(fit);
+        return;
     }
 
     let df = df_residual as f64;
@@ -80,10 +111,9 @@ pub(super) fn estimate(
         fit.f_value = Some(f);
         fit.f_p_value = finite(f_upper_tail(f, slopes, df));
     }
-    likelihood(&mut fit, summary, rank as f64, residual, products.scale[target]);
-    let errors = unit_errors(summary, intercept, products, factor, &inverse);
-    test_coefficients(&mut fit, &errors, sigma, df);
-    Some(fit)
+    likelihood(fit, summary, rank as f64, residual, products.scale[target]);
+    let errors = unit_errors(summary, intercept, products, factor, inverse);
+    test_coefficients(fit, &errors, sigma, df);
 }
 
 /// The standard error of each term for a residual standard deviation of 1.

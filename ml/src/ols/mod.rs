@@ -56,7 +56,28 @@ pub fn fit_ols<'a>(moments: impl Into<Summary<'a>>, options: &OlsOptions) -> Ols
     fit_summary(moments.into(), options)
 }
 
+/// As [`fit_ols`], where nothing but the coefficients is asked for: all else but the status, and what it says, is missing.
+///
+/// # Panics
+///
+/// As [`fit_ols`].
+pub fn fit_ols_coefficients<'a>(moments: impl Into<Summary<'a>>, options: &OlsOptions) -> OlsFit {
+    solve(moments.into(), options, |summary, products, factor| {
+        inference::coefficients(summary, options.intercept, products, factor, Precision::Moments).map(|(fit, _)| fit)
+    })
+}
+
 fn fit_summary(summary: Summary<'_>, options: &OlsOptions) -> OlsFit {
+    solve(summary, options, |summary, products, factor| {
+        inference::estimate(summary, options.intercept, products, factor, Precision::Moments)
+    })
+}
+
+fn solve(
+    summary: Summary<'_>,
+    options: &OlsOptions,
+    estimate: impl FnOnce(Summary<'_>, &CrossProducts, &Factor) -> Option<OlsFit>,
+) -> OlsFit {
     summary.check_shape();
     let OlsOptions { intercept } = *options;
 
@@ -67,7 +88,7 @@ fn fit_summary(summary: Summary<'_>, options: &OlsOptions) -> OlsFit {
     CrossProducts::new(summary, intercept)
         .and_then(|products| {
             let factor = Factor::new(&products);
-            inference::estimate(summary, intercept, &products, &factor, Precision::Moments)
+            estimate(summary, &products, &factor)
         })
         .unwrap_or_else(|| OlsFit::empty(FitStatus::NonFinite, terms))
 }

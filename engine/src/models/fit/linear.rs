@@ -1,10 +1,11 @@
 //! Least squares, with penalties or without.
 
+use shoal_core::spec::v1alpha1::Statistics;
 use shoal_ml::model::{Estimator as StoredEstimator, LinearMethod, LinearModel};
 use shoal_ml::status::dropped_in_words;
 use shoal_ml::{
     FitStatus, MomentsRef, OlsFit, OlsOptions, OlsPredictor, PenalizedFit, RobustErrors, RobustKind, Rows, Summary,
-    WeightKind, fit_elastic_net, fit_ols, fit_ols_rows, fit_ridge, robust_errors,
+    WeightKind, fit_elastic_net, fit_ols, fit_ols_coefficients, fit_ols_rows, fit_ridge, robust_errors,
 };
 
 use crate::models::estimator::Estimator;
@@ -12,9 +13,13 @@ use crate::models::fitted::{Fitted, Value, count};
 use crate::models::schema::ModelTable;
 
 pub(super) fn ols(table: &ModelTable, moments: MomentsRef<'_>, rows: Option<Rows<'_>>, options: &OlsOptions) -> Fitted {
+    let fit = match table.training().statistics {
+        Statistics::Full => fit_ols(moments, options),
+        Statistics::Coefficients => fit_ols_coefficients(moments, options),
+    };
     let fit = match rows {
-        Some(rows) => again_where_digits_are_lost(fit_ols(moments, options), rows, options),
-        None => fit_ols(moments, options),
+        Some(rows) => again_where_digits_are_lost(fit, rows, options),
+        None => fit,
     };
     let count = moments.count;
     of_ols(table, &fit, moments.into(), count, None)
@@ -118,8 +123,8 @@ pub(crate) fn coefficients(estimator: &Estimator, summary: Summary<'_>) -> Vec<O
     match estimator {
         Estimator::Ridge(options) => fit_ridge(summary, options).coefficients,
         Estimator::Lasso(options) | Estimator::ElasticNet(options) => fit_elastic_net(summary, options).coefficients,
-        Estimator::Mean => fit_ols(summary, &OlsOptions { intercept: true }).coefficients,
-        Estimator::Ols(options, _) => fit_ols(summary, options).coefficients,
+        Estimator::Mean => fit_ols_coefficients(summary, &OlsOptions { intercept: true }).coefficients,
+        Estimator::Ols(options, _) => fit_ols_coefficients(summary, options).coefficients,
         Estimator::Logistic(..) | Estimator::Glm(_) | Estimator::Forest(..) | Estimator::Boosting(..) => Vec::new(),
     }
 }

@@ -1,0 +1,122 @@
+//! What is measured, and against what.
+
+use clap::ValueEnum;
+
+use crate::peers::Peer;
+
+/// One thing to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Case {
+    /// Least squares, coefficients alone: 100,000 groups of 100 rows.
+    Coefficients,
+    /// The same with all statistics and stored models.
+    Full,
+    /// A million groups of 10 rows.
+    ManyGroups,
+    /// A thousand groups of 10,000 rows.
+    LargeGroups,
+    /// Rows are exchanged, not sums.
+    Bucket,
+    /// Two worker processes, which exchange over Flight.
+    TwoWorkers,
+    /// Elastic net of five features.
+    ElasticNet,
+    /// Logistic regression of five features.
+    Logistic,
+    /// Ten groups, from the command to its end.
+    Small,
+}
+
+/// A table of groups, and a job over it.
+pub(crate) struct Plan {
+    pub(crate) groups: u64,
+    pub(crate) rows_per_group: u64,
+    pub(crate) features: usize,
+    /// The job's `model`.
+    pub(crate) model: &'static str,
+    pub(crate) statistics: &'static str,
+    pub(crate) strategy: &'static str,
+    /// Worker processes, which share the cores.
+    pub(crate) workers: usize,
+}
+
+const OLS: &str = "ols: {target: y, features: [x1, x2]}";
+
+impl Case {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Coefficients => "ols coefficients, 100,000 x 100",
+            Self::Full => "ols full, 100,000 x 100",
+            Self::ManyGroups => "ols coefficients, 1,000,000 x 10",
+            Self::LargeGroups => "ols coefficients, 1,000 x 10,000",
+            Self::Bucket => "ols coefficients, strategy bucket",
+            Self::TwoWorkers => "ols coefficients, two workers",
+            Self::ElasticNet => "elastic net, 100,000 x 100, 5 features",
+            Self::Logistic => "logistic, 20,000 x 100, 5 features",
+            Self::Small => "whole `shoal run`, 10 groups",
+        }
+    }
+
+    pub(crate) fn plan(self) -> Plan {
+        let ols = Plan {
+            groups: 100_000,
+            rows_per_group: 100,
+            features: 2,
+            model: OLS,
+            statistics: "coefficients",
+            strategy: "auto: {}",
+            workers: 1,
+        };
+        match self {
+            Self::Coefficients => ols,
+            Self::Full => Plan { statistics: "full", ..ols },
+            Self::ManyGroups => Plan { groups: 1_000_000, rows_per_group: 10, ..ols },
+            Self::LargeGroups => Plan { groups: 1_000, rows_per_group: 10_000, ..ols },
+            Self::Bucket => Plan { strategy: "bucket: {}", ..ols },
+            Self::TwoWorkers => Plan { workers: 2, ..ols },
+            Self::ElasticNet => Plan {
+                features: 5,
+                // About half of the features stay; the tolerance is the one that scikit-learn is asked for as well.
+                model: "elasticNet: {target: y, features: [x1, x2, x3, x4, x5], alpha: 0.05, tolerance: 1.0e-10}",
+                ..ols
+            },
+            Self::Logistic => Plan {
+                groups: 20_000,
+                features: 5,
+                model: "logistic: {target: \"y > 1 AS high\", features: [x1, x2, x3, x4, x5], tolerance: 1.0e-10}",
+                ..ols
+            },
+            Self::Small => Plan { groups: 10, ..ols },
+        }
+    }
+
+    /// What it is held against.
+    pub(crate) fn bars(self) -> &'static [Bar] {
+        const DUCKDB: Peer = Peer::DuckDb;
+        match self {
+            Self::Coefficients => {
+                &[Bar::Times(DUCKDB, 1.0), Bar::Times(Peer::PolarsDs, 0.25), Bar::Times(Peer::Spark, 0.005)]
+            }
+            Self::Full => &[Bar::Times(DUCKDB, 1.5)],
+            Self::ManyGroups | Self::LargeGroups => &[Bar::Times(DUCKDB, 1.0)],
+            Self::Bucket => &[Bar::Times(DUCKDB, 3.0)],
+            Self::TwoWorkers => &[Bar::TimesCase(Case::Coefficients, 1.5)],
+            Self::ElasticNet => &[Bar::GroupsPerSecond(50_000.0)],
+            Self::Logistic => &[Bar::GroupsPerSecond(20_000.0)],
+            Self::Small => &[Bar::Seconds(0.15)],
+        }
+    }
+}
+
+/// What a case may take at the most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Bar {
+    /// So many times as long as a peer.
+    Times(Peer, f64),
+    /// So many times as long as another case.
+    TimesCase(Case, f64),
+    /// As long as so many groups a second take.
+    GroupsPerSecond(f64),
+    /// So many seconds.
+    Seconds(f64),
+}

@@ -1,0 +1,86 @@
+//! `make bench-grouped`: one model per group of large shuffled tables, Shoal beside DuckDB, polars-ds and Spark.
+//!
+//! Shoal: from the submission of a job to its commit in a Delta table, head and worker already running. The others: from a
+//! query to a written Parquet file, connection or session already open.
+
+mod case;
+mod peers;
+mod shoal;
+
+use std::path::Path;
+
+use case::{Bar, Case};
+use clap::{Parser, ValueEnum};
+use shoal_benches::{BenchResult, Measurement, Runs, against, bench_dir, compare, data, finish};
+
+/// Grouped training, Shoal beside its peers.
+#[derive(Parser)]
+struct Arguments {
+    /// Measures these cases; without it all.
+    #[arg(long, value_delimiter = ',')]
+    case: Vec<Case>,
+    /// Also runs the peers that `make bench-peers` installs.
+    #[arg(long)]
+    peers: bool,
+    /// Runs that count; one more warms up.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Cores for either side.
+    #[arg(long, default_value_t = 2)]
+    cores: usize,
+}
+
+fn main() -> BenchResult<()> {
+    let arguments = Arguments::parse();
+    let folder = bench_dir()?;
+    let asked = if arguments.case.is_empty() { Case::value_variants() } else { &arguments.case };
+    let mut measured: Vec<(Case, Runs)> = Vec::new();
+    let mut results = Vec::new();
+    for case in asked {
+        let (found, runs) = measure(*case, &arguments, &folder, &measured)?;
+        results.extend(found);
+        measured.push((*case, runs));
+    }
+    finish("grouped", &results)
+}
+
+fn measure(
+    case: Case,
+    arguments: &Arguments,
+    folder: &Path,
+    before: &[(Case, Runs)],
+) -> BenchResult<(Vec<Measurement>, Runs)> {
+    let plan = case.plan();
+    let table = data::shuffled_groups(folder, plan.groups, plan.rows_per_group, plan.features)?;
+    println!("{}", case.name());
+    let mut found = Vec::new();
+    let runs = if case == Case::Small {
+        shoal::run(&plan, folder, &table, arguments.runs)?
+    } else {
+        let submitted = shoal::submit(&plan, folder, &table, arguments.runs, arguments.cores)?;
+        found.push(against(case.name(), ("whole command", &submitted.commands), None));
+        submitted.jobs
+    };
+    for bar in case.bars() {
+        match bar {
+            Bar::Times(peer, _) if peer.is_extra() && !arguments.peers => {}
+            Bar::Times(peer, times) => {
+                let theirs = peer.run(&table, arguments.cores, arguments.runs)?;
+                found.extend(compare(case.name(), ("shoal", &runs), (peer.name(), &theirs), *times));
+            }
+            Bar::TimesCase(other, times) => {
+                let Some((_, theirs)) = before.iter().find(|(case, _)| case == other) else {
+                    println!("  is held against `{}`, which was not measured", other.name());
+                    continue;
+                };
+                found.extend(compare(case.name(), ("shoal", &runs), (other.name(), theirs), *times));
+            }
+            Bar::GroupsPerSecond(rate) => {
+                let seconds = plan.groups as f64 / rate;
+                found.push(against(case.name(), ("shoal", &runs), Some(seconds)));
+            }
+            Bar::Seconds(seconds) => found.push(against(case.name(), ("shoal", &runs), Some(*seconds))),
+        }
+    }
+    Ok((found, runs))
+}

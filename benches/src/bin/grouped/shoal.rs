@@ -1,0 +1,129 @@
+//! Shoal's side: a head and its workers that keep running, and jobs from submission to commit.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use serde_json::Value;
+use shoal_benches::processes::{Process, shoal};
+use shoal_benches::{BenchResult, Runs};
+
+use crate::case::Plan;
+
+/// Runs of one case: by the job's own clock, and the wall time of the whole command that submits it and waits.
+pub(crate) struct Submitted {
+    pub(crate) jobs: Runs,
+    pub(crate) commands: Runs,
+}
+
+/// Submits a job again and again to a running cluster.
+pub(crate) fn submit(plan: &Plan, folder: &Path, table: &Path, runs: usize, cores: usize) -> BenchResult<Submitted> {
+    let program = shoal()?;
+    let state = folder.join("grouped-state");
+    let _ = std::fs::remove_dir_all(&state);
+    let (head, url) = Process::start(
+        Command::new(&program)
+            .args(["head", "--listen", "127.0.0.1:0", "--workers-listen", "127.0.0.1:0", "--state-dir"])
+            .arg(&state),
+        "head: ",
+    )?;
+    let slots = (cores / plan.workers).max(1).to_string();
+    let mut workers = Vec::new();
+    for number in 0..plan.workers {
+        let name = format!("bench-{number}");
+        let (worker, _) = Process::start(
+            Command::new(&program)
+                .args(["worker", "--head", &url, "--slots", &slots, "--name", &name, "--scratch"])
+                .arg(folder.join(format!("grouped-scratch-{number}"))),
+            &format!("worker {name}: "),
+        )?;
+        workers.push(worker);
+    }
+    let job = folder.join("grouped.yaml");
+    std::fs::write(&job, job_file(plan, table, &folder.join("grouped-models")))?;
+    let mut submitted = Submitted { jobs: Runs::default(), commands: Runs::default() };
+    for run in 0..=runs {
+        let start = Instant::now();
+        let printed = command_json(
+            Command::new(&program)
+                .args(["job", "submit", "--head", &url, "--rerun", "--wait", "--output", "json"])
+                .arg(&job),
+        )?;
+        let wall = start.elapsed().as_secs_f64();
+        let report = &printed["status"]["report"];
+        check(&printed["status"], plan.groups)?;
+        if run > 0 {
+            submitted.jobs.seconds.push(report["seconds"].as_f64().ok_or("no seconds in the report")?);
+            submitted.commands.seconds.push(wall);
+        }
+        if run == runs {
+            print_stages(report);
+        }
+    }
+    for process in workers.iter().chain([&head]) {
+        submitted.jobs.peak_rss_mib += process.peak_rss_mib()?;
+    }
+    Ok(submitted)
+}
+
+/// Runs `shoal run` again and again, from the command to its end.
+pub(crate) fn run(plan: &Plan, folder: &Path, table: &Path, runs: usize) -> BenchResult<Runs> {
+    let program = shoal()?;
+    let job = folder.join("grouped.yaml");
+    std::fs::write(&job, job_file(plan, table, &folder.join("grouped-models")))?;
+    let mut result = Runs::default();
+    for run in 0..=runs {
+        let state = folder.join("grouped-state");
+        let _ = std::fs::remove_dir_all(&state);
+        let start = Instant::now();
+        let printed = command_json(
+            Command::new(&program).args(["run", "--output", "json", "--state-dir"]).arg(&state).arg(&job),
+        )?;
+        let wall = start.elapsed().as_secs_f64();
+        check(&printed["status"], plan.groups)?;
+        if run > 0 {
+            result.seconds.push(wall);
+        }
+    }
+    Ok(result)
+}
+
+fn command_json(command: &mut Command) -> BenchResult<Value> {
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(format!("the job failed: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn check(status: &Value, groups: u64) -> BenchResult<()> {
+    if status["progress"]["succeeded"].as_u64() == Some(groups) {
+        return Ok(());
+    }
+    Err(format!("not every group has a model: {}", status["progress"]).into())
+}
+
+fn print_stages(report: &Value) {
+    for stage in report["stages"].as_array().into_iter().flatten() {
+        println!(
+            "  {:<8} {:>3} tasks {:>8.3} s",
+            stage["name"].as_str().unwrap_or_default(),
+            stage["tasks"],
+            stage["seconds"].as_f64().unwrap_or_default()
+        );
+    }
+    for note in report["notes"].as_array().into_iter().flatten() {
+        println!("  {}", note.as_str().unwrap_or_default());
+    }
+}
+
+fn job_file(plan: &Plan, table: &Path, output: &Path) -> String {
+    let Plan { model, statistics, strategy, .. } = plan;
+    format!(
+        "apiVersion: shoal.dev/v1alpha1\nkind: ShoalJob\nmetadata: {{name: bench-grouped}}\nspec:\n  groupedTraining:\n    \
+         input: {{table: {}}}\n    groupBy: [g]\n    statistics: {statistics}\n    strategy: {{{strategy}}}\n    \
+         model: {{{model}}}\n    output: {{table: {}, mode: overwrite}}\n",
+        table.display(),
+        output.display(),
+    )
+}
