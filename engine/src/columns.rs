@@ -1,5 +1,6 @@
 //! What a training reads of a table: names and expressions of the job file, resolved against the pinned schema.
 
+mod encoding;
 mod expression;
 mod names;
 mod selection;
@@ -12,12 +13,13 @@ use datafusion::logical_expr::Expr;
 use datafusion::prelude::SessionContext;
 use serde::{Deserialize, Serialize};
 use shoal_core::job::{Evaluate, INTERCEPT, Model};
+use shoal_core::spec::v1alpha1::{Categorical, Encode};
 use shoal_core::{Failure, Reason};
 
 use crate::keys::logical_type;
 use expression::Resolved;
 
-pub use selection::select;
+pub use selection::{categories_in, select};
 
 /// Everything that a training reads: keys, features in their order, the target, weights, and which rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,9 @@ pub struct ResolvedColumns {
     pub keys: Vec<KeyColumn>,
     /// What the model explains by, in the order of the job file.
     pub features: Vec<NumericColumn>,
+    /// Columns of categories, which it explains by as well.
+    #[serde(default)]
+    pub categories: Vec<CategoryColumn>,
     /// What the model explains.
     pub target: NumericColumn,
     /// What a row weighs, where rows differ in that.
@@ -37,6 +42,24 @@ pub struct ResolvedColumns {
     pub fold: Option<FoldColumn>,
     /// A SQL expression: rows for which it is not true are left out.
     pub filter: Option<String>,
+}
+
+/// A column or expression whose values are names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CategoryColumn {
+    /// Name in the output: the column's, or the alias.
+    pub name: String,
+    /// The exact name of a column, or a SQL expression with its alias.
+    pub expression: String,
+    /// Which of the two it is.
+    pub is_column: bool,
+    /// What becomes of it.
+    pub encode: Encode,
+    /// Whether the first category has no term.
+    pub drop_first: bool,
+    /// Buckets of `hash`, where the job says.
+    pub buckets: Option<u32>,
 }
 
 /// A column or expression that says which fold a row is of.
@@ -138,13 +161,32 @@ pub fn resolve(
         .field(feature_path(second))
         .next("give one of them another name with `AS`"));
     }
+    let categories: Vec<CategoryColumn> = (model.categorical().iter().enumerate())
+        .map(|(index, categorical)| {
+            let path = member(&format!("categorical[{index}].column"));
+            table.category(categorical).map_err(|failure| failure.field(path))
+        })
+        .collect::<Result<_, _>>()?;
+    let named = features.iter().map(|feature| &feature.name).chain([&target.0.name]);
+    let named: Vec<&String> = named.chain(categories.iter().map(|category| &category.name)).collect();
+    if let Some(index) = (0..categories.len()).find(|index| {
+        let name = &categories[*index].name;
+        named.iter().filter(|other| **other == name).count() > 1
+    }) {
+        return Err(Failure::new(
+            Reason::DuplicateName,
+            format!("`{}` is there twice: as a category, and once more", categories[index].name),
+        )
+        .field(member(&format!("categorical[{index}].column")))
+        .next("remove one of the two, or give it another name with `AS`"));
+    }
     let weight = model.weight().map(|weight| table.weight(weight, &target.1)).transpose();
     let weight = weight.map_err(|failure| failure.field(member("weight")))?;
     let fold = evaluate.and_then(|evaluate| table.fold(evaluate, field)).transpose()?;
     let filter_path = format!("{field}.input.where");
     let filter =
         filter.map(|filter| table.filter(filter).map_err(|failure| failure.field(&filter_path))).transpose()?;
-    Ok(ResolvedColumns { keys, features, target: target.0, weight, fold, filter })
+    Ok(ResolvedColumns { keys, features, categories, target: target.0, weight, fold, filter })
 }
 
 /// The first two features with one name, by their indices.
@@ -158,13 +200,6 @@ pub(crate) struct Table<'a> {
     ctx: &'a SessionContext,
     schema: &'a Schema,
     df_schema: DFSchema,
-}
-
-impl ResolvedColumns {
-    /// The variables of a row, in the order in which [`select`] has them.
-    pub fn variables(&self) -> impl Iterator<Item = &NumericColumn> {
-        self.features.iter().chain([&self.target]).chain(&self.weight)
-    }
 }
 
 impl Table<'_> {
@@ -204,6 +239,28 @@ impl Table<'_> {
                 .next("remove it from the features: a model that knows the answer learns nothing"));
         }
         Ok(column)
+    }
+
+    fn category(&self, categorical: &Categorical) -> Result<CategoryColumn, Failure> {
+        let Categorical { column, encode, drop_first, buckets } = categorical;
+        let Resolved { name, data_type, is_column, .. } = self.resolve(column)?;
+        names::storable(&name, "give it another name with `AS`")?;
+        if logical_type(&data_type).is_none() {
+            return Err(Failure::new(
+                Reason::InvalidValue,
+                format!("`{name}` is {data_type}, whose values are no categories"),
+            )
+            .column(name)
+            .next("name a column of texts, numbers, booleans or dates"));
+        }
+        Ok(CategoryColumn {
+            name,
+            expression: column.clone(),
+            is_column,
+            encode: *encode,
+            drop_first: drop_first.unwrap_or(true),
+            buckets: *buckets,
+        })
     }
 
     fn weight(&self, text: &str, target: &Expr) -> Result<NumericColumn, Failure> {

@@ -31,6 +31,29 @@ from sklearn.model_selection import LeaveOneGroupOut, TimeSeriesSplit
 READER = pathlib.Path(__file__).parents[2] / "ml/tests/oracle/read_model.py"
 
 
+def design(rows, spec, categories):
+    """The columns that a model is fitted to, by the names of their terms."""
+    columns = {name: rows[name].to_numpy(float) for name in spec.get("features", [])}
+    for column in spec.get("categorical", []):
+        name, known = column["column"], categories[column["column"]]
+        if column.get("encode", "oneHot") == "ordinal":
+            columns[name] = rows[name].map(known.index).to_numpy(float)
+            continue
+        for category in known[1 if column.get("dropFirst", True) else 0 :]:
+            columns[f"{name}={category}"] = (rows[name] == category).to_numpy(float)
+    values = list(columns.values())
+    return list(columns), np.column_stack(values) if values else np.zeros((len(rows), 0))
+
+
+def as_list(said):
+    """What is said of each term, as a list of terms."""
+    names = {"coefficients": "coefficient", "std_errors": "std_error", "t_values": "t_value", "p_values": "p_value"}
+    per_term = {one: said.pop(all_of) for all_of, one in names.items() if all_of in said}
+    terms = per_term["coefficient"]
+    said["terms"] = [{"term": term} | {one: values[term] for one, values in per_term.items()} for term in terms]
+    return said
+
+
 def by_term(names, values):
     return dict(zip(names, map(float, values)))
 
@@ -146,11 +169,11 @@ def learner(kind, spec):
     }[kind]
 
 
-def tested(kind, spec, evaluate, rows):
+def tested(kind, spec, evaluate, rows, categories):
     """How models of some rows of a group predict others of it."""
     if "time" in evaluate:
         rows = rows.sort_values(evaluate["time"]["column"], kind="stable")
-    x, y = rows[spec.get("features", [])].to_numpy(float), rows[spec["target"]].to_numpy(float)
+    (_, x), y = design(rows, spec, categories), rows[spec["target"]].to_numpy(float)
     x = x if x.shape[1] else np.zeros((len(y), 1))
     if "time" in evaluate:
         splits = TimeSeriesSplit(evaluate["time"].get("folds", 5)).split(x)
@@ -191,15 +214,20 @@ def ask(csv, key, models, model, evaluate):
     stored = {row[key]: row["model"] for row in DeltaTable(models).to_pyarrow_table().to_pylist()}
     found, questions = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for group, rows in pd.read_csv(csv).groupby(key, sort=True):
-            x, y = rows[spec.get("features", [])].to_numpy(float), rows[spec["target"]].to_numpy(float)
+        table = pd.read_csv(csv)
+        named = [column["column"] for column in spec.get("categorical", [])]
+        categories = {name: sorted(table[name].dropna().unique()) for name in named}
+        for group, rows in table.groupby(key, sort=True):
+            (names, x), y = design(rows, spec, categories), rows[spec["target"]].to_numpy(float)
             weights = rows[spec["weight"]].to_numpy(float) if "weight" in spec else None
-            said, predicted = peer(kind, spec, x, y, weights)
+            said, predicted = peer(kind, spec | {"features": names}, x, y, weights)
+            said = as_list(said) if named else said
             file = os.path.join(folder, str(len(found)))
             pathlib.Path(file).write_bytes(stored[group])
-            columns = [{"numbers": list(column)} for column in x.T]
+            columns = [{"numbers": list(rows[name])} for name in spec.get("features", [])]
+            columns += [{"categories": list(rows[name])} for name in named]
             questions.append({"stored": file, "rows": len(y), "level": None, "columns": columns})
-            said |= tested(kind, spec, evaluate, rows) if evaluate else {}
+            said |= tested(kind, spec, evaluate, rows, categories) if evaluate else {}
             found.append((group, said, predicted, y))
         asked = subprocess.run([sys.executable, READER], input=json.dumps(questions), capture_output=True, text=True)
         assert asked.returncode == 0, asked.stderr

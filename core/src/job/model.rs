@@ -1,6 +1,8 @@
 use super::{INTERCEPT, refuse_duplicates};
 use crate::failure::{Failure, Reason};
-use crate::spec::v1alpha1::{self, ElasticNet, Glm, GradientBoosting, Lasso, Logistic, Mean, Ols, RandomForest, Ridge};
+use crate::spec::v1alpha1::{
+    self, Categorical, ElasticNet, Glm, GradientBoosting, Lasso, Logistic, Mean, Ols, RandomForest, Ridge,
+};
 
 /// The model to train. Features are distinct, and neither the target nor called as the constant term.
 #[derive(Clone, Debug)]
@@ -91,6 +93,21 @@ impl Model {
             | Self::Glm(Glm { features, .. })
             | Self::RandomForest(RandomForest { features, .. })
             | Self::GradientBoosting(GradientBoosting { features, .. }) => features,
+            Self::Mean(_) => &[],
+        }
+    }
+
+    /// Columns of categories to explain it by.
+    pub fn categorical(&self) -> &[Categorical] {
+        match self {
+            Self::Ols(Ols { categorical, .. })
+            | Self::Ridge(Ridge { categorical, .. })
+            | Self::Lasso(Lasso { categorical, .. })
+            | Self::ElasticNet(ElasticNet { categorical, .. })
+            | Self::Logistic(Logistic { categorical, .. })
+            | Self::Glm(Glm { categorical, .. })
+            | Self::RandomForest(RandomForest { categorical, .. })
+            | Self::GradientBoosting(GradientBoosting { categorical, .. }) => categorical,
             Self::Mean(_) => &[],
         }
     }

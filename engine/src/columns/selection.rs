@@ -1,16 +1,20 @@
 //! Selects what a training reads.
 
+use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, DFSchema};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, ExprSchemable, cast};
 use datafusion::prelude::{DataFrame, SessionContext};
 use shoal_core::Failure;
+use shoal_ml::encode::Encoder;
 
-use super::{FoldColumn, NumericColumn, ResolvedColumns, expression};
+use super::encoding::term_exprs;
+use super::{CategoryColumn, FoldColumn, NumericColumn, ResolvedColumns, expression};
 use crate::error::engine_failure;
 
 /// Filters the rows of a table and selects what a training reads: the keys under their own names, cast to their logical
-/// types; then the features in order, the target, and what a row weighs where that differs, all as `Float64`; and last,
+/// types; then the features in order, the terms of the categories that there are encoders for, the target, and what a row weighs where that differs, all as `Float64`; and last,
 /// where a column says which fold a row is of, a point in time as `Float64` or another value as `Utf8`.
 ///
 /// Go by position, not by name: a key may be a feature as well, so these are called `__variable_0`, `__variable_1`, ...,
@@ -18,26 +22,73 @@ use crate::error::engine_failure;
 ///
 /// # Errors
 /// The columns do not fit the frame: they were resolved against another table.
-pub fn select(ctx: &SessionContext, frame: DataFrame, columns: &ResolvedColumns) -> Result<DataFrame, Failure> {
+pub fn select(
+    ctx: &SessionContext,
+    frame: DataFrame,
+    columns: &ResolvedColumns,
+    encoders: &[Encoder],
+) -> Result<DataFrame, Failure> {
     let schema = frame.schema().clone();
     let failed = |error| engine_failure(&error);
-    let frame = match &columns.filter {
-        Some(filter) => {
-            let condition = expression::logical(ctx, &schema, filter).map_err(failed)?;
-            frame.filter(condition).map_err(failed)?
-        }
-        None => frame,
-    };
+    let frame = filtered(ctx, frame, columns)?;
     let prefix = free_prefix(columns);
     let mut selected: Vec<Expr> =
         columns.keys.iter().map(|key| cast(column(&key.name), key.data_type.clone()).alias(&key.name)).collect();
-    for (index, variable) in columns.variables().enumerate() {
-        selected.push(number(ctx, &schema, variable)?.alias(format!("{prefix}variable_{index}")));
+    let mut variables: Vec<Expr> = Vec::new();
+    for feature in &columns.features {
+        variables.push(number(ctx, &schema, feature)?);
     }
+    for (category, encoder) in columns.categories.iter().zip(encoders) {
+        variables.extend(term_exprs(&category_value(ctx, &schema, category)?, encoder));
+    }
+    for variable in [&columns.target].into_iter().chain(&columns.weight) {
+        variables.push(number(ctx, &schema, variable)?);
+    }
+    let named = variables.into_iter().enumerate();
+    selected.extend(named.map(|(index, variable)| variable.alias(format!("{prefix}variable_{index}"))));
     if let Some(fold) = &columns.fold {
         selected.push(fold_value(ctx, &schema, fold)?.alias(format!("{prefix}fold")));
     }
     frame.select(selected).map_err(failed)
+}
+
+fn filtered(ctx: &SessionContext, frame: DataFrame, columns: &ResolvedColumns) -> Result<DataFrame, Failure> {
+    let Some(filter) = &columns.filter else { return Ok(frame) };
+    let condition = expression::logical(ctx, frame.schema(), filter);
+    condition.and_then(|condition| frame.filter(condition)).map_err(|error| engine_failure(&error))
+}
+
+/// The categories of a column among the rows that a training reads, at most so many. Outside is an error of the scan.
+///
+/// # Errors
+/// As [`select`].
+pub async fn categories_in(
+    ctx: &SessionContext,
+    frame: DataFrame,
+    columns: &ResolvedColumns,
+    category: &CategoryColumn,
+    most: usize,
+) -> Result<Result<Vec<String>, Failure>, DataFusionError> {
+    let planned = filtered(ctx, frame, columns).and_then(|rows| {
+        let value = category_value(ctx, rows.schema(), category)?;
+        let values = rows.select(vec![value.alias("category")]).and_then(|rows| rows.distinct());
+        values.and_then(|values| values.limit(0, Some(most))).map_err(|error| engine_failure(&error))
+    });
+    let frame = match planned {
+        Ok(frame) => frame,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    let mut found = Vec::new();
+    for batch in frame.collect().await? {
+        found.extend(batch.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
+    }
+    // Threads race for which comes first.
+    found.sort();
+    Ok(Ok(found))
+}
+
+fn category_value(ctx: &SessionContext, schema: &DFSchema, category: &CategoryColumn) -> Result<Expr, Failure> {
+    Ok(cast(expression_of(ctx, schema, &category.expression, category.is_column)?, DataType::Utf8))
 }
 
 fn fold_value(ctx: &SessionContext, schema: &DFSchema, fold: &FoldColumn) -> Result<Expr, Failure> {

@@ -30,6 +30,7 @@ fn ols(features: Vec<String>, target: &str) -> Model {
     let ols = Ols {
         target: target.to_owned(),
         features,
+        categorical: Vec::new(),
         weight: None,
         intercept: true,
         standard_errors: StandardErrors::Classical,
@@ -178,7 +179,7 @@ async fn a_selection_is_keys_then_features_then_the_target() {
     let columns = resolve(&ctx, &schema, &wanted, "spec", &RESERVED).unwrap();
     let stored = serde_json::to_string(&columns).unwrap();
     assert_eq!(serde_json::from_str::<ResolvedColumns>(&stored).unwrap(), columns);
-    let rows = select(&ctx, ctx.read_batch(batch).unwrap(), &columns).unwrap().collect().await.unwrap();
+    let rows = select(&ctx, ctx.read_batch(batch).unwrap(), &columns, &[]).unwrap().collect().await.unwrap();
     let names: Vec<_> = rows[0].schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, ["a.b", "__k", "___variable_0", "___variable_1", "___variable_2"]);
     assert_eq!(rows[0].column(0).data_type(), &DataType::Int64);

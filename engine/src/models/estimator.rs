@@ -53,12 +53,20 @@ impl Estimator {
             Model::Ridge(Ridge { intercept, alpha, .. }) => {
                 Self::Ridge(RidgeOptions { intercept: *intercept, alpha: *alpha })
             }
-            Model::Lasso(Lasso { target: _, features: _, weight: _, intercept, alpha, max_iterations, tolerance }) => {
-                Self::Lasso(net(*intercept, *alpha, 1.0, *max_iterations, *tolerance))
-            }
+            Model::Lasso(Lasso {
+                target: _,
+                features: _,
+                categorical: _,
+                weight: _,
+                intercept,
+                alpha,
+                max_iterations,
+                tolerance,
+            }) => Self::Lasso(net(*intercept, *alpha, 1.0, *max_iterations, *tolerance)),
             Model::ElasticNet(ElasticNet {
                 target: _,
                 features: _,
+                categorical: _,
                 weight: _,
                 intercept,
                 alpha,
@@ -141,8 +149,17 @@ fn net(intercept: bool, alpha: f64, l1_ratio: f64, max_iterations: u32, toleranc
 }
 
 fn logistic_options(logistic: &Logistic) -> LogisticOptions {
-    let Logistic { target: _, features: _, weight: _, intercept, multinomial: _, penalty, max_iterations, tolerance } =
-        logistic;
+    let Logistic {
+        target: _,
+        features: _,
+        categorical: _,
+        weight: _,
+        intercept,
+        multinomial: _,
+        penalty,
+        max_iterations,
+        tolerance,
+    } = logistic;
     let penalty = match penalty {
         LogisticPenalty { l2: Some(CostOfCoefficients { c }), .. } => Penalty::L2 { c: *c },
         LogisticPenalty { l1: Some(CostOfCoefficients { c }), .. } => Penalty::L1 { c: *c },
@@ -155,7 +172,8 @@ fn logistic_options(logistic: &Logistic) -> LogisticOptions {
 }
 
 fn glm_options(glm: &Glm) -> GlmOptions {
-    let Glm { target: _, features: _, weight: _, intercept, family, link, max_iterations, tolerance } = glm;
+    let Glm { target: _, features: _, categorical: _, weight: _, intercept, family, link, max_iterations, tolerance } =
+        glm;
     GlmOptions {
         family: match family {
             GlmFamily::Poisson => Family::Poisson,
@@ -178,6 +196,7 @@ fn forest_options(forest: &RandomForest) -> ForestOptions {
     let RandomForest {
         target: _,
         features: _,
+        categorical: _,
         predict: _,
         trees,
         max_depth,
@@ -204,6 +223,7 @@ fn boosting_options(boosting: &GradientBoosting) -> BoostingOptions {
     let GradientBoosting {
         target: _,
         features: _,
+        categorical: _,
         predict: _,
         loss: _,
         rounds,

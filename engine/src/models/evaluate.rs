@@ -73,9 +73,11 @@ impl ModelTable {
             return fitted.tested(of_numbers(&cross_validate_rows(rows, fold_of, of_others)));
         }
         let splits = tests.splits();
+        // What is tested are rows of terms, however a model that is kept gets at these.
+        let table = self.of_terms();
         let models = splits.iter().map(|split| {
             let train = Gathered::new(rows, &split.train);
-            let fitted = train.with(|rows| self.fit_rows(rows, group_hash));
+            let fitted = train.with(|rows| table.fit_rows(rows, group_hash));
             (split, Predictor::new(fitted))
         });
         let predicts_numbers = training.evaluation_columns().iter().any(|column| column.name == "cv_rmse");

@@ -183,7 +183,7 @@ impl Training {
     pub(super) fn terms_layout(&self) -> TermsLayout {
         match &self.estimator {
             Estimator::Logistic(_, Classes::Many) => TermsLayout::ListByClass,
-            _ if self.terms().len() > STRUCT_TERMS_MAX => TermsLayout::List,
+            _ if self.has_categories || self.terms().len() > STRUCT_TERMS_MAX => TermsLayout::List,
             _ => TermsLayout::Structs,
         }
     }

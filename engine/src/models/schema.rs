@@ -67,6 +67,12 @@ impl ModelTable {
         &self.training
     }
 
+    /// The same table for models that predict from terms.
+    pub(super) fn of_terms(&self) -> Self {
+        let training = Training { encoded: Vec::new(), ..self.training.clone() };
+        Self { training, ..self.clone() }
+    }
+
     pub(super) fn terms(&self) -> &[String] {
         &self.terms
     }

@@ -43,6 +43,8 @@ fn table_of(estimator: Estimator, statistics: Statistics) -> Arc<ModelTable> {
         target: "y".to_owned(),
         boolean_target: false,
         features: vec!["x".to_owned()],
+        encoded: Vec::new(),
+        has_categories: false,
         weighted: false,
         estimator,
         statistics,

@@ -2,6 +2,8 @@ use serde::{Deserialize, Serialize};
 use shoal_core::job::{Evaluate, GroupedTraining};
 use shoal_core::spec::v1alpha1::Statistics;
 use shoal_ml::Needs;
+use shoal_ml::encode::Encoder;
+use shoal_ml::model::Feature;
 
 use super::estimator::Estimator;
 use crate::columns::ResolvedColumns;
@@ -13,8 +15,12 @@ pub struct Training {
     pub target: String,
     /// Whether the target is true or false; its classes are called so then.
     pub boolean_target: bool,
-    /// What they explain it by, in order.
+    /// What they explain it by, in order: columns of numbers, then the terms of each column of categories.
     pub features: Vec<String>,
+    /// Columns of categories, by their names, with what makes terms of them.
+    pub encoded: Vec<(String, Encoder)>,
+    /// Whether there are such columns; which terms they have may not be known yet.
+    pub has_categories: bool,
     /// Whether the last variable of a row, after the target, is its weight.
     pub weighted: bool,
     /// What is fitted.
@@ -47,12 +53,19 @@ impl Folds {
 }
 
 impl Training {
-    /// What a job asks for, of columns that were resolved for it.
-    pub fn new(training: &GroupedTraining, columns: &ResolvedColumns) -> Self {
+    /// What a job asks for, of columns that were resolved for it, with the encoders of those of categories once they are
+    /// known.
+    pub fn new(training: &GroupedTraining, columns: &ResolvedColumns, encoders: &[Encoder]) -> Self {
+        let named = columns.categories.iter().map(|column| column.name.clone());
+        let encoded: Vec<(String, Encoder)> = named.zip(encoders.iter().cloned()).collect();
+        let numbers = columns.features.iter().map(|feature| feature.name.clone());
+        let terms = encoded.iter().flat_map(|(name, encoder)| encoder.terms(name));
         Self {
             target: columns.target.name.clone(),
             boolean_target: columns.target.is_boolean,
-            features: columns.features.iter().map(|feature| feature.name.clone()).collect(),
+            features: numbers.chain(terms).collect(),
+            has_categories: !columns.categories.is_empty(),
+            encoded,
             weighted: columns.weight.is_some(),
             estimator: Estimator::new(&training.model),
             statistics: training.statistics,
@@ -67,6 +80,19 @@ impl Training {
             _ if self.weighted => Needs::Rows,
             _ => self.estimator.needs(),
         }
+    }
+
+    /// The columns that a model predicts from.
+    pub(super) fn predictors(&self) -> Vec<Feature> {
+        let terms: usize = self.encoded.iter().map(|(_, encoder)| encoder.term_count()).sum();
+        let numbers = self.features[..self.features.len() - terms].iter().map(Feature::number);
+        numbers.chain(self.encoded.iter().map(|(name, encoder)| Feature::categories(name, encoder.clone()))).collect()
+    }
+
+    /// What the variables of a row are called, in their order.
+    pub fn variable_names(&self) -> Vec<String> {
+        let weight = self.weighted.then(|| "the weight".to_owned());
+        self.features.iter().cloned().chain([self.target.clone()]).chain(weight).collect()
     }
 
     /// How many variables a row has: the features, the target, and what it weighs where that differs.

@@ -23,7 +23,7 @@ pub(super) async fn gather(training: &GroupedTraining) -> Result<Facts, Failure>
         filter: training.input.filter.as_deref(),
     };
     let columns = resolve(&query_session(), &table.schema, &wanted, FIELD, &reserved_columns(training))?;
-    let trained = Training::new(training, &columns);
+    let trained = Training::new(training, &columns, &[]);
     let models = ModelTable::new(&key_fields(&columns), trained);
     check_output(&training.output, models.schema(), &format!("{FIELD}.output")).await?;
     Ok(Facts { table, files, columns, output_schema: models.schema().clone() })

@@ -27,7 +27,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     let stage: MapStage = assignment.common.read()?;
     let split: MapTask = assignment.payload.read()?;
     let ctx = task_session(context.memory_bytes, &context.scratch)?;
-    let rows = select(&ctx, scan(&ctx, &stage.table, &split).await?, &stage.columns)?;
+    let rows = select(&ctx, scan(&ctx, &stage.table, &split).await?, &stage.columns, &stage.encoders)?;
     let frame = match stage.exchange {
         Exchange::Rows => rows,
         Exchange::States => states(rows, &stage)?,
@@ -57,7 +57,7 @@ impl From<Failure> for Error {
 
 /// One state per group of the split, or where models are tested one per group and fold.
 fn states(rows: DataFrame, stage: &MapStage) -> Result<DataFrame, Failure> {
-    let (keys, count) = (stage.columns.keys.len(), stage.columns.variables().count());
+    let (keys, count) = (stage.columns.keys.len(), stage.variables.len());
     let columns = || rows.schema().columns().into_iter().map(Expr::Column);
     let variables: Vec<Expr> = columns().skip(keys).take(count).collect();
     let fold = match stage.folds {
@@ -110,10 +110,10 @@ fn check_rows(batch: &RecordBatch, stage: &MapStage) -> Result<u64, Failure> {
     match stage.exchange {
         Exchange::Rows => {
             if stage.on_missing == OnMissing::Fail {
-                for (column, name) in batch.columns().iter().skip(keys).zip(variable_names(&stage.columns)) {
+                for (column, name) in batch.columns().iter().skip(keys).zip(&stage.variables) {
                     let values = column.as_primitive::<Float64Type>();
                     if values.null_count() > 0 || values.values().iter().any(|value| !value.is_finite()) {
-                        return Err(missing(&stage.columns).column(name));
+                        return Err(missing(&stage.variables).column(name));
                     }
                 }
             }
@@ -121,11 +121,11 @@ fn check_rows(batch: &RecordBatch, stage: &MapStage) -> Result<u64, Failure> {
         }
         Exchange::States => {
             let states = batch.columns().last().ok_or_else(|| Failure::internal("a batch without columns"))?;
-            let states = MomentsColumn::new(states.as_ref(), stage.columns.variables().count())?;
+            let states = MomentsColumn::new(states.as_ref(), stage.variables.len())?;
             let mut rows = 0;
             for index in 0..states.len() {
                 if stage.on_missing == OnMissing::Fail && states.dropped(index) > 0 {
-                    return Err(missing(&stage.columns));
+                    return Err(missing(&stage.variables));
                 }
                 rows += states.get(index).count + states.dropped(index);
             }
@@ -134,12 +134,8 @@ fn check_rows(batch: &RecordBatch, stage: &MapStage) -> Result<u64, Failure> {
     }
 }
 
-fn variable_names(columns: &ResolvedColumns) -> impl Iterator<Item = &String> {
-    columns.variables().map(|column| &column.name)
-}
-
-fn missing(columns: &ResolvedColumns) -> Failure {
-    let names: Vec<String> = variable_names(columns).map(|name| format!("`{name}`")).collect();
+fn missing(variables: &[String]) -> Failure {
+    let names: Vec<String> = variables.iter().map(|name| format!("`{name}`")).collect();
     Failure::new(Reason::MissingValue, format!("a row has a null, NaN or infinite value in {}", names.join(", ")))
         .field("spec.groupedTraining.onMissing")
         .next("mend the data, keep such rows out with `where`, or set `onMissing: drop`")

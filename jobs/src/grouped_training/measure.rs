@@ -22,7 +22,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     let MeasureTask { table, columns, file } = assignment.payload.read()?;
     let files = [file];
     let ctx = task_session(context.memory_bytes, &context.scratch)?;
-    let rows = select(&ctx, sample(&ctx, &table, &files, SAMPLE_ROWS).await?, &columns)?;
+    let rows = select(&ctx, sample(&ctx, &table, &files, SAMPLE_ROWS).await?, &columns, &[])?;
     let groups = rows
         .aggregate(key_exprs(&columns), vec![count(lit(1)).alias("__rows")])
         .map_err(|error| engine_failure(&error))?;

@@ -1,13 +1,14 @@
 //! `groupedTraining`: one model per group of a table's rows.
 //!
 //! ```text
-//!   measure (strategy auto only) -> map, one task per split -> reduce, one task per bucket -> commit
+//!   learn (columns of categories only) -> measure (strategy auto only) -> map, one task per split -> reduce, one task per bucket -> commit
 //!
 //!   aggregate: map folds rows into one state per group, reduce merges states and fits
 //!   bucket:    map deals rows to buckets by their key, reduce trains group by group
 //! ```
 
 mod facts;
+mod learn;
 mod map;
 mod measure;
 mod plan;

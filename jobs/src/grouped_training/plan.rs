@@ -10,11 +10,12 @@ use shoal_core::task::{Counters, StagePlan, TaskPlan};
 use shoal_core::{Failure, Job, Reason};
 use shoal_engine::delta::schema_json;
 use shoal_engine::models::Training;
-use shoal_engine::table::{InputFile, splits};
+use shoal_engine::table::{InputFile, Split, splits};
 use shoal_ml::Needs;
 
+use super::learn::{encoders, has_to_learn};
 use super::strategy::{Decision, decide};
-use super::tasks::{Exchange, Facts, MapStage, MeasureTask, ReduceStage, Sample, stage};
+use super::tasks::{Exchange, Facts, LearnStage, Learned, MapStage, MeasureTask, ReduceStage, Sample, stage};
 
 /// Bytes of input that one map task reads at the most: seconds of work, so that a lost one costs seconds.
 const SPLIT_BYTES_MAX: u64 = 256 << 20;
@@ -36,19 +37,46 @@ pub(super) fn plan(
     capacity: Capacity,
 ) -> Result<Planned, Failure> {
     match done.last().map(|outcome| outcome.name.as_str()) {
-        None if training.strategy == Strategy::Auto && trained(training, facts).needs() == Needs::Moments => {
-            measure(facts)
-        }
-        None | Some(stage::MEASURE) => map(training, facts, done, capacity),
+        None if has_to_learn(&facts.columns) => learn(facts, capacity),
+        None | Some(stage::LEARN) if is_measured(training, facts) => measure(facts),
+        None | Some(stage::LEARN | stage::MEASURE) => map(training, facts, done, capacity),
         Some(stage::MAP) => reduce(training, facts, done),
         Some(stage::REDUCE) => publish(job, training, facts, done),
         Some(other) => Err(Failure::internal(format!("stage `{other}` is none of grouped training"))),
     }
 }
 
-/// What the models are of.
-fn trained(training: &GroupedTraining, facts: &Facts) -> Training {
-    Training::new(training, &facts.columns)
+/// What the models are of, once the categories are known.
+fn trained(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> Result<Training, Failure> {
+    let learned = done.iter().filter(|stage| stage.name == stage::LEARN).flat_map(|stage| &stage.outputs);
+    let learned = learned.map(|output| output.payload.read()).collect::<Result<Vec<Learned>, _>>()?;
+    let encoders = encoders(&facts.columns, &learned, training.model.name())?;
+    Ok(Training::new(training, &facts.columns, &encoders))
+}
+
+/// Whether it depends on the data what travels between workers.
+fn is_measured(training: &GroupedTraining, facts: &Facts) -> bool {
+    training.strategy == Strategy::Auto && Training::new(training, &facts.columns, &[]).needs() == Needs::Moments
+}
+
+fn learn(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
+    let common = LearnStage { table: facts.table.clone(), columns: facts.columns.clone() };
+    let tasks = split_tasks(&splits_of(facts, capacity))?;
+    let note = "categories are learned from all rows before models are trained".to_owned();
+    Ok(run(stage::LEARN, None, 2, Payload::of(&common)?, tasks, vec![note]))
+}
+
+fn splits_of(facts: &Facts, capacity: Capacity) -> Vec<Split> {
+    splits(&facts.table, &facts.files, split_bytes(input_bytes(facts), capacity.slots))
+}
+
+fn input_bytes(facts: &Facts) -> u64 {
+    facts.files.iter().map(|file| file.bytes).sum()
+}
+
+fn split_tasks(splits: &[Split]) -> Result<Vec<TaskPlan>, Failure> {
+    let task = |split: &Split| Ok(TaskPlan { bucket: None, weight: split.bytes.max(1), payload: Payload::of(split)? });
+    splits.iter().map(task).collect()
 }
 
 fn measure(facts: &Facts) -> Result<Planned, Failure> {
@@ -66,12 +94,12 @@ fn map(
     done: &[StageOutcome],
     capacity: Capacity,
 ) -> Result<Planned, Failure> {
+    let measured = done.last().filter(|outcome| outcome.name == stage::MEASURE);
     let sample: Option<Sample> =
-        done.last().and_then(|outcome| outcome.outputs.first()).map(|output| output.payload.read()).transpose()?;
-    let total_bytes: u64 = facts.files.iter().map(|file| file.bytes).sum();
-    let splits = splits(&facts.table, &facts.files, split_bytes(total_bytes, capacity.slots));
+        measured.and_then(|outcome| outcome.outputs.first()).map(|output| output.payload.read()).transpose()?;
+    let (total_bytes, splits) = (input_bytes(facts), splits_of(facts, capacity));
     let rows_per_split = known_rows(&facts.files).map(|rows| rows.div_ceil(splits.len().max(1) as u64));
-    let trained = trained(training, facts);
+    let trained = trained(training, facts, done)?;
     let variables = trained.variables() as u64;
     let Decision { exchange, buckets, note } =
         decide(training.strategy, trained.needs(), sample, rows_per_split, variables);
@@ -81,13 +109,12 @@ fn map(
         columns: facts.columns.clone(),
         on_missing: training.on_missing,
         folds: trained.folds,
+        variables: trained.variable_names(),
+        encoders: trained.encoded.into_iter().map(|(_, encoder)| encoder).collect(),
         exchange,
         buckets,
     };
-    let tasks = splits
-        .iter()
-        .map(|split| Ok(TaskPlan { bucket: None, weight: split.bytes.max(1), payload: Payload::of(split)? }))
-        .collect::<Result<_, Failure>>()?;
+    let tasks = split_tasks(&splits)?;
     Ok(run(stage::MAP, None, 65, Payload::of(&common)?, tasks, vec![note]))
 }
 
@@ -101,7 +128,7 @@ fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> R
     let common = ReduceStage {
         columns: facts.columns.clone(),
         exchange: exchange_of(done)?,
-        training: trained(training, facts),
+        training: trained(training, facts, done)?,
         output_table: training.output.table.clone(),
     };
     let tasks = rows_of

@@ -6,9 +6,11 @@ use shoal_core::spec::v1alpha1::OnMissing;
 use shoal_engine::columns::ResolvedColumns;
 use shoal_engine::models::{Folds, Training};
 use shoal_engine::table::{InputFile, PinnedTable, Split};
+use shoal_ml::encode::Encoder;
 
 /// Names of the stages.
 pub(super) mod stage {
+    pub(crate) const LEARN: &str = "learn";
     pub(crate) const MEASURE: &str = "measure";
     pub(crate) const MAP: &str = "map";
     pub(crate) const REDUCE: &str = "reduce";
@@ -31,6 +33,17 @@ pub(super) enum Exchange {
     /// Workers exchange the rows.
     Rows,
 }
+
+/// For every task that looks for categories; a task's own payload is its [`Split`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct LearnStage {
+    pub(super) table: PinnedTable,
+    pub(super) columns: ResolvedColumns,
+}
+
+/// What it found: of each column whose categories are looked for, those of the split, sorted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Learned(pub(super) Vec<Vec<String>>);
 
 /// For the task that measures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +72,10 @@ pub(super) struct MapStage {
     pub(super) columns: ResolvedColumns,
     pub(super) on_missing: OnMissing,
     pub(super) folds: Option<Folds>,
+    /// What makes terms of the columns of categories.
+    pub(super) encoders: Vec<Encoder>,
+    /// What the variables of a row are called.
+    pub(super) variables: Vec<String>,
     pub(super) exchange: Exchange,
     pub(super) buckets: u32,
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use shoal_core::Failure;
-use shoal_ml::model::{Estimator as StoredEstimator, Feature, Model};
+use shoal_ml::model::{Estimator as StoredEstimator, Model};
 use shoal_ml::{FitStatus, MomentsRef, Rows};
 
 use super::builder::{ModelBuilder, ModelCounts};
@@ -75,7 +75,7 @@ impl ModelTable {
         let training = self.training();
         let features = match &estimator {
             StoredEstimator::Mean(_) => Vec::new(),
-            _ => training.features.iter().map(Feature::number).collect(),
+            _ => training.predictors(),
         };
         Some(Model { target: training.target.clone(), classes, features, estimator }.encode())
     }

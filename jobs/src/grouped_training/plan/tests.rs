@@ -40,6 +40,7 @@ fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
     let columns = ResolvedColumns {
         keys: vec![KeyColumn { name: "g".into(), data_type: DataType::Int64 }],
         features: vec![number("x")],
+        categories: Vec::new(),
         target: number("y"),
         weight: None,
         fold: None,
@@ -47,7 +48,7 @@ fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
     };
     let job = job(json!({"auto": {}}), None);
     let training = super::super::training(&job);
-    let models = Training::new(training, &columns);
+    let models = Training::new(training, &columns, &[]);
     let output_schema = ModelTable::new(&[Field::new("g", DataType::Int64, true)], models).schema().clone();
     let table = PinnedTable {
         location: "/in.parquet".into(),

@@ -1,5 +1,6 @@
 //! The models that can be trained, and their options.
 
+mod categorical;
 mod glm;
 mod linear;
 mod logistic;
@@ -10,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use categorical::{Categorical, Encode};
 pub use glm::{Glm, GlmFamily, GlmLink};
 pub use linear::{ElasticNet, Lasso, Ols, Ridge, StandardErrors};
 pub use logistic::{CostOfBoth, CostOfCoefficients, Logistic, LogisticPenalty};
@@ -76,6 +78,17 @@ fn of_variables() -> Value {
                         another with `AS`, as `intercept AS intercept_column`",
             "fieldPath": ".features",
         },
+        {
+            "rule": "size(self.features) + (has(self.categorical) ? size(self.categorical) : 0) > 0",
+            "message": "at least one feature is expected",
+            "fieldPath": ".features",
+        },
+        {
+            "rule": "!has(self.categorical) || self.categorical.all(it, it.column != self.target && !(it.column in \
+                     self.features))",
+            "message": "a categorical column is also the target or a feature",
+            "fieldPath": ".categorical",
+        },
     ])
 }
 
@@ -107,9 +120,15 @@ macro_rules! supervised {
             pub target: String,
             /// What it is explained by: exact names of columns, or SQL expressions with an alias, as
             /// `ln(capital) AS log_capital`. The name becomes a term of the output.
-            #[schemars(length(min = 1, max = 512), inner(length(min = 1, max = 1024)))]
+            #[serde(default)]
+            #[schemars(length(max = 512), inner(length(min = 1, max = 1024)))]
             #[schemars(extend("x-kubernetes-list-type" = "set"))]
             pub features: Vec<String>,
+            /// Further features: columns whose values are names, and what becomes of them.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            #[schemars(length(max = 16))]
+            #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["column"]))]
+            pub categorical: Vec<$crate::spec::v1alpha1::Categorical>,
             $($own)*
         }
     };
