@@ -36,6 +36,45 @@ fn a_missing_or_misspelt_column_is_named_wherever_it_stands() {
 }
 
 #[test]
+fn columns_of_other_models_and_of_tests_are_named_at_their_field() {
+    let place = Place::new();
+    let model = |kind: &str, more: serde_json::Value| {
+        let mut model = json!({"target": "invest", "features": ["value"]});
+        model.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({kind: model})
+    };
+    let at = "/groupedTraining/model";
+    let not_found = Expected::new("ColumnNotFound");
+    for (value, field, column) in [
+        (model("ridge", json!({"weight": "wait"})), "spec.groupedTraining.model.ridge.weight", "wait"),
+        (
+            model("glm", json!({"family": "gamma", "features": ["valu"]})),
+            "spec.groupedTraining.model.glm.features[0]",
+            "valu",
+        ),
+        (
+            model("ols", json!({"categorical": [{"column": "frim"}]})),
+            "spec.groupedTraining.model.ols.categorical[0].column",
+            "frim",
+        ),
+    ] {
+        place.refuses_with(at, value, &Expected { field: Some(field), column: Some(column), ..not_found });
+    }
+    let field = Some("spec.groupedTraining.evaluate.column");
+    let expected = Expected { field, column: Some("fold"), ..not_found };
+    place.refuses_with("/groupedTraining/evaluate", json!({"column": "fold"}), &expected);
+    let field = Some("spec.groupedTraining.evaluate.time.column");
+    let expected = Expected { field, column: Some("firm"), next: "CAST", ..Expected::new("InvalidValue") };
+    place.refuses_with("/groupedTraining/evaluate", json!({"time": {"column": "firm"}}), &expected);
+    let field = Some("spec.groupedTraining.groupBy[0]");
+    let expected = Expected { field, column: Some("cv_rows"), ..Expected::new("InvalidName") };
+    place.write("data.csv", "cv_rows,invest\n1,2\n");
+    let job = json!({"input": {"table": "data.csv"}, "groupBy": ["cv_rows"], "evaluate": {"folds": 2},
+        "model": {"mean": {"target": "invest"}}, "output": {"table": "out"}});
+    place.refuses_with("/groupedTraining", job, &expected);
+}
+
+#[test]
 fn a_column_of_texts_is_no_feature() {
     let place = Place::new();
     let expected =

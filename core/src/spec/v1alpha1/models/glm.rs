@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{intercept, newton_steps, of_weighted_variables, supervised};
+use super::{both, intercept, newton_steps, of_weighted_variables, supervised};
 
 supervised! {
     of_glm,
@@ -60,17 +60,14 @@ pub enum GlmLink {
 }
 
 fn of_glm() -> Value {
-    let mut rules = of_weighted_variables();
-    if let Some(rules) = rules.as_array_mut() {
-        rules.push(json!({
-            "rule": "!has(self.link) || (self.family == 'poisson' ? self.link == 'log' : (self.family == 'gamma' ? \
-                     self.link in ['inverse', 'log'] : self.link in ['logit', 'probit']))",
-            "message": "the family does not have that link: poisson has log, gamma has inverse and log, binomial has logit \
-                        and probit",
-            "fieldPath": ".link",
-        }));
-    }
-    rules
+    let link = json!([{
+        "rule": "!has(self.link) || (self.family == 'poisson' ? self.link == 'log' : (self.family == 'gamma' ? \
+                 self.link in ['inverse', 'log'] : self.link in ['logit', 'probit']))",
+        "message": "the family does not have that link: poisson has log, gamma has inverse and log, binomial has logit and \
+                    probit",
+        "fieldPath": ".link",
+    }]);
+    both(of_weighted_variables(), link)
 }
 
 fn step() -> f64 {

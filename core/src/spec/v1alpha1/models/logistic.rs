@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::Chosen;
-use super::{intercept, newton_steps, of_weighted_variables, supervised, tolerance};
+use super::{above_zero, intercept, newton_steps, of_weighted_variables, supervised, tolerance};
 
 supervised! {
     of_weighted_variables,
@@ -61,20 +61,22 @@ impl Default for LogisticPenalty {
 /// A cost of either squares or absolute values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = above_zero(["c"])))]
 pub struct CostOfCoefficients {
     /// What the negative log likelihood is multiplied by: the smaller, the smaller the coefficients.
     #[serde(default = "c")]
-    #[schemars(range(min = 1.0e-12, max = 1.0e12))]
+    #[schemars(range(min = 0.0, max = 1.0e12))]
     pub c: f64,
 }
 
 /// A cost of both squares and absolute values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = above_zero(["c"])))]
 pub struct CostOfBoth {
     /// What the negative log likelihood is multiplied by: the smaller, the smaller the coefficients.
     #[serde(default = "c")]
-    #[schemars(range(min = 1.0e-12, max = 1.0e12))]
+    #[schemars(range(min = 0.0, max = 1.0e12))]
     pub c: f64,
     /// The share of the cost that is on absolute coefficients; the rest is on half their squares.
     #[serde(default = "l1_ratio")]

@@ -94,15 +94,36 @@ fn of_variables() -> Value {
 
 /// As [`of_variables`], for models whose rows may weigh differently.
 fn of_weighted_variables() -> Value {
-    let mut rules = of_variables();
-    if let Some(rules) = rules.as_array_mut() {
-        rules.push(json!({
-            "rule": "!has(self.weight) || self.weight != self.target",
-            "message": "the target cannot be what its rows weigh",
-            "fieldPath": ".weight",
-        }));
+    let weight = json!([{
+        "rule": "!has(self.weight) || self.weight != self.target",
+        "message": "the target cannot be what its rows weigh",
+        "fieldPath": ".weight",
+    }]);
+    both(of_variables(), weight)
+}
+
+/// What holds for numbers that are above zero. A `minimum` between zero and one does not do: of a number without a fraction
+/// the API server compares the whole part.
+fn above_zero<const N: usize>(fields: [&str; N]) -> Value {
+    let rule = |field: &str| {
+        json!({
+            "rule": format!("!has(self.{field}) || double(self.{field}) > 0.0"),
+            "message": format!("`{field}` must be above zero"),
+            "fieldPath": format!(".{field}"),
+        })
+    };
+    fields.map(rule).to_vec().into()
+}
+
+/// Rules of both.
+fn both(rules: Value, others: Value) -> Value {
+    match (rules, others) {
+        (Value::Array(mut rules), Value::Array(others)) => {
+            rules.extend(others);
+            rules.into()
+        }
+        (rules, _) => rules,
     }
-    rules
 }
 
 /// A model that explains a target by features. Every field of the resource stands where the user writes it, so the ones

@@ -2,10 +2,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{of_variables, supervised};
+use super::{above_zero, both, of_variables, supervised};
 
 supervised! {
-    of_variables,
+    of_forest,
     /// A random forest: the mean of many deep trees, each grown on its own sample of the group's rows (Breiman 2001).
     RandomForest {
         /// Whether the target is a `number`, or the `class` of a row, of which the forest gives probabilities.
@@ -30,7 +30,7 @@ supervised! {
         /// The share of the features that a split may choose from, at least one of them. Where it is absent: the square root
         /// of their number for classes, all of them for numbers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(range(min = 0.001, max = 1.0))]
+        #[schemars(range(min = 0.0, max = 1.0))]
         pub features_per_split: Option<f64>,
         /// Whether each tree has a sample of the rows of its own, drawn with repetition, as many as there are.
         #[serde(default = "yes")]
@@ -63,7 +63,7 @@ supervised! {
         pub rounds: u32,
         /// The share of each step that is taken.
         #[serde(default = "learning_rate")]
-        #[schemars(range(min = 0.000_001, max = 10.0))]
+        #[schemars(range(min = 0.0, max = 10.0))]
         pub learning_rate: f64,
         /// Edges from a tree's root to a leaf at most; no limit where it is absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,11 +87,11 @@ supervised! {
         pub max_bins: u32,
         /// The share of the rows that a round is grown on, drawn without repetition.
         #[serde(default = "whole")]
-        #[schemars(range(min = 0.001, max = 1.0))]
+        #[schemars(range(min = 0.0, max = 1.0))]
         pub subsample: f64,
         /// The share of the features that a tree may use.
         #[serde(default = "whole")]
-        #[schemars(range(min = 0.001, max = 1.0))]
+        #[schemars(range(min = 0.0, max = 1.0))]
         pub column_subsample: f64,
         /// When to stop before the last round; never where it is absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,10 +106,11 @@ supervised! {
 /// When boosting stops before its last round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = above_zero(["validationFraction"])))]
 pub struct EarlyStopping {
     /// The share of the group's rows that is kept aside to judge by.
     #[serde(default = "tenth")]
-    #[schemars(range(min = 0.001, max = 0.9))]
+    #[schemars(range(min = 0.0, max = 0.9))]
     pub validation_fraction: f64,
     /// Rounds without improvement after which to stop; the model keeps the rounds up to the best one.
     #[serde(default = "ten")]
@@ -144,16 +145,17 @@ pub enum BoostingLoss {
     Poisson,
 }
 
+fn of_forest() -> Value {
+    both(of_variables(), above_zero(["featuresPerSplit"]))
+}
+
 fn of_boosting() -> Value {
-    let mut rules = of_variables();
-    if let Some(rules) = rules.as_array_mut() {
-        rules.push(json!({
-            "rule": "!has(self.loss) || self.predict == 'number'",
-            "message": "classes are predicted by their probability: `loss` is for numbers only",
-            "fieldPath": ".loss",
-        }));
-    }
-    rules
+    let loss = json!([{
+        "rule": "!has(self.loss) || self.predict == 'number'",
+        "message": "classes are predicted by their probability: `loss` is for numbers only",
+        "fieldPath": ".loss",
+    }]);
+    both(both(of_variables(), loss), above_zero(["learningRate", "subsample", "columnSubsample"]))
 }
 
 fn yes() -> bool {
