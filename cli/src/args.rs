@@ -258,7 +258,7 @@ pub(crate) enum ClusterCommand {
 
 /// Asks tables that are named by their paths, on this machine.
 ///
-/// A table is a path in quotes: a Delta folder, a CSV or Parquet file, a folder of them, or a glob.
+/// A table is a path in quotes: a Delta folder, a CSV, JSON (`.ndjson`) or Parquet file, a folder of them, or a glob.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  shoal sql \"SELECT firm, avg(invest) FROM 'examples/data/grunfeld.csv' GROUP BY firm\""

@@ -73,7 +73,7 @@ pub(crate) fn blank_lines(text: impl BufRead) -> u64 {
     breaks.filter(|byte| *byte == b'\n').count() as u64
 }
 
-fn misfit_failure(field: &Field, value: &str) -> Failure {
+pub(crate) fn misfit_failure(field: &Field, value: &str) -> Failure {
     let shown: String = value.chars().take(VALUE_CHARS).collect();
     let dots = if shown.len() < value.len() { "..." } else { "" };
     let expected = describe(field.data_type());

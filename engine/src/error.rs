@@ -162,7 +162,7 @@ fn classify_arrow(error: &ArrowError) -> Option<Failure> {
         ArrowError::ExternalError(inner) => classify_chain(inner.as_ref()),
         ArrowError::IoError(_, inner) => Some(classify_io(inner)),
         ArrowError::ParquetError(_) => Some(corrupt_file().because(error)),
-        ArrowError::CsvError(_) | ArrowError::ParseError(_) => {
+        ArrowError::CsvError(_) | ArrowError::JsonError(_) | ArrowError::ParseError(_) => {
             Some(Failure::new(Reason::MalformedRow, "a line does not fit the table's columns").because(error))
         }
         ArrowError::MemoryError(_) => Some(exhausted("memory ran out").because(error)),

@@ -11,6 +11,7 @@ pub mod group_apply;
 pub mod keys;
 pub mod models;
 pub mod moments;
+mod ndjson_diagnosis;
 mod nearest;
 pub mod session;
 pub mod sql;

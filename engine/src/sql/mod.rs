@@ -26,7 +26,7 @@ pub struct Answer {
 }
 
 /// Runs one statement that reads. Tables are paths in quotes, single or double: a Delta folder (its latest version), a
-/// CSV or Parquet file, a folder of them, or a glob; relative ones start at the working directory.
+/// CSV, JSON lines or Parquet file, a folder of them, or a glob; relative ones start at the working directory.
 ///
 /// # Errors
 /// [`Reason::InvalidExpression`] with line and position where the statement is no SQL, [`Reason::NotPossible`] where it

@@ -8,8 +8,8 @@ use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::{Failure, Reason};
 
 use super::{PinnedTable, Split, scan};
-use crate::csv_diagnosis;
 use crate::error::read_failure;
+use crate::{csv_diagnosis, ndjson_diagnosis};
 
 /// The failure behind an error that came up while a split was read, with the file, line and column where they can be
 /// found.
@@ -31,6 +31,10 @@ pub(crate) async fn diagnose(
             let column = column_of(failure);
             let locate = move || csv_diagnosis::locate_in(&table, &split, column);
             tokio::task::spawn_blocking(locate).await.ok().flatten()
+        }
+        (Reason::MalformedRow, TableFormat::Ndjson) => {
+            let (table, split) = (table.clone(), split.clone());
+            tokio::task::spawn_blocking(move || ndjson_diagnosis::locate_in(&table, &split)).await.ok().flatten()
         }
         (Reason::CorruptFile, TableFormat::Parquet) => damaged_file(ctx, failure, table, split).await,
         _ => None,

@@ -9,6 +9,7 @@ mod csv;
 mod delta;
 mod diagnosis;
 mod find;
+mod ndjson;
 mod parquet;
 mod pin;
 mod scan;

@@ -4,13 +4,13 @@ use shoal_core::spec::v1alpha1::{InputTable, TableFormat};
 use shoal_core::{Failure, Reason};
 
 use super::find::{Found, find};
-use super::{InputFile, PinnedTable, csv, delta, parquet};
+use super::{InputFile, PinnedTable, csv, delta, ndjson, parquet};
 use crate::storage::Location;
 
 /// Finds a table and fixes what every reader of it will see. `field` is the input's path in the job file, as
 /// `spec.groupedTraining.input`.
 ///
-/// Reads footers of Parquet files and the first lines of CSV files. A Delta table is pinned by its version; plain files
+/// Reads footers of Parquet files and the first lines of CSV and JSON files. A Delta table is pinned by its version; plain files
 /// by their list and sizes, which is as much as a folder can promise.
 ///
 /// # Errors
@@ -41,6 +41,7 @@ pub async fn pin(input: &InputTable, field: &str) -> Result<(PinnedTable, Vec<In
     };
     let pinned = match format {
         TableFormat::Csv => csv::pin(&files).await,
+        TableFormat::Ndjson => ndjson::pin(&files).await,
         TableFormat::Parquet => parquet::pin(&files).await,
         TableFormat::Delta => Err(Failure::internal("a Delta table was taken for files")),
     };
@@ -84,17 +85,29 @@ fn choose_format(
         return if files.is_empty() { Err(unreadable("the folder has no files")) } else { Ok(format) };
     }
     let has = |format| files.iter().any(|file| format_of(&file.path) == Some(format));
-    match (has(TableFormat::Csv), has(TableFormat::Parquet)) {
-        (true, false) => Ok(TableFormat::Csv),
-        (false, true) => Ok(TableFormat::Parquet),
-        (true, true) => Err(unreadable("the folder has CSV and Parquet files: one table has one format")
-            .next("say which to read with `format`, or name them with a glob, as `data/*.csv`")),
-        (false, false) => Err(match found {
+    let formats = [TableFormat::Csv, TableFormat::Ndjson, TableFormat::Parquet];
+    match formats.into_iter().filter(|format| has(*format)).collect::<Vec<_>>().as_slice() {
+        [format] => Ok(*format),
+        [] => Err(match found {
             Found::File(_) => unreadable("the file's name does not say how it is written")
-                .next("add `format: csv` or `format: parquet`"),
-            _ => unreadable("the folder has no CSV or Parquet files")
+                .next("add `format: csv`, `format: ndjson` or `format: parquet`"),
+            _ => unreadable("the folder has no CSV, JSON or Parquet files")
                 .next("name another folder, or add `format` where the files have other names"),
         }),
+        several => {
+            let names: Vec<&str> = several.iter().map(|format| in_words(*format)).collect();
+            let message = format!("the folder has {} files: one table has one format", names.join(" and "));
+            Err(unreadable(&message).next("say which to read with `format`, or name them with a glob, as `data/*.csv`"))
+        }
+    }
+}
+
+fn in_words(format: TableFormat) -> &'static str {
+    match format {
+        TableFormat::Csv => "CSV",
+        TableFormat::Ndjson => "JSON",
+        TableFormat::Parquet => "Parquet",
+        TableFormat::Delta => "Delta",
     }
 }
 
@@ -112,6 +125,7 @@ fn format_of(path: &str) -> Option<TableFormat> {
     let (_, extension) = name.rsplit_once('.')?;
     match extension.to_ascii_lowercase().as_str() {
         "csv" => Some(TableFormat::Csv),
+        "ndjson" | "jsonl" => Some(TableFormat::Ndjson),
         "parquet" | "pq" => Some(TableFormat::Parquet),
         _ => None,
     }

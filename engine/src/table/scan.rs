@@ -10,6 +10,7 @@ use datafusion::common::project_schema;
 use datafusion::datasource::TableType;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
+use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
@@ -92,7 +93,7 @@ async fn open(slice: &FileSlice) -> Result<PartitionedFile, Failure> {
     Ok(file.with_range(offset(slice.start)?, offset(slice.end)?))
 }
 
-/// Slices of CSV or Parquet files. DataFusion's own listing table knows whole files only.
+/// Slices of CSV, JSON or Parquet files. DataFusion's own listing table knows whole files only.
 #[derive(Debug)]
 struct Slices {
     format: TableFormat,
@@ -113,6 +114,7 @@ impl Slices {
                 newlines_in_values: Some(true),
                 ..CsvOptions::default()
             })),
+            TableFormat::Ndjson => Arc::new(JsonFormat::default()),
             TableFormat::Parquet | TableFormat::Delta => {
                 Arc::new(ParquetFormat::default().with_options(session.default_table_options().parquet))
             }

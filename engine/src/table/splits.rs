@@ -10,6 +10,8 @@ use super::{FileSlice, InputFile, PinnedTable, Split};
 ///
 /// - Parquet files are cut into ranges. A row group is read with the range that holds its first byte, so ranges that
 ///   tile the file read each row group once, and ranges finer than row groups only make empty tasks.
+/// - Files of JSON lines are cut anywhere: a line is read with the range that holds its first byte, and no line break is
+///   within a line.
 /// - CSV files stay whole: a quoted value may hold line breaks, so no byte but the first is known to start a line.
 /// - Delta files stay whole: deletion vectors, partition values and renamed columns are applied per file by the table's
 ///   own reader.
@@ -27,7 +29,7 @@ pub fn splits(table: &PinnedTable, files: &[InputFile], target_bytes: u64) -> Ve
 fn slices(format: TableFormat, file: &InputFile, target: u64) -> Vec<FileSlice> {
     match format {
         TableFormat::Csv | TableFormat::Delta => vec![FileSlice::whole(file)],
-        TableFormat::Parquet => {
+        TableFormat::Parquet | TableFormat::Ndjson => {
             let pieces = file.bytes.div_ceil(target).max(1);
             let cut = |index: u64| {
                 let at = u128::from(file.bytes) * u128::from(index) / u128::from(pieces);
@@ -100,7 +102,7 @@ mod tests {
         fn slices_tile_all_files_and_none_twice(
             sizes in prop::collection::vec(0_u64..10_000, 0..40),
             target in 0_u64..20_000,
-            format in prop::sample::select(vec![TableFormat::Csv, TableFormat::Parquet, TableFormat::Delta]),
+            format in prop::sample::select(vec![TableFormat::Csv, TableFormat::Ndjson, TableFormat::Parquet, TableFormat::Delta]),
         ) {
             let files = files(&sizes);
             let made = splits(&table(format), &files, target);

@@ -296,3 +296,33 @@ async fn a_sample_is_small_and_of_the_largest_file() {
     assert!(rows[0].column(0).as_primitive::<Int64Type>().values().iter().all(|id| *id >= 3));
     assert_eq!(read(&table, &Split { slices: vec![], bytes: 0 }).await.unwrap().num_rows(), 0);
 }
+
+#[tokio::test]
+async fn json_lines_are_read_in_any_splits_and_the_line_that_does_not_fit_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |id: usize| format!("{{\"id\": {id}, \"place\": {{\"town\": \"t{id}\"}}}}\n");
+    write(folder.path(), "t/a.ndjson", &(0..300).map(line).collect::<String>());
+    write(folder.path(), "t/b.jsonl", "{\"more\": true, \"id\": 300}\n\n{\"id\": 301}");
+    let (table, files) = pinned(&at(folder.path(), "t")).await;
+    let names: Vec<&str> = table.schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["id", "place", "more"]);
+    let ids = ids_over_all_splits(&table, &files, &[1, 100, 1_000, u64::MAX]).await;
+    assert_eq!(ids, (0..302).collect::<Vec<_>>());
+
+    // Beyond what types are guessed from.
+    let mut text = (0..60_000).map(line).collect::<String>();
+    text += "{\"id\": \"sixty thousand\"}\n";
+    let path = write(folder.path(), "late.ndjson", &text);
+    let (table, files) = pinned(&path).await;
+    let failure = read(&table, &splits(&table, &files, u64::MAX)[0]).await.unwrap_err();
+    let location = &failure.location;
+    assert_eq!(
+        (failure.reason, location.line, location.column.as_deref()),
+        (Reason::MalformedRow, Some(60_001), Some("id"))
+    );
+    assert!(failure.message.contains("sixty thousand") && location.file.is_some(), "{failure:?}");
+
+    write(folder.path(), "mixed/a.ndjson", "{}\n");
+    write(folder.path(), "mixed/b.csv", "a\n1\n");
+    assert!(refused(&input(&at(folder.path(), "mixed"))).await.message.contains("CSV and JSON"));
+}

@@ -12,7 +12,7 @@ pub struct InputTable {
     /// `s3://BUCKET/PREFIX`.
     #[schemars(length(min = 1, max = 4096))]
     pub table: String,
-    /// How its files are written; seen from the input where it is absent.
+    /// How its files are written, `ndjson` having a JSON object in each line; seen from the input where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<TableFormat>,
     /// Version of a Delta table to read; the latest where it is absent.
@@ -31,6 +31,8 @@ pub struct InputTable {
 pub enum TableFormat {
     #[allow(missing_docs)]
     Csv,
+    #[allow(missing_docs)]
+    Ndjson,
     #[allow(missing_docs)]
     Parquet,
     #[allow(missing_docs)]
