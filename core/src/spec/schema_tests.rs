@@ -111,7 +111,10 @@ fn defaults_and_enums_are_those_of_the_types() {
     let training = "/properties/spec/properties/groupedTraining/properties";
     assert_eq!(at(&format!("{training}/strategy/default")), Some(json!({"auto": {}})));
     assert_eq!(at(&format!("{training}/onMissing/default")), Some(json!("drop")));
-    assert_eq!(at(&format!("{training}/input/properties/format/enum")), Some(json!(["csv", "ndjson", "parquet", "delta"])));
+    assert_eq!(
+        at(&format!("{training}/input/properties/format/enum")),
+        Some(json!(["csv", "ndjson", "parquet", "delta"]))
+    );
     assert_eq!(at(&format!("{training}/model/properties/ols/properties/intercept/default")), Some(json!(true)));
     assert_eq!(at("/properties/spec/properties/failurePolicy/default"), Some(json!({"maxTaskAttempts": 4})));
 }
