@@ -55,10 +55,15 @@ impl JobFile {
 
 /// The job with its relative paths made absolute: they start at `folder`, which is where its file lies.
 fn with_absolute_paths(mut job: ShoalJob, folder: &Path) -> ShoalJob {
+    let mut tables = Vec::new();
     if let Some(training) = &mut job.spec.grouped_training {
-        for table in [&mut training.input.table, &mut training.output.table] {
-            *table = absolute(table, folder);
-        }
+        tables.extend([&mut training.input.table, &mut training.output.table]);
+    }
+    if let Some(scoring) = &mut job.spec.grouped_scoring {
+        tables.extend([&mut scoring.models.table, &mut scoring.input.table, &mut scoring.output.table]);
+    }
+    for table in tables {
+        *table = absolute(table, folder);
     }
     job
 }

@@ -1,4 +1,4 @@
-//! The models that a job made, read from its output table.
+//! The models or predictions that a job made, read from its output table.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use shoal_engine::sql;
 
 use crate::render::table::{Cell, Table};
 
-/// Models that are shown to a person: what fits a screen.
+/// Rows that are shown to a person: what fits a screen.
 pub(crate) const ROWS_SHOWN_MAX: u64 = 20;
 
-/// Models in a JSON document: what a program can be expected to hold. All others are in the table.
+/// Rows in a JSON document: what a program can be expected to hold. All others are in the table.
 pub(crate) const ROWS_JSON_MAX: u64 = 1_000;
 
 /// Columns that are shown beside keys and coefficients, where the table has them.
@@ -29,10 +29,12 @@ const QUALITY: [&str; 6] = ["r2", "pseudo_r2", "deviance", "out_of_bag_score", "
 /// The column of structs whose fields are shown as columns.
 const COEFFICIENTS: &str = "coefficients";
 
-/// The first models of a table, in the order of their keys.
+/// The first rows of a table: models in the order of their keys, predictions as they come.
 pub(crate) struct Models {
     keys: Vec<String>,
     rows: RecordBatch,
+    /// Whether they are models, of which a person sees some columns only.
+    are_models: bool,
 }
 
 impl Models {
@@ -46,16 +48,17 @@ impl Models {
         let batches: Vec<RecordBatch> = answer.batches.try_collect().await?;
         let rows = concat_batches(&answer.schema, &batches)
             .map_err(|error| Failure::internal("the models do not make one table").because(&error))?;
-        Ok(Self { keys, rows })
+        Ok(Self { keys, rows, are_models: job.spec.grouped_training.is_some() })
     }
 
-    /// Them as a table: keys, how the fit ended, coefficients.
+    /// Them as a table: of models keys, how the fit ended and coefficients.
     ///
     /// # Errors
     /// [`shoal_core::Reason::Internal`] for a type that cannot be shown.
     pub(crate) fn table(&self) -> Result<String, Failure> {
         let mut table = Table::default();
-        for (name, column) in shown_columns(&self.keys, &self.rows) {
+        let columns = if self.are_models { shown_columns(&self.keys, &self.rows) } else { all_columns(&self.rows) };
+        for (name, column) in columns {
             table.add_column(&name, Cell::of_array(column.as_ref())?);
         }
         Ok(table.to_string())
@@ -84,6 +87,9 @@ fn statement(table: &str, keys: &[String], rows_max: u64) -> String {
 impl Models {
     /// What a user may type next, to ask the table for more.
     pub(crate) fn next_statement(&self, table: &str) -> String {
+        if !self.are_models {
+            return format!("SELECT reason, count(*) FROM {} GROUP BY reason", path(table));
+        }
         let has = |name: &&str| self.rows.column_by_name(name).is_some();
         let quality = QUALITY.into_iter().find(has);
         let own = ["status"].into_iter().chain(quality).chain([COEFFICIENTS, "terms"].into_iter().find(has));
@@ -110,6 +116,11 @@ fn shell_quoted(name: &str) -> String {
 }
 
 type Column = (String, Arc<dyn Array>);
+
+fn all_columns(rows: &RecordBatch) -> Vec<Column> {
+    let names = rows.schema();
+    names.fields().iter().map(|field| field.name().clone()).zip(rows.columns().iter().cloned()).collect()
+}
 
 /// Keys first, then what is worth a look, then a column per term. Messages only where there are any.
 fn shown_columns(keys: &[String], rows: &RecordBatch) -> Vec<Column> {
@@ -170,7 +181,7 @@ mod tests {
             ("aic", Arc::new(Float64Array::from(vec![Some(1.0), None])), true),
         ])
         .unwrap();
-        Models { keys: vec!["firm".to_owned()], rows }
+        Models { keys: vec!["firm".to_owned()], rows, are_models: true }
     }
 
     #[test]
@@ -181,6 +192,18 @@ General Motors  ok            -               20  0.92135   -149.782  0.119281
 Nobody          too_few_rows  1 row            1        -          -         -
 ";
         assert_eq!(models().table().unwrap(), expected);
+    }
+
+    #[test]
+    fn predictions_have_all_their_columns() {
+        let rows = RecordBatch::try_from_iter_with_nullable(vec![
+            ("firm", Arc::new(StringArray::from(vec!["Nobody"])) as Arc<dyn Array>, true),
+            ("prediction", Arc::new(Float64Array::from(vec![None])), true),
+            ("reason", Arc::new(StringArray::from(vec!["no_model"])), true),
+        ])
+        .unwrap();
+        let shown = Models { keys: Vec::new(), rows, are_models: false }.table().unwrap();
+        assert_eq!(shown, "firm    prediction  reason\nNobody           -  no_model\n");
     }
 
     #[test]

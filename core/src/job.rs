@@ -11,6 +11,10 @@ mod model;
 
 pub use model::Model;
 
+mod grouped_scoring;
+
+pub use grouped_scoring::{GroupedScoring, ScoringStrategy};
+
 /// The name of the constant term in the output; no feature may take it.
 pub const INTERCEPT: &str = "intercept";
 
@@ -34,6 +38,8 @@ pub struct Job {
 pub enum Work {
     /// One model per group.
     GroupedTraining(GroupedTraining),
+    /// Predictions by the models of groups.
+    GroupedScoring(GroupedScoring),
 }
 
 impl Work {
@@ -41,6 +47,15 @@ impl Work {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::GroupedTraining(_) => "groupedTraining",
+            Self::GroupedScoring(_) => "groupedScoring",
+        }
+    }
+
+    /// What its progress counts.
+    pub fn unit(&self) -> &'static str {
+        match self {
+            Self::GroupedTraining(_) => "groups",
+            Self::GroupedScoring(_) => "rows",
         }
     }
 
@@ -51,6 +66,11 @@ impl Work {
                 (format!("spec.{}.input.table", self.kind()), &training.input.table),
                 (format!("spec.{}.output.table", self.kind()), &training.output.table),
             ],
+            Self::GroupedScoring(scoring) => vec![
+                (format!("spec.{}.models.table", self.kind()), &scoring.models.table),
+                (format!("spec.{}.input.table", self.kind()), &scoring.input.table),
+                (format!("spec.{}.output.table", self.kind()), &scoring.output.table),
+            ],
         }
     }
 
@@ -58,6 +78,7 @@ impl Work {
     pub fn outputs(&self) -> Vec<&OutputTable> {
         match self {
             Self::GroupedTraining(training) => vec![&training.output],
+            Self::GroupedScoring(scoring) => vec![&scoring.output],
         }
     }
 }
@@ -111,12 +132,18 @@ impl Job {
     /// # Errors
     /// A failure with the field's path: no kind or model, a name twice, a feature called `intercept`.
     pub fn parse(uid: JobUid, spec: Arc<ShoalJob>) -> Result<Self, Failure> {
-        let work = match &spec.spec.grouped_training {
-            Some(training) => Work::GroupedTraining(parse_grouped_training(training)?),
-            None => {
+        let work = match (&spec.spec.grouped_training, &spec.spec.grouped_scoring) {
+            (Some(training), None) => Work::GroupedTraining(parse_grouped_training(training)?),
+            (None, Some(scoring)) => Work::GroupedScoring(GroupedScoring::parse(scoring)?),
+            (None, None) => {
                 return Err(Failure::new(Reason::MissingField, "the job says nothing to do")
                     .field("spec")
-                    .next("add `groupedTraining`"));
+                    .next("add `groupedTraining` or `groupedScoring`"));
+            }
+            (Some(_), Some(_)) => {
+                return Err(Failure::new(Reason::InvalidValue, "a job is of one kind")
+                    .field("spec")
+                    .next("make two jobs of it, one after the other"));
             }
         };
         Ok(Self { uid, name: spec.metadata.name.clone(), failure_policy: spec.spec.failure_policy.clone(), work, spec })

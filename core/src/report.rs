@@ -75,7 +75,7 @@ pub struct ArchiveStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Progress {
-    /// What is counted: `groups`.
+    /// What is counted: `groups`, or `rows`.
     pub unit: String,
     /// How many there are, once that is known.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -103,9 +103,9 @@ pub struct Counters {
     pub bytes_fetched: u64,
     /// Bytes read from partitions on the same worker.
     pub bytes_local: u64,
-    /// Groups whose model is `ok`.
+    /// Groups whose model is `ok`; where models are used, rows that were predicted for.
     pub groups_ok: u64,
-    /// Groups with any other status.
+    /// Groups with any other status, or rows without a prediction.
     pub groups_failed: u64,
 }
 

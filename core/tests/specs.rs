@@ -13,9 +13,10 @@ use proptest::prelude::*;
 use serde_json::json;
 use shoal_core::spec::parse_job;
 use shoal_core::spec::v1alpha1::{
-    API_VERSION, BucketStrategy, Chosen, ClusterSpec, Evaluate, FailurePolicy, GroupedTraining, InputTable,
-    IntOrPercent, JOB_KIND, JobSpec, LocalRef, Metadata, Model, OnMissing, OutputMode, OutputTable, Resources,
-    ShoalJob, Statistics, Strategy as Meeting, TableFormat, TimeFolds, WorkerGroupEntry,
+    API_VERSION, BucketStrategy, Chosen, ClusterSpec, Evaluate, FailurePolicy, GroupedScoring, GroupedTraining,
+    InputTable, IntOrPercent, JOB_KIND, JobSpec, LocalRef, Metadata, Model, ModelsTable, OnMissing, OutputMode,
+    OutputTable, PredictionInterval, Resources, ScoringStrategy, ShoalJob, Statistics, Strategy as Meeting,
+    TableFormat, TimeFolds, WorkerGroupEntry,
 };
 
 fn corpus(folder: &str) -> Vec<(PathBuf, String)> {
@@ -208,13 +209,57 @@ prop_compose! {
     }
 }
 
+fn scoring_meeting() -> impl Strategy<Value = ScoringStrategy> {
+    let none = ScoringStrategy { auto: None, broadcast: None, bucket: None };
+    prop_oneof![
+        Just(ScoringStrategy::default()),
+        Just(ScoringStrategy { broadcast: Some(Chosen {}), ..none.clone() }),
+        prop::option::of(1..=65_536u32)
+            .prop_map(move |buckets| ScoringStrategy { bucket: Some(BucketStrategy { buckets }), ..none.clone() }),
+    ]
+}
+
+prop_compose! {
+    fn scoring()(
+        input in input(),
+        (models, version) in (name(), prop::option::of(0..100u64)),
+        features in prop::collection::btree_set(name(), 0..5),
+        keep in prop::option::of(prop::collection::btree_set("[a-m]{1,9}", 1..9)),
+        prediction_column in prop::option::of("[n-z_]{1,9}"),
+        level in prop::option::of(0.01..0.999),
+        statuses in prop::collection::btree_set("[a-z_]{1,9}", 1..4),
+        strategy in scoring_meeting(),
+        table in name(),
+    ) -> GroupedScoring {
+        GroupedScoring {
+            models: ModelsTable { table: models, version },
+            input,
+            features: features.into_iter().collect(),
+            keep: keep.map(|keep| keep.into_iter().collect()),
+            prediction_column,
+            interval: level.map(|level| PredictionInterval { level }),
+            statuses: statuses.into_iter().collect(),
+            strategy,
+            output: OutputTable { table, mode: OutputMode::Overwrite },
+        }
+    }
+}
+
+/// One of the kinds.
+fn work() -> impl Strategy<Value = (Option<GroupedTraining>, Option<GroupedScoring>)> {
+    prop_oneof![
+        training().prop_map(|training| (Some(training), None)),
+        scoring().prop_map(|scoring| (None, Some(scoring))),
+    ]
+}
+
 proptest! {
     /// The types, the schema and the checks behind it agree on what a job is.
     #[test]
     fn a_job_that_the_types_hold_is_read_as_it_was_written(
         name in "[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?",
         failure_policy in failure_policy(),
-        training in training(),
+        (grouped_training, grouped_scoring) in work(),
         (priority, suspend) in (-1_000..=1_000, any::<bool>()),
         cluster in cluster(),
         managed_by in proptest::option::of("[a-z./]{1,20}"),
@@ -234,7 +279,8 @@ proptest! {
                 active_deadline_seconds,
                 ttl_seconds_after_finished,
                 failure_policy,
-                grouped_training: Some(training),
+                grouped_training,
+                grouped_scoring,
             },
         };
         let written = serde_json::to_string(&job).unwrap();

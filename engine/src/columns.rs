@@ -3,6 +3,7 @@
 mod encoding;
 mod expression;
 mod names;
+pub(crate) mod scoring;
 mod selection;
 
 use std::collections::BTreeMap;
@@ -130,12 +131,7 @@ pub fn resolve(
     reserved: &[&str],
 ) -> Result<ResolvedColumns, Failure> {
     let Wanted { group_by, model, evaluate, filter } = *wanted;
-    let table = Table {
-        ctx,
-        schema,
-        df_schema: DFSchema::try_from(schema.clone())
-            .map_err(|error| Failure::new(Reason::TableUnreadable, "the table's columns clash").because(&error))?,
-    };
+    let table = Table::new(ctx, schema)?;
     let keys = group_by
         .iter()
         .enumerate()
@@ -202,7 +198,13 @@ pub(crate) struct Table<'a> {
     df_schema: DFSchema,
 }
 
-impl Table<'_> {
+impl<'a> Table<'a> {
+    fn new(ctx: &'a SessionContext, schema: &'a Schema) -> Result<Self, Failure> {
+        let df_schema = DFSchema::try_from(schema.clone())
+            .map_err(|error| Failure::new(Reason::TableUnreadable, "the table's columns clash").because(&error))?;
+        Ok(Self { ctx, schema, df_schema })
+    }
+
     fn key(&self, name: &str, reserved: &[&str]) -> Result<KeyColumn, Failure> {
         let Ok(column) = self.schema.field_with_name(name) else {
             return Err(self.no_column(name));

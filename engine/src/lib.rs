@@ -13,6 +13,7 @@ pub mod models;
 pub mod moments;
 mod ndjson_diagnosis;
 mod nearest;
+pub mod scoring;
 pub mod session;
 pub mod sql;
 pub mod storage;

@@ -41,6 +41,17 @@ pub fn task_session(memory_bytes: u64, scratch: &Path) -> Result<SessionContext,
     Ok(SessionContext::new_with_state(state))
 }
 
+/// A session for one task in which a join holds its left side and keeps the order of its right one, whatever is known of
+/// their sizes.
+///
+/// # Errors
+/// As [`task_session`].
+pub fn ordered_task_session(memory_bytes: u64, scratch: &Path) -> Result<SessionContext, Failure> {
+    let ctx = task_session(memory_bytes, scratch)?;
+    ctx.state_ref().write().config_mut().options_mut().optimizer.join_reordering = false;
+    Ok(ctx)
+}
+
 /// Memory that a sort sets aside to merge what it spilled, before it takes any row.
 ///
 /// DataFusion's default is what it is for large tasks; set aside from less than that, no sort would ever start.

@@ -2,6 +2,7 @@
 //!
 //! A new kind is a module here and a line in `registered`.
 
+mod grouped_scoring;
 mod grouped_training;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,10 @@ struct Registered {
 
 /// Every kind of this build. The one place where a kind is registered.
 fn registered() -> Vec<Registered> {
-    vec![Registered { kind: Arc::new(grouped_training::Planner), runner: Arc::new(grouped_training::Runner) }]
+    vec![
+        Registered { kind: Arc::new(grouped_training::Planner), runner: Arc::new(grouped_training::Runner) },
+        Registered { kind: Arc::new(grouped_scoring::Planner), runner: Arc::new(grouped_scoring::Runner) },
+    ]
 }
 
 /// What a head plans with.

@@ -96,7 +96,9 @@ impl JobKind for Simulated {
     }
 
     fn plan(&self, job: &Job, _: &Payload, done: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
-        let Work::GroupedTraining(training) = &job.work;
+        let Work::GroupedTraining(training) = &job.work else {
+            return Err(Failure::internal("only trainings are simulated"));
+        };
         let shape = Shape::parse(&training.input.table)
             .ok_or_else(|| Failure::new(Reason::TableNotFound, "the input is no simulated table"))?;
         let step = match done {

@@ -10,6 +10,7 @@ pub mod delta_log;
 pub mod fault_proxy;
 pub mod http;
 pub mod job;
+pub mod models;
 pub mod oracle;
 pub mod process;
 pub mod s3;

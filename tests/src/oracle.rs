@@ -53,6 +53,13 @@ pub fn models(csv: &Path, key: &str, cases: &[(PathBuf, Value, Value)]) -> Vec<V
     answers.as_array().unwrap().iter().map(|rows| rows.as_array().unwrap().clone()).collect()
 }
 
+/// Models and predictions of statsmodels (`linear`) or scikit-learn (`classes`): a model per group of one CSV file, a
+/// prediction per row of the other, with bounds at that level.
+pub fn scores(kind: &str, train: &Path, rows: &Path, key: &str, features: &[&str], target: &str, level: f64) -> Value {
+    let (train, rows) = (train.to_str().unwrap(), rows.to_str().unwrap());
+    ask("scores.py", &[kind, train, rows, key, &features.join(","), target, &level.to_string()])
+}
+
 /// The rows of a Delta table's latest version, as a reader other than ours sees them. Values that JSON does not have are
 /// the texts `NaN`, `Infinity` and `-Infinity`, and bytes are hex digits.
 pub fn read_delta(table: &Path) -> Vec<Value> {

@@ -175,7 +175,7 @@ async fn show(job: &ShoalJob, status: &JobStatus, output: Output) -> Result<(), 
     match (output, status.outputs.first()) {
         (Output::Json, Some(table)) => {
             let models = Models::read(job, &table.table, ROWS_JSON_MAX).await?;
-            print_json(&json!({"status": status, "models": models.json()?}))
+            print_json(&json!({"status": status, table.name.as_str(): models.json()?}))
         }
         (Output::Table, Some(table)) => {
             let models = Models::read(job, &table.table, ROWS_SHOWN_MAX).await?;

@@ -131,7 +131,7 @@ fn active_status(active: &ActiveJob, now_ms: u64) -> JobStatus {
 fn progress(active: &ActiveJob) -> Progress {
     let groups = active.stages.last().map(|stage| stage.counters.clone()).unwrap_or_default();
     Progress {
-        unit: "groups".to_owned(),
+        unit: active.job.work.unit().to_owned(),
         total: None,
         done: groups.groups_ok + groups.groups_failed,
         succeeded: groups.groups_ok,

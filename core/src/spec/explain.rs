@@ -3,7 +3,7 @@
 use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
 
-use super::path::FieldPath;
+use super::path::{FieldPath, Segment};
 use super::problem::{Problem, listed, nearest, quoted};
 use crate::failure::Reason;
 
@@ -22,8 +22,8 @@ pub(super) fn enum_of(schema: &Value) -> impl Iterator<Item = &str> {
     schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// A field that `schema`, the one of the object at `path`, does not have.
-pub(super) fn unknown_field(root: &Value, schema: &Value, path: &FieldPath, name: &str) -> Problem {
+/// A field that `schema`, the one of the object at `path` of the document, does not have.
+pub(super) fn unknown_field(root: &Value, schema: &Value, document: &Value, path: &FieldPath, name: &str) -> Problem {
     let problem = |message| Problem::new(path.name(name), Reason::UnknownField, message);
     let unknown = quoted(name);
     if let Some(near) = nearest(name, names_of(schema)) {
@@ -31,7 +31,12 @@ pub(super) fn unknown_field(root: &Value, schema: &Value, path: &FieldPath, name
         return problem(message).next(format!("write {}", quoted(near))).meant(path.name(near));
     }
     let problem = problem(format!("unknown field {unknown}"));
-    if let [home] = homes_of(root, name, &FieldPath::default()).as_slice() {
+    let mut homes = homes_of(root, name, &FieldPath::default());
+    if homes.len() > 1 {
+        // Of several kinds of jobs the one is meant that the document has.
+        homes.retain(|home| is_there(document, home));
+    }
+    if let [home] = homes.as_slice() {
         let place =
             if home.segments().is_empty() { "the top of the file".to_owned() } else { quoted(&home.to_string()) };
         return problem.next(format!("move it to {place}")).meant(home.name(name));
@@ -47,6 +52,17 @@ fn homes_of(schema: &Value, name: &str, path: &FieldPath) -> Vec<FieldPath> {
     let here = names_of(schema).any(|known| known == name).then(|| path.clone());
     let below = schema["properties"].as_object().into_iter().flatten();
     here.into_iter().chain(below.flat_map(|(inner, schema)| homes_of(schema, name, &path.name(inner)))).collect()
+}
+
+fn is_there(document: &Value, path: &FieldPath) -> bool {
+    let mut value = Some(document);
+    for segment in path.segments() {
+        value = value.and_then(|value| match segment {
+            Segment::Name(name) => value.get(name),
+            Segment::Index(index) => value.get(index),
+        });
+    }
+    value.is_some()
 }
 
 /// A field that `schema`, the one of the object at `path`, asks for.

@@ -98,7 +98,8 @@ pub fn worker_group_schema() -> Value {
 
 /// What a job that was submitted may not become: the API server alone knows what it was before.
 fn unchanging() -> Value {
-    const WORK: [&str; 5] = ["groupedTraining", "failurePolicy", "cluster", "clusterRef", "managedBy"];
+    const WORK: [&str; 6] =
+        ["groupedTraining", "groupedScoring", "failurePolicy", "cluster", "clusterRef", "managedBy"];
     let same = |field: &str| {
         let (new, old) = (format!("self.spec.{field}"), format!("oldSelf.spec.{field}"));
         format!("has({new}) == has({old}) && (!has({new}) || {new} == {old})")

@@ -67,7 +67,8 @@ fn against_schema(value: &Value) -> Vec<Problem> {
         let schema = schema_at(&path);
         match error.kind() {
             Kind::AdditionalProperties { unexpected } => {
-                problems.extend(unexpected.iter().map(|name| explain::unknown_field(&STRICT, schema, &path, name)));
+                problems
+                    .extend(unexpected.iter().map(|name| explain::unknown_field(&STRICT, schema, value, &path, name)));
             }
             Kind::Required { property } => {
                 let name = property.as_str().unwrap_or_default();

@@ -15,7 +15,7 @@ const NAME_BYTES_MAX: usize = 255;
 const LISTED_MAX: usize = 20;
 
 /// Whether a Delta table can have a column or field of that name.
-pub(super) fn storable(name: &str, mend: &str) -> Result<(), Failure> {
+pub(crate) fn storable(name: &str, mend: &str) -> Result<(), Failure> {
     let refuse = |why: String| Err(Failure::new(Reason::InvalidName, why).column(name).next(mend));
     if name.is_empty() {
         refuse("a column of the output cannot have an empty name".to_owned())

@@ -1,5 +1,6 @@
 //! SQL over tables that are named by their paths: `SELECT ... FROM 'out/models'`.
 
+mod predict;
 mod statement;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use shoal_core::{Failure, Reason};
 
 use crate::error::engine_failure;
 use crate::session::query_session;
-use crate::table::{PinnedTable, Split, diagnose, pin, provider};
+use crate::table::{InputFile, PinnedTable, Split, diagnose, pin, provider};
 
 /// The answer to a query.
 pub struct Answer {
@@ -41,10 +42,11 @@ pub async fn query(sql: &str) -> Result<Answer, Failure> {
     let mut tables = Vec::with_capacity(references.len());
     for reference in references {
         // A function that makes a table, as `generate_series(1, 3)`, is no path.
-        if !state.table_functions().contains_key(reference.table()) {
+        if !state.table_functions().contains_key(reference.table()) && reference.table() != predict::NAME {
             tables.push(register(&ctx, &reference).await?);
         }
     }
+    tables.extend(predict::register(&ctx, &parsed).await?);
     let plan = ctx.state().statement_to_plan(parsed).await.map_err(|error| statement::planning_failure(&error))?;
     SQLOptions::new()
         .with_allow_ddl(false)
@@ -76,17 +78,22 @@ async fn register(ctx: &SessionContext, reference: &TableReference) -> Result<(P
         return Err(Failure::new(Reason::TableNotFound, format!("there is no table `{dotted}`: tables are paths"))
             .next(format!("put the path in quotes, as FROM '{dotted}'")));
     };
-    let input = InputTable { table: path.to_string(), format: None, version: None, filter: None };
-    // A query has no job file whose field could be meant.
-    let without_field = |mut failure: Failure| {
-        failure.location.field_path = None;
-        failure
-    };
-    let (table, files) = pin(&input, "query").await.map_err(without_field)?;
+    let (table, files) = find(path).await?;
     let split = Split::whole(&files);
     let provider = provider(ctx, &table, &split).await?;
     ctx.register_table(reference.clone(), provider).map_err(|error| engine_failure(&error))?;
     Ok((table, split))
+}
+
+async fn find(path: &str) -> Result<(PinnedTable, Vec<InputFile>), Failure> {
+    let input = InputTable { table: path.to_owned(), format: None, version: None, filter: None };
+    pin(&input, "query").await.map_err(without_field)
+}
+
+/// A query has no job file whose field could be meant.
+fn without_field(mut failure: Failure) -> Failure {
+    failure.location.field_path = None;
+    failure
 }
 
 /// Looks for the table, file and line behind a failure.

@@ -23,6 +23,7 @@ use shoal_core::job::{GroupedTraining, Work};
 use shoal_core::kind::{Capacity, JobKind, Planned, StageOutcome};
 use shoal_core::{Failure, Job};
 
+pub(crate) use plan::split_bytes;
 pub(crate) use runner::Runner;
 
 /// The head's half of the kind.
@@ -35,15 +36,17 @@ impl JobKind for Planner {
     }
 
     async fn facts(&self, job: &Job) -> Result<Payload, Failure> {
-        Payload::of(&facts::gather(training(job)).await?)
+        Payload::of(&facts::gather(training(job)?).await?)
     }
 
     fn plan(&self, job: &Job, facts: &Payload, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure> {
-        plan::plan(job, training(job), &facts.read()?, done, capacity)
+        plan::plan(job, training(job)?, &facts.read()?, done, capacity)
     }
 }
 
-fn training(job: &Job) -> &GroupedTraining {
-    let Work::GroupedTraining(training) = &job.work;
-    training
+fn training(job: &Job) -> Result<&GroupedTraining, Failure> {
+    match &job.work {
+        Work::GroupedTraining(training) => Ok(training),
+        other => Err(Failure::internal(format!("a job of kind `{}` is no training", other.kind()))),
+    }
 }

@@ -194,7 +194,7 @@ fn run(
 }
 
 /// Splits that fill every slot equally often, as long as each is worth its task.
-fn split_bytes(total_bytes: u64, slots: u32) -> u64 {
+pub(crate) fn split_bytes(total_bytes: u64, slots: u32) -> u64 {
     let slots = u64::from(slots.max(1));
     let rounds = total_bytes.div_ceil(SPLIT_BYTES_MAX).div_ceil(slots).max(1);
     total_bytes.div_ceil(rounds * slots).max(SPLIT_BYTES_MIN)

@@ -1,12 +1,32 @@
 //! Quantiles that prediction intervals are made with.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use crate::distributions::student_t_two_sided;
+
+/// Quantiles that a thread remembers: groups of one size share theirs, and all sizes of most tables fit.
+const REMEMBERED_MAX: usize = 4096;
+
+thread_local! {
+    static REMEMBERED: RefCell<HashMap<(u64, u64), f64>> = RefCell::default();
+}
+
+/// [`quantile`], computed once where many small groups ask for the same.
+pub(super) fn critical_value(level: f64, df: f64) -> f64 {
+    REMEMBERED.with_borrow_mut(|remembered| {
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        *remembered.entry((level.to_bits(), df.to_bits())).or_insert_with(|| quantile(level, df))
+    })
+}
 
 /// The `t` with `P(|T| <= t) = level` for Student's t with `df > 0` degrees of freedom; NaN unless `0 < level < 1`.
 ///
 /// By bisection on the tail, which is exact to the last few digits: the interval is halved until its ends are neighbours or
-/// equal to 1e-14. It is asked once per model and level, never per row.
-pub(super) fn critical_value(level: f64, df: f64) -> f64 {
+/// equal to 1e-14.
+fn quantile(level: f64, df: f64) -> f64 {
     if !(level > 0.0 && level < 1.0 && df > 0.0) {
         return f64::NAN;
     }

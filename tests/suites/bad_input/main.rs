@@ -6,4 +6,5 @@ mod columns;
 mod documents;
 mod outputs;
 mod remote;
+mod scoring;
 mod tables;

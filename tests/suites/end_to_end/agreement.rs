@@ -66,7 +66,7 @@ fn grunfeld_agrees_with_statsmodels_by_buckets() {
 }
 
 /// A copy of the examples, since their outputs lie outside of their folder.
-fn copy_examples(place: &Place) -> PathBuf {
+pub(crate) fn copy_examples(place: &Place) -> PathBuf {
     for file in workspace::files().iter().filter(|file| file.starts_with("examples")) {
         let copy = place.join(file.to_str().unwrap());
         std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
@@ -75,7 +75,7 @@ fn copy_examples(place: &Place) -> PathBuf {
     place.join("examples")
 }
 
-fn run_example(place: &Place, name: &str) -> Value {
+pub(crate) fn run_example(place: &Place, name: &str) -> Value {
     let file = place.join("examples").join(name);
     Process::start(&mut place.run_command(&file)).finish().succeeded()
 }
@@ -139,7 +139,7 @@ fn examples_of_other_models_run_as_they_stand() {
 #[test]
 fn every_example_is_tested() {
     let examples = workspace::files_with_extension("yaml");
-    let known = ["grunfeld.yaml", "grunfeld-postwar.yaml", "high-years.yaml", "boosting.yaml"]
+    let known = ["grunfeld.yaml", "grunfeld-postwar.yaml", "high-years.yaml", "boosting.yaml", "score.yaml"]
         .map(|name| Path::new("examples").join(name));
     // Those are run in pods, by a suite of its own.
     let in_pods = ["cluster.yaml", "grunfeld.yaml", "grunfeld-own-cluster.yaml"]

@@ -16,6 +16,7 @@ mod lost_worker;
 mod place;
 mod probes;
 mod s3;
+mod scoring;
 mod sql;
 mod suspend;
 mod tls;

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterSpec, GroupedTraining, IntOrPercent, LocalRef};
+use super::{ClusterSpec, GroupedScoring, GroupedTraining, IntOrPercent, LocalRef};
 
 /// The `apiVersion` of every resource in this module.
 pub const API_VERSION: &str = "shoal.dev/v1alpha1";
@@ -41,7 +41,7 @@ pub struct Metadata {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "[has(self.groupedTraining)].filter(kind, kind).size() == 1", "message": "exactly one kind of job is expected: groupedTraining"},
+    {"rule": "[has(self.groupedTraining), has(self.groupedScoring)].filter(kind, kind).size() == 1", "message": "exactly one kind of job is expected: groupedTraining or groupedScoring"},
     {"rule": "!has(self.clusterRef) || !has(self.cluster)", "message": "a job runs on a cluster of its own or on another, not on both", "fieldPath": ".cluster"}
 ]))]
 pub struct JobSpec {
@@ -82,6 +82,9 @@ pub struct JobSpec {
     /// Trains one model per group of a table's rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grouped_training: Option<GroupedTraining>,
+    /// Predicts for the rows of a table with the models that `groupedTraining` made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grouped_scoring: Option<GroupedScoring>,
 }
 
 /// When a job gives up. One for all kinds.
@@ -89,7 +92,7 @@ pub struct JobSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct FailurePolicy {
     /// Groups whose model may have another status than `ok` before the job fails and publishes nothing: a number, or a
-    /// share of all groups as `5%`. Any number may where this is absent.
+    /// share of all groups as `5%`; for `groupedScoring`, rows without a prediction. Any number may where this is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_failed: Option<IntOrPercent>,
     /// Runs of one task before the job fails. Runs that a lost worker ended count; runs that only waited for another

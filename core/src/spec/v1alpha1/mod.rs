@@ -5,6 +5,7 @@
 
 mod cluster;
 mod evaluate;
+mod grouped_scoring;
 mod grouped_training;
 mod job;
 mod limits;
@@ -19,6 +20,7 @@ pub use cluster::{
     SharedVolume, StateVolume, Storage, TlsSpec, WorkerGroupEntry,
 };
 pub use evaluate::{Evaluate, TimeFolds};
+pub use grouped_scoring::{GroupedScoring, ModelsTable, PredictionInterval, ScoringStrategy};
 pub use grouped_training::{BucketStrategy, Chosen, GroupedTraining, OnMissing, Statistics, Strategy};
 pub use job::{API_VERSION, FailurePolicy, JOB_KIND, JobSpec, MANAGED_BY_OPERATOR, Metadata, ShoalJob};
 pub use limits::{IntOrPercent, ParseIntOrPercentError};

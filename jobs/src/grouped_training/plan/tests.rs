@@ -81,7 +81,7 @@ fn reduced(ok: u64, failed: u64) -> StageOutcome {
 }
 
 fn plan_next(job: &Job, facts: &Facts, done: &[StageOutcome], slots: u32) -> Result<Planned, Failure> {
-    plan(job, super::super::training(job), facts, done, Capacity { slots })
+    plan(job, super::super::training(job).unwrap(), facts, done, Capacity { slots })
 }
 
 fn stage_of(planned: Planned) -> StagePlan {
