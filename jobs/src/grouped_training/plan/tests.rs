@@ -47,7 +47,7 @@ fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
         filter: None,
     };
     let job = job(json!({"auto": {}}), None);
-    let training = super::super::training(&job);
+    let training = super::super::training(&job).unwrap();
     let models = Training::new(training, &columns, &[]);
     let output_schema = ModelTable::new(&[Field::new("g", DataType::Int64, true)], models).schema().clone();
     let table = PinnedTable {
