@@ -12,6 +12,8 @@ pub(crate) enum Change {
     Apply(Value),
     /// Makes it unless it is there.
     Create(Value),
+    /// Writes nothing: has the API server say whether it would take it.
+    Try(Value),
     /// Changes these fields of it, whoever had them.
     Merge(Reference, Value),
     /// Deletes this very object, unless it has become another in the meantime.

@@ -11,6 +11,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{
@@ -78,6 +79,8 @@ pub(crate) struct Context {
     pub(crate) pods: Arc<Index<Pod>>,
     pub(crate) stateful_sets: Arc<Index<StatefulSet>>,
     pub(crate) budgets: Arc<Index<PodDisruptionBudget>>,
+    /// `None` where clusters get none.
+    pub(crate) policies: Option<Arc<Index<NetworkPolicy>>>,
     /// What clusters have of the objects that no watch tells of.
     pub(crate) seen: Seen,
     /// Whether each of these has all that there is. Not asked of the stores: of several who wait there, one is woken.
@@ -155,6 +158,15 @@ impl Context {
                 let name = object.name_any();
                 let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
                 self.api_of(owner, &object).patch(&name, &params, &Patch::Apply(&object)).await?;
+            }
+            Change::Try(object) => {
+                let object = owned_by(owner, object);
+                let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()) };
+                match create_strictly(&self.client, &self.api_of(owner, &object), &params, &object).await {
+                    // It was made in the meantime.
+                    Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+                    result => drop(result?),
+                }
             }
             Change::Create(object) => {
                 let object = owned_by(owner, object);
@@ -308,7 +320,7 @@ fn is_of_pods(change: &Change) -> bool {
     match change {
         Change::Create(object) => object["kind"] == "Pod",
         Change::Delete(reference) => reference.kind == "Pod",
-        Change::Apply(_) | Change::Merge(..) => false,
+        Change::Apply(_) | Change::Try(_) | Change::Merge(..) => false,
     }
 }
 

@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -135,6 +136,12 @@ async fn control(
     let (_, job_stream) = scope.informer(&any, |_| {}, move |event| keep_jobs.apply_watcher_event(event));
     let (pods, pod_stream) = scope.informer(&ours, trim, |_| {});
     let (budgets, budget_stream) = scope.informer(&ours, |_: &mut PodDisruptionBudget| {}, |_| {});
+    let policies = config.network_policies.then(|| scope.informer(&ours, |_: &mut NetworkPolicy| {}, |_| {}));
+    let (policies, policy_stream) = match policies {
+        Some((policies, stream)) => (Some(policies), stream),
+        // Nobody makes any, and the right to look at them is not asked for.
+        None => (None, futures::stream::pending().boxed()),
+    };
     let (stateful_sets, head_stream) = scope.informer(&ours, |_: &mut StatefulSet| {}, |_| {});
     let heads = Heads::new(client.clone(), clusters.clone(), config.head_url.clone(), transitions, wake);
     let context = Arc::new(Context {
@@ -147,6 +154,7 @@ async fn control(
         pods,
         stateful_sets,
         budgets,
+        policies,
         seen: cluster::Seen::default(),
         is_known: scope.is_known,
         heads: Arc::new(heads),
@@ -160,14 +168,16 @@ async fn control(
     // Each watch feeds all controllers that have to hear of it.
     let (cluster_for_jobs, cluster_stream) = fork(cluster_stream);
     let (group_for_clusters, group_stream) = fork(group_stream);
+    let (group_for_jobs, group_stream) = fork(group_stream);
     let (pod_for_clusters, pod_stream) = fork(pod_stream);
     let (budget_for_clusters, budget_stream) = fork(budget_stream);
-    let all_jobs = jobs.clone();
+    let (all_jobs, jobs_on_groups) = (jobs.clone(), jobs.clone());
     let run_clusters = Controller::for_stream(cluster_stream, clusters)
         .with_config(settings.clone())
         .owns_stream(group_for_clusters)
         .owns_stream(head_stream)
         .owns_stream(budget_for_clusters)
+        .owns_stream(policy_stream)
         .watches_stream(pod_for_clusters, |pod| cluster_of_head(&pod))
         .run(noting(cluster::reconcile), retry, context.clone())
         .for_each(|result| async { log("ShoalCluster", result) });
@@ -180,6 +190,7 @@ async fn control(
     let run_jobs = Controller::for_stream(job_stream, jobs)
         .with_config(settings)
         .watches_stream(cluster_for_jobs, move |cluster| jobs_of(&all_jobs, &cluster))
+        .watches_stream(group_for_jobs, move |group| jobs_of_group(&jobs_on_groups, &group))
         .reconcile_on(ReceiverStream::new(woken))
         .run(noting(job::reconcile), retry, context)
         .for_each(|result| async { log("ShoalJob", result) });
@@ -198,11 +209,16 @@ fn cluster_of_head(pod: &Pod) -> Option<ObjectRef<ShoalCluster>> {
 fn jobs_of(jobs: &Store<ShoalJob>, cluster: &ShoalCluster) -> Vec<ObjectRef<ShoalJob>> {
     let (namespace, name) = (cluster.namespace(), cluster.name_any());
     let is_concerned = |job: &ShoalJob| {
-        let named = job.raw_spec()["clusterRef"]["name"].as_str();
-        let may_run_here = named.is_none_or(|named| named == name) && !job.is_finished();
         let is_its_own = cluster.owner_references().iter().any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref());
-        job.namespace() == namespace && (may_run_here || is_its_own)
+        job.namespace() == namespace && (is_its_own || job::may_run_on(job, &name))
     };
+    jobs.state_filter(is_concerned).iter().map(|job| ObjectRef::from_obj(&**job)).collect()
+}
+
+/// The jobs that repeat what a group says.
+fn jobs_of_group(jobs: &Store<ShoalJob>, group: &ShoalWorkerGroup) -> Vec<ObjectRef<ShoalJob>> {
+    let cluster = group.raw_spec()["clusterName"].as_str().unwrap_or_default();
+    let is_concerned = |job: &ShoalJob| job.namespace() == group.namespace() && job::may_run_on(job, cluster);
     jobs.state_filter(is_concerned).iter().map(|job| ObjectRef::from_obj(&**job)).collect()
 }
 

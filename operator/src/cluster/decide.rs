@@ -1,4 +1,4 @@
-//! What is to be done about a cluster. Pure: a token's random letters are among the facts.
+//! What is to be done about a cluster. Pure: how a token's random letters are drawn is among the facts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::Value;
 use shoal_core::Failure;
@@ -17,7 +18,7 @@ use super::head::Named;
 use super::seen::Sight;
 use super::tls;
 use super::view::View;
-use super::{children, exchange, head};
+use super::{children, exchange, head, missing};
 use crate::budget;
 use crate::changes::{Change, Reference, ensure};
 use crate::names;
@@ -60,15 +61,16 @@ pub(super) struct Facts {
     /// The budget of the head's name.
     pub(super) budget: Option<Arc<PodDisruptionBudget>>,
     /// NetworkPolicies that there shall be, each with the one that there is.
-    pub(super) policies: Vec<(Option<NetworkPolicy>, Value)>,
-    /// A token that nobody has yet.
-    pub(super) new_token: String,
+    pub(super) policies: Vec<(Option<Arc<NetworkPolicy>>, Value)>,
+    /// Draws a token that nobody has yet.
+    pub(super) new_token: fn() -> String,
     /// The groups that have names as its own have.
     pub(super) groups: Vec<Arc<ShoalWorkerGroup>>,
     /// Whether jobs of it are unfinished.
     pub(super) busy: bool,
     /// Image of clusters that name none.
     pub(super) default_image: String,
+    pub(super) now: Timestamp,
 }
 
 /// What is to be done.
@@ -98,13 +100,15 @@ pub(super) fn decide(facts: &Facts) -> Decision {
     let name = cluster.name_any();
     let mut changes = Vec::new();
     if facts.sight.token == Holder::Nobody {
-        changes.push(Change::Create(children::token(&name, &facts.new_token)));
+        changes.push(Change::Create(children::token(&name, &(facts.new_token)())));
     }
     let mode = tls::mode(&spec, &cluster.status().cloned().unwrap_or_default());
     let tls_secret = mode.secret(&name);
     changes.extend(tls::changes(&mode, &name, &facts.sight.tls));
     let of_groups = changes_of_groups(facts, &spec, &image, tls_secret.as_deref());
     let (head_change, head_waits) = change_of_head(facts, &spec, &image, tls_secret.as_deref(), of_groups.is_empty());
+    let as_it_is = facts.head.as_ref().filter(|_| head_change.is_empty());
+    let (trial, missing_look) = as_it_is.map_or((None, None), |set| missing::trial(set, &facts.head_pods, facts.now));
     // First what takes longest to become something; one that is there goes after its workers.
     let (new_head, old_head): (Vec<_>, Vec<_>) = head_change.into_iter().partition(|_| facts.head.is_none());
     changes.extend(new_head);
@@ -118,9 +122,10 @@ pub(super) fn decide(facts: &Facts) -> Decision {
     changes.extend(old_head);
     changes.extend(change_of_budget(facts, &spec));
     let uid = cluster.metadata.uid.as_deref();
-    changes.extend(facts.policies.iter().filter_map(|(found, wanted)| ensure(found.as_ref(), uid, wanted.clone())));
+    changes.extend(facts.policies.iter().filter_map(|(found, wanted)| ensure(found.as_deref(), uid, wanted.clone())));
+    changes.extend(trial);
     let view = view(facts, &spec, image, head_waits);
-    Decision { changes, view, again_after: head_waits.then_some(JOBS_LOOK) }
+    Decision { changes, view, again_after: head_waits.then_some(JOBS_LOOK).or(missing_look) }
 }
 
 /// How often is looked whether the jobs have ended that the head waits for.

@@ -54,10 +54,11 @@ fn facts(spec: &Value) -> Facts {
         sight: sight(Holder::Nobody),
         budget: None,
         policies: Vec::new(),
-        new_token: "0123456789abcdef".into(),
+        new_token: || "0123456789abcdef".into(),
         groups: Vec::new(),
         busy: false,
         default_image: "shoal:1".into(),
+        now: Timestamp::UNIX_EPOCH,
     }
 }
 
@@ -81,6 +82,7 @@ fn told(decision: &Decision) -> Vec<String> {
     let change = |change: &Change| match change {
         Change::Apply(object) => named("apply", object),
         Change::Create(object) => named("create", object),
+        Change::Try(object) => named("try", object),
         Change::Merge(reference, patch) => format!("patch {} {} {}", reference.kind, reference.name, patch["spec"]),
         Change::Delete(reference) => format!("delete {} {}", reference.kind, reference.name),
     };
@@ -182,6 +184,26 @@ fn workers_get_a_new_image_first_and_the_head_gets_it_last() {
 }
 
 #[test]
+fn a_heads_pod_that_is_not_made_is_tried_and_only_of_the_newest_settings() {
+    let mut old = (*head(&cpu(), "shoal:1", 0)).clone();
+    old.metadata.creation_timestamp = Some(serde_json::from_value(json!("1970-01-01T00:00:00Z")).unwrap());
+    let lacking = |spec: &Value, second| Facts {
+        cluster: cluster(spec, &json!({"image": "shoal:1", "tls": true})),
+        head: Some(Arc::new(old.clone())),
+        now: Timestamp::from_second(second).unwrap(),
+        ..settled(&cpu())
+    };
+    let soon = decide(&lacking(&cpu(), 4));
+    assert_eq!((told(&soon), soon.again_after), (vec![], Some(Duration::from_secs(6))));
+    assert_eq!(told(&decide(&lacking(&cpu(), 10))), ["try Pod a-head-0"]);
+    let there = Facts { head_pods: head_pods(["new", "new"]), ..lacking(&cpu(), 10) };
+    assert_eq!((told(&decide(&there)), decide(&there).again_after), (vec![], None));
+    let mut changed = cpu();
+    changed["head"] = json!({"resources": {"cpu": "2", "memory": "1Gi"}});
+    assert_eq!(told(&decide(&lacking(&changed, 10))), ["apply StatefulSet a-head"]);
+}
+
+#[test]
 fn a_suspended_cluster_has_no_pods_and_keeps_its_head_as_it_is() {
     let mut spec = cpu();
     spec["suspend"] = true.into();
@@ -262,7 +284,7 @@ fn policies_are_made_and_follow_the_operator() {
         let of = |policy: &Value| {
             let mut policy = policy.clone();
             policy["metadata"]["ownerReferences"] = owner(found?);
-            Some(serde_json::from_value(policy).unwrap())
+            Some(Arc::new(serde_json::from_value(policy).unwrap()))
         };
         let policies = wanted.iter().map(|policy| (of(policy), policy.clone())).collect();
         Facts { policies, ..settled(&cpu()) }

@@ -5,6 +5,7 @@ mod children;
 mod decide;
 mod exchange;
 mod head;
+mod missing;
 mod renewal;
 mod seen;
 mod tls;
@@ -76,11 +77,12 @@ async fn gather(cluster: &Arc<ShoalCluster>, context: &Context, namespace: &str)
         head_pods,
         budget: context.budgets.get(namespace, &head_name),
         sight,
-        new_token: new_token(),
-        policies: policies(context, namespace, &name).await?,
+        new_token,
+        policies: policies(context, namespace, &name),
         groups: context.groups.beginning_with(namespace, &names::beginning_of_children(&name), now),
         busy: context.is_busy(namespace, &name),
         default_image: context.config.image.clone(),
+        now: Timestamp::now(),
         cluster: cluster.clone(),
     })
 }
@@ -108,21 +110,13 @@ async fn look(cluster: &Arc<ShoalCluster>, context: &Context, namespace: &str) -
 }
 
 /// The NetworkPolicies that a cluster shall have, each with the one that there is.
-async fn policies(
-    context: &Context,
-    namespace: &str,
-    cluster: &str,
-) -> Result<Vec<(Option<NetworkPolicy>, Value)>, kube::Error> {
-    if !context.config.network_policies {
-        return Ok(Vec::new());
-    }
-    let api: Api<NetworkPolicy> = Api::namespaced(context.client.clone(), namespace);
-    let mut policies = Vec::new();
-    for wanted in policies::of_cluster(cluster, &context.own_namespace) {
-        let name = wanted["metadata"]["name"].as_str().unwrap_or_default();
-        policies.push((api.get_opt(name).await?, wanted));
-    }
-    Ok(policies)
+fn policies(context: &Context, namespace: &str, cluster: &str) -> Vec<(Option<Arc<NetworkPolicy>>, Value)> {
+    let Some(known) = &context.policies else { return Vec::new() };
+    let with_found = |wanted: Value| {
+        let found = known.get(namespace, wanted["metadata"]["name"].as_str().unwrap_or_default());
+        (found, wanted)
+    };
+    policies::of_cluster(cluster, &context.own_namespace).map(with_found).into()
 }
 
 /// 32 letters and digits: 190 bits.

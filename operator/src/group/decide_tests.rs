@@ -69,7 +69,7 @@ fn budget_of(spec: &Value) -> Arc<PodDisruptionBudget> {
 
 fn is_of_budget(change: &Change) -> bool {
     match change {
-        Change::Create(made) | Change::Apply(made) => made["kind"] == "PodDisruptionBudget",
+        Change::Create(made) | Change::Apply(made) | Change::Try(made) => made["kind"] == "PodDisruptionBudget",
         Change::Merge(reference, _) | Change::Delete(reference) => reference.kind == "PodDisruptionBudget",
     }
 }

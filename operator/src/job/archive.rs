@@ -10,7 +10,7 @@ use shoal_core::report::{self, ArchiveStatus};
 use shoal_core::spec::v1alpha1::status::{Condition, ConditionStatus, JobStatus};
 
 use super::decide::Facts;
-use super::status;
+use super::status::{self, Workers};
 use crate::conditions::Fact;
 use crate::heads::HeadView;
 use crate::resources::{Kind, ShoalCluster, ShoalJob};
@@ -69,7 +69,7 @@ pub(super) fn said(facts: &Facts, now: Timestamp) -> Option<JobStatus> {
     let (place, state) = heard(facts)?;
     let observed = facts.job.status().and_then(|status| status.observed_generation);
     // One that has ended waits for no workers.
-    Some(status::told(&facts.job, place, state, (0, 0), observed, now))
+    Some(status::told(&facts.job, place, state, &Workers::default(), observed, now))
 }
 
 /// Whether the job's own cluster has to stay for the copy.

@@ -72,7 +72,7 @@ fn facts(job: ShoalJob, storage: &Value, head: Option<HeadView>) -> Facts {
     });
     let clusters = vec![Arc::new(serde_json::from_value(cluster).unwrap())];
     let place = place_of(&job, &clusters);
-    Facts { submission: submission::of(&job), place, job: Arc::new(job), clusters, head }
+    Facts { submission: submission::of(&job), place, job: Arc::new(job), clusters, groups: Vec::new(), head }
 }
 
 fn at(second: i64) -> Timestamp {

@@ -8,25 +8,28 @@ use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 use shoal_core::journal::JobChange;
 use shoal_core::report;
-use shoal_core::spec::v1alpha1::status::{ConditionStatus, JobStatus};
+use shoal_core::spec::v1alpha1::status::{Condition, ConditionStatus, JobStatus};
 use shoal_core::spec::v1alpha1::{API_VERSION, CLUSTER_KIND, JobSpec, MANAGED_BY_OPERATOR};
 use shoal_core::{Failure, Reason};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::archive::{self, Wait};
-use super::status;
+use super::status::{self, Workers};
 use super::submission::Submission;
 use crate::changes::{Change, Reference};
 use crate::cluster::cancels;
+use crate::conditions::is_bad;
 use crate::heads::HeadView;
 use crate::names::{self, CANCEL_FINALIZER, FORCE_ANNOTATION};
-use crate::resources::{Kind, ShoalCluster, ShoalJob};
+use crate::resources::{Kind, ShoalCluster, ShoalJob, ShoalWorkerGroup};
 
 /// What is known about a job.
 pub(super) struct Facts {
     pub(super) job: Arc<ShoalJob>,
     /// The clusters of its namespace.
     pub(super) clusters: Vec<Arc<ShoalCluster>>,
+    /// The groups of the cluster that runs it.
+    pub(super) groups: Vec<Arc<ShoalWorkerGroup>>,
     /// The cluster that runs it, or why there is none.
     pub(super) place: Result<String, Failure>,
     pub(super) submission: Submission,
@@ -102,6 +105,18 @@ fn own_cluster(job: &ShoalJob) -> String {
     format!("{short}-{}", &hash[..10])
 }
 
+/// Whether a job that has not ended may run on the cluster of that name, and what becomes of that concerns it.
+pub(crate) fn may_run_on(job: &ShoalJob, cluster: &str) -> bool {
+    let spec = job.raw_spec();
+    let place = || job.status().and_then(|status| status.cluster_name.as_deref());
+    !job.is_finished()
+        && match spec["clusterRef"]["name"].as_str() {
+            Some(named) => named == cluster,
+            None if spec["cluster"].is_object() => own_cluster(job) == cluster,
+            None => place().is_none_or(|place| place == cluster),
+        }
+}
+
 /// Whether a refusal of the head stays one, however often it is asked.
 pub(super) fn is_final(failure: &Failure) -> bool {
     use Reason::*;
@@ -164,10 +179,15 @@ pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
     }
 }
 
-/// Workers of the job's cluster that are ready, and workers that there shall be.
-pub(super) fn workers(facts: &Facts, place: &str) -> (u32, u32) {
+/// The workers of the job's cluster.
+pub(super) fn workers(facts: &Facts, place: &str) -> Workers {
     let cluster = facts.clusters.iter().find(|cluster| cluster.name_any() == place);
-    cluster.and_then(|cluster| cluster.status()).map_or((0, 0), |status| (status.ready_workers, status.workers))
+    let (ready, wanted) =
+        cluster.and_then(|cluster| cluster.status()).map_or((0, 0), |status| (status.ready_workers, status.workers));
+    let is_obstacle = |one: &&Condition| one.type_ == "Ready" && is_bad(one);
+    let of_groups = facts.groups.iter().filter_map(|group| group.status());
+    let obstacle = of_groups.flat_map(|status| &status.conditions).find(is_obstacle).cloned();
+    Workers { ready, wanted, obstacle }
 }
 
 /// What the head says of the job, once it can be asked; or why it cannot.
@@ -188,9 +208,9 @@ fn ready<'a>(facts: &'a Facts, place: &str) -> Result<Option<&'a report::JobStat
     };
     // Whoever submits it sees at once what it would wait for.
     if state.is_none()
-        && let Some((reason, message)) = status::no_workers(place, workers(facts, place))
+        && let Some((reason, message)) = status::no_workers(place, &workers(facts, place))
     {
-        return not(reason, message);
+        return Err((reason, message));
     }
     Ok(state.as_ref())
 }
@@ -215,11 +235,11 @@ fn with_head(
     let Some(state) = state else { return Decision { step: Step::Submit, status: None, again_after: None } };
     let observed = job.status().and_then(|status| status.observed_generation);
     if observed == job.metadata.generation || state.phase.is_final() {
-        let said = status::told(job, place, state, workers(facts, place), job.metadata.generation, now);
+        let said = status::told(job, place, state, &workers(facts, place), job.metadata.generation, now);
         return Decision { step: Step::Wait, status: Some(said), again_after: None };
     }
     // The generation is that of what the head was told, so it stays until the head was told of the new one.
-    let said = status::told(job, place, state, workers(facts, place), observed, now);
+    let said = status::told(job, place, state, &workers(facts, place), observed, now);
     Decision { step: Step::Adjust(wanted(spec)), status: Some(said), again_after: None }
 }
 

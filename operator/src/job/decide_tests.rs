@@ -66,7 +66,7 @@ fn says(phase: Option<Phase>) -> Option<HeadView> {
 
 fn facts(job: ShoalJob, clusters: Vec<Arc<ShoalCluster>>, head: Option<HeadView>) -> Facts {
     let place = place_of(&job, &clusters);
-    Facts { submission: submission::of(&job), place, job: Arc::new(job), clusters, head }
+    Facts { submission: submission::of(&job), place, job: Arc::new(job), clusters, groups: Vec::new(), head }
 }
 
 fn shared() -> Vec<Arc<ShoalCluster>> {
@@ -338,6 +338,87 @@ fn a_running_job_says_that_it_has_no_workers() {
         let ended =
             decide(&facts(job(&json!({}), &submitted(json!({}))), clusters, says(Some(Phase::Succeeded))), now());
         assert_eq!(said(&ended).1[1], "ClusterReady=True Ready");
+    }
+}
+
+/// A group of the cluster, of which its operator has said that.
+fn group(name: &str, ready: &str, reason: &str, message: &str) -> Arc<ShoalWorkerGroup> {
+    let condition = json!({
+        "type": "Ready", "status": ready, "reason": reason, "message": message,
+        "lastTransitionTime": "2026-11-01T00:00:00Z",
+    });
+    let status =
+        json!({"replicas": 2, "readyReplicas": 0, "updatedReplicas": 2, "selector": "", "conditions": [condition]});
+    let metadata = json!({"name": name, "namespace": "n"});
+    Arc::new(
+        serde_json::from_value(json!({"metadata": metadata, "spec": {"clusterName": "shared"}, "status": status}))
+            .unwrap(),
+    )
+}
+
+#[test]
+fn a_job_repeats_what_its_clusters_groups_say() {
+    let full = || group("shared-a", "False", "QuotaExceeded", "0 of 2 workers are ready; pods=2");
+    let large = || group("shared-b", "False", "Unschedulable", "0 of 2 workers are ready; Insufficient cpu");
+    let starting = || group("shared-c", "False", "PodsStarting", "0 of 2 workers are ready");
+    let empty = || group("shared-d", "True", "Ready", "0 of 0 workers are ready");
+    for (ready, wanted, groups, reason, words) in [
+        (0, 2, vec![], "WorkersStarting", "none of the 2 workers of `shared` is ready yet"),
+        (0, 2, vec![starting(), empty()], "WorkersStarting", "none of the 2 workers"),
+        (
+            0,
+            2,
+            vec![starting(), full()],
+            "QuotaExceeded",
+            "no worker of `shared` is ready: 0 of 2 workers are ready; pods=2",
+        ),
+        (0, 2, vec![large()], "Unschedulable", "Insufficient cpu"),
+        (0, 4, vec![full(), large()], "QuotaExceeded", "pods=2"),
+        // Nobody asked for workers: what a group of none had before is no reason.
+        (0, 0, vec![full()], "NoWorkers", "kubectl scale"),
+        // It gets on, if slowly.
+        (1, 2, vec![full()], "Ready", "takes jobs"),
+    ] {
+        let status = json!({"readyWorkers": ready, "workers": wanted, "conditions": ready_conditions()});
+        let clusters = vec![cluster("shared", None, &status)];
+        let of_status = |decision: Decision| {
+            let condition = decision.status.unwrap().conditions.swap_remove(1);
+            assert_eq!(condition.type_, "ClusterReady");
+            (condition.reason, condition.message)
+        };
+        let running = job(&json!({}), &submitted(json!({})));
+        let mut facts_of_running = facts(running, clusters.clone(), says(Some(Phase::Running)));
+        facts_of_running.groups = groups.clone();
+        let (said, message) = of_status(decide(&facts_of_running, now()));
+        assert!(said == reason && message.contains(words), "{said}: {message}");
+        if ready == 0 {
+            let mut fresh = facts(job(&json!({}), &Value::Null), clusters, says(None));
+            fresh.groups = groups;
+            assert_eq!(of_status(decide(&fresh, now())), (said, message), "whether or not it was submitted");
+        }
+    }
+}
+
+fn ready_conditions() -> Value {
+    ready()["conditions"].clone()
+}
+
+#[test]
+fn a_change_of_a_cluster_concerns_the_jobs_that_may_run_on_it() {
+    let own = json!({"cluster": {"workerGroups": []}});
+    let name = own_cluster(&job(&own, &Value::Null));
+    let other = json!({"clusterName": "other"});
+    for (spec, status, cluster, expected) in [
+        (json!({}), Value::Null, "shared", true),
+        (json!({}), submitted(json!({})), "shared", true),
+        (json!({}), other.clone(), "shared", false),
+        (json!({"clusterRef": {"name": "shared"}}), other, "shared", true),
+        (json!({"clusterRef": {"name": "other"}}), Value::Null, "shared", false),
+        (own.clone(), Value::Null, "shared", false),
+        (own, Value::Null, name.as_str(), true),
+        (json!({}), submitted(json!({"phase": "Succeeded"})), "shared", false),
+    ] {
+        assert_eq!(may_run_on(&job(&spec, &status), cluster), expected, "{spec} {status} {cluster}");
     }
 }
 

@@ -6,15 +6,17 @@ mod status;
 mod submission;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
+pub(crate) use self::decide::may_run_on;
 use self::decide::{Facts, Step, decide};
 use crate::context::Context;
-use crate::resources::ShoalJob;
+use crate::names;
+use crate::resources::{Kind, ShoalJob};
 use crate::trouble::Trouble;
 
 /// Takes the one next step that brings the job further, and says in the status how far it is.
@@ -49,7 +51,7 @@ pub(crate) async fn reconcile(job: Arc<ShoalJob>, context: Arc<Context>) -> Resu
                     &job,
                     cluster,
                     &state,
-                    decide::workers(&facts, cluster),
+                    &decide::workers(&facts, cluster),
                     job.metadata.generation,
                     Timestamp::now(),
                 );
@@ -82,5 +84,12 @@ fn gather(job: &Arc<ShoalJob>, context: &Context, namespace: &str) -> Facts {
         }
         Err(_) => None,
     };
-    Facts { job: job.clone(), clusters, place, submission, head }
+    let of_cluster = |name: &String| {
+        let beginning = names::beginning_of_children(name);
+        let mut groups = context.groups.beginning_with(namespace, &beginning, Instant::now());
+        groups.retain(|group| group.raw_spec()["clusterName"].as_str() == Some(name));
+        groups
+    };
+    let groups = place.as_ref().map(of_cluster).unwrap_or_default();
+    Facts { job: job.clone(), clusters, groups, place, submission, head }
 }

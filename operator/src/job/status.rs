@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use shoal_core::Failure;
 use shoal_core::report::{self, Phase};
-use shoal_core::spec::v1alpha1::status::{JobFailure, JobOutput, JobProgress, JobStatus};
+use shoal_core::spec::v1alpha1::status::{Condition, JobFailure, JobOutput, JobProgress, JobStatus};
 
 use super::archive;
 use crate::conditions::{Fact, conditions, text};
@@ -65,24 +65,39 @@ pub(super) fn unheard_of(job: &ShoalJob, failure: &Failure, now: Timestamp) -> J
     pending(job, "ClusterReady", &format!("{:?}", failure.reason), sentence(failure), now)
 }
 
-/// Why a job waits for workers, of which so many are ready and so many there shall be.
-pub(super) fn no_workers(cluster: &str, (ready, wanted): (u32, u32)) -> Option<(&'static str, String)> {
-    match (ready, wanted) {
-        (0, 0) => Some((
-            "NoWorkers",
-            format!("`{cluster}` has no workers: give it some with `kubectl scale shoalworkergroup`"),
-        )),
-        (0, wanted) => Some(("WorkersStarting", format!("none of the {wanted} workers of `{cluster}` is ready yet"))),
-        _ => None,
+/// The workers of a job's cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Workers {
+    pub(super) ready: u32,
+    /// Those that there shall be.
+    pub(super) wanted: u32,
+    /// What a group says that somebody has to do something about: no pod can be made, or none starts.
+    pub(super) obstacle: Option<Condition>,
+}
+
+/// Why a job waits for workers.
+pub(super) fn no_workers(cluster: &str, workers: &Workers) -> Option<(String, String)> {
+    let said = |reason: &str, message| Some((reason.to_owned(), message));
+    match workers {
+        Workers { ready: 1.., .. } => None,
+        Workers { wanted: 0, .. } => {
+            said("NoWorkers", format!("`{cluster}` has no workers: give it some with `kubectl scale shoalworkergroup`"))
+        }
+        Workers { obstacle: Some(Condition { reason, message, .. }), .. } => {
+            said(reason, format!("no worker of `{cluster}` is ready: {message}"))
+        }
+        Workers { wanted, .. } => {
+            said("WorkersStarting", format!("none of the {wanted} workers of `{cluster}` is ready yet"))
+        }
     }
 }
 
-/// A job as its head has it, which was told of that generation of the spec; `workers` of its cluster are ready and shall be.
+/// A job as its head has it, which was told of that generation of the spec, on a cluster with these workers.
 pub(super) fn told(
     job: &ShoalJob,
     cluster: &str,
     state: &report::JobStatus,
-    workers: (u32, u32),
+    workers: &Workers,
     generation: Option<i64>,
     now: Timestamp,
 ) -> JobStatus {

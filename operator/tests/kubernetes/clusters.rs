@@ -191,3 +191,17 @@ fn another_users_service_is_left_alone() {
     namespace.kubectl(&["delete", "service", "a-head"]);
     get_ready(&namespace, &["a-cpu-0", "a-cpu-1"]);
 }
+
+#[test]
+fn a_head_whose_pod_is_refused_says_why_and_another_template_mends_it() {
+    let namespace = Namespace::new();
+    let _operator = Operator::start(&namespace);
+    let with_host = |is_on: bool| cluster(&json!({"head": {"template": {"spec": {"hostNetwork": is_on}}}}));
+    namespace.apply(&with_host(true));
+    let ready = namespace.until_condition("shoalcluster/a", "Ready", "False", "PodSecurityRefused");
+    let message = ready["message"].as_str().unwrap();
+    assert!(message.contains("restricted") && message.contains("hostNetwork"), "{message}");
+    assert_eq!(namespace.get("shoalcluster/a")["status"]["phase"], "Failed");
+    namespace.apply(&with_host(false));
+    get_ready(&namespace, &["a-cpu-0", "a-cpu-1"]);
+}

@@ -188,8 +188,31 @@ fn a_job_says_what_it_waits_for() {
     namespace.until_condition("shoaljob/grunfeld", "ClusterReady", "False", "Unschedulable");
     eventually("the head's pod is there", || namespace.find("pod/a-head-0"));
     namespace.pod_is("a-head-0", r#"{"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}"#);
-    namespace.until_condition("shoaljob/grunfeld", "ClusterReady", "False", "WorkersStarting");
+    namespace.until("shoaljob/grunfeld", "it repeats why no worker runs", |job| {
+        let waits = condition(job, "ClusterReady");
+        let says = |words: &str| waits["message"].as_str().is_some_and(|message| message.contains(words));
+        waits["reason"] == "Unschedulable" && says("no worker of `a` is ready: 0 of 2 workers are ready; ")
+    });
     head.with(|known| assert!(known.submissions.is_empty()));
+    get_ready(&namespace, &["a-cpu-0", "a-cpu-1"]);
+    runs(&namespace, &head);
+}
+
+#[test]
+fn a_job_repeats_what_keeps_its_workers_from_being_made() {
+    let (namespace, head) = (Namespace::new(), FakeHead::start());
+    namespace.kubectl(&["create", "quota", "few", "--hard=count/pods=1"]);
+    namespace.until("resourcequota/few", "it counts", |quota| quota["status"]["hard"].is_object());
+    let _operator = operator(&namespace, &head);
+    namespace.apply(&cluster(&json!({"workerGroups": [{"name": "cpu", "replicas": 0}]})));
+    get_ready(&namespace, &[]);
+    namespace.apply(&job(&json!({})));
+    namespace.until_condition("shoaljob/grunfeld", "ClusterReady", "False", "NoWorkers");
+    namespace.kubectl(&["scale", "shoalworkergroup", "a-cpu", "--replicas=2"]);
+    let waits = namespace.until_condition("shoaljob/grunfeld", "ClusterReady", "False", "QuotaExceeded");
+    assert!(waits["message"].as_str().unwrap().contains("exceeded quota: few"), "{waits}");
+    head.with(|known| assert!(known.submissions.is_empty()));
+    namespace.kubectl(&["delete", "quota", "few"]);
     get_ready(&namespace, &["a-cpu-0", "a-cpu-1"]);
     runs(&namespace, &head);
 }
