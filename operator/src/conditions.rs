@@ -3,6 +3,8 @@
 use k8s_openapi::jiff::Timestamp;
 use shoal_core::spec::v1alpha1::status::{Condition, ConditionStatus};
 
+use crate::news::News;
+
 /// What is to be said of a resource, without its history.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fact {
@@ -53,11 +55,26 @@ pub(crate) fn turned<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'
         Some(old) if old.status == condition.status => old.reason != condition.reason && is_worth_words(condition),
         Some(_) => condition.type_ != PROGRESSING || is_worth_words(condition),
         None => {
-            (condition.status == ConditionStatus::True && condition.type_ != PROGRESSING) || is_worth_words(condition)
+            let says_more = ![READY, PROGRESSING].contains(&condition.type_.as_str());
+            (condition.status == ConditionStatus::True && says_more) || is_worth_words(condition)
         }
     };
     after.iter().filter(is_news).collect()
 }
+
+/// What a status tells that follows one with these conditions, or is the first.
+pub(crate) fn news(before: Option<&[Condition]>, after: &[Condition]) -> News {
+    let works = |one: &Condition| one.type_ == READY && one.status == ConditionStatus::True;
+    match before {
+        before if !turned(before.unwrap_or_default(), after).is_empty() => News::Turn,
+        None if after.iter().any(works) => News::Arrival,
+        None => News::Beginning,
+        Some(_) => News::Counts,
+    }
+}
+
+/// The condition that says whether something works.
+const READY: &str = "Ready";
 
 /// The condition that says whether something is on its way.
 const PROGRESSING: &str = "Progressing";
@@ -124,6 +141,7 @@ mod tests {
         let one = |type_, holds, reason: &str| conditions(&[], vec![Fact::new(type_, holds, reason, "")], None, at);
         for (before, after, is_told, warns) in [
             (vec![], one("Ready", false, "PodsStarting"), false, false),
+            (vec![], one("Ready", true, "Ready"), false, false),
             (vec![], one("Ready", false, "ImageNotPulled"), true, true),
             (vec![], one("Accepted", false, "InvalidValue"), true, true),
             (vec![], one("ReplicaFailure", false, "NoFailure"), false, false),
@@ -141,6 +159,25 @@ mod tests {
         ] {
             assert_eq!(!turned(&before, &after).is_empty(), is_told, "{before:?} {after:?}");
             assert_eq!(is_bad(&after[0]), warns, "{after:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_tells_a_turn_or_an_arrival_or_neither() {
+        let one = |holds, reason: &str| {
+            conditions(&[], vec![Fact::new("Ready", holds, reason, "")], None, Timestamp::UNIX_EPOCH)
+        };
+        let (starting, refused, works) = (one(false, "PodsStarting"), one(false, "QuotaExceeded"), one(true, "Ready"));
+        for (before, after, expected) in [
+            (None, &starting, News::Beginning),
+            (None, &refused, News::Turn),
+            (None, &works, News::Arrival),
+            (Some(&starting), &starting, News::Counts),
+            (Some(&starting), &works, News::Turn),
+            (Some(&works), &works, News::Counts),
+            (Some(&works), &starting, News::Turn),
+        ] {
+            assert_eq!(news(before.map(Vec::as_slice), after), expected, "{before:?} {after:?}");
         }
     }
 }

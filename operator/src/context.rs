@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use crate::changes::{Change, Reference};
 use crate::cluster::Seen;
-use crate::conditions::{self, turned};
+use crate::conditions::{self, news, turned};
 use crate::failures::Failures;
 use crate::group::{Backoff, Hold};
 use crate::heads::Heads;
@@ -206,7 +206,7 @@ impl Context {
         }
     }
 
-    /// As [`Context::say`], but a status that is worth no event waits for what follows, and so does the first one. Gives
+    /// As [`Context::say`], but a status that nobody waits for is written together with what follows: see [`rest`]. Gives
     /// the time after which to look again, where it waits.
     ///
     /// # Errors
@@ -224,9 +224,9 @@ impl Context {
             return Ok(None);
         }
         let (uid, now) = (object.uid().unwrap_or_default(), Instant::now());
-        let is_urgent = !turned(before.map_or(&[], Conditions::conditions), status.conditions()).is_empty();
+        let news = news(before.map(Conditions::conditions), status.conditions());
         let since = self.writes.since(&uid, now);
-        if let Some(left) = rest(is_urgent, since, self.writes.objects(now)) {
+        if let Some(left) = rest(news, since, self.writes.objects(now)) {
             return Ok(Some(left));
         }
         self.writes.note(&uid, now);

@@ -24,6 +24,7 @@ mod heads;
 mod index;
 mod informer;
 mod job;
+mod lead;
 mod lease;
 mod merge;
 mod metrics;

@@ -7,9 +7,26 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// What a status tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// What somebody may wait for, or should look at.
+    Turn,
+    /// The first status of something that works already: what comes with it is worth a moment.
+    Arrival,
+    /// The first status of something that does not work yet, and need not.
+    Beginning,
+    /// Other counts and words.
+    Counts,
+}
+
 /// Between two writes of one status that differ in counts and words only. Nobody who looks notices, and a group of a
 /// thousand pods starts within a few of them.
 pub(crate) const REST: Duration = Duration::from_secs(2);
+
+/// How long something new that is on its way says nothing: a cluster whose images are on its nodes works by then, and
+/// saying so is all that it has to say.
+const BEGINNING: Duration = Duration::from_secs(5);
 
 /// The same while the statuses of many objects change: the API server then has pods to make.
 const REST_MAX: Duration = Duration::from_secs(30);
@@ -22,9 +39,15 @@ const REMEMBERED: usize = 4096;
 
 /// How long a status has to wait that was written, or whose object was made, so long ago, while those of so many objects
 /// are written.
-pub(crate) fn rest(is_urgent: bool, since: Duration, objects: usize) -> Option<Duration> {
+pub(crate) fn rest(news: News, since: Duration, objects: usize) -> Option<Duration> {
     let turn = Duration::from_secs(1) * u32::try_from(objects).unwrap_or(u32::MAX) / PACE;
-    if is_urgent { None } else { turn.clamp(REST, REST_MAX).checked_sub(since).filter(|left| !left.is_zero()) }
+    let rest = match news {
+        News::Turn => Duration::ZERO,
+        News::Arrival => REST,
+        News::Beginning => turn.clamp(BEGINNING, REST_MAX),
+        News::Counts => turn.clamp(REST, REST_MAX),
+    };
+    rest.checked_sub(since).filter(|left| !left.is_zero())
 }
 
 /// When each status was last written, by uid.
@@ -67,20 +90,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_that_is_not_urgent_rests_as_long_as_is_left() {
+    fn one_that_is_no_turn_rests_as_long_as_is_left() {
         let second = Duration::from_secs(1);
-        for (is_urgent, since, objects, left) in [
-            (true, Duration::ZERO, 1, None),
-            (false, Duration::ZERO, 1, Some(REST)),
-            (false, second, 1, Some(REST - second)),
-            (false, REST, 1, None),
-            (false, 10 * REST, 1, None),
-            (false, second, 50, Some(REST - second)),
-            (false, second, 250, Some(9 * second)),
-            (false, second, 1_000_000, Some(REST_MAX - second)),
-            (true, second, 1_000_000, None),
+        for (news, since, objects, left) in [
+            (News::Turn, Duration::ZERO, 1, None),
+            (News::Counts, Duration::ZERO, 1, Some(REST)),
+            (News::Counts, second, 1, Some(REST - second)),
+            (News::Counts, REST, 1, None),
+            (News::Counts, 10 * REST, 1, None),
+            (News::Counts, second, 50, Some(REST - second)),
+            (News::Counts, second, 250, Some(9 * second)),
+            (News::Counts, second, 1_000_000, Some(REST_MAX - second)),
+            (News::Turn, second, 1_000_000, None),
+            (News::Beginning, second, 1, Some(BEGINNING - second)),
+            (News::Beginning, BEGINNING, 1, None),
+            (News::Beginning, second, 250, Some(9 * second)),
+            // Who waits for one of a thousand to work does not wait for the others.
+            (News::Arrival, second, 1_000_000, Some(REST - second)),
+            (News::Arrival, REST, 1_000_000, None),
         ] {
-            assert_eq!(rest(is_urgent, since, objects), left, "{since:?} {objects}");
+            assert_eq!(rest(news, since, objects), left, "{news:?} {since:?} {objects}");
         }
     }
 

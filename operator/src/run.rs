@@ -28,6 +28,7 @@ use crate::context::{Config, Context, trim};
 use crate::failures::Failures;
 use crate::heads::Heads;
 use crate::informer::{Scope, Watched};
+use crate::lead::lead;
 use crate::metrics::Metrics;
 use crate::names::{CLUSTER_LABEL, COMPONENT_LABEL, FIELD_MANAGER};
 use crate::news::Writes;
@@ -61,31 +62,15 @@ pub async fn run(
     let probes = Probes::new(|| Ok(()), metrics.registry().clone(), None);
     let (probes, server) = serve_probes(listen(config.listen)?, probes, None)?;
     tokio::spawn(server);
-    let mut held = tokio::select! {
+    let held = tokio::select! {
         held = lease::acquire(client.clone(), &own_namespace, &identity) => held,
         () = &mut stop => return Ok(()),
     };
     tracing::info!(identity, transitions = held.transitions(), "this operator leads");
     metrics.leads();
     let writer = ClientBuilder::try_from(api).map_err(|error| no_api(&error))?.with_layer(&held.term().layer()).build();
-    let mut controllers = tokio::spawn(control(writer, config, own_namespace, metrics, identity, held.transitions()));
-    let lost = tokio::select! {
-        () = held.keep() => true,
-        () = &mut stop => false,
-        // They never end by themselves. One that leads and does nothing would keep all others from the work.
-        end = &mut controllers => {
-            held.give_up().await;
-            return Err(Failure::internal(format!("the controllers have ended: {end:?}")));
-        }
-    };
-    // Before the lease is anyone else's.
-    controllers.abort();
-    let _ = controllers.await;
-    if lost {
-        return Err(Failure::new(Reason::NotLeading, "the lease is lost: another operator may lead")
-            .next("nothing, where Kubernetes starts this one again"));
-    }
-    held.give_up().await;
+    let transitions = held.transitions();
+    lead(held, control(writer, config, own_namespace, metrics, identity, transitions), stop).await?;
     probes.stop(true).await;
     Ok(())
 }

@@ -66,6 +66,8 @@ pub(super) struct Facts {
     pub(super) new_token: fn() -> String,
     /// The groups that have names as its own have.
     pub(super) groups: Vec<Arc<ShoalWorkerGroup>>,
+    /// Pods of its groups that work.
+    pub(super) ready_workers: u32,
     /// Whether jobs of it are unfinished.
     pub(super) busy: bool,
     /// Image of clusters that name none.
@@ -260,12 +262,7 @@ fn ready_heads(facts: &Facts) -> i32 {
 }
 
 fn view(facts: &Facts, spec: &ClusterSpec, image: String, head_waits: bool) -> View {
-    let (mut workers, mut ready_workers) = (0, 0);
-    for group in own_groups(facts) {
-        let wanted = group.spec().map_or(0, |spec| if spec.suspend { 0 } else { spec.replicas });
-        workers += wanted;
-        ready_workers += group.status().map_or(0, |status| status.ready_replicas);
-    }
+    let wanted = |group: &ShoalWorkerGroup| group.spec().map_or(0, |spec| if spec.suspend { 0 } else { spec.replicas });
     View {
         unreadable: None,
         taken: None,
@@ -276,8 +273,8 @@ fn view(facts: &Facts, spec: &ClusterSpec, image: String, head_waits: bool) -> V
         image: Some(image),
         tls: tls::mode(spec, &facts.cluster.status().cloned().unwrap_or_default()).is_on(),
         authority: facts.sight.tls.authority.clone(),
-        workers,
-        ready_workers,
+        workers: own_groups(facts).map(wanted).sum(),
+        ready_workers: facts.ready_workers,
     }
 }
 

@@ -56,6 +56,7 @@ fn facts(spec: &Value) -> Facts {
         policies: Vec::new(),
         new_token: || "0123456789abcdef".into(),
         groups: Vec::new(),
+        ready_workers: 0,
         busy: false,
         default_image: "shoal:1".into(),
         now: Timestamp::UNIX_EPOCH,
@@ -67,6 +68,7 @@ fn settled(spec: &Value) -> Facts {
     Facts {
         head: Some(head(spec, "shoal:1", 1)),
         sight: sight(Holder::Cluster),
+        ready_workers: 2 * spec["workerGroups"].as_array().map_or(0, |groups| groups.len() as u32),
         groups: (0..spec["workerGroups"].as_array().map_or(0, Vec::len))
             .map(|entry| group(spec, entry, "shoal:1", 2, 2))
             .collect(),

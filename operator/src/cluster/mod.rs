@@ -11,6 +11,7 @@ mod seen;
 mod tls;
 mod view;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,7 +28,8 @@ pub(crate) use self::seen::Seen;
 use self::seen::Sight;
 pub(crate) use self::tls::tls_secret;
 use crate::context::{Context, again_after};
-use crate::resources::{Kind, ShoalCluster};
+use crate::pod_state::{is_ending, is_ready};
+use crate::resources::{Kind, ShoalCluster, ShoalWorkerGroup};
 use crate::trouble::Trouble;
 use crate::{names, policies};
 
@@ -70,8 +72,10 @@ async fn gather(cluster: &Arc<ShoalCluster>, context: &Context, namespace: &str)
     };
     let selector = names::head_selector(&name);
     let is_head = |pod: &Arc<Pod>| selector.iter().all(|(label, value)| pod.labels().get(label) == Some(value));
-    let mut head_pods = context.pods.beginning_with(namespace, &names::beginning_of_children(&head_name), now);
-    head_pods.retain(is_head);
+    let groups = context.groups.beginning_with(namespace, &names::beginning_of_children(&name), now);
+    let pods = context.pods.beginning_with(namespace, &names::beginning_of_children(&name), now);
+    let ready_workers = ready_workers(&groups, &pods);
+    let head_pods = pods.into_iter().filter(is_head).collect();
     Ok(Facts {
         head: context.stateful_sets.get(namespace, &head_name),
         head_pods,
@@ -79,12 +83,22 @@ async fn gather(cluster: &Arc<ShoalCluster>, context: &Context, namespace: &str)
         sight,
         new_token,
         policies: policies(context, namespace, &name),
-        groups: context.groups.beginning_with(namespace, &names::beginning_of_children(&name), now),
+        groups,
+        ready_workers,
         busy: context.is_busy(namespace, &name),
         default_image: context.config.image.clone(),
         now: Timestamp::now(),
         cluster: cluster.clone(),
     })
+}
+
+/// Pods of these groups that work. Their statuses say so later, and a cluster that is said to work without its workers would
+/// have to be said to work once more.
+fn ready_workers(groups: &[Arc<ShoalWorkerGroup>], pods: &[Arc<Pod>]) -> u32 {
+    let uids: BTreeSet<&str> = groups.iter().filter_map(|group| group.metadata.uid.as_deref()).collect();
+    let is_worker = |pod: &Pod| pod.owner_references().iter().any(|owner| uids.contains(owner.uid.as_str()));
+    let ready = pods.iter().filter(|pod| is_worker(pod) && is_ready(pod) && !is_ending(pod)).count();
+    u32::try_from(ready).unwrap_or(u32::MAX)
 }
 
 /// Asks for what no watch tells of.

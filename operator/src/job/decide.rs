@@ -179,15 +179,17 @@ pub(super) fn decide(facts: &Facts, now: Timestamp) -> Decision {
     }
 }
 
-/// The workers of the job's cluster.
-pub(super) fn workers(facts: &Facts, place: &str) -> Workers {
-    let cluster = facts.clusters.iter().find(|cluster| cluster.name_any() == place);
-    let (ready, wanted) =
-        cluster.and_then(|cluster| cluster.status()).map_or((0, 0), |status| (status.ready_workers, status.workers));
-    let is_obstacle = |one: &&Condition| one.type_ == "Ready" && is_bad(one);
-    let of_groups = facts.groups.iter().filter_map(|group| group.status());
-    let obstacle = of_groups.flat_map(|status| &status.conditions).find(is_obstacle).cloned();
-    Workers { ready, wanted, obstacle }
+/// The workers of the job's cluster: as its groups say, which say it first.
+pub(super) fn workers(facts: &Facts) -> Workers {
+    let mut workers = Workers::default();
+    for group in &facts.groups {
+        let status = group.status().cloned().unwrap_or_default();
+        workers.ready += status.ready_replicas;
+        workers.wanted += group.spec().map_or(0, |spec| if spec.suspend { 0 } else { spec.replicas });
+        let is_obstacle = |one: &Condition| one.type_ == "Ready" && is_bad(one);
+        workers.obstacle = workers.obstacle.or_else(|| status.conditions.into_iter().find(is_obstacle));
+    }
+    workers
 }
 
 /// What the head says of the job, once it can be asked; or why it cannot.
@@ -208,7 +210,7 @@ fn ready<'a>(facts: &'a Facts, place: &str) -> Result<Option<&'a report::JobStat
     };
     // Whoever submits it sees at once what it would wait for.
     if state.is_none()
-        && let Some((reason, message)) = status::no_workers(place, &workers(facts, place))
+        && let Some((reason, message)) = status::no_workers(place, &workers(facts))
     {
         return Err((reason, message));
     }
@@ -235,11 +237,11 @@ fn with_head(
     let Some(state) = state else { return Decision { step: Step::Submit, status: None, again_after: None } };
     let observed = job.status().and_then(|status| status.observed_generation);
     if observed == job.metadata.generation || state.phase.is_final() {
-        let said = status::told(job, place, state, &workers(facts, place), job.metadata.generation, now);
+        let said = status::told(job, place, state, &workers(facts), job.metadata.generation, now);
         return Decision { step: Step::Wait, status: Some(said), again_after: None };
     }
     // The generation is that of what the head was told, so it stays until the head was told of the new one.
-    let said = status::told(job, place, state, &workers(facts, place), observed, now);
+    let said = status::told(job, place, state, &workers(facts), observed, now);
     Decision { step: Step::Adjust(wanted(spec)), status: Some(said), again_after: None }
 }
 

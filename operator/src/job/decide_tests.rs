@@ -66,7 +66,30 @@ fn says(phase: Option<Phase>) -> Option<HeadView> {
 
 fn facts(job: ShoalJob, clusters: Vec<Arc<ShoalCluster>>, head: Option<HeadView>) -> Facts {
     let place = place_of(&job, &clusters);
-    Facts { submission: submission::of(&job), place, job: Arc::new(job), clusters, groups: Vec::new(), head }
+    Facts { submission: submission::of(&job), place, job: Arc::new(job), groups: groups_of(&clusters), clusters, head }
+}
+
+/// A group that has all workers of the clusters.
+fn groups_of(clusters: &[Arc<ShoalCluster>]) -> Vec<Arc<ShoalWorkerGroup>> {
+    let of_cluster = |cluster: &Arc<ShoalCluster>| {
+        let status = cluster.status().cloned().unwrap_or_default();
+        group("cpu", status.workers, status.ready_workers, &json!([]))
+    };
+    clusters.iter().map(of_cluster).collect()
+}
+
+/// A group that has so many workers, and of which its operator has said that.
+fn group(name: &str, replicas: u32, ready: u32, conditions: &Value) -> Arc<ShoalWorkerGroup> {
+    let resources = json!({"cpu": "1", "memory": "1Gi"});
+    let spec = json!({"clusterName": "shared", "replicas": replicas, "image": "i", "resources": resources});
+    let status = json!({
+        "replicas": replicas, "readyReplicas": ready, "updatedReplicas": replicas, "selector": "", "conditions": conditions,
+    });
+    let metadata = json!({"name": name, "namespace": "n"});
+    let group: ShoalWorkerGroup =
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec, "status": status})).unwrap();
+    assert_eq!(group.spec().unwrap().replicas, replicas);
+    Arc::new(group)
 }
 
 fn shared() -> Vec<Arc<ShoalCluster>> {
@@ -341,66 +364,43 @@ fn a_running_job_says_that_it_has_no_workers() {
     }
 }
 
-/// A group of the cluster, of which its operator has said that.
-fn group(name: &str, ready: &str, reason: &str, message: &str) -> Arc<ShoalWorkerGroup> {
-    let condition = json!({
-        "type": "Ready", "status": ready, "reason": reason, "message": message,
-        "lastTransitionTime": "2026-11-01T00:00:00Z",
-    });
-    let status =
-        json!({"replicas": 2, "readyReplicas": 0, "updatedReplicas": 2, "selector": "", "conditions": [condition]});
-    let metadata = json!({"name": name, "namespace": "n"});
-    Arc::new(
-        serde_json::from_value(json!({"metadata": metadata, "spec": {"clusterName": "shared"}, "status": status}))
-            .unwrap(),
-    )
-}
-
 #[test]
 fn a_job_repeats_what_its_clusters_groups_say() {
-    let full = || group("shared-a", "False", "QuotaExceeded", "0 of 2 workers are ready; pods=2");
-    let large = || group("shared-b", "False", "Unschedulable", "0 of 2 workers are ready; Insufficient cpu");
-    let starting = || group("shared-c", "False", "PodsStarting", "0 of 2 workers are ready");
-    let empty = || group("shared-d", "True", "Ready", "0 of 0 workers are ready");
-    for (ready, wanted, groups, reason, words) in [
-        (0, 2, vec![], "WorkersStarting", "none of the 2 workers of `shared` is ready yet"),
-        (0, 2, vec![starting(), empty()], "WorkersStarting", "none of the 2 workers"),
-        (
-            0,
-            2,
-            vec![starting(), full()],
-            "QuotaExceeded",
-            "no worker of `shared` is ready: 0 of 2 workers are ready; pods=2",
-        ),
-        (0, 2, vec![large()], "Unschedulable", "Insufficient cpu"),
-        (0, 4, vec![full(), large()], "QuotaExceeded", "pods=2"),
-        // Nobody asked for workers: what a group of none had before is no reason.
-        (0, 0, vec![full()], "NoWorkers", "kubectl scale"),
+    let group = |(replicas, ready): (u32, u32), holds: &str, reason: &str, message: &str| {
+        let condition = json!({
+            "type": "Ready", "status": holds, "reason": reason, "message": message,
+            "lastTransitionTime": "2026-11-01T00:00:00Z",
+        });
+        group("shared-cpu", replicas, ready, &json!([condition]))
+    };
+    let full = |ready| group((2, ready), "False", "QuotaExceeded", "2 workers are wanted; pods=2");
+    let large = || group((2, 0), "False", "Unschedulable", "Insufficient cpu");
+    let starting = || group((2, 0), "False", "PodsStarting", "0 of 2 workers are ready");
+    let empty = || group((0, 0), "True", "Ready", "0 of 0 workers are ready");
+    for (groups, reason, words) in [
+        (vec![], "NoWorkers", "kubectl scale"),
+        (vec![empty()], "NoWorkers", "kubectl scale"),
+        (vec![starting(), empty()], "WorkersStarting", "none of the 2 workers of `shared` is ready yet"),
+        (vec![starting(), full(0)], "QuotaExceeded", "no worker of `shared` is ready: 2 workers are wanted; pods=2"),
+        (vec![large()], "Unschedulable", "Insufficient cpu"),
+        (vec![full(0), large()], "QuotaExceeded", "pods=2"),
         // It gets on, if slowly.
-        (1, 2, vec![full()], "Ready", "takes jobs"),
+        (vec![full(1), large()], "Ready", "takes jobs"),
     ] {
-        let status = json!({"readyWorkers": ready, "workers": wanted, "conditions": ready_conditions()});
-        let clusters = vec![cluster("shared", None, &status)];
-        let of_status = |decision: Decision| {
+        let said = |decision: Decision| {
             let condition = decision.status.unwrap().conditions.swap_remove(1);
             assert_eq!(condition.type_, "ClusterReady");
             (condition.reason, condition.message)
         };
-        let running = job(&json!({}), &submitted(json!({})));
-        let mut facts_of_running = facts(running, clusters.clone(), says(Some(Phase::Running)));
-        facts_of_running.groups = groups.clone();
-        let (said, message) = of_status(decide(&facts_of_running, now()));
-        assert!(said == reason && message.contains(words), "{said}: {message}");
-        if ready == 0 {
-            let mut fresh = facts(job(&json!({}), &Value::Null), clusters, says(None));
-            fresh.groups = groups;
-            assert_eq!(of_status(decide(&fresh, now())), (said, message), "whether or not it was submitted");
+        let running = facts(job(&json!({}), &submitted(json!({}))), shared(), says(Some(Phase::Running)));
+        let (found, message) = said(decide(&Facts { groups: groups.clone(), ..running }, now()));
+        assert!(found == reason && message.contains(words), "{found}: {message}");
+        if reason != "Ready" {
+            let fresh = facts(job(&json!({}), &Value::Null), shared(), says(None));
+            let told = said(decide(&Facts { groups, ..fresh }, now()));
+            assert_eq!(told, (found, message), "whether or not it was submitted");
         }
     }
-}
-
-fn ready_conditions() -> Value {
-    ready()["conditions"].clone()
 }
 
 #[test]

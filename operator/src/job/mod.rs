@@ -51,7 +51,7 @@ pub(crate) async fn reconcile(job: Arc<ShoalJob>, context: Arc<Context>) -> Resu
                     &job,
                     cluster,
                     &state,
-                    &decide::workers(&facts, cluster),
+                    &decide::workers(&facts),
                     job.metadata.generation,
                     Timestamp::now(),
                 );
