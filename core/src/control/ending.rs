@@ -75,6 +75,7 @@ impl Control {
     pub(super) fn sweep_when_quiet(&mut self, uid: JobUid, now_ms: u64) -> Vec<Effect> {
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
         let quiet = active.running.is_empty();
+        let spec = active.job.spec.clone();
         let JobPhase::Ending { deadline_ms, sweeping, failure } = &mut active.phase else { return Vec::new() };
         if *sweeping || !(quiet || now_ms >= *deadline_ms) {
             return Vec::new();
@@ -85,7 +86,7 @@ impl Control {
             // Nothing ever ran, so nothing was written.
             return self.discarded(uid, now_ms);
         }
-        if is_resumable(&failure) {
+        if is_resumable(&spec, &failure) {
             // What it wrote is what it can go on from.
             return self.close(uid, Ended::Resumable(failure), now_ms);
         }

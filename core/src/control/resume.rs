@@ -9,10 +9,15 @@ use crate::failure::{Actor, Failure, Reason};
 use crate::id::JobUid;
 use crate::journal::{JobChange, Record};
 use crate::payload::Payload;
+use crate::spec::v1alpha1::{MANAGED_BY_OPERATOR, ShoalJob};
 
 /// Whether what a job had done before it failed like that is worth keeping: where the spec or the data is at fault, they
-/// have to change, and it would be another job.
-pub(super) fn is_resumable(failure: &Failure) -> bool {
+/// have to change, and it would be another job. So is one that an operator's user makes again, under an id of its own: what
+/// the failed one had written would lie in the object store, where its cluster may be gone by then, and nobody sweeps it.
+pub(super) fn is_resumable(job: &ShoalJob, failure: &Failure) -> bool {
+    if job.spec.managed_by.as_deref() == Some(MANAGED_BY_OPERATOR) {
+        return false;
+    }
     matches!(failure.actor, Actor::Platform)
         || matches!(failure.reason, Reason::DeadlineExceeded | Reason::TaskKillsWorkers | Reason::TaskPanicked)
 }

@@ -4,7 +4,7 @@
 use kube::ResourceExt;
 use serde_json::{Value, json};
 use shoal_core::JobUid;
-use shoal_core::spec::v1alpha1::{API_VERSION, JOB_KIND};
+use shoal_core::spec::v1alpha1::{API_VERSION, JOB_KIND, MANAGED_BY_OPERATOR};
 use uuid::Builder;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -37,11 +37,13 @@ fn uid(id: &str) -> JobUid {
 }
 
 /// The job as the head takes it: what only Kubernetes has a use for is left out, and a table that it writes to and that is
-/// named by a relative path lies in the storage of its cluster, where that has one.
+/// named by a relative path lies in the storage of its cluster, where that has one. That an operator manages it tells the
+/// head that it is never submitted again.
 pub(super) fn document(job: &ShoalJob, storage: Option<&str>) -> Value {
     let mut spec = job.raw_spec().clone();
     if let Some(spec) = spec.as_object_mut() {
-        spec.retain(|field, _| !matches!(field.as_str(), "cluster" | "clusterRef" | "managedBy"));
+        spec.retain(|field, _| !matches!(field.as_str(), "cluster" | "clusterRef"));
+        spec.insert("managedBy".to_owned(), MANAGED_BY_OPERATOR.into());
         // Of whatever kind it is.
         for table in spec.values_mut().filter_map(|kind| kind.pointer_mut("/output/table")) {
             let placed = table.as_str().zip(storage).and_then(|(table, storage)| result(job, storage, table));
@@ -90,9 +92,10 @@ mod tests {
 
     #[test]
     fn the_head_gets_what_it_has_a_use_for() {
+        let spec = json!({"priority": 3, "managedBy": "shoal.dev/operator"});
         assert_eq!(
             document(&job(&json!({})), Some("s3://b")),
-            json!({"apiVersion": API_VERSION, "kind": JOB_KIND, "metadata": {"name": "a"}, "spec": {"priority": 3}})
+            json!({"apiVersion": API_VERSION, "kind": JOB_KIND, "metadata": {"name": "a"}, "spec": spec})
         );
     }
 

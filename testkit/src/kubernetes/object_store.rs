@@ -1,7 +1,7 @@
 //! S3 beside a cluster: versitygw on the node's address, which pods and the host reach.
 
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::addons;
@@ -30,6 +30,8 @@ const SECRET: &str = "shoal-secret";
 pub struct ObjectStore {
     address: String,
     bucket: String,
+    /// Where its objects are files.
+    folder: PathBuf,
 }
 
 impl ObjectStore {
@@ -37,7 +39,8 @@ impl ObjectStore {
         let (place, node) = own.place()?;
         let address = format!("{node}:{PORT}");
         let [objects, metadata] = ["objects", "metadata"].map(|part| own.files().make(&format!("object-store/{part}")));
-        let (objects, metadata) = (objects?.display().to_string(), metadata?.display().to_string());
+        let folder = objects?.join(bucket);
+        let (objects, metadata) = (folder.with_file_name("").display().to_string(), metadata?.display().to_string());
         // Attributes as files: not every file system that a folder is on has others.
         let arguments = ["--port", &address, "--region", REGION, "posix", "--sidecar", &metadata, &objects];
         let arguments = arguments.map(str::to_owned).to_vec();
@@ -46,7 +49,7 @@ impl ObjectStore {
         own.start_process(Launch { name, program: tools::built(name)?, arguments, environment, place })?;
         own.wait(name, "S3 listens", || TcpStream::connect(&address).ok())?;
         kubectl.apply(&service(node))?;
-        let this = Self { address, bucket: bucket.to_owned() };
+        let this = Self { address, bucket: bucket.to_owned(), folder };
         // A folder made by hand would lack what the server notes of its buckets.
         run(this.curl("").args(["--request", "PUT"]))?;
         Ok(this)
@@ -105,6 +108,16 @@ impl ObjectStore {
         Ok(())
     }
 
+    /// The objects below a prefix that ends where a folder does, without it, in order.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        files(&self.folder.join(prefix))
+    }
+
+    /// Parts of uploads that were neither completed nor aborted.
+    pub fn unfinished_uploads(&self) -> Vec<String> {
+        files(&self.folder.join(".sgwtmp/multipart"))
+    }
+
     /// curl on a key of the bucket, signed.
     fn curl(&self, key: &str) -> Command {
         let mut command = Place::Host.command("curl");
@@ -115,6 +128,24 @@ impl ObjectStore {
         command.arg(format!("{}/{}/{key}", self.endpoint(), self.bucket).trim_end_matches('/'));
         command
     }
+}
+
+/// Files below a folder, by their path in it, in order; none where there is no folder.
+fn files(folder: &Path) -> Vec<String> {
+    fn collect(folder: &Path, root: &Path, found: &mut Vec<String>) {
+        // What goes in the middle of the look is not there.
+        for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                collect(&path, root, found);
+            } else if let Ok(path) = path.strip_prefix(root) {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(folder, folder, &mut found);
+    found.sort();
+    found
 }
 
 fn service(node: std::net::Ipv4Addr) -> String {

@@ -10,6 +10,7 @@ mod callers;
 mod changes;
 mod door;
 mod examples;
+mod leftovers;
 mod own_cluster;
 mod place;
 mod survival;

@@ -1,5 +1,7 @@
 //! How jobs end while their commit is under way, and how failed ones go on.
 
+use std::sync::Arc;
+
 use super::fixture::*;
 use crate::control::{Effect, Event, ReplyId, SubmitOptions};
 use crate::failure::{Failure, Reason};
@@ -8,6 +10,7 @@ use crate::journal::Record;
 use crate::limits;
 use crate::publish::{PublishedTable, Settled};
 use crate::report::Phase;
+use crate::spec::v1alpha1::{MANAGED_BY_OPERATOR, ShoalJob};
 
 /// A head whose one job is being committed.
 fn committing() -> Head {
@@ -78,9 +81,17 @@ fn a_commit_that_was_refused_touches_no_table() {
 
 /// A head whose one job has failed for want of workers, with all of map and some of reduce done.
 fn failed_half_way() -> (Head, Vec<AttemptId>) {
+    let (head, done, _) = without_workers_half_way(&spec("job", 4));
+    assert_eq!(head.phase("job"), Phase::Failed);
+    (head, done)
+}
+
+/// A head whose one job has been without workers for too long, with all of map and some of reduce done; and what the head
+/// did then.
+fn without_workers_half_way(spec: &Arc<ShoalJob>) -> (Head, Vec<AttemptId>, Vec<Effect>) {
     let mut head = Head::new();
     head.handle(joined("a", "1", 2), 0);
-    head.submit("job", 1, 0);
+    head.handle(submit(uid(1), spec, false), 0);
     let maps = head.gather(1, 0).assignments();
     let reduces = head.drive(maps, 1, |assignment| assignment.stage == "map");
     let done = reduces[0].1.attempt;
@@ -88,11 +99,24 @@ fn failed_half_way() -> (Head, Vec<AttemptId>) {
     let failure = Failure::new(Reason::WorkerLost, "killed");
     head.handle(Event::WorkerLeft { worker: worker("a"), instance: "1".into(), failure }, 3);
     head.handle(Event::Tick, 4);
-    for now in (4..limits::NO_WORKER_DEFAULT.as_millis() as u64 + 2_000).step_by(1_000) {
-        head.handle(Event::Tick, now);
-    }
+    let ticks = (4..limits::NO_WORKER_DEFAULT.as_millis() as u64 + 2_000).step_by(1_000);
+    let effects = ticks.flat_map(|now| head.handle(Event::Tick, now).effects).collect();
+    (head, vec![done], effects)
+}
+
+#[test]
+fn a_job_of_an_operator_keeps_nothing_of_what_it_had_done() {
+    let is_swept = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Discard { .. }));
+    let (_, _, effects) = without_workers_half_way(&spec("job", 4));
+    assert!(!is_swept(&effects), "it can go on: {effects:?}");
+    let mut managed = (*spec("job", 4)).clone();
+    managed.spec.managed_by = Some(MANAGED_BY_OPERATOR.to_owned());
+    let (mut head, _, effects) = without_workers_half_way(&Arc::new(managed));
+    assert!(is_swept(&effects) && head.phase("job") != Phase::Failed, "its files go before it has ended: {effects:?}");
+    head.handle(Event::Discarded { job: uid(1) }, 100_000);
     assert_eq!(head.phase("job"), Phase::Failed);
-    (head, vec![done])
+    let again = head.handle(submit_again(false), 100_000);
+    assert_eq!(again.answer().unwrap().uid, uid(2), "it is another job");
 }
 
 fn submit_again(fresh: bool) -> Event {
