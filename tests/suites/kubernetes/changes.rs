@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::place::Place;
-use crate::world::{OTHER_IMAGE, assert_shops, try_ask};
+use crate::world::{OTHER_IMAGE, WORLD, try_ask};
 
 #[test]
 fn a_new_image_waits_for_the_job_and_then_rolls_through_all_pods() {
@@ -29,7 +29,7 @@ fn a_new_image_waits_for_the_job_and_then_rolls_through_all_pods() {
         let log = place.kubectl(&["logs", &pod]);
         assert!(log.contains("joined the cluster"), "{pod}: {log}");
     }
-    assert_shops(&place.models());
+    WORLD.shops.assert_models(&place.models());
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_suspended_job_waits_and_goes_on() {
     place.succeeded();
     let log = place.kubectl(&["logs", "shared-head-0"]);
     assert_eq!(log.matches("job updated").count(), 2, "suspended and resumed: {log}");
-    assert_shops(&place.models());
+    WORLD.shops.assert_models(&place.models());
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_job_that_is_deleted_or_late_leaves_no_table_and_one_that_is_done_goes_in_ti
     let ended = |job: &Value| job.is_null() || job["status"]["phase"] == "Succeeded";
     place.until("shoaljob/shops", "it is done", ended);
     place.until_names("shoaljobs", &[]);
-    assert_shops(&place.models());
+    WORLD.shops.assert_models(&place.models());
 }
 
 /// Nothing was written where the job's models are to be.

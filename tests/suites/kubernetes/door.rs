@@ -5,7 +5,7 @@ use shoal_tests::process::{Finished, Process};
 use shoal_tests::shoal;
 
 use crate::place::Place;
-use crate::world::{POD_LIMIT, WORLD, assert_shops, url};
+use crate::world::{POD_LIMIT, WORLD, url};
 
 /// What there is to ask about the example's job once it has succeeded.
 pub(crate) fn ask_about_the_example(place: &Place) {
@@ -69,7 +69,7 @@ fn who_waits_for_a_job_goes_on_with_the_next_pod_of_the_head() {
     assert_eq!(followed.code, 0, "{followed:#?}");
     assert!(followed.stdout.contains(" head: succeeded"), "{followed:#?}");
     place.succeeded();
-    assert_shops(&place.models());
+    WORLD.shops.assert_models(&place.models());
 
     place.patch("shoalcluster/shared", &json!({"suspend": true}));
     let failure = with_kubeconfig(&of_shared(&place, &["list", "--output", "json"])).failed(2);

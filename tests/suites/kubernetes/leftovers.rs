@@ -7,10 +7,10 @@ use shoal_tests::process::Process;
 
 use crate::changes::assert_no_table;
 use crate::place::{Place, is_over};
-use crate::world::{POD_LIMIT, WORLD, url};
+use crate::world::{POD_LIMIT, WORLD};
 
 /// Parts of the table of models: each is a file, and with many of them the job takes a while from the first to the last.
-const PARTS: u32 = 40;
+const PARTS: u32 = 200;
 
 /// What is in the folder of the job's table.
 fn files(place: &Place) -> Vec<String> {
@@ -19,7 +19,7 @@ fn files(place: &Place) -> Vec<String> {
 
 /// A job that has written some of its files, and not all.
 fn in_the_middle_of_writing(place: &Place) {
-    place.train(&url("shops"), PARTS, &json!({}));
+    place.train(&WORLD.many_shops, PARTS, &json!({}));
     place.eventually("a file of an attempt is there", || {
         let job = place.get("shoaljob/shops");
         assert!(!is_over(&job), "it was over before anybody saw a file: {job:#}");

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use serde_json::{Value, json};
 use shoal_testkit::kubernetes::Namespace;
 
-use crate::world::{POD_LIMIT, WORLD, url};
+use crate::world::{POD_LIMIT, Shops, WORLD, url};
 
 /// A namespace that goes with the value.
 pub(crate) struct Place(Namespace);
@@ -49,13 +49,13 @@ impl Place {
 
     /// Applies a job called `shops` over the table of shops, with more in its spec.
     pub(crate) fn train_shops(&self, more: &Value) {
-        self.train(&url("shops"), 8, more);
+        self.train(&WORLD.shops, 8, more);
     }
 
-    /// The same over a table of that kind at a URL, in so many parts.
-    pub(crate) fn train(&self, table: &str, parts: u32, more: &Value) {
+    /// The same over such a table, in so many parts.
+    pub(crate) fn train(&self, table: &Shops, parts: u32, more: &Value) {
         let mut spec = json!({"clusterRef": {"name": "shared"}, "groupedTraining": {
-            "input": {"table": table}, "groupBy": ["shop"], "strategy": {"bucket": {"buckets": parts}},
+            "input": {"table": table.url()}, "groupBy": ["shop"], "strategy": {"bucket": {"buckets": parts}},
             "model": {"ols": {"target": "y", "features": ["a", "b"]}}, "output": {"table": self.models()},
         }});
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

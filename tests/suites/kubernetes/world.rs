@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,14 +22,49 @@ const IMAGE: &str = concat!("docker.io/library/shoal:", env!("CARGO_PKG_VERSION"
 /// The bucket of all tests.
 const BUCKET: &str = "shoal";
 
-/// A table whose map stage has a task per file; each is a second's work for a worker that is not slowed down.
-const SHOPS_BYTES: [usize; 8] = [2_200_000; 8];
-const SHOPS: u64 = 40;
+/// A table in the bucket, with a model per shop.
+pub(crate) struct Shops {
+    name: &'static str,
+    /// How many there are.
+    pub(crate) count: u64,
+    /// Where it was made.
+    folder: tempfile::TempDir,
+    /// What statsmodels says of it.
+    fits: OnceLock<ByKey>,
+}
+
+impl Shops {
+    fn new(name: &'static str, files: &[usize], count: u64, store: &ObjectStore) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        data::padded_csv(folder.path(), files, count);
+        store.put_folder(name, folder.path()).unwrap();
+        Self { name, count, folder, fits: OnceLock::new() }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        url(self.name)
+    }
+
+    /// The rows of a table of models are those of the shops: each once, with the right numbers.
+    pub(crate) fn assert_models(&self, table: &str) {
+        let fit = Fit { table: self.folder.path(), keys: &["shop"], features: &["a", "b"], target: "y", every: 1 };
+        let fits = self.fits.get_or_init(|| by_key(&statsmodels(&fit), &["shop"]));
+        let rows = ask(&["sql", "--output", "json", &format!("SELECT * FROM '{table}'")]);
+        let rows: Value = serde_json::from_str(&rows).unwrap();
+        let models = by_key(rows.as_array().unwrap(), &["shop"]);
+        assert_eq!((models.len() as u64, fits.len() as u64), (self.count, self.count));
+        assert_agrees(&models, fits);
+    }
+}
 
 pub(crate) struct World {
     pub(crate) cluster: Cluster,
     pub(crate) store: ObjectStore,
-    shops: tempfile::TempDir,
+    /// Few shops with many rows: reading them is what takes a worker seconds that is slowed down.
+    pub(crate) shops: Shops,
+    /// Many shops with few rows: a job in hundreds of parts, each a moment's work, lasts as long as a test wants, however
+    /// quick the machine.
+    pub(crate) many_shops: Shops,
 }
 
 pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
@@ -39,37 +74,21 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
     let mut cluster = Cluster::start_own(Options::new(Layer::Node)).unwrap();
     let store = cluster.start_object_store(BUCKET).unwrap();
     store.put_folder("data", &workspace::root().join("examples/data")).unwrap();
-    let shops = tempfile::tempdir().unwrap();
-    data::padded_csv(shops.path(), &SHOPS_BYTES, SHOPS);
-    store.put_folder("shops", shops.path()).unwrap();
+    let shops = Shops::new("shops", &[2_200_000; 8], 40, &store);
+    let many_shops = Shops::new("many-shops", &[2_000_000; 2], 400, &store);
     cluster.import_image(&image()).unwrap();
     cluster.tag_image(IMAGE, OTHER_IMAGE).unwrap();
     cluster.install_chart(&workspace::root().join("charts/shoal")).unwrap();
-    World { cluster, store, shops }
+    World { cluster, store, shops, many_shops }
 });
 
 fn image() -> PathBuf {
     workspace::root().join("target/image/shoal.tar")
 }
 
-/// What statsmodels says of the shops.
-static FITS: LazyLock<ByKey> = LazyLock::new(|| {
-    let table = WORLD.shops.path();
-    by_key(&statsmodels(&Fit { table, keys: &["shop"], features: &["a", "b"], target: "y", every: 1 }), &["shop"])
-});
-
 /// A URL in the bucket.
 pub(crate) fn url(path: &str) -> String {
     format!("s3://{BUCKET}/{path}")
-}
-
-/// The rows of a table of models are those of the shops: each once, with the right numbers.
-pub(crate) fn assert_shops(table: &str) {
-    let rows: Value =
-        serde_json::from_str(&ask(&["sql", "--output", "json", &format!("SELECT * FROM '{table}'")])).unwrap();
-    let models = by_key(rows.as_array().unwrap(), &["shop"]);
-    assert_eq!((models.len() as u64, FITS.len() as u64), (SHOPS, SHOPS));
-    assert_agrees(&models, &FITS);
 }
 
 /// What a command of this machine says that finds the object store as pods do.
