@@ -10,6 +10,7 @@ mod certificates;
 mod cgroups;
 mod containerd;
 mod control_plane;
+mod direct;
 mod folder;
 mod helm;
 mod kubeconfig;
@@ -38,6 +39,7 @@ pub use options::{Layer, Options};
 pub use tenant::{Namespace, condition};
 pub use trouble::Trouble;
 
+use direct::Direct;
 use kubectl::Kubectl;
 use own::Own;
 
@@ -87,6 +89,11 @@ impl Cluster {
     /// Where it fails, with what it said.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String, Trouble> {
         self.kubectl.run(arguments)
+    }
+
+    /// The shortest way to its API; none to a cluster that was not started here.
+    fn direct(&self) -> Option<&Direct> {
+        self.own.as_ref().map(Own::direct)
     }
 
     /// Applies manifests.

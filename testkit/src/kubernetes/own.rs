@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::control_plane::{self, API_SERVER, Location};
+use super::direct::{self, Direct};
 use super::folder::Folder;
 use super::kubeconfig;
 use super::kubectl::Kubectl;
@@ -36,6 +37,7 @@ pub(super) struct Own {
     /// processes one of them kills.
     processes: Mutex<Processes>,
     folder: Folder,
+    direct: Direct,
     node: Option<NodeNetwork>,
 }
 
@@ -62,7 +64,9 @@ impl Own {
             Some(path) => path.clone(),
             None => tempfile::Builder::new().prefix("shoal-k8s-").tempdir().or_could_not("make a folder")?.keep(),
         };
-        let mut this = Self { processes: Mutex::default(), folder: Folder::new(path)?, node: None };
+        let folder = Folder::new(path)?;
+        let direct = Direct::new(&folder);
+        let mut this = Self { processes: Mutex::default(), folder, direct, node: None };
         let location = match options.layer {
             Layer::ApiServer | Layer::ControlPlane => Location::loopback(),
             Layer::Node => {
@@ -111,6 +115,7 @@ impl Own {
         let controllers = options.layer != Layer::ApiServer;
         self.start_process(control_plane::api_server(location, pki, controllers, &options.api_server_flags)?)?;
         self.wait_for_api_server(&kubectl)?;
+        self.start_process(direct::launch(&self.folder, kubectl.config())?)?;
         Ok(kubectl)
     }
 
@@ -180,6 +185,10 @@ impl Own {
 
     pub(super) fn on_node(&self, program: &str) -> Option<Command> {
         self.node.map(|network| Place::Network(network.init).command(program))
+    }
+
+    pub(super) fn direct(&self) -> &Direct {
+        &self.direct
     }
 
     pub(super) fn folder(&self) -> &Path {
