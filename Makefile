@@ -52,9 +52,12 @@ image: setup ## Builds Shoal's container image without a container engine; RELEA
 	@scripts/image --program $(CARGO_TARGET_DIR)/$(if $(RELEASE),release,debug)/shoal --output $(IMAGE) \
 	    $(if $(RELEASE),--small --max-mb $(IMAGE_MB_MAX))
 
+# These tests wait for pods, leases and deadlines more than they work.
+SIDE_BY_SIDE := 4
+
 .PHONY: test-kubernetes
 test-kubernetes: services-kubernetes image ## Tests on real Kubernetes clusters with real pods (as root); TESTS=examples:: for some.
-	cargo test --workspace --test kubernetes -- --nocapture $(TESTS)
+	cargo test --workspace --test kubernetes -- --nocapture --test-threads=$(SIDE_BY_SIDE) $(TESTS)
 
 # A node has namespaces of its own, and only root makes them.
 COMMA := ,

@@ -1,6 +1,7 @@
 //! Of several operators, one works.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -15,6 +16,9 @@ use crate::fault_proxy::{Fate, FaultProxy, Request};
 use crate::jobs::{job, runs};
 use crate::operator::{Operator, Settings};
 use crate::operator_process::OperatorProcess;
+
+/// Longer than a status waits that may be written with another.
+const QUIET: Duration = Duration::from_secs(6);
 
 /// What the lease says.
 fn lease(namespace: &Namespace) -> Value {
@@ -118,6 +122,15 @@ fn a_leader_that_was_paused_writes_nothing_once_another_leads() {
     eventually("the first leads", || first.leads().then_some(()));
     namespace.apply(&cluster(&json!({})));
     get_ready(&namespace, &["a-cpu-0", "a-cpu-1"]);
+    // What was on its way when it was paused would arrive later.
+    let mut last = (0, Instant::now());
+    eventually("it has nothing left to write", || {
+        let count = writes(&of_first).iter().filter(|kind| *kind != "PUT leases").count();
+        if count != last.0 {
+            last = (count, Instant::now());
+        }
+        (last.1.elapsed() >= QUIET).then_some(())
+    });
     first.pause();
 
     // The pods that the second one makes are on their way for as long as the test wants, so that they are missing for all.
