@@ -131,7 +131,7 @@ fn name_items(found: &mut Value) {
     };
     let version = found["apiVersion"].clone();
     let kind = found["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
-    match (kind, found["items"].as_array_mut()) {
+    match (kind, found.get_mut("items").and_then(Value::as_array_mut)) {
         (Some(kind), Some(items)) => {
             for item in items {
                 forget(item);
@@ -154,6 +154,9 @@ mod tests {
         let Answer::Found(list) = answer(list.as_bytes()) else { panic!("a list is expected") };
         let pod = serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}});
         assert_eq!(list["items"][0], pod);
+        let one = "HTTP/1.0 200 OK\r\n\r\n{\"kind\": \"Pod\", \"metadata\": {\"name\": \"a\", \"managedFields\": []}}";
+        let Answer::Found(one) = answer(one.as_bytes()) else { panic!("a pod is expected") };
+        assert_eq!(one, serde_json::json!({"kind": "Pod", "metadata": {"name": "a"}}));
         let missing = "HTTP/1.0 404 Not Found\r\n\r\n{\"kind\": \"Status\", \"details\": {\"name\": \"a\"}}";
         assert!(matches!(answer(missing.as_bytes()), Answer::Missing));
         for unclear in [
