@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use shoal_tests::process::{Finished, Process};
-use shoal_tests::shoal;
+use shoal_tests::{shoal, workspace};
 
 use crate::place::Place;
-use crate::world::{POD_LIMIT, WORLD, example};
+use crate::world::{POD_LIMIT, WORLD, example, url};
 
 /// A kubeconfig of an account of the namespace, with its token.
 fn kubeconfig(place: &Place, folder: &Path, account: &str) -> PathBuf {
@@ -57,7 +57,11 @@ fn users_do_on_a_cluster_what_they_may_and_read_no_secret() {
     }
     let reader = kubeconfig(&place, folder.path(), "reader");
     let maker = kubeconfig(&place, folder.path(), "maker");
-    let file = example("grunfeld.yaml");
+    // The example's own table is the example's.
+    let file = folder.path().join("grunfeld.yaml");
+    let text = workspace::read(&example("grunfeld.yaml"));
+    assert!(text.contains(&url("models")), "{text}");
+    std::fs::write(&file, text.replace(&url("models"), &place.models())).unwrap();
     let submit = ["submit", file.to_str().unwrap()];
 
     let listed = job(&reader, &["list"]);

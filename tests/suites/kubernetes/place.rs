@@ -7,6 +7,10 @@ use shoal_testkit::kubernetes::Namespace;
 
 use crate::world::{POD_LIMIT, Shops, WORLD, url};
 
+/// Parts of a job over many shops that is to last, of which a worker does some three in a second: what is done to the job,
+/// and the starts of pods that it waits for, take a part of its time on a busy machine as well.
+pub(crate) const LONG_PARTS: u32 = 300;
+
 /// A namespace that goes with the value.
 pub(crate) struct Place(Namespace);
 

@@ -7,12 +7,8 @@ use serde_json::{Value, json};
 use shoal_testkit::eventually;
 use shoal_tests::process::Process;
 
-use crate::place::Place;
+use crate::place::{LONG_PARTS, Place};
 use crate::world::{WORLD, operator_pods};
-
-/// Parts of the jobs here, of which a worker does some three in a second: what is done to the job, and the starts of pods
-/// that it waits for, take a part of its time on a busy machine as well.
-const PARTS: u32 = 300;
 
 /// Ends a pod at once, as a node that dies would.
 fn kill(place: &Place, pod: &str) -> String {
@@ -39,7 +35,7 @@ fn assert_once(place: &Place, job: &Value) {
 #[test]
 fn a_job_outlives_its_workers_its_head_and_the_operator() {
     let place = Place::with_workers(2);
-    place.train(&WORLD.many_shops, PARTS, &json!({}));
+    place.train(&WORLD.many_shops, LONG_PARTS, &json!({}));
     place.until_in_the_middle();
 
     let worker = kill(&place, "shared-cpu-0");
@@ -78,7 +74,7 @@ fn a_group_that_is_scaled_up_and_down_while_it_works_loses_nothing() {
     kubectl.env("KUBECONFIG", WORLD.cluster.kubeconfig()).env("NO_PROXY", "*");
     kubectl.args(["--namespace", place.name(), "get", "shoaljobs", "--watch", "--no-headers"]);
     let mut watcher = Process::start(&mut kubectl);
-    place.train(&WORLD.many_shops, PARTS, &json!({}));
+    place.train(&WORLD.many_shops, LONG_PARTS, &json!({}));
     place.until_in_the_middle();
 
     place.kubectl(&["scale", "shoalworkergroup", "shared-cpu", "--replicas=3"]);

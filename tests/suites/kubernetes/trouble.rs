@@ -8,7 +8,7 @@ use serde_json::json;
 use shoal_testkit::kubernetes::condition;
 
 use crate::changes::assert_no_table;
-use crate::place::{Place, cluster};
+use crate::place::{LONG_PARTS, Place, cluster};
 use crate::world::{OTHER_IMAGE, WORLD};
 
 #[test]
@@ -55,7 +55,7 @@ fn a_head_that_never_gets_ready_is_told_and_its_job_can_go() {
 #[test]
 fn a_deleted_job_whose_head_is_gone_says_what_lets_it_go() {
     let place = Place::with_workers(1);
-    place.train_shops(&json!({}));
+    place.train(&WORLD.many_shops, LONG_PARTS, &json!({}));
     place.until_in_the_middle();
     // No other head comes.
     place.kubectl(&["create", "quota", "none", "--hard=pods=0"]);
