@@ -15,7 +15,10 @@ use crate::world::{OTHER_IMAGE, WORLD};
 fn a_full_quota_is_told_and_more_room_mends_it() {
     let place = Place::new();
     place.kubectl(&["create", "quota", "few", "--hard=pods=2"]);
-    place.apply(&cluster(2).to_string());
+    // The head has its place before workers ask for theirs: any of them may be the one that is refused.
+    place.apply(&cluster(0).to_string());
+    place.until_workers(0);
+    place.kubectl(&["scale", "shoalworkergroup", "shared-cpu", "--replicas=2"]);
     let failed = place.until_condition("shoalworkergroup/shared-cpu", "ReplicaFailure", "True", "QuotaExceeded");
     assert!(failed["message"].as_str().unwrap().contains("exceeded quota: few"), "{failed}");
     place.kubectl(&["delete", "quota", "few"]);
@@ -66,6 +69,12 @@ fn a_deleted_job_whose_head_is_gone_says_what_lets_it_go() {
     assert!(waits["message"].as_str().unwrap().contains("shoal.dev/force-delete"), "{waits}");
     place.kubectl(&["annotate", "shoaljob", "shops", "shoal.dev/force-delete=true"]);
     place.until_names("shoaljobs", &[]);
+    // The next head hears of the cancel that its cluster has kept, and sweeps what the job had written.
+    place.kubectl(&["delete", "quota", "none"]);
+    let files = || WORLD.store.keys(&format!("{}/models", place.name()));
+    let annotations = || place.get("shoalcluster/shared")["metadata"]["annotations"].to_string();
+    place.eventually("the cancel is told", || (!annotations().contains("cancel.shoal.dev/")).then_some(()));
+    place.eventually("no file of the job is left", || files().is_empty().then_some(()));
     assert_no_table(&place);
 }
 
