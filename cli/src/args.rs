@@ -443,6 +443,7 @@ mod tests {
             "shoal head --etcd-user shoal",
             "shoal job show",
             "shoal job show grunfeld --from s3://b/j",
+            "shoal job show grunfeld --attempts --timeline trace.json",
             "shoal job logs --from s3://b/j --follow",
             "shoal head --etcd https://e:1 --etcd-ca ca --etcd-cert cert",
             "shoal completions cmd",

@@ -29,6 +29,7 @@ pub(crate) enum JobCommand {
     /// Shows where a job stands, what it took, and why it failed.
     #[command(
         after_help = "Examples:\n  shoal job show grunfeld --output json\n  shoal job show grunfeld --attempts\n  \
+                            shoal job show grunfeld --timeline trace.json\n  \
                             shoal job show --from s3://bucket/shoal/jobs/default/grunfeld/01890a5d-ac96-774b-bcce-b302099a8057"
     )]
     Show {
@@ -40,6 +41,9 @@ pub(crate) enum JobCommand {
         /// Lists its attempts: where and when each ran, and how it ended.
         #[arg(long)]
         attempts: bool,
+        /// Writes a trace of its attempts, a lane per slot, for Perfetto or chrome://tracing; replaces the file.
+        #[arg(long, value_name = "FILE", conflicts_with = "attempts")]
+        timeline: Option<PathBuf>,
     },
     /// Shows the log of a job: what its head decided, and what its tasks logged.
     #[command(after_help = "Examples:\n  shoal job logs grunfeld --follow\n  shoal job logs grunfeld --task map/3\n  \

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Reason;
-use crate::task::LogLevel;
+use crate::task::{ExchangeTimes, LogLevel, TaskOutput};
 
 /// A job's attempts and log, as they are stored when it ends.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,52 @@ pub struct AttemptReport {
     /// What went wrong, for people; cut where it is long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What it read, wrote and took, where it succeeded; none where the head that kept it did not note that yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<AttemptTook>,
+}
+
+/// What an attempt that succeeded read, wrote and took. What is zero is not written: hundreds of these are kept per job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AttemptTook {
+    /// Rows read from the input table or from the stage before.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rows_in: u64,
+    /// Rows written to partitions or files.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rows_out: u64,
+    /// Bytes pulled from other workers over Flight.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub bytes_fetched: u64,
+    /// Bytes read from partitions on the same worker.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub bytes_local: u64,
+    /// Highest memory of its worker's process until then, in bytes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub peak_memory_bytes: u64,
+    /// When it read the partitions of the stage before, where it read any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<ExchangeTimes>,
+}
+
+impl AttemptTook {
+    /// As an attempt reported it.
+    pub fn of(output: &TaskOutput) -> Self {
+        let counters = &output.counters;
+        Self {
+            rows_in: counters.rows_in,
+            rows_out: counters.rows_out,
+            bytes_fetched: counters.bytes_fetched,
+            bytes_local: counters.bytes_local,
+            peak_memory_bytes: output.peak_memory_bytes,
+            exchange: output.exchange,
+        }
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How an attempt ended.

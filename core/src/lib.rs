@@ -25,6 +25,7 @@ pub mod payload;
 pub mod publish;
 pub mod report;
 pub mod runner;
+pub mod skew;
 pub mod spec;
 pub mod task;
 

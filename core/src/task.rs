@@ -149,9 +149,24 @@ pub struct TaskOutput {
     /// Highest memory of its worker's process so far, in bytes.
     #[serde(default)]
     pub peak_memory_bytes: u64,
+    /// When it read the partitions of the stage before, where it read any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<ExchangeTimes>,
     /// What the kind's planner wants to know; the kind's own format.
     #[serde(default)]
     pub payload: Payload,
+}
+
+/// When an attempt read partitions of the stage before, in milliseconds since the attempt began on its worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExchangeTimes {
+    /// When it first asked for rows.
+    pub from_ms: u64,
+    /// When the last rows were there.
+    pub to_ms: u64,
+    /// How much of the time between it had nothing to do but wait for rows.
+    pub waited_ms: u64,
 }
 
 /// How much a line of a log matters.

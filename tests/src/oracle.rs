@@ -71,6 +71,11 @@ pub fn read_delta_at(url: &str, environment: Vec<(&str, String)>) -> Vec<Value> 
     ask_in("read_delta.py", &[url], environment).as_array().unwrap().clone()
 }
 
+/// What a trace shows, once its rules are checked: `events` as they are, each with its `worker`, and `otherData`.
+pub fn read_trace(file: &Path) -> Value {
+    ask("read_trace.py", &[file.to_str().unwrap()])
+}
+
 /// Has another writer than ours make a Delta table: version 0 has the rows of a CSV file, partitioned by a column, and
 /// version 1 has all of them once more with every number doubled.
 pub fn write_delta(csv: &Path, table: &Path, partition: &str) {

@@ -1,14 +1,18 @@
 //! `shoal job`: the client of a running head.
 
+use std::path::Path;
+
 use serde_json::json;
+use shoal_api::JobAttempts;
 use shoal_core::control::SubmitOptions;
 use shoal_core::journal::JobChange;
 use shoal_core::report::JobStatus;
+use shoal_core::skew::skew_of_stages;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
 
 use super::run::has_done_something;
-use super::{job_archive, job_history};
+use super::{job_archive, job_history, timeline};
 use crate::args::{JobArgs, Output};
 use crate::client::Client;
 use crate::exit::End;
@@ -18,6 +22,7 @@ use crate::job_args::{FromArgs, JobCommand};
 use crate::job_file::JobFile;
 use crate::render::failure_text;
 use crate::render::report::{archive_text, jobs_text, outputs_text, report_text};
+use crate::render::skew::skew_text;
 use crate::terminal::{Terminal, print, print_json, program};
 
 /// Carries out one of its commands.
@@ -25,8 +30,8 @@ pub(crate) async fn run(args: JobArgs) -> Result<(), End> {
     let JobArgs { client, command } = args;
     let output = client.output;
     match &command {
-        JobCommand::Show { from: FromArgs { from: Some(from) }, attempts, .. } => {
-            return job_archive::show(from, *attempts, output).await;
+        JobCommand::Show { from: FromArgs { from: Some(from) }, attempts, timeline, .. } => {
+            return job_archive::show(from, Shown::of(*attempts, timeline.as_deref()), output).await;
         }
         JobCommand::Logs { from: FromArgs { from: Some(from) }, task, .. } => {
             return job_archive::logs(from, task.as_deref(), output).await;
@@ -40,7 +45,9 @@ pub(crate) async fn run(args: JobArgs) -> Result<(), End> {
             submit(&client, &file.job()?, start.options(rerun), Some(&file), start.wait, output).await
         }
         JobCommand::List => Ok(list(&client, output).await?),
-        JobCommand::Show { name, attempts, .. } => Ok(show_named(&client, &named(name)?, attempts, output).await?),
+        JobCommand::Show { name, attempts, timeline, .. } => {
+            Ok(show_named(&client, &named(name)?, Shown::of(attempts, timeline.as_deref()), output).await?)
+        }
         JobCommand::Logs { name, task, follow, .. } => {
             job_history::logs(&client, &named(name)?, task.as_deref(), follow, output).await
         }
@@ -113,29 +120,52 @@ fn named(name: Option<String>) -> Result<String, Failure> {
     name.ok_or_else(|| Failure::internal("the command line names no job, and was accepted"))
 }
 
-async fn show_named(client: &Client, name: &str, attempts: bool, output: Output) -> Result<(), Failure> {
-    if attempts {
-        return job_history::show_attempts(&client.attempts(name).await?, output);
-    }
-    let status = client.show(name).await?;
-    match output {
-        Output::Json => show_whole(&status, &client.spec(name).await?, output),
-        Output::Table => show_text(&status),
+/// What somebody wants to see of a job.
+#[derive(Clone, Copy)]
+pub(super) enum Shown<'a> {
+    /// Where it stands, what it took, and why it failed.
+    Whole,
+    /// Its attempts, a row each.
+    Attempts,
+    /// Its attempts over time, in a file.
+    Timeline(&'a Path),
+}
+
+impl<'a> Shown<'a> {
+    fn of(attempts: bool, timeline: Option<&'a Path>) -> Self {
+        match timeline {
+            Some(file) => Self::Timeline(file),
+            None if attempts => Self::Attempts,
+            None => Self::Whole,
+        }
     }
 }
 
-/// All that is known of a job but its attempts and its log, which may be long.
-pub(super) fn show_whole(status: &JobStatus, spec: &ShoalJob, output: Output) -> Result<(), Failure> {
-    match output {
-        Output::Json => print_json(&json!({"status": status, "spec": spec})),
-        Output::Table => show_text(status),
+async fn show_named(client: &Client, name: &str, shown: Shown<'_>, output: Output) -> Result<(), Failure> {
+    let attempts = client.attempts(name).await?;
+    match shown {
+        Shown::Attempts => job_history::show_attempts(&attempts, output),
+        Shown::Timeline(file) => timeline::write(&client.show(name).await?, &attempts, file, output),
+        Shown::Whole => show_whole(&client.show(name).await?, &client.spec(name).await?, &attempts, output),
     }
 }
 
-fn show_text(status: &JobStatus) -> Result<(), Failure> {
-    show(status, Output::Table)?;
-    print(&archive_text(status))?;
-    status.failure.as_ref().map_or(Ok(()), |failure| print(&failure_text(failure, None)))
+/// All that is known of a job but the rows of its attempts and its log, which may be long.
+pub(super) fn show_whole(
+    status: &JobStatus,
+    spec: &ShoalJob,
+    attempts: &JobAttempts,
+    output: Output,
+) -> Result<(), Failure> {
+    let skew = skew_of_stages(&attempts.attempts);
+    match output {
+        Output::Json => print_json(&json!({"status": status, "spec": spec, "skew": skew})),
+        Output::Table => {
+            print(&format!("{}{}{}", report_text(status), skew_text(&skew, status), outputs_text(status)))?;
+            print(&archive_text(status))?;
+            status.failure.as_ref().map_or(Ok(()), |failure| print(&failure_text(failure, None)))
+        }
+    }
 }
 
 async fn list(client: &Client, output: Output) -> Result<(), Failure> {

@@ -6,18 +6,20 @@ use shoal_core::report::{ArchiveStatus, JobStatus};
 use shoal_core::{Failure, Reason};
 use shoal_engine::archive::FileArchive;
 
-use super::{job, job_history};
+use super::job::{self, Shown};
+use super::{job_history, timeline};
 use crate::args::Output;
 use crate::exit::End;
 
 /// Shows a job, or its attempts, as its head would.
-pub(super) async fn show(from: &str, attempts: bool, output: Output) -> Result<(), End> {
+pub(super) async fn show(from: &str, shown: Shown<'_>, output: Output) -> Result<(), End> {
     let ArchivedJob { status, spec, history } = read(from).await?;
-    match attempts {
-        true => job_history::show_attempts(&JobAttempts::of(&status, history), output)?,
-        false => job::show_whole(&status, &spec, output)?,
-    }
-    Ok(())
+    let attempts = JobAttempts::of(&status, history);
+    Ok(match shown {
+        Shown::Attempts => job_history::show_attempts(&attempts, output),
+        Shown::Timeline(file) => timeline::write(&status, &attempts, file, output),
+        Shown::Whole => job::show_whole(&status, &spec, &attempts, output),
+    }?)
 }
 
 /// Shows the log of a job, as its head would.

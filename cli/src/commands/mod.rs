@@ -10,6 +10,7 @@ mod operator;
 mod run;
 mod sql;
 mod state;
+mod timeline;
 mod worker;
 
 use std::net::SocketAddr;

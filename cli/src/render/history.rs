@@ -83,6 +83,7 @@ mod tests {
             outcome: AttemptOutcome::Succeeded,
             reason: None,
             message: None,
+            took: None,
         };
         let lost = AttemptReport {
             started_ms: 0,

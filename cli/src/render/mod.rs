@@ -4,8 +4,10 @@ mod failure;
 pub(crate) mod history;
 pub(crate) mod progress;
 pub(crate) mod report;
+pub(crate) mod skew;
 pub(crate) mod state;
 pub(crate) mod table;
+pub(crate) mod timeline;
 
 use serde_json::{Value, json};
 use shoal_core::report::JobStatus;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shoal_core::history::{AttemptOutcome, AttemptReport, JobHistory, JobLine};
+use shoal_core::history::{AttemptOutcome, AttemptReport, AttemptTook, JobHistory, JobLine};
 use shoal_core::journal::Record;
 use shoal_core::task::LogLevel;
 use shoal_core::{AttemptId, Failure, Reason};
@@ -45,6 +45,18 @@ struct Running {
     has_lines: bool,
 }
 
+/// How an attempt ended.
+struct AttemptEnd<'a> {
+    outcome: AttemptOutcome,
+    failure: Option<&'a Failure>,
+    took: Option<AttemptTook>,
+}
+
+impl AttemptEnd<'_> {
+    const SUCCEEDED: Self = Self { outcome: AttemptOutcome::Succeeded, failure: None, took: None };
+    const CALLED_BACK: Self = Self { outcome: AttemptOutcome::CalledBack, failure: None, took: None };
+}
+
 impl JobLog {
     pub(super) fn new() -> Self {
         Self {
@@ -85,8 +97,9 @@ impl JobLog {
                 self.running.insert(*attempt, running);
                 None
             }
-            Record::AttemptFinished { attempt, worker, .. } => {
-                self.end_attempt(*attempt, AttemptOutcome::Succeeded, None, at_ms);
+            Record::AttemptFinished { attempt, worker, output, .. } => {
+                let took = AttemptTook::of(output);
+                self.end_attempt(*attempt, AttemptEnd { took: Some(took), ..AttemptEnd::SUCCEEDED }, at_ms);
                 Some(worker.to_string())
             }
             Record::AttemptFailed { attempt, failure, .. } => {
@@ -95,11 +108,11 @@ impl JobLog {
                     Reason::HandedBack | Reason::Busy => AttemptOutcome::HandedBack,
                     _ => AttemptOutcome::Failed,
                 };
-                self.end_attempt(*attempt, outcome, Some(failure), at_ms)
+                self.end_attempt(*attempt, AttemptEnd { outcome, failure: Some(failure), took: None }, at_ms)
             }
             Record::Ended { .. } | Record::Resumed { .. } => {
                 for attempt in self.running.keys().copied().collect::<Vec<_>>() {
-                    self.end_attempt(attempt, AttemptOutcome::CalledBack, None, at_ms);
+                    self.end_attempt(attempt, AttemptEnd::CALLED_BACK, at_ms);
                 }
                 None
             }
@@ -115,13 +128,8 @@ impl JobLog {
     }
 
     /// Notes the end of an attempt; returns the worker that ran it, where that is known.
-    fn end_attempt(
-        &mut self,
-        attempt: AttemptId,
-        outcome: AttemptOutcome,
-        failure: Option<&Failure>,
-        at_ms: u64,
-    ) -> Option<String> {
+    fn end_attempt(&mut self, attempt: AttemptId, end: AttemptEnd<'_>, at_ms: u64) -> Option<String> {
+        let AttemptEnd { outcome, failure, took } = end;
         let running = self.running.remove(&attempt);
         let started_ms = running.as_ref().map_or(0, |running| running.started_ms);
         let worker = running.map(|running| running.worker);
@@ -129,6 +137,7 @@ impl JobLog {
         report.seconds = (started_ms > 0).then(|| at_ms.saturating_sub(started_ms) as f64 / 1_000.0);
         report.reason = failure.map(|failure| failure.reason);
         report.message = failure.map(|failure| one_line(&failure.message, MESSAGE_BYTES_MAX));
+        report.took = took;
         let worth = if outcome == AttemptOutcome::Succeeded { Worth::Ordinary } else { Worth::Telling };
         self.attempts.push(report, worth);
         worker
@@ -145,6 +154,7 @@ impl JobLog {
             outcome,
             reason: None,
             message: None,
+            took: None,
         }
     }
 

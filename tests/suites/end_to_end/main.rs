@@ -19,6 +19,7 @@ mod s3;
 mod scoring;
 mod sql;
 mod suspend;
+mod timeline;
 mod tls;
 mod token;
 mod worker_faults;

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinError;
 use tracing::Instrument;
 
+use super::exchange::Timed;
 use super::owed::Owed;
 use super::slot::Slot;
 use crate::attempt_log;
@@ -95,15 +96,16 @@ async fn run(
     let _slot = slot;
     let partitions = Unfinished::open(shared.clone(), attempt);
     let scratch = AttemptScratch::new(&shared.attempts_folder, attempt);
+    let (store, exchange) = Timed::new(shared.store.clone());
     let context = TaskContext {
-        partitions: shared.store.clone(),
+        partitions: Arc::new(store),
         scratch: scratch.path(),
         memory_bytes: shared.task_memory_bytes,
         cancelled,
     };
     let output = shared.runner.run(assignment, context).await?;
     partitions.keep();
-    Ok(TaskOutput { peak_memory_bytes: Memory::now().peak, ..output })
+    Ok(TaskOutput { peak_memory_bytes: Memory::now().peak, exchange: exchange.times(), ..output })
 }
 
 /// Partitions of an attempt that has not succeeded; dropped with it unless they are kept.

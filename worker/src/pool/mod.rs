@@ -2,6 +2,7 @@
 //! cancels them.
 
 mod attempt;
+mod exchange;
 mod owed;
 mod slot;
 
