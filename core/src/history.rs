@@ -32,6 +32,9 @@ pub struct AttemptReport {
     pub attempt: u32,
     /// Worker that ran it; empty where that is not known any more.
     pub worker: String,
+    /// Whether it was started beside another attempt of its task, because that took longer than those of other tasks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub speculative: bool,
     /// When it was handed to the worker, in milliseconds since 1970-01-01 UTC; 0 where that is not known any more.
     pub started_ms: u64,
     /// Seconds from then to its end; none while it runs.

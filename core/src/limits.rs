@@ -130,3 +130,25 @@ pub const HEAD_GONE_DEFAULT: Duration = Duration::from_secs(300);
 
 /// The longest that a worker may do without one: a forgotten worker does not stay for ever.
 pub const HEAD_GONE_MAX: Duration = Duration::from_secs(86_400);
+
+/// How often it is looked for tasks that take too long: a duplicate is worth seconds, and looking at a stage's tasks takes
+/// a millisecond where they are a hundred thousand.
+pub const SPECULATION_EVERY: Duration = Duration::from_secs(1);
+
+/// Tasks of a stage that have to be done before others are called slow, at the least: of fewer nobody knows what is usual.
+pub const SPECULATION_DONE_MIN: usize = 3;
+
+/// Share of a stage's tasks that has to be done before others are called slow.
+pub const SPECULATION_DONE_SHARE: f64 = 0.5;
+
+/// A task that takes that many times the median of those that are done is slow; Spark's `speculation.multiplier` when it
+/// was made.
+pub const SPECULATION_FACTOR: f64 = 1.5;
+
+/// A task is slow only where it takes longer than the median by this: below, another run costs more than it can save, as it
+/// begins with nothing.
+pub const SPECULATION_MARGIN: Duration = Duration::from_secs(2);
+
+/// Of the cluster's slots, one in so many may run duplicates at the same time, and one in any case: most of them are wasted,
+/// and a job that is submitted meanwhile is not to wait for them.
+pub const SPECULATION_SLOTS_ONE_IN: u32 = 4;

@@ -134,6 +134,10 @@ pub struct StageReport {
     pub counters: Counters,
     /// Seconds from its first assignment to its last result.
     pub seconds: f64,
+    /// Attempts that were started beside another one of their task, because that took longer than others.
+    pub speculative_attempts: u32,
+    /// How many of those were the first to finish.
+    pub speculative_won: u32,
 }
 
 /// An attempt that did not count, and why.

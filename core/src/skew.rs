@@ -79,6 +79,7 @@ mod tests {
             task,
             attempt: 1,
             worker: "w".to_owned(),
+            speculative: false,
             started_ms: 1,
             seconds: Some(seconds),
             outcome: AttemptOutcome::Succeeded,

@@ -78,6 +78,7 @@ mod tests {
             task: 3,
             attempt: 1,
             worker: "w".to_owned(),
+            speculative: false,
             started_ms: 1_700_000_000_123,
             seconds: Some(1.5),
             outcome: AttemptOutcome::Succeeded,

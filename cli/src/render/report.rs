@@ -21,6 +21,11 @@ pub(crate) fn report_text(status: &JobStatus) -> String {
     if !report.stages.is_empty() {
         let _ = write!(text, "\n{}", stages(report));
         let _ = writeln!(text, "peak memory of a worker: {}", sizes::show(report.peak_memory_bytes));
+        let sum = |count: fn(&StageReport) -> u32| report.stages.iter().map(count).sum::<u32>();
+        let (second, won) = (sum(|stage| stage.speculative_attempts), sum(|stage| stage.speculative_won));
+        if second > 0 {
+            let _ = writeln!(text, "speculative attempts {second}, won {won}");
+        }
     }
     for note in &report.notes {
         let _ = writeln!(text, "- {note}");
@@ -36,6 +41,7 @@ fn stages(report: &Report) -> Table {
         attempts: report.stages.iter().map(|stage| stage.attempts).sum(),
         counters: report.counters.clone(),
         seconds: report.seconds,
+        ..StageReport::default()
     };
     let rows: Vec<&StageReport> = report.stages.iter().chain([&total]).collect();
     let column = |cell: fn(&StageReport) -> Cell| rows.iter().map(|row| cell(row)).collect::<Vec<_>>();
@@ -159,6 +165,8 @@ mod tests {
                 attempts: 3,
                 counters: counters.clone(),
                 seconds: 0.5,
+                speculative_attempts: 2,
+                speculative_won: 1,
             }],
             notes: vec!["strategy aggregate: 20 rows per group".to_owned()],
             counters,
@@ -180,6 +188,7 @@ stage  tasks  attempts  rows in  rows out  over Flight  on one worker  seconds
 map      2/2         3      220        11      2.0 KiB            0 B     0.50
 total    2/2         3      220        11      2.0 KiB            0 B     1.23
 peak memory of a worker: 64.0 MiB
+speculative attempts 2, won 1
 - strategy aggregate: 20 rows per group
 attempts that did not count (the last 1 of 1):
   map task 1, attempt 1 on worker-2: WorkerLost: it is gone

@@ -55,9 +55,12 @@ impl<'a> Span<'a> {
 
     /// The attempt, and within it the time in which it read partitions.
     fn events(&self, pid: usize, tid: usize) -> Vec<Value> {
-        let AttemptReport { stage, task, attempt, outcome, reason, message, took, .. } = self.attempt;
+        let AttemptReport { stage, task, attempt, outcome, speculative, reason, message, took, .. } = self.attempt;
         let mut args = json!({"outcome": outcome});
         let mut add = |name: &str, value: Value| args[name] = value;
+        if *speculative {
+            add("speculative", json!(true));
+        }
         reason.iter().for_each(|reason| add("reason", json!(reason)));
         message.iter().for_each(|message| add("message", json!(message)));
         if let Some(took) = took {
@@ -124,6 +127,7 @@ mod tests {
             task,
             attempt: 1,
             worker: worker.to_owned(),
+            speculative: false,
             started_ms: START + from_ms,
             seconds,
             outcome: if seconds.is_some() { AttemptOutcome::Succeeded } else { AttemptOutcome::Running },

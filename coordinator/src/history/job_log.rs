@@ -37,9 +37,10 @@ pub(super) struct JobLog {
     pub(super) stored_ms: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 struct Running {
     worker: String,
+    speculative: bool,
     started_ms: u64,
     /// A worker repeats what may have been lost.
     has_lines: bool,
@@ -92,8 +93,9 @@ impl JobLog {
                 self.stages.push(plan.name.clone());
                 None
             }
-            Record::AttemptStarted { attempt, worker, .. } => {
-                let running = Running { worker: worker.to_string(), started_ms: at_ms, has_lines: false };
+            Record::AttemptStarted { attempt, worker, duplicate, .. } => {
+                let (worker, speculative) = (worker.to_string(), *duplicate);
+                let running = Running { worker, speculative, started_ms: at_ms, has_lines: false };
                 self.running.insert(*attempt, running);
                 None
             }
@@ -130,10 +132,11 @@ impl JobLog {
     /// Notes the end of an attempt; returns the worker that ran it, where that is known.
     fn end_attempt(&mut self, attempt: AttemptId, end: AttemptEnd<'_>, at_ms: u64) -> Option<String> {
         let AttemptEnd { outcome, failure, took } = end;
-        let running = self.running.remove(&attempt);
-        let started_ms = running.as_ref().map_or(0, |running| running.started_ms);
-        let worker = running.map(|running| running.worker);
-        let mut report = self.report(attempt, worker.clone().unwrap_or_default(), started_ms, outcome);
+        let known = self.running.remove(&attempt);
+        let worker = known.as_ref().map(|running| running.worker.clone());
+        let running = known.unwrap_or_default();
+        let started_ms = running.started_ms;
+        let mut report = self.report(attempt, &running, outcome);
         report.seconds = (started_ms > 0).then(|| at_ms.saturating_sub(started_ms) as f64 / 1_000.0);
         report.reason = failure.map(|failure| failure.reason);
         report.message = failure.map(|failure| one_line(&failure.message, MESSAGE_BYTES_MAX));
@@ -143,13 +146,14 @@ impl JobLog {
         worker
     }
 
-    fn report(&self, attempt: AttemptId, worker: String, started_ms: u64, outcome: AttemptOutcome) -> AttemptReport {
+    fn report(&self, attempt: AttemptId, running: &Running, outcome: AttemptOutcome) -> AttemptReport {
         AttemptReport {
             stage: self.stage(attempt),
             task: attempt.task.index,
             attempt: attempt.number,
-            worker,
-            started_ms,
+            worker: running.worker.clone(),
+            speculative: running.speculative,
+            started_ms: running.started_ms,
             seconds: None,
             outcome,
             reason: None,
@@ -216,9 +220,8 @@ impl JobLog {
 
     /// All that is known, attempts that run included.
     pub(super) fn history(&self) -> JobHistory {
-        let running = self.running.iter().map(|(attempt, running)| {
-            self.report(*attempt, running.worker.clone(), running.started_ms, AttemptOutcome::Running)
-        });
+        let running = self.running.iter();
+        let running = running.map(|(attempt, running)| self.report(*attempt, running, AttemptOutcome::Running));
         JobHistory {
             attempts: self.attempts.iter().cloned().chain(running).collect(),
             attempts_left_out: self.attempts.left_out(),

@@ -20,7 +20,14 @@ fn planned() -> Record {
 }
 
 fn started(attempt: AttemptId, at_ms: u64) -> Record {
-    Record::AttemptStarted { attempt, worker: WorkerId("w".into()), instance: "1".into(), queued_ms: 0, at_ms }
+    Record::AttemptStarted {
+        attempt,
+        worker: WorkerId("w".into()),
+        instance: "1".into(),
+        queued_ms: 0,
+        at_ms,
+        duplicate: false,
+    }
 }
 
 fn finished(attempt: AttemptId, at_ms: u64) -> Record {

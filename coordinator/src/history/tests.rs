@@ -28,7 +28,14 @@ fn accepted(job: JobUid) -> Record {
 
 fn started(job: JobUid) -> Record {
     let worker = WorkerId("w".into());
-    Record::AttemptStarted { attempt: attempt(job), worker, instance: "1".into(), queued_ms: 0, at_ms: START }
+    Record::AttemptStarted {
+        attempt: attempt(job),
+        worker,
+        instance: "1".into(),
+        queued_ms: 0,
+        at_ms: START,
+        duplicate: false,
+    }
 }
 
 fn attempt(job: JobUid) -> AttemptId {

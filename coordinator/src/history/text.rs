@@ -44,6 +44,10 @@ pub(super) fn line_of(record: &Record) -> Option<HeadLine> {
         Record::StagePlanned { plan, .. } => {
             (LogLevel::Info, format!("stage {} is planned: {} tasks", plan.name, plan.tasks.len()))
         }
+        Record::AttemptStarted { attempt, duplicate: true, worker, .. } => {
+            let text = format!("it runs a second time, on {worker}: it takes longer than the other tasks did");
+            return Some(HeadLine { level: LogLevel::Info, attempt: Some(*attempt), text });
+        }
         Record::AttemptFailed { attempt, failure, .. } => {
             let text = format!("the attempt did not count: {:?}: {failure}", failure.reason);
             return Some(HeadLine { level: LogLevel::Warn, attempt: Some(*attempt), text });

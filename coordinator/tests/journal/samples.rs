@@ -17,7 +17,14 @@ pub(crate) fn facts(job: u128, bytes: usize) -> Record {
 
 pub(crate) fn started(job: u128, number: u32) -> Record {
     let attempt = AttemptId { task: TaskId { job: uid(job), stage: 0, index: 0 }, number };
-    Record::AttemptStarted { attempt, worker: WorkerId("w".into()), instance: "i".into(), queued_ms: 0, at_ms: 0 }
+    Record::AttemptStarted {
+        attempt,
+        worker: WorkerId("w".into()),
+        instance: "i".into(),
+        queued_ms: 0,
+        at_ms: 0,
+        duplicate: false,
+    }
 }
 
 pub(crate) fn ended(job: u128, resumable: bool) -> Record {

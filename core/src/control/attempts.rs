@@ -31,6 +31,9 @@ impl Control {
             return self.not_wanted(worker, attempt, now_ms);
         }
         let is_running = self.active_mut(uid).is_some_and(|active| active.is_running());
+        let is_beaten = holds_lease && self.active_mut(uid).is_some_and(|active| !active.is_live(attempt));
+        // Even where it has a result, that came too late: what it wrote is swept with the commit.
+        let result = if is_beaten { Err(beaten()) } else { result };
         match result {
             _ if !is_running => {
                 if let Some(active) = self.active_mut(uid) {
@@ -86,10 +89,17 @@ impl Control {
         let uid = attempt.task.job;
         let worker = holder.worker.clone();
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
+        let others: Vec<AttemptId> = active.live_others(attempt).collect();
         active.attempt_succeeded(attempt, holder, output.clone(), now_ms);
         let all_done = active.all_stages_done();
+        let call_back = others.into_iter().filter_map(|other| {
+            let worker = active.running.get(&other)?.clone();
+            Some(Effect::CancelAttempt { worker, attempt: other })
+        });
+        let then = call_back.collect();
         self.is_held_by(attempt, &worker);
-        let mut effects = vec![Effect::persist(Record::AttemptFinished { attempt, worker, output, at_ms: now_ms })];
+        let record = Record::AttemptFinished { attempt, worker, output, at_ms: now_ms };
+        let mut effects = vec![Effect::Persist { records: vec![record], then }];
         if all_done {
             effects.extend(self.advance(uid, now_ms));
         }
@@ -101,8 +111,12 @@ impl Control {
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
         let fails_job = active.attempt_failed(attempt, worker, failure.clone(), now_ms);
         let mut effects = vec![Effect::persist(Record::AttemptFailed { attempt, failure, at_ms: now_ms })];
+        let is_last_of_all = active.is_running() && active.all_stages_done();
         if let Some(failure) = fails_job {
             effects.extend(self.end(uid, failure, now_ms));
+        } else if is_last_of_all {
+            // The commit had waited until nothing of the job writes any more.
+            effects.extend(self.advance(uid, now_ms));
         }
         effects
     }
@@ -127,6 +141,11 @@ impl Control {
             self.sweep_when_quiet(uid, now_ms)
         }
     }
+}
+
+/// Why an attempt does not count whose task another one has finished.
+fn beaten() -> Failure {
+    Failure::new(Reason::HandedBack, "another attempt of the task was the first to finish")
 }
 
 impl Entry {

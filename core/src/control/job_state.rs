@@ -177,6 +177,13 @@ impl ActiveJob {
         })
     }
 
+    /// Live attempts of the same task.
+    pub(super) fn live_others(&self, attempt: AttemptId) -> impl Iterator<Item = AttemptId> + '_ {
+        let stage = self.stages.get(attempt.task.stage as usize);
+        let live = stage.into_iter().flat_map(move |stage| stage.live_attempts(attempt.task.index));
+        live.filter(move |other| *other != attempt)
+    }
+
     fn has_inputs(&self, stage: &StageState) -> bool {
         stage.plan.reads.is_none_or(|index| self.stages.get(index as usize).is_some_and(StageState::is_done))
     }

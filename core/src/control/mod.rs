@@ -17,6 +17,7 @@ mod ending;
 mod event;
 mod history;
 mod job_state;
+mod live;
 mod loads;
 mod mutation;
 mod pause;
@@ -26,6 +27,7 @@ mod restore;
 mod resume;
 mod roster;
 mod schedule;
+mod speculation;
 mod stage;
 mod status;
 mod submission;
@@ -76,6 +78,8 @@ pub struct Control {
     /// Whether workers that the journal tells of may still come back.
     recovering: bool,
     last_tick_ms: Option<u64>,
+    /// When it was last looked for tasks that take too long.
+    speculated_ms: u64,
     /// How long a job does without any worker.
     no_worker_max: Duration,
     mutation: Option<Mutation>,
@@ -96,6 +100,7 @@ impl Control {
             recalling: BTreeMap::new(),
             recovering: false,
             last_tick_ms: None,
+            speculated_ms: 0,
             no_worker_max: limits::NO_WORKER_DEFAULT,
             mutation: None,
         }
@@ -108,6 +113,7 @@ impl Control {
 
     /// Takes one event at the time `now_ms` (milliseconds since 1970-01-01 UTC) and says what has to be done.
     pub fn handle(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
+        let is_tick = matches!(event, Event::Tick);
         let mut effects = match event {
             Event::Submit { uid, spec, options, reply } => self.submit(uid, spec, options, reply, now_ms),
             Event::Show { name, reply } => vec![reply_in_order(reply, self.show(&name, now_ms))],
@@ -143,6 +149,9 @@ impl Control {
             self.settle(uid, now_ms);
         }
         effects.extend(self.schedule(now_ms));
+        if is_tick {
+            effects.extend(self.speculate(now_ms));
+        }
         effects
     }
 
@@ -208,9 +217,9 @@ impl Control {
             });
         match planned {
             Ok(planned) => {
-                active.notes.extend(planned.notes);
                 match planned.step {
                     Step::Run(plan) => {
+                        active.notes.extend(planned.notes);
                         let index = u32::try_from(active.stages.len()).unwrap_or(u32::MAX);
                         active.stages.push(StageState::new(plan.clone(), active.attempt_base, now_ms));
                         let record = crate::journal::Record::StagePlanned { job: uid, stage: index, plan };
@@ -221,7 +230,10 @@ impl Control {
                         }
                         effects
                     }
+                    // An attempt that was beaten may still write: its file would come after the sweep.
+                    Step::Publish(_) if !active.running.is_empty() => Vec::new(),
                     Step::Publish(intent) => {
+                        active.notes.extend(planned.notes);
                         active.phase = JobPhase::publishing(intent.clone());
                         let mut records = vec![crate::journal::Record::Intent { intent: intent.clone() }];
                         if self.mutation == Some(Mutation::DropIntent) {

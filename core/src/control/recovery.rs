@@ -77,7 +77,10 @@ impl Control {
         active.notes.push("the head was restarted while the job ran".to_owned());
         // The head that wrote the times down may have had a clock that was far ahead.
         let latest_ms = now_ms + limits::RETRY_PAUSE_MAX.as_millis() as u64;
-        active.stages.iter_mut().for_each(|stage| stage.limit_pauses(latest_ms));
+        active.stages.iter_mut().for_each(|stage| {
+            stage.limit_pauses(latest_ms);
+            stage.live.start_over(now_ms);
+        });
         active.time.hand_over(now_ms);
         // Also of a job without a deadline: it may get one.
         effects.push(Effect::persist(active.time_used(now_ms)));

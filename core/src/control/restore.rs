@@ -80,8 +80,12 @@ impl Restored {
                 active.stages.push(StageState::new(plan, active.attempt_base, active.submitted_ms));
                 active.phase = JobPhase::Running;
             }
-            Record::AttemptStarted { attempt, worker, instance, at_ms, .. } => {
-                active.attempt_started(attempt, &worker, at_ms);
+            Record::AttemptStarted { attempt, worker, instance, at_ms, duplicate, queued_ms: _ } => {
+                if duplicate {
+                    active.duplicate_started(attempt, &worker, at_ms);
+                } else {
+                    active.attempt_started(attempt, &worker, at_ms);
+                }
                 active.phase = JobPhase::Running;
                 self.instances.insert(attempt, instance);
             }
@@ -117,7 +121,9 @@ impl Restored {
     pub(super) fn forget_running(&mut self, at_ms: u64) {
         let running: Vec<AttemptId> = std::mem::take(&mut self.active.running).into_keys().collect();
         for attempt in running {
-            if let Some(stage) = self.active.stages.get_mut(attempt.task.stage as usize) {
+            if let Some(stage) = self.active.stages.get_mut(attempt.task.stage as usize)
+                && stage.is_live(attempt)
+            {
                 stage.requeue(attempt.task.index, at_ms);
             }
         }

@@ -149,6 +149,11 @@ impl Roster {
         })
     }
 
+    /// The worker with the most free slots that is none of those.
+    pub(super) fn place_elsewhere(&self, avoided: &BTreeSet<WorkerId>) -> Option<&WorkerId> {
+        self.by_free.iter().map(|(_, worker)| worker).find(|worker| !avoided.contains(*worker))
+    }
+
     /// A worker where a task can run alone: one that runs nothing, or else the one that is closest to it and that waits
     /// for no other task already.
     pub(super) fn place_alone(&self, task: TaskId) -> Option<&WorkerId> {

@@ -11,12 +11,14 @@ use crate::limits;
 use crate::task::{Assignment, PartitionSource};
 
 /// A task that got a slot.
-struct Placed {
+pub(super) struct Placed {
     worker: WorkerId,
     instance: String,
     assignment: Assignment,
     /// How long it had waited, in milliseconds.
     queued_ms: u64,
+    /// Whether it runs beside another attempt of its task.
+    duplicate: bool,
 }
 
 impl Control {
@@ -35,23 +37,7 @@ impl Control {
             }
             self.settle(uid, now_ms);
         }
-        if placed.is_empty() {
-            return Vec::new();
-        }
-        let record = |placed: &Placed| Record::AttemptStarted {
-            attempt: placed.assignment.attempt,
-            worker: placed.worker.clone(),
-            instance: placed.instance.clone(),
-            queued_ms: placed.queued_ms,
-            at_ms: now_ms,
-        };
-        let records = placed.iter().map(record).collect();
-        let assign = |Placed { worker, instance, assignment, queued_ms: _ }: Placed| Effect::Assign {
-            worker,
-            instance,
-            assignment: Box::new(assignment),
-        };
-        vec![Effect::Persist { records, then: placed.into_iter().map(assign).collect() }]
+        hand_out(placed, now_ms)
     }
 
     /// Puts a job at its place in the queue, or takes it out where it has no task for a slot now.
@@ -128,13 +114,27 @@ impl Control {
         }
     }
 
-    /// Takes a slot of that worker for a task.
+    /// Takes a slot of that worker for a task that does not run.
     fn start(&mut self, task: TaskId, worker: WorkerId, sources: Vec<PartitionSource>, now_ms: u64) -> Option<Placed> {
+        self.place(task, worker, sources, false, now_ms)
+    }
+
+    /// Takes a slot of that worker for a task: for the one attempt that runs of it, or for one beside that.
+    pub(super) fn place(
+        &mut self,
+        task: TaskId,
+        worker: WorkerId,
+        sources: Vec<PartitionSource>,
+        duplicate: bool,
+        now_ms: u64,
+    ) -> Option<Placed> {
         let active = self.jobs.get(&task.job)?.active()?;
         let stage = active.stages.get(task.stage as usize)?;
         let plan = stage.plan.tasks.get(task.index as usize)?;
         let attempt = stage.next_attempt(task)?;
-        let queued_ms = now_ms.saturating_sub(stage.tasks.get(task.index as usize)?.ready_at_ms);
+        let ready_at_ms = stage.tasks.get(task.index as usize)?.ready_at_ms;
+        // Nothing waits for a duplicate.
+        let queued_ms = if duplicate { 0 } else { now_ms.saturating_sub(ready_at_ms) };
         let assignment = Assignment {
             attempt,
             job_name: active.job.name.clone(),
@@ -145,17 +145,22 @@ impl Control {
             sources,
         };
         self.reads_from(attempt, &assignment.sources);
-        self.active_mut(task.job)?.attempt_started(attempt, &worker, now_ms);
+        let active = self.active_mut(task.job)?;
+        if duplicate {
+            active.duplicate_started(attempt, &worker, now_ms);
+        } else {
+            active.attempt_started(attempt, &worker, now_ms);
+        }
         let instance = self.roster.change(&worker, |state| {
             state.running.insert(attempt);
             state.info.instance.clone()
         })?;
-        Some(Placed { worker, instance, assignment, queued_ms })
+        Some(Placed { worker, instance, assignment, queued_ms, duplicate })
     }
 
     /// Where the partitions lie that a task reads: pinned by attempt, worker and checksum. None unless every task that
     /// writes them is done and its worker is there: a bucket is read whole or not at all.
-    fn sources(&self, active: &ActiveJob, task: TaskId) -> Option<Vec<PartitionSource>> {
+    pub(super) fn sources(&self, active: &ActiveJob, task: TaskId) -> Option<Vec<PartitionSource>> {
         let plan = &active.stages.get(task.stage as usize)?.plan;
         let (Some(read), Some(bucket)) = (plan.reads, plan.tasks.get(task.index as usize)?.bucket) else {
             return Some(Vec::new());
@@ -181,4 +186,26 @@ impl Control {
         }
         Some(sources)
     }
+}
+
+/// Stores which attempts start, and then lets them.
+pub(super) fn hand_out(placed: Vec<Placed>, now_ms: u64) -> Vec<Effect> {
+    if placed.is_empty() {
+        return Vec::new();
+    }
+    let record = |placed: &Placed| Record::AttemptStarted {
+        attempt: placed.assignment.attempt,
+        worker: placed.worker.clone(),
+        instance: placed.instance.clone(),
+        queued_ms: placed.queued_ms,
+        at_ms: now_ms,
+        duplicate: placed.duplicate,
+    };
+    let records = placed.iter().map(record).collect();
+    let assign = |Placed { worker, instance, assignment, queued_ms: _, duplicate: _ }: Placed| Effect::Assign {
+        worker,
+        instance,
+        assignment: Box::new(assignment),
+    };
+    vec![Effect::Persist { records, then: placed.into_iter().map(assign).collect() }]
 }

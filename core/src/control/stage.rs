@@ -7,9 +7,12 @@
 //!    |          |
 //!   Paused <- failed
 //! ```
+//!
+//! A task that runs for long may run twice: see [`super::speculation`].
 
 use std::collections::BTreeSet;
 
+use super::live::Live;
 use crate::id::{AttemptId, TaskId, WorkerId};
 use crate::kind::StageOutcome;
 use crate::task::{Counters, StagePlan, TaskOutput};
@@ -29,6 +32,8 @@ pub(super) struct StageState {
     ready: BTreeSet<u32>,
     /// Tasks that failed and wait for their pause to pass, by its end.
     paused: BTreeSet<(u64, u32)>,
+    /// Since when its attempts run, and which tasks run twice.
+    pub(super) live: Live,
 }
 
 pub(super) struct TaskState {
@@ -43,6 +48,8 @@ pub(super) struct TaskState {
     pub(super) refusals: u32,
     /// Workers on which it failed: it runs elsewhere while there is another.
     pub(super) failed_on: BTreeSet<WorkerId>,
+    /// How long the attempt that finished it ran, in milliseconds.
+    pub(super) took_ms: u32,
     /// When it may run: planned, or failed and waited for a while.
     pub(super) ready_at_ms: u64,
 }
@@ -52,6 +59,19 @@ pub(super) enum TaskStatus {
     Pending,
     Running(AttemptId),
     Done { attempt: AttemptId, holder: Holder, output: Box<TaskOutput> },
+}
+
+/// What the end of an attempt without a result leaves of its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// The task did not wait for it any more.
+    Decided,
+    /// The attempt that it was to overtake still runs.
+    TheFirst,
+    /// The one that was to overtake it still runs, in its place now.
+    TheDuplicate,
+    /// Nothing of it runs.
+    Nothing,
 }
 
 /// The process that holds what an attempt wrote for the next stage.
@@ -70,6 +90,7 @@ impl StageState {
             deaths: 0,
             refusals: 0,
             failed_on: BTreeSet::new(),
+            took_ms: 0,
             ready_at_ms: now_ms,
         };
         let tasks: Vec<TaskState> = plan.tasks.iter().map(|_| task()).collect();
@@ -85,6 +106,7 @@ impl StageState {
             counters: Counters::default(),
             ready,
             paused: BTreeSet::new(),
+            live: Live::default(),
         }
     }
 
@@ -135,13 +157,53 @@ impl StageState {
         self.paused.remove(&(state.ready_at_ms, index));
         self.attempts += 1;
         self.first_assigned_ms.get_or_insert(now_ms);
+        self.live.start(attempt, now_ms);
+    }
+
+    /// Another attempt of a task starts beside the one that runs.
+    pub(super) fn start_duplicate(&mut self, attempt: AttemptId, now_ms: u64) {
+        let Some(state) = self.tasks.get_mut(attempt.task.index as usize) else { return };
+        state.attempts = attempt.number;
+        self.attempts += 1;
+        self.live.start_duplicate(attempt, now_ms);
+    }
+
+    /// Whether an attempt's end decides something: its task is not done, and it is the one that runs or the duplicate.
+    pub(super) fn is_live(&self, attempt: AttemptId) -> bool {
+        let running = self.running_attempt(attempt.task.index);
+        running == Some(attempt) || (running.is_some() && self.live.duplicate(attempt.task.index) == Some(attempt))
+    }
+
+    /// The attempts of a task that are live.
+    pub(super) fn live_attempts(&self, index: u32) -> impl Iterator<Item = AttemptId> + '_ {
+        let running = self.running_attempt(index);
+        running.into_iter().chain(self.live.duplicate(index).filter(|_| running.is_some()))
+    }
+
+    /// An attempt has ended without a result. Says what that leaves of its task.
+    pub(super) fn give_up(&mut self, attempt: AttemptId) -> Left {
+        let index = attempt.task.index;
+        if !self.is_live(attempt) {
+            return Left::Decided;
+        }
+        self.live.end(attempt);
+        if self.running_attempt(index) != Some(attempt) {
+            return Left::TheFirst;
+        }
+        let Some(duplicate) = self.live.promote(index) else { return Left::Nothing };
+        if let Some(state) = self.tasks.get_mut(index as usize) {
+            state.status = TaskStatus::Running(duplicate);
+        }
+        Left::TheDuplicate
     }
 
     pub(super) fn finish(&mut self, attempt: AttemptId, holder: Holder, mut output: TaskOutput, now_ms: u64) {
         let index = attempt.task.index as usize;
         // Its partitions are looked up once per bucket.
         output.partitions.sort_by_key(|partition| partition.bucket);
+        let took_ms = self.live.finish(attempt, now_ms);
         let Some(state) = self.tasks.get_mut(index) else { return };
+        state.took_ms = took_ms;
         self.counters.add(&output.counters);
         self.done_weight += self.plan.tasks.get(index).map_or(0, |task| task.weight);
         state.status = TaskStatus::Done { attempt, holder, output: Box::new(output) };
@@ -153,10 +215,13 @@ impl StageState {
     pub(super) fn requeue(&mut self, index: u32, ready_at_ms: u64) {
         let Some(state) = self.tasks.get_mut(index as usize) else { return };
         let before = std::mem::replace(&mut state.status, TaskStatus::Pending);
-        if let TaskStatus::Done { output, .. } = before {
+        if let TaskStatus::Done { output, .. } = &before {
             self.unfinished += 1;
             self.done_weight -= self.plan.tasks.get(index as usize).map_or(0, |task| task.weight);
             self.counters.subtract(&output.counters);
+        }
+        if let TaskStatus::Running(attempt) = before {
+            self.live.forget(attempt);
         }
         self.ready.remove(&index);
         self.paused.remove(&(state.ready_at_ms, index));

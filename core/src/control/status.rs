@@ -184,5 +184,7 @@ fn stage_report(stage: &StageState) -> StageReport {
         attempts: stage.attempts,
         counters: stage.counters.clone(),
         seconds,
+        speculative_attempts: count(stage.live.started_twice()),
+        speculative_won: count(stage.live.won()),
     }
 }

@@ -7,3 +7,4 @@ mod ending;
 mod fixture;
 mod recovery;
 mod sharing;
+mod speculation;

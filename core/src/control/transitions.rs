@@ -3,7 +3,7 @@
 
 use super::job_state::ActiveJob;
 use super::pause::{Waiting, retry_pause};
-use super::stage::{Holder, TaskStatus};
+use super::stage::{Holder, Left, TaskStatus};
 use crate::failure::{Failure, Reason};
 use crate::id::{AttemptId, TaskId, WorkerId};
 use crate::limits;
@@ -17,14 +17,29 @@ impl ActiveJob {
         }
     }
 
+    /// Another attempt of the same task starts beside the one that runs.
+    pub(super) fn duplicate_started(&mut self, attempt: AttemptId, worker: &WorkerId, now_ms: u64) {
+        if let Some(stage) = self.stages.get_mut(attempt.task.stage as usize) {
+            stage.start_duplicate(attempt, now_ms);
+            self.running.insert(attempt, worker.clone());
+        }
+    }
+
+    /// Whether an attempt's end decides something about its task.
+    pub(super) fn is_live(&self, attempt: AttemptId) -> bool {
+        self.stages.get(attempt.task.stage as usize).is_some_and(|stage| stage.is_live(attempt))
+    }
+
+    /// Takes a result; another attempt of the task that still runs is to be called back.
     pub(super) fn attempt_succeeded(&mut self, attempt: AttemptId, holder: Holder, output: TaskOutput, now_ms: u64) {
         self.running.remove(&attempt);
         self.called_back.remove(&attempt);
         self.suspects.remove(&attempt.task);
         self.peak_memory_bytes = self.peak_memory_bytes.max(output.peak_memory_bytes);
         if let Some(stage) = self.stages.get_mut(attempt.task.stage as usize)
-            && stage.running_attempt(attempt.task.index) == Some(attempt)
+            && stage.is_live(attempt)
         {
+            self.called_back.extend(stage.live_attempts(attempt.task.index).filter(|other| *other != attempt));
             stage.finish(attempt, holder, output, now_ms);
             // It ran to its end: whatever ended its workers before, it was not this task.
             if let Some(state) = stage.tasks.get_mut(attempt.task.index as usize) {
@@ -43,6 +58,13 @@ impl ActiveJob {
     ) -> Option<Failure> {
         self.running.remove(&attempt);
         self.called_back.remove(&attempt);
+        let stage = self.stages.get_mut(attempt.task.stage as usize)?;
+        match stage.give_up(attempt) {
+            // It was only to be faster, or came too late: its end counts for nothing.
+            Left::Decided | Left::TheFirst => return None,
+            Left::TheDuplicate => return self.first_failed(attempt, worker, failure, now_ms),
+            Left::Nothing => {}
+        }
         if failure.reason == Reason::HandedBack {
             self.requeue(attempt.task, now_ms);
             return None;
@@ -59,6 +81,31 @@ impl ActiveJob {
             }
             _ => self.count_failure(attempt.task, worker, failure, now_ms),
         }
+    }
+
+    /// An attempt failed whose task goes on in another. Says why the job cannot go on where that one would fail, too.
+    fn first_failed(
+        &mut self,
+        attempt: AttemptId,
+        worker: &WorkerId,
+        failure: Failure,
+        now_ms: u64,
+    ) -> Option<Failure> {
+        if matches!(failure.reason, Reason::HandedBack | Reason::Busy) {
+            return None;
+        }
+        self.note_failed_attempt(attempt, worker, failure.clone());
+        if let (Reason::PartitionLost | Reason::PartitionCorrupt, Some(lost)) =
+            (failure.reason, failure.location.attempt)
+        {
+            return self.partition_lost(lost, failure, now_ms);
+        }
+        let stage = self.stages.get_mut(attempt.task.stage as usize)?;
+        let state = stage.tasks.get_mut(attempt.task.index as usize)?;
+        state.failures += 1;
+        state.failed_on.insert(worker.clone());
+        state.deaths += u32::from(failure.reason == Reason::WorkerLost);
+        (!failure.is_transient()).then_some(failure)
     }
 
     /// Somebody could not read what an attempt had written: its task runs again, once for all who miss it.

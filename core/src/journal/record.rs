@@ -52,8 +52,11 @@ pub enum Record {
         /// When, in milliseconds since 1970-01-01 UTC.
         #[serde(default)]
         at_ms: u64,
+        /// Whether it runs beside another attempt of its task, which takes longer than those of the other tasks did.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        duplicate: bool,
     },
-    /// An attempt's result was taken.
+    /// An attempt's result was taken. With it, another one of the same task that still runs is given up.
     AttemptFinished {
         /// The attempt.
         attempt: AttemptId,

@@ -30,10 +30,17 @@ impl Ledger {
                 // The job starts anew.
                 self.wrote.retain(|task, _| task.job != *job);
                 self.leases.retain(|task, _| task.job != *job);
+                self.beaten.retain(|attempt| attempt.task.job != *job);
                 Ok(())
             }
-            Record::AttemptStarted { attempt, worker, instance, .. } => {
-                self.one_lease_per_task(*attempt)?;
+            Record::AttemptStarted { attempt, worker, instance, duplicate, .. } => {
+                if *duplicate {
+                    self.duplicates.insert(*attempt);
+                    self.seconds_met.push("a slow task runs a second time");
+                    self.at_most_two_live_attempts(*attempt, &worker.0)?;
+                } else {
+                    self.one_lease_per_task(*attempt)?;
+                }
                 self.a_suspended_job_takes_no_slot(*attempt)?;
                 let run = (worker.to_string(), instance.clone());
                 let known = self.started.insert(*attempt, run);
@@ -41,13 +48,21 @@ impl Ledger {
             }
             Record::AttemptFinished { attempt, output, .. } => {
                 self.no_result_of_a_revoked_lease(*attempt)?;
-                self.leases.remove(&attempt.task);
+                if self.duplicates.contains(attempt) {
+                    self.seconds_met.push("a second attempt finishes its task");
+                }
+                // Whoever else ran the task was beaten.
+                let live = self.leases.remove(&attempt.task).unwrap_or_default();
+                let beaten = live.into_iter().filter(|other| other != attempt);
+                self.beaten.extend(beaten.clone());
+                self.given_up.extend(beaten);
                 self.no_task_acknowledged_twice(*attempt, !output.files.is_empty())
             }
             Record::AttemptFailed { attempt, .. } => {
                 self.given_up.insert(*attempt);
-                if self.leases.get(&attempt.task) == Some(attempt) {
-                    self.leases.remove(&attempt.task);
+                self.beaten.remove(attempt);
+                if let Some(live) = self.leases.get_mut(&attempt.task) {
+                    live.retain(|other| other != attempt);
                 }
                 Ok(())
             }
@@ -56,6 +71,7 @@ impl Ledger {
                 hold("one_intent_per_job", known.as_ref().is_none_or(|known| known == intent), || {
                     format!("{} had another intent", intent.job)
                 })?;
+                self.nothing_beaten_writes_beside_a_commit(intent.job)?;
                 self.each_file_of_an_intent_counts(intent.job)
             }
             Record::Published { job, .. } => {
@@ -65,6 +81,7 @@ impl Ledger {
             Record::Resumed { job, .. } => {
                 self.ended.remove(job);
                 self.leases.retain(|task, _| task.job != *job);
+                self.beaten.retain(|attempt| attempt.task.job != *job);
                 Ok(())
             }
             Record::Updated { job, change, .. } => {
@@ -87,9 +104,26 @@ impl Ledger {
         }
     }
 
+    /// What became of second attempts since this was asked last.
+    pub(crate) fn seconds_met(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.seconds_met)
+    }
+
     fn one_lease_per_task(&mut self, attempt: AttemptId) -> Checked {
-        let other = self.leases.insert(attempt.task, attempt);
-        hold("one_lease_per_task", other.is_none(), || format!("{attempt} starts while {other:?} may run"))
+        let live = self.leases.entry(attempt.task).or_default();
+        let others = std::mem::replace(live, vec![attempt]);
+        hold("one_lease_per_task", others.is_empty(), || format!("{attempt} starts while {others:?} may run"))
+    }
+
+    /// A task that is slow runs a second time, beside the first attempt, and not on the same worker.
+    fn at_most_two_live_attempts(&mut self, attempt: AttemptId, worker: &str) -> Checked {
+        let live = self.leases.entry(attempt.task).or_default();
+        let elsewhere = live.iter().all(|other| self.started.get(other).is_some_and(|(name, _)| name != worker));
+        let others = live.clone();
+        live.push(attempt);
+        hold("at_most_two_live_attempts", others.len() == 1 && elsewhere, || {
+            format!("{attempt} starts on {worker} beside {others:?}")
+        })
     }
 
     fn a_suspended_job_takes_no_slot(&self, attempt: AttemptId) -> Checked {
@@ -111,6 +145,11 @@ impl Ledger {
         hold("no_task_acknowledged_twice", is_first, || format!("{attempt} counted twice"))?;
         let other = if wrote_files { self.wrote.insert(attempt.task, attempt) } else { None };
         hold("no_task_acknowledged_twice", other.is_none(), || format!("{attempt} counts, and {other:?} did too"))
+    }
+
+    fn nothing_beaten_writes_beside_a_commit(&self, job: JobUid) -> Checked {
+        let writes = self.beaten.iter().find(|attempt| attempt.task.job == job);
+        hold("nothing_beaten_writes_beside_a_commit", writes.is_none(), || format!("{writes:?} may leave a file"))
     }
 
     fn each_file_of_an_intent_counts(&self, job: JobUid) -> Checked {

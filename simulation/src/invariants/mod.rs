@@ -44,11 +44,16 @@ pub(crate) struct Ledger {
     /// Accepted jobs and their names, as the journal has them.
     accepted: BTreeMap<JobUid, String>,
     started: BTreeMap<AttemptId, (String, String)>,
-    /// Who may run each task now.
-    leases: BTreeMap<TaskId, AttemptId>,
+    /// Who may run each task now: two at the most, where it is slow.
+    leases: BTreeMap<TaskId, Vec<AttemptId>>,
     suspended: BTreeSet<JobUid>,
     finished: BTreeSet<AttemptId>,
     given_up: BTreeSet<AttemptId>,
+    /// Those of them that were beaten, and may still write.
+    beaten: BTreeSet<AttemptId>,
+    /// Attempts that were started beside another one, and what became of them.
+    duplicates: BTreeSet<AttemptId>,
+    seconds_met: Vec<&'static str>,
     /// Whose files count, by task.
     wrote: BTreeMap<TaskId, AttemptId>,
     intents: BTreeMap<JobUid, CommitIntent>,

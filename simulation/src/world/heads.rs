@@ -237,6 +237,7 @@ impl World {
                     self.check(fenced);
                     let checked = self.ledger.stored(&stored, &self.lake, &self.scenario, self.now_ms);
                     self.check(checked);
+                    self.ledger.seconds_met().into_iter().for_each(|what| self.meet(what));
                 }
                 Ok(())
             }

@@ -1,0 +1,97 @@
+//! Since when a stage's attempts run, and which of its tasks run twice.
+
+use std::collections::BTreeMap;
+
+use crate::id::AttemptId;
+
+/// The live attempts of a stage beyond what its tasks say.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    /// When each began, by this head's clock.
+    started_ms: BTreeMap<AttemptId, u64>,
+    /// The attempt that runs beside the first one, by task.
+    duplicates: BTreeMap<u32, AttemptId>,
+    /// Every duplicate that there was: a task gets one, however that ends.
+    had: BTreeMap<u32, AttemptId>,
+    won: usize,
+}
+
+impl Live {
+    pub(super) fn start(&mut self, attempt: AttemptId, now_ms: u64) {
+        self.started_ms.insert(attempt, now_ms);
+    }
+
+    pub(super) fn start_duplicate(&mut self, attempt: AttemptId, now_ms: u64) {
+        self.start(attempt, now_ms);
+        self.duplicates.insert(attempt.task.index, attempt);
+        self.had.insert(attempt.task.index, attempt);
+    }
+
+    /// The attempt that runs beside the first one of a task.
+    pub(super) fn duplicate(&self, index: u32) -> Option<AttemptId> {
+        self.duplicates.get(&index).copied()
+    }
+
+    /// Whether a task had its duplicate.
+    pub(super) fn had_duplicate(&self, index: u32) -> bool {
+        self.had.contains_key(&index)
+    }
+
+    /// One has ended without a result.
+    pub(super) fn end(&mut self, attempt: AttemptId) {
+        self.started_ms.remove(&attempt);
+        if self.duplicate(attempt.task.index) == Some(attempt) {
+            self.duplicates.remove(&attempt.task.index);
+        }
+    }
+
+    /// The first one of a task has ended: the one beside it takes its place.
+    pub(super) fn promote(&mut self, index: u32) -> Option<AttemptId> {
+        self.duplicates.remove(&index)
+    }
+
+    /// One has finished its task; any other is no longer live. Says how long it ran, in milliseconds.
+    pub(super) fn finish(&mut self, attempt: AttemptId, now_ms: u64) -> u32 {
+        let started_ms = self.started_ms.get(&attempt).copied().unwrap_or(now_ms);
+        self.won += usize::from(self.had.get(&attempt.task.index) == Some(&attempt));
+        self.forget(attempt);
+        u32::try_from(now_ms.saturating_sub(started_ms)).unwrap_or(u32::MAX)
+    }
+
+    /// Nothing of the attempt's task is live any more.
+    pub(super) fn forget(&mut self, attempt: AttemptId) {
+        let index = attempt.task.index;
+        self.duplicates.remove(&index);
+        let first = AttemptId { number: 0, ..attempt };
+        let last = AttemptId { number: u32::MAX, ..attempt };
+        while let Some((attempt, _)) = self.started_ms.range(first..=last).next() {
+            let attempt = *attempt;
+            self.started_ms.remove(&attempt);
+        }
+    }
+
+    /// What another head's clock said is of no use: they count as begun now.
+    pub(super) fn start_over(&mut self, now_ms: u64) {
+        self.started_ms.values_mut().for_each(|started_ms| *started_ms = now_ms);
+    }
+
+    /// The live attempts, and how long each has run at `now_ms`, in milliseconds.
+    pub(super) fn running(&self, now_ms: u64) -> impl Iterator<Item = (AttemptId, u64)> + '_ {
+        self.started_ms.iter().map(move |(attempt, started_ms)| (*attempt, now_ms.saturating_sub(*started_ms)))
+    }
+
+    /// Tasks that run twice now.
+    pub(super) fn running_twice(&self) -> usize {
+        self.duplicates.len()
+    }
+
+    /// Duplicates that were started.
+    pub(super) fn started_twice(&self) -> usize {
+        self.had.len()
+    }
+
+    /// Duplicates that were the first to finish.
+    pub(super) fn won(&self) -> usize {
+        self.won
+    }
+}
