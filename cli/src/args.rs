@@ -98,7 +98,8 @@ pub(crate) enum Output {
 /// Starts a head and workers, runs the job, shows what it took and what came of it, and ends them. Paths in the job file
 /// are relative to the file. Ctrl-C cancels the job: nothing half-done is published.
 #[derive(Debug, Args)]
-#[command(after_help = format!("Example:\n  shoal run examples/grunfeld.yaml --workers 2\n\n{EXIT_CODES}"))]
+#[command(after_help = format!("Examples:\n  shoal run examples/grunfeld.yaml --workers 2\n  \
+                                 shoal run examples/grunfeld.yaml --memory 1GiB\n\n{EXIT_CODES}"))]
 pub(crate) struct RunArgs {
     /// The job file, YAML or JSON.
     #[arg(value_name = "JOB.yaml")]
@@ -106,6 +107,9 @@ pub(crate) struct RunArgs {
     /// Worker processes to start; without it one worker runs inside this process.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) workers: Option<u32>,
+    /// Memory of all workers together, as 512Mi or 2Gi [default: the container's limit, else 70 % of the machine's].
+    #[arg(long, value_name = "SIZE", value_parser = sizes::parse)]
+    pub(crate) memory: Option<u64>,
     /// Folder of the journal [default: `.shoal` beside the job file].
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
@@ -195,7 +199,7 @@ pub(crate) struct WorkerArgs {
     /// Tasks that run at the same time [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) slots: Option<u32>,
-    /// Memory for tasks and partitions, as 512Mi or 2Gi [default: half of the machine's].
+    /// Memory for tasks and partitions, as 512Mi or 2Gi [default: the container's limit, else 70 % of the machine's].
     #[arg(long, value_name = "SIZE", value_parser = sizes::parse)]
     pub(crate) memory: Option<u64>,
     /// Folder for what does not fit in memory [default: a private one, deleted at the end].
@@ -436,6 +440,7 @@ mod tests {
             "shoal run job.yaml --workers 0",
             "shoal run job.yaml --output xml",
             "shoal worker --memory 512MB",
+            "shoal run job.yaml --memory much",
             "shoal worker --slots 257",
             "shoal worker --exit-with-parent",
             "shoal head --listen here",

@@ -56,12 +56,22 @@ pub struct Throttle {
 impl Throttle {
     /// Starts to slow it down to about a tenth.
     pub fn new(pid: u32) -> Self {
+        Self::stopping_for(pid, 270)
+    }
+
+    /// Starts to slow it down to about a fortieth: it still says every second or two that it lives.
+    pub fn to_a_crawl(pid: u32) -> Self {
+        Self::stopping_for(pid, 1_170)
+    }
+
+    /// Stops it for so many milliseconds before each 30 in which it runs.
+    fn stopping_for(pid: u32, stopped_ms: u64) -> Self {
         let (ends, ended) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {
             let goes_on = |pause| ended.recv_timeout(Duration::from_millis(pause)) == Err(TIMEOUT);
             loop {
                 signal(pid, Signal::Stop);
-                let goes_on_stopped = goes_on(270);
+                let goes_on_stopped = goes_on(stopped_ms);
                 signal(pid, Signal::Continue);
                 if !goes_on_stopped || !goes_on(30) {
                     return;

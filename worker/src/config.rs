@@ -35,7 +35,7 @@ pub struct WorkerConfig {
     pub advertise: Option<String>,
     /// Tasks that run at the same time, at least 1.
     pub slots: u32,
-    /// Memory that tasks and partitions share, in bytes.
+    /// Memory for all that the worker is and does, in bytes: tasks, partitions, and what nobody counts.
     pub memory_bytes: u64,
     /// Folder for what does not fit in memory. The worker makes one of its own in there, named like itself, and deletes
     /// it when it ends.

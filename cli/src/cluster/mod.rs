@@ -80,12 +80,18 @@ impl LocalCluster {
         format!("http://{}", self.api.address())
     }
 
-    /// Starts workers and waits until all have registered: so many processes, or one worker in this process.
+    /// Starts workers and waits until all have registered: so many processes, or one worker in this process. Together they
+    /// get `memory_bytes`, or what there is.
     ///
     /// # Errors
     /// [`Reason::WorkerStartFailed`], with the last that a process said.
-    pub(crate) async fn start_workers(&mut self, processes: Option<u32>, terminal: &Terminal) -> Result<(), Failure> {
-        let share = Share::of_this_machine(processes.unwrap_or(1));
+    pub(crate) async fn start_workers(
+        &mut self,
+        processes: Option<u32>,
+        memory_bytes: Option<u64>,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
+        let share = Share::of_this_machine(processes.unwrap_or(1), memory_bytes);
         match processes {
             None => {
                 let scratch = private_folder("worker-1")?;

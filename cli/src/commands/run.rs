@@ -37,8 +37,8 @@ pub(crate) async fn run(args: RunArgs, log_format: LogFormat) -> Result<(), End>
     let state_dir = args.state_dir.clone().unwrap_or_else(|| file.folder.join(STATE_FOLDER));
     let terminal = Terminal::new();
     let submission = Submission { job: &job, fresh: args.fresh };
-    let followed =
-        run_on_own_cluster(submission, state_dir, args.workers, log_format, &terminal, &mut interrupts).await;
+    let workers = Workers { number: args.workers, memory_bytes: args.memory };
+    let followed = run_on_own_cluster(submission, state_dir, workers, log_format, &terminal, &mut interrupts).await;
     terminal.clear();
     match followed.map_err(|end| end.about(&file))? {
         Followed::Interrupted(status) => Err(End::Interrupted(Some(status))),
@@ -57,10 +57,19 @@ struct Submission<'a> {
     fresh: bool,
 }
 
+/// Who runs it.
+#[derive(Clone, Copy)]
+struct Workers {
+    /// Processes; none for a worker inside this one.
+    number: Option<u32>,
+    /// What they may use together, where somebody says.
+    memory_bytes: Option<u64>,
+}
+
 async fn run_on_own_cluster(
     submission: Submission<'_>,
     state_dir: PathBuf,
-    workers: Option<u32>,
+    workers: Workers,
     log_format: LogFormat,
     terminal: &Terminal,
     interrupts: &mut Interrupts,
@@ -84,13 +93,13 @@ async fn run_on_own_cluster(
 
 async fn start(
     Submission { job, fresh }: Submission<'_>,
-    workers: Option<u32>,
+    workers: Workers,
     cluster: &mut LocalCluster,
     client: &Client,
     terminal: &Terminal,
 ) -> Result<JobStatus, Failure> {
     cancel_leftovers(job, client, terminal).await?;
-    cluster.start_workers(workers, terminal).await?;
+    cluster.start_workers(workers.number, workers.memory_bytes, terminal).await?;
     submit(job, fresh, client, terminal).await
 }
 

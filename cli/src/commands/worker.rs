@@ -57,7 +57,7 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
     }
     warn_if_in_the_clear(&[SocketAddr::new(args.listen, args.flight_port)], tls.as_ref());
     let name = args.name.unwrap_or_else(|| default_name(&host_name(), std::process::id()));
-    let share = Share::of_this_machine(1);
+    let share = Share::of_this_machine(1, args.memory);
     let head_wait = Duration::from_secs(args.head_wait);
     let (scratch, own) = scratch_folder(args.scratch, &name)?;
     let scheme = tls::scheme(tls.as_ref());
@@ -70,7 +70,7 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
         http_port: args.http_port,
         advertise: args.advertise,
         slots: args.slots.unwrap_or(share.slots),
-        memory_bytes: args.memory.unwrap_or(share.memory_bytes),
+        memory_bytes: share.memory_bytes,
         scratch,
         token,
         tls,

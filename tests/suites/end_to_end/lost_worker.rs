@@ -21,6 +21,11 @@ pub(crate) fn stage<'a>(status: &'a Value, name: &str) -> &'a Value {
     stages.iter().find(|stage| stage["name"] == name).unwrap_or(&Value::Null)
 }
 
+/// Attempts of a stage but those that were only to overtake a slow one.
+pub(crate) fn attempts_without_duplicates(stage: &Value) -> u64 {
+    stage["attempts"].as_u64().unwrap() - stage["speculativeAttempts"].as_u64().unwrap()
+}
+
 fn survives_with(strategy: &str) {
     let _slots = slots::take(slots::PROCESSES);
     let place = Place::new();
@@ -49,7 +54,8 @@ fn survives_with(strategy: &str) {
     drop(slow);
 
     let status = head.ask(&["wait", "lost"]).succeeded();
-    assert_eq!(stage(&status, "map")["attempts"], tasks + held, "exactly its splits ran again: {status:#}");
+    let attempts = attempts_without_duplicates(stage(&status, "map"));
+    assert_eq!(attempts, tasks + held, "exactly its splits ran again: {status:#}");
     assert_eq!(stage(&status, "map")["done"], tasks, "{status:#}");
     assert_eq!(head.workers().len(), 2);
     assert_right(&place);

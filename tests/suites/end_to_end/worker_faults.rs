@@ -196,7 +196,7 @@ fn a_paused_worker_that_comes_back_too_late_changes_nothing() {
 }
 
 /// The table's folder holds what its log names, and nothing of attempts that were given up.
-fn assert_only_committed_files(table: &Path) {
+pub(crate) fn assert_only_committed_files(table: &Path) {
     let committed = commits(table);
     let added: BTreeSet<String> =
         committed.iter().flatten().filter_map(|action| Some(action["add"]["path"].as_str()?.to_owned())).collect();
