@@ -64,3 +64,8 @@ fn a_task_for_a_draining_worker_is_noticed() {
 fn a_door_that_lets_everybody_in_is_noticed() {
     assert_caught(Mutation::AdmitAll, &["queues_are_bounded"]);
 }
+
+#[test]
+fn a_commit_beside_an_attempt_that_still_writes_is_noticed() {
+    assert_caught(Mutation::CommitBesideBeaten, &["nothing_beaten_writes_beside_a_commit"]);
+}

@@ -1,5 +1,7 @@
 //! Jobs that have ended: how long they are kept, and what is kept of them.
 
+use std::collections::BTreeSet;
+
 use super::job_state::{EndedJob, Entry};
 use super::{Control, Effect};
 use crate::id::JobUid;
@@ -57,13 +59,32 @@ impl Control {
 
     fn forget(&mut self, uids: Vec<JobUid>, now_ms: u64) -> Vec<Effect> {
         let mut effects = Vec::new();
-        for uid in uids {
+        for uid in self.with_earlier(uids) {
             effects.extend(self.give_up_resuming(uid, now_ms));
             self.jobs.remove(&uid);
             self.names.retain(|_, latest| *latest != uid);
             effects.push(Effect::persist(Record::Forgotten { job: uid }));
         }
         effects
+    }
+
+    /// Those jobs, and with the latest submission of a name all earlier ones: the next head, which does not hear of the
+    /// latest any more, would take one of them for it.
+    fn with_earlier(&self, uids: Vec<JobUid>) -> BTreeSet<JobUid> {
+        let mut all: BTreeSet<JobUid> = uids.into_iter().collect();
+        let names: BTreeSet<&str> =
+            self.names.iter().filter(|(_, latest)| all.contains(latest)).map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() {
+            return all;
+        }
+        let earlier = self.jobs.iter().filter(|(_, entry)| match entry {
+            Entry::Ended(ended) => names.contains(ended.status.name.as_str()),
+            Entry::Active(_) => false,
+        });
+        let earlier: Vec<JobUid> =
+            earlier.map(|(uid, _)| *uid).filter(|uid| !self.recalling.contains_key(uid)).collect();
+        all.extend(earlier);
+        all
     }
 
     /// A failed job will not go on: what it kept for that is of no use any more.

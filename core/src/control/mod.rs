@@ -231,7 +231,11 @@ impl Control {
                         effects
                     }
                     // An attempt that was beaten may still write: its file would come after the sweep.
-                    Step::Publish(_) if !active.running.is_empty() => Vec::new(),
+                    Step::Publish(_)
+                        if !active.running.is_empty() && self.mutation != Some(Mutation::CommitBesideBeaten) =>
+                    {
+                        Vec::new()
+                    }
                     Step::Publish(intent) => {
                         active.notes.extend(planned.notes);
                         active.phase = JobPhase::publishing(intent.clone());

@@ -21,11 +21,13 @@ pub enum Mutation {
     AssignToDraining,
     /// Submissions are accepted however many jobs there are.
     AdmitAll,
+    /// A commit does not wait for attempts that were beaten and still write.
+    CommitBesideBeaten,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SkipFence,
         Self::AcknowledgeBeforeStored,
         Self::CommitWithoutLooking,
@@ -35,5 +37,6 @@ impl Mutation {
         Self::AcceptRevoked,
         Self::AssignToDraining,
         Self::AdmitAll,
+        Self::CommitBesideBeaten,
     ];
 }

@@ -185,3 +185,25 @@ fn a_failed_job_that_is_to_start_over_or_is_forgotten_leaves_no_files() {
     assert!(expired.effects.iter().any(swept), "{:?}", expired.effects);
     assert!(head.control.show("job", 0).is_err());
 }
+
+#[test]
+fn with_the_latest_of_a_name_the_earlier_ones_are_forgotten() {
+    let mut head = Head::new();
+    for number in [1, 2] {
+        head.submit("job", number, 0);
+        let failure = Failure::new(Reason::TableNotFound, "no table");
+        head.handle(Event::FactsGathered { job: uid(number), result: Err(failure) }, 1_000);
+    }
+    let brief = crate::journal::JobChange { ttl_seconds_after_finished: Some(Some(1)), ..Default::default() };
+    head.handle(Event::Change { name: "job".into(), change: brief, reply: ReplyId(9) }, 1_000);
+    let forgotten: Vec<_> = head
+        .handle(Event::Tick, 3_000)
+        .records
+        .into_iter()
+        .filter_map(|record| matches!(record, Record::Forgotten { .. }).then(|| record.job()))
+        .collect();
+    assert_eq!(forgotten, [uid(1), uid(2)]);
+    // The next head would otherwise take the first for the latest.
+    let (next, _) = head.restart(4_000);
+    assert_eq!(next.control.show("job", 4_000).unwrap_err().reason, Reason::JobNotFound);
+}
