@@ -11,7 +11,6 @@ use super::job_state::{ActiveJob, Entry};
 use super::schedule::{Placed, hand_out};
 use super::stage::{StageState, TaskState, TaskStatus};
 use super::{Control, Effect};
-
 use crate::id::{AttemptId, TaskId};
 use crate::limits;
 
