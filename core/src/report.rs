@@ -135,9 +135,17 @@ pub struct StageReport {
     /// Seconds from its first assignment to its last result.
     pub seconds: f64,
     /// Attempts that were started beside another one of their task, because that took longer than others.
+    #[serde(skip_serializing_if = "is_zero")]
     pub speculative_attempts: u32,
     /// How many of those were the first to finish.
+    #[serde(skip_serializing_if = "is_zero")]
     pub speculative_won: u32,
+}
+
+/// Whether there is nothing to tell: reports that were stored before this was counted stay as they were.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// An attempt that did not count, and why.

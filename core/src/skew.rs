@@ -91,7 +91,9 @@ mod tests {
 
     #[test]
     fn the_middle_and_the_largest_are_told_per_stage() {
-        let cases: [(&[(f64, u64)], Option<(f64, f64, u32)>, (u64, u64, u32)); 4] = [
+        type Tasks<'a> = &'a [(f64, u64)];
+        type Seconds = Option<(f64, f64, u32)>;
+        let cases: [(Tasks<'_>, Seconds, (u64, u64, u32)); 4] = [
             (&[(1.0, 10)], None, (0, 0, 0)),
             (&[(1.0, 10), (3.0, 5)], Some((1.0, 3.0, 1)), (5, 10, 0)),
             (&[(2.0, 7), (2.0, 7), (2.0, 7)], Some((2.0, 2.0, 0)), (7, 7, 0)),

@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn limits_are_found_as_systems_write_them() {
         let machine = Memory::Machine(16_384 * MIB);
-        let cases: [(&str, &[(&str, &str)], Memory); 13] = [
+        type Files<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(&str, Files<'_>, Memory); 13] = [
             ("no control groups at all", &[], machine),
             (
                 "version 2: a service of systemd without a limit",

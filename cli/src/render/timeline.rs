@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn attempts_are_dealt_to_lanes_in_which_none_overlaps() {
         // (worker, from, seconds) and the lane that is expected
-        let cases: [(&[(&str, u64, f64)], &[(u64, u64)]); 4] = [
+        type Attempts<'a> = &'a [(&'a str, u64, f64)];
+        let cases: [(Attempts<'_>, &[(u64, u64)]); 4] = [
             (&[], &[]),
             (&[("a", 0, 1.0), ("a", 1_000, 1.0), ("b", 0, 3.0)], &[(1, 1), (1, 1), (2, 1)]),
             (&[("a", 0, 2.0), ("a", 500, 0.5), ("a", 900, 1.0), ("a", 1_000, 9.0)], &[(1, 1), (1, 2), (1, 3), (1, 2)]),

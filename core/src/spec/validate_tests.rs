@@ -74,7 +74,7 @@ fn a_field_at_the_wrong_place_is_sent_home() {
     let (.., next) = one(with("/spec/colour", json!("red")));
     assert_eq!(
         next,
-        "known here: `activeDeadlineSeconds`, `cluster`, `clusterRef`, `failurePolicy`, `groupedTraining`, `managedBy`, `priority`, `suspend`, `ttlSecondsAfterFinished`"
+        "known here: `activeDeadlineSeconds`, `cluster`, `clusterRef`, `failurePolicy`, `groupedScoring`, `groupedTraining`, `managedBy`, `priority`, `suspend`, `ttlSecondsAfterFinished`"
     );
 }
 

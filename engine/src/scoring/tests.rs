@@ -69,8 +69,9 @@ fn every_row_has_a_prediction_or_a_reason() {
     let huge = linear(&["a", "b"], &[f64::MAX, 10.0], both()).encode();
     let classes = mean_of_classes().encode();
     let nan = f64::NAN;
+    type Row<'a> = (Option<&'a str>, Option<&'a [u8]>, Option<f64>, Option<f64>, Result<f64, &'a str>);
     #[rustfmt::skip]
-    let rows: [(Option<&str>, Option<&[u8]>, Option<f64>, Option<f64>, Result<f64, &str>); 12] = [
+    let rows: [Row<'_>; 12] = [
         (Some("ok"), Some(&model), Some(1.0), Some(2.0), Ok(23.0)),
         (None, None, Some(1.0), Some(2.0), Err("no_model")),
         (Some("too_few_rows"), None, Some(1.0), Some(2.0), Err("model_failed: too_few_rows")),
@@ -109,7 +110,8 @@ fn categories_that_a_model_does_not_know_are_as_it_says() {
         .into_iter()
         .map(|model| (Some("ok"), Some(model.as_slice())))
         .collect();
-    let (predictions, reasons) = said(&predictor(&[("r", true)], Outcome::Number), &rows, &[values.clone()]);
+    let (predictions, reasons) =
+        said(&predictor(&[("r", true)], Outcome::Number), &rows, std::slice::from_ref(&values));
     assert_eq!(predictions, [Some(21.0), None, Some(1.0), Some(11.0), Some(1.0)]);
     assert_eq!(reasons[1].as_deref(), Some("unknown_category: r"));
     // The columns at hand hold categories, and the model wants numbers.

@@ -43,7 +43,7 @@ pub(super) async fn hold(
 }
 
 fn too_large(memory: u64) -> Failure {
-    let mib = memory / MODELS_SHARE >> 20;
+    let mib = (memory / MODELS_SHARE) >> 20;
     Failure::new(
         Reason::ResourcesExhausted,
         format!("the models do not fit into the {mib} MiB that a task has for them"),

@@ -172,7 +172,7 @@ fn tests_are_the_same_from_sums_and_from_rows() {
                 // The mean of absolute errors takes the rows.
                 assert_eq!(row.as_object_mut().unwrap().remove("cv_mae"), Some(Value::Null));
                 // The model has the last bits of the sums, and so has what is left of rounding.
-                ["model", "duality_gap"].map(|name| row.as_object_mut().unwrap().remove(name));
+                row.as_object_mut().unwrap().retain(|name, _| name != "model" && name != "duality_gap");
                 assert_eq!(row["cv_rows"], ROWS);
             }
             assert_agrees_within(1e-9, &by_key(&rows, &["g"]), &by_key(&sums, &["g"]));

@@ -60,7 +60,8 @@ const RELEASE_BYTES_MAX: usize = 512 * 1024;
 fn a_release_fits_into_its_secret() {
     // The record has every file of the chart in base64 and what was rendered of them, which is about as much again; Helm
     // compresses it, and writes it in base64. The suite `kubernetes` measures a real one.
-    let record = "{ tar --create shoal | base64 --wrap 0; tar --create shoal; } | gzip --best | base64 --wrap 0 | wc --bytes";
+    let record =
+        "{ tar --create shoal | base64 --wrap 0; tar --create shoal; } | gzip --best | base64 --wrap 0 | wc --bytes";
     let folder = workspace::root().join("charts");
     let counted = Command::new("bash").args(["-o", "pipefail", "-c", record]).current_dir(folder).output().unwrap();
     let bytes: usize = String::from_utf8(counted.stdout).unwrap().trim().parse().unwrap();

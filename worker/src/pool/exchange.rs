@@ -1,6 +1,7 @@
 //! Notes when an attempt read partitions, for whoever looks for what held it up.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -8,7 +9,6 @@ use futures::stream::{self, StreamExt};
 use shoal_core::partition::{BatchStream, PartitionReader, PartitionStore};
 use shoal_core::task::{ExchangeTimes, PartitionMeta, PartitionSource};
 use shoal_core::{AttemptId, Failure};
-use tokio::time::Instant;
 
 /// A store that passes everything on, and notes when one attempt read.
 pub(super) struct Timed {
@@ -37,9 +37,8 @@ impl Watch {
         *self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes an answer to who asked at `asked`; where rows were not there at once, they were waited for.
-    fn note(&self, asked: Instant, has_waited: bool) {
-        let now = Instant::now();
+    /// Notes an answer that came `now` to who asked at `asked`; where rows were not there at once, they were waited for.
+    fn note(&self, asked: Instant, now: Instant, has_waited: bool) {
         let since = |from: Instant| u64::try_from(now.duration_since(from).as_millis()).unwrap_or(u64::MAX);
         let (to_ms, took_ms) = (since(self.began), since(asked));
         // Whatever a panic elsewhere left, it is only read by people.
@@ -58,7 +57,7 @@ impl Watch {
             if polled.is_pending() {
                 waits_since = Some(asked);
             } else {
-                watch.note(asked, waits_since.take().is_some());
+                watch.note(asked, Instant::now(), waits_since.take().is_some());
             }
             polled
         }))
@@ -85,36 +84,26 @@ impl PartitionStore for Timed {
 mod tests {
     use std::time::Duration;
 
-    use arrow::datatypes::Schema;
-
     use super::*;
 
-    /// Batches that come after so many milliseconds each.
-    fn after(pauses_ms: &'static [u64]) -> BatchStream {
-        let batch = || Ok(RecordBatch::new_empty(Arc::new(Schema::empty())));
-        Box::pin(stream::iter(pauses_ms).then(move |pause| async move {
-            if *pause > 0 {
-                tokio::time::sleep(Duration::from_millis(*pause)).await;
-            }
-            batch()
-        }))
+    #[test]
+    fn what_is_waited_for_is_told_from_what_the_task_does_meanwhile() {
+        let began = Instant::now();
+        let watch = Watch { began, times: Arc::default() };
+        assert_eq!(watch.times(), None, "it has read nothing");
+        let at = |ms| began + Duration::from_millis(ms);
+        // The task works for 7 ms on what came first, which it had to wait for, and finds the next one there.
+        watch.note(at(100), at(130), true);
+        watch.note(at(137), at(138), false);
+        watch.note(at(145), at(165), true);
+        assert_eq!(watch.times(), Some(ExchangeTimes { from_ms: 100, to_ms: 165, waited_ms: 50 }));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_is_waited_for_is_told_from_what_the_task_does_meanwhile() {
+    #[tokio::test]
+    async fn batches_pass_as_they_are() {
         let watch = Watch { began: Instant::now(), times: Arc::default() };
-        assert_eq!(watch.times(), None, "it has read nothing");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let mut batches = watch.over(after(&[30, 0, 20]));
-        while batches.next().await.is_some() {
-            // The task works on each.
-            tokio::time::sleep(Duration::from_millis(7)).await;
-        }
-        let expected = ExchangeTimes { from_ms: 100, to_ms: 100 + 30 + 7 + 7 + 20 + 7, waited_ms: 50 };
-        assert_eq!(watch.times(), Some(expected));
-        tokio::time::sleep(Duration::from_millis(9)).await;
-        let again: Vec<_> = watch.over(after(&[1])).collect().await;
-        assert_eq!(again.len(), 1);
-        assert_eq!(watch.times(), Some(ExchangeTimes { from_ms: 100, to_ms: 181, waited_ms: 51 }), "both count");
+        let lost = || Err(Failure::new(shoal_core::Reason::PartitionLost, "gone"));
+        let read: Vec<_> = watch.over(Box::pin(stream::iter([lost()]))).collect().await;
+        assert_eq!((read, watch.times().is_some()), (vec![lost()], true));
     }
 }

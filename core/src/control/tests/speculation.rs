@@ -74,7 +74,8 @@ fn gone() -> Failure {
 #[test]
 fn a_task_runs_twice_where_it_is_slow_and_nothing_else_wants_the_slot() {
     // (what is so, tasks left, workers, when, whether it does)
-    let cases: [(&str, usize, &[(&str, u32)], u64, bool); 7] = [
+    type Running<'a> = &'a [(&'a str, u32)];
+    let cases: [(&str, usize, Running<'_>, u64, bool); 7] = [
         ("it takes 3.1 s, the others took 1 s", 1, &[("a", 2), ("b", 2)], 3_100, true),
         ("it takes no more than two seconds longer", 1, &[("a", 2), ("b", 2)], 3_000, false),
         ("there is no other worker", 1, &[("a", 4)], 60_000, false),
