@@ -143,7 +143,6 @@ pub struct StageReport {
 }
 
 /// Whether there is nothing to tell: reports that were stored before this was counted stay as they were.
-#[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_zero(count: &u32) -> bool {
     *count == 0
 }
