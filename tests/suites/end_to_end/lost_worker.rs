@@ -23,7 +23,7 @@ pub(crate) fn stage<'a>(status: &'a Value, name: &str) -> &'a Value {
 
 /// Attempts of a stage but those that were only to overtake a slow one.
 pub(crate) fn attempts_without_duplicates(stage: &Value) -> u64 {
-    stage["attempts"].as_u64().unwrap() - stage["speculativeAttempts"].as_u64().unwrap()
+    stage["attempts"].as_u64().unwrap() - stage["speculativeAttempts"].as_u64().unwrap_or(0)
 }
 
 fn survives_with(strategy: &str) {
