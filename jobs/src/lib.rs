@@ -4,6 +4,8 @@
 
 mod grouped_scoring;
 mod grouped_training;
+mod planning;
+mod scan_error;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

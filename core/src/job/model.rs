@@ -27,6 +27,14 @@ pub enum Model {
     Mean(Mean),
 }
 
+/// What a model is of, as the spec says it.
+struct Variables<'a> {
+    target: &'a str,
+    features: &'a [String],
+    categorical: &'a [Categorical],
+    weight: Option<&'a str>,
+}
+
 impl Model {
     /// Makes a model of a spec, whose member `path` is the model.
     ///
@@ -69,59 +77,48 @@ impl Model {
 
     /// Column or aliased expression to explain.
     pub fn target(&self) -> &str {
-        match self {
-            Self::Ols(Ols { target, .. })
-            | Self::Ridge(Ridge { target, .. })
-            | Self::Lasso(Lasso { target, .. })
-            | Self::ElasticNet(ElasticNet { target, .. })
-            | Self::Logistic(Logistic { target, .. })
-            | Self::Glm(Glm { target, .. })
-            | Self::RandomForest(RandomForest { target, .. })
-            | Self::GradientBoosting(GradientBoosting { target, .. })
-            | Self::Mean(Mean { target }) => target,
-        }
+        self.variables().target
     }
 
     /// Columns or aliased expressions to explain it by; none of the mean.
     pub fn features(&self) -> &[String] {
-        match self {
-            Self::Ols(Ols { features, .. })
-            | Self::Ridge(Ridge { features, .. })
-            | Self::Lasso(Lasso { features, .. })
-            | Self::ElasticNet(ElasticNet { features, .. })
-            | Self::Logistic(Logistic { features, .. })
-            | Self::Glm(Glm { features, .. })
-            | Self::RandomForest(RandomForest { features, .. })
-            | Self::GradientBoosting(GradientBoosting { features, .. }) => features,
-            Self::Mean(_) => &[],
-        }
+        self.variables().features
     }
 
     /// Columns of categories to explain it by.
     pub fn categorical(&self) -> &[Categorical] {
-        match self {
-            Self::Ols(Ols { categorical, .. })
-            | Self::Ridge(Ridge { categorical, .. })
-            | Self::Lasso(Lasso { categorical, .. })
-            | Self::ElasticNet(ElasticNet { categorical, .. })
-            | Self::Logistic(Logistic { categorical, .. })
-            | Self::Glm(Glm { categorical, .. })
-            | Self::RandomForest(RandomForest { categorical, .. })
-            | Self::GradientBoosting(GradientBoosting { categorical, .. }) => categorical,
-            Self::Mean(_) => &[],
-        }
+        self.variables().categorical
     }
 
     /// Column or aliased expression of what a row weighs, where rows differ in that.
     pub fn weight(&self) -> Option<&str> {
+        self.variables().weight
+    }
+
+    fn variables(&self) -> Variables<'_> {
+        macro_rules! of {
+            ($model:ident) => {
+                Variables {
+                    target: &$model.target,
+                    features: &$model.features,
+                    categorical: &$model.categorical,
+                    weight: None,
+                }
+            };
+            (weighted $model:ident) => {
+                Variables { weight: $model.weight.as_deref(), ..of!($model) }
+            };
+        }
         match self {
-            Self::Ols(Ols { weight, .. })
-            | Self::Ridge(Ridge { weight, .. })
-            | Self::Lasso(Lasso { weight, .. })
-            | Self::ElasticNet(ElasticNet { weight, .. })
-            | Self::Logistic(Logistic { weight, .. })
-            | Self::Glm(Glm { weight, .. }) => weight.as_deref(),
-            Self::RandomForest(_) | Self::GradientBoosting(_) | Self::Mean(_) => None,
+            Self::Ols(model) => of!(weighted model),
+            Self::Ridge(model) => of!(weighted model),
+            Self::Lasso(model) => of!(weighted model),
+            Self::ElasticNet(model) => of!(weighted model),
+            Self::Logistic(model) => of!(weighted model),
+            Self::Glm(model) => of!(weighted model),
+            Self::RandomForest(model) => of!(model),
+            Self::GradientBoosting(model) => of!(model),
+            Self::Mean(Mean { target }) => Variables { target, features: &[], categorical: &[], weight: None },
         }
     }
 

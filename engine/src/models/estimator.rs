@@ -105,11 +105,6 @@ impl Estimator {
         }
     }
 
-    /// Whether moments are enough for a fit whose rows do not weigh differently, and coefficients are all that it gives.
-    pub(super) fn is_fitted_from_moments(&self) -> bool {
-        self.needs() == Needs::Moments
-    }
-
     /// The terms that have coefficients: the features, with the intercept first or without. `None` where there are none.
     pub(super) fn intercept(&self) -> Option<bool> {
         match self {

@@ -2,7 +2,7 @@
 
 use shoal_ml::metrics::{Confusion, LogLoss, RegressionErrors, roc_auc};
 use shoal_ml::model::{Model, Values};
-use shoal_ml::{CrossValidation, Moments, Rows, Summary, cross_validate, cross_validate_rows};
+use shoal_ml::{CrossValidation, Moments, Needs, Rows, Summary, cross_validate, cross_validate_rows};
 
 use super::fit::{Labels, class_names, coefficients};
 use super::fitted::{Fitted, Value};
@@ -67,7 +67,7 @@ impl ModelTable {
     /// Tests models on rows of their group, by predictions of models of the others: what the table has of it.
     pub(crate) fn test(&self, fitted: Fitted, rows: Rows<'_>, tests: &Tests, group_hash: u64) -> Fitted {
         let training = self.training();
-        let by_sums = training.estimator.is_fitted_from_moments() && rows.weights().is_none();
+        let by_sums = training.estimator.needs() == Needs::Moments && rows.weights().is_none();
         if let (true, Tests::Folds(fold_of)) = (by_sums, tests) {
             let of_others = |others: Summary<'_>| coefficients(&training.estimator, others);
             return fitted.tested(of_numbers(&cross_validate_rows(rows, fold_of, of_others)));

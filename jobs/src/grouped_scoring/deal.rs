@@ -1,6 +1,5 @@
 //! Deals a split of rows, or of models, to buckets by key.
 
-use datafusion::error::DataFusionError;
 use datafusion::prelude::DataFrame;
 use futures::StreamExt;
 use shoal_core::runner::TaskContext;
@@ -9,10 +8,10 @@ use shoal_core::{Failure, Payload};
 use shoal_engine::keys::split_by_bucket;
 use shoal_engine::scoring::{models_frame, rows_frame};
 use shoal_engine::session::task_session;
-use shoal_engine::table::{scan, scan_failure};
+use shoal_engine::table::scan;
 
 use super::tasks::{DealStage, DealTask};
-use super::writer::Error;
+use crate::scan_error::ScanError;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let stage: DealStage = assignment.common.read()?;
@@ -28,10 +27,8 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
         DealTask::Rows(_) => rows_frame(&ctx, frame, &stage.scoring)?,
     };
     let mut counters = Counters::default();
-    match deal(frame, &stage, assignment, context, &mut counters).await {
-        Ok(()) => {}
-        Err(Error::Engine(error)) => return Err(scan_failure(&ctx, error, table, split).await),
-        Err(Error::Failure(failure)) => return Err(failure),
+    if let Err(error) = deal(frame, &stage, assignment, context, &mut counters).await {
+        return Err(error.of(&ctx, table, split).await);
     }
     let partitions = context.partitions.seal(assignment.attempt).await?;
     let is_models = matches!(task, DealTask::Models(_));
@@ -45,11 +42,11 @@ async fn deal(
     assignment: &Assignment,
     context: &TaskContext,
     counters: &mut Counters,
-) -> Result<(), Error> {
-    let mut batches = frame.execute_stream().await.map_err(|error: DataFusionError| Error::Engine(error))?;
+) -> Result<(), ScanError> {
+    let mut batches = frame.execute_stream().await.map_err(ScanError::Engine)?;
     while let Some(batch) = batches.next().await {
         context.cancelled.check()?;
-        let batch = batch.map_err(Error::Engine)?;
+        let batch = batch.map_err(ScanError::Engine)?;
         counters.rows_in += batch.num_rows() as u64;
         for (bucket, part) in split_by_bucket(&batch, stage.scoring.keys.len(), stage.buckets)? {
             counters.rows_out += part.num_rows() as u64;

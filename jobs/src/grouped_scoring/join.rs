@@ -10,7 +10,8 @@ use shoal_engine::session::ordered_task_session;
 
 use super::held::hold;
 use super::tasks::JoinStage;
-use super::writer::{Error, write};
+use super::writer::write;
+use crate::scan_error::ScanError;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let JoinStage { scoring, model_tasks, output } = assignment.common.read()?;
@@ -31,8 +32,8 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     };
     let file = match write(predictions(rows, held, &scoring)?, &output, assignment, context, &mut counters).await {
         Ok(file) => file,
-        Err(Error::Engine(error)) => return Err(engine_failure(&error)),
-        Err(Error::Failure(failure)) => return Err(failure),
+        Err(ScanError::Engine(error)) => return Err(engine_failure(&error)),
+        Err(ScanError::Failure(failure)) => return Err(failure),
     };
     Ok(TaskOutput { files: file.into_iter().collect(), counters, ..TaskOutput::default() })
 }

@@ -7,11 +7,11 @@ use shoal_core::task::{Assignment, Counters, TaskOutput};
 use shoal_engine::error::{engine_failure, read_failure};
 use shoal_engine::scoring::{models_frame, predictions, rows_frame};
 use shoal_engine::session::ordered_task_session;
-use shoal_engine::table::{Split, scan, scan_failure};
+use shoal_engine::table::{Split, scan};
 
 use super::held::hold;
 use super::tasks::ScoreStage;
-use super::writer::{Error, write};
+use super::writer::write;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let ScoreStage { models, rows, scoring, output } = assignment.common.read()?;
@@ -25,8 +25,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     let mut counters = Counters::default();
     let file = match write(frame, &output, assignment, context, &mut counters).await {
         Ok(file) => file,
-        Err(Error::Engine(error)) => return Err(scan_failure(&ctx, error, &rows, &split).await),
-        Err(Error::Failure(failure)) => return Err(failure),
+        Err(error) => return Err(error.of(&ctx, &rows, &split).await),
     };
     counters.rows_in = counters.rows_out;
     Ok(TaskOutput { files: file.into_iter().collect(), counters, ..TaskOutput::default() })

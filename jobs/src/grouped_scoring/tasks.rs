@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use shoal_engine::scoring::Scoring;
 use shoal_engine::table::{InputFile, PinnedTable, Split};
 
+use crate::planning::bytes_of;
+
 /// Names of the stages.
 pub(super) mod stage {
     pub(crate) const SCORE: &str = "score";
@@ -21,7 +23,7 @@ pub(super) struct Pinned {
 
 impl Pinned {
     pub(super) fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
+        bytes_of(&self.files)
     }
 }
 

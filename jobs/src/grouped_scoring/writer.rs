@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
-use datafusion::error::DataFusionError;
 use datafusion::prelude::DataFrame;
 use futures::StreamExt;
 use shoal_core::Failure;
@@ -14,24 +13,13 @@ use shoal_engine::models::ParquetFile;
 use shoal_engine::storage::Location;
 
 use super::tasks::Output;
+use crate::scan_error::ScanError;
 
 /// Leading columns that a file has statistics of: as many as Delta's own writers keep.
 const STATISTICS_COLUMNS: usize = 32;
 
 /// The last column of the output.
 const REASON: &str = "reason";
-
-/// What went wrong: in the engine, where a split may be to blame, or beside it.
-pub(super) enum Error {
-    Engine(DataFusionError),
-    Failure(Failure),
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
-    }
-}
 
 /// Writes the rows of a frame into a file of the output, and counts those with and without a prediction. No file where there
 /// are no rows.
@@ -41,12 +29,12 @@ pub(super) async fn write(
     assignment: &Assignment,
     context: &TaskContext,
     counters: &mut Counters,
-) -> Result<Option<FileMeta>, Error> {
+) -> Result<Option<FileMeta>, ScanError> {
     let mut file = None;
-    let mut batches = frame.execute_stream().await.map_err(Error::Engine)?;
+    let mut batches = frame.execute_stream().await.map_err(ScanError::Engine)?;
     while let Some(batch) = batches.next().await {
         context.cancelled.check()?;
-        let batch = batch.map_err(Error::Engine)?;
+        let batch = batch.map_err(ScanError::Engine)?;
         if batch.num_rows() == 0 {
             continue;
         }

@@ -4,7 +4,6 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::Expr;
 use futures::StreamExt;
 use shoal_core::Payload;
@@ -19,9 +18,10 @@ use shoal_engine::keys::{canonical_key, canonical_keys, split_by_bucket};
 use shoal_engine::models::Folds;
 use shoal_engine::moments::{MomentsColumn, moments_udaf};
 use shoal_engine::session::task_session;
-use shoal_engine::table::{scan, scan_failure};
+use shoal_engine::table::scan;
 
 use super::tasks::{Exchange, MapStage, MapTask};
+use crate::scan_error::ScanError;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let stage: MapStage = assignment.common.read()?;
@@ -33,26 +33,12 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
         Exchange::States => states(rows, &stage)?,
     };
     let mut counters = Counters::default();
-    match deal(frame, &stage, assignment, context, &mut counters).await {
-        Ok(()) => {}
-        Err(Error::Engine(error)) => return Err(scan_failure(&ctx, error, &stage.table, &split).await),
-        Err(Error::Failure(failure)) => return Err(failure),
+    if let Err(error) = deal(frame, &stage, assignment, context, &mut counters).await {
+        return Err(error.of(&ctx, &stage.table, &split).await);
     }
     let partitions = context.partitions.seal(assignment.attempt).await?;
     tracing::info!(rows_in = counters.rows_in, rows_out = counters.rows_out, "the split is dealt to its buckets");
     Ok(TaskOutput { partitions, counters, payload: Payload::of(&stage.exchange)?, ..TaskOutput::default() })
-}
-
-/// What went wrong: in the engine, where the split may be to blame, or beside it.
-enum Error {
-    Engine(DataFusionError),
-    Failure(Failure),
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
-    }
 }
 
 /// One state per group of the split, or where models are tested one per group and fold.
@@ -88,12 +74,12 @@ async fn deal(
     assignment: &Assignment,
     context: &TaskContext,
     counters: &mut Counters,
-) -> Result<(), Error> {
+) -> Result<(), ScanError> {
     let keys = stage.columns.keys.len();
-    let mut batches = frame.execute_stream().await.map_err(Error::Engine)?;
+    let mut batches = frame.execute_stream().await.map_err(ScanError::Engine)?;
     while let Some(batch) = batches.next().await {
         context.cancelled.check()?;
-        let batch = batch.map_err(Error::Engine)?;
+        let batch = batch.map_err(ScanError::Engine)?;
         counters.rows_in += check_rows(&batch, stage)?;
         let batch = canonical_keys(&batch, keys)?;
         for (bucket, part) in split_by_bucket(&batch, keys, stage.buckets)? {

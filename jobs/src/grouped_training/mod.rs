@@ -23,7 +23,6 @@ use shoal_core::job::{GroupedTraining, Work};
 use shoal_core::kind::{Capacity, JobKind, Planned, StageOutcome};
 use shoal_core::{Failure, Job};
 
-pub(crate) use plan::split_bytes;
 pub(crate) use runner::Runner;
 
 /// The head's half of the kind.

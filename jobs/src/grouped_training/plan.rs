@@ -1,27 +1,21 @@
 //! Decides what comes next. Pure.
 
-use std::collections::BTreeMap;
-
 use shoal_core::Payload;
 use shoal_core::job::{GroupedTraining, Strategy};
 use shoal_core::kind::{Capacity, Planned, StageOutcome, Step};
-use shoal_core::publish::CommitIntent;
-use shoal_core::task::{Counters, StagePlan, TaskPlan};
-use shoal_core::{Failure, Job, Reason};
+use shoal_core::task::{StagePlan, TaskPlan};
+use shoal_core::{Failure, Job};
 use shoal_engine::delta::schema_json;
 use shoal_engine::models::Training;
-use shoal_engine::table::{InputFile, Split, splits};
+use shoal_engine::table::{InputFile, Split};
 use shoal_ml::Needs;
 
 use super::learn::{encoders, has_to_learn};
 use super::strategy::{Decision, decide};
 use super::tasks::{Exchange, Facts, LearnStage, Learned, MapStage, MeasureTask, ReduceStage, Sample, stage};
-
-/// Bytes of input that one map task reads at the most: seconds of work, so that a lost one costs seconds.
-const SPLIT_BYTES_MAX: u64 = 256 << 20;
-
-/// Smallest split worth a task of its own, where there are slots to spare.
-const SPLIT_BYTES_MIN: u64 = 4 << 20;
+use crate::planning::{
+    self, bucket_tasks, bytes_of, check_failed, counted, last_outputs, last_stage, no_rows, split_tasks, splits_for,
+};
 
 /// Bytes that one reduce task pulls: what a slot can hold in memory.
 const BUCKET_BYTES: u64 = 64 << 20;
@@ -67,16 +61,7 @@ fn learn(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
 }
 
 fn splits_of(facts: &Facts, capacity: Capacity) -> Vec<Split> {
-    splits(&facts.table, &facts.files, split_bytes(input_bytes(facts), capacity.slots))
-}
-
-fn input_bytes(facts: &Facts) -> u64 {
-    facts.files.iter().map(|file| file.bytes).sum()
-}
-
-fn split_tasks(splits: &[Split]) -> Result<Vec<TaskPlan>, Failure> {
-    let task = |split: &Split| Ok(TaskPlan { bucket: None, weight: split.bytes.max(1), payload: Payload::of(split)? });
-    splits.iter().map(task).collect()
+    splits_for(&facts.table, &facts.files, capacity.slots)
 }
 
 fn measure(facts: &Facts) -> Result<Planned, Failure> {
@@ -97,7 +82,7 @@ fn map(
     let measured = done.last().filter(|outcome| outcome.name == stage::MEASURE);
     let sample: Option<Sample> =
         measured.and_then(|outcome| outcome.outputs.first()).map(|output| output.payload.read()).transpose()?;
-    let (total_bytes, splits) = (input_bytes(facts), splits_of(facts, capacity));
+    let (total_bytes, splits) = (bytes_of(&facts.files), splits_of(facts, capacity));
     let rows_per_split = known_rows(&facts.files).map(|rows| rows.div_ceil(splits.len().max(1) as u64));
     let trained = trained(training, facts, done)?;
     let variables = trained.variables() as u64;
@@ -119,11 +104,9 @@ fn map(
 }
 
 fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> Result<Planned, Failure> {
-    let index = u32::try_from(done.len() - 1).map_err(|_| Failure::internal("too many stages"))?;
-    let rows_of = rows_by_bucket(done);
-    let rows_in: u64 = done.last().map_or(0, |map| map.outputs.iter().map(|output| output.counters.rows_in).sum());
-    if rows_in == 0 {
-        return Err(no_rows(training));
+    let mapped = last_outputs(done);
+    if counted(mapped).rows_in == 0 {
+        return Err(no_rows(&training.input, "groupedTraining", "to train on"));
     }
     let common = ReduceStage {
         columns: facts.columns.clone(),
@@ -131,55 +114,14 @@ fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> R
         training: trained(training, facts, done)?,
         output_table: training.output.table.clone(),
     };
-    let tasks = rows_of
-        .into_iter()
-        .map(|(bucket, rows)| TaskPlan { bucket: Some(bucket), weight: rows.max(1), payload: Payload::default() })
-        .collect();
-    Ok(run(stage::REDUCE, Some(index), 97, Payload::of(&common)?, tasks, Vec::new()))
+    Ok(run(stage::REDUCE, Some(last_stage(done)?), 97, Payload::of(&common)?, bucket_tasks(mapped), Vec::new()))
 }
 
 fn publish(job: &Job, training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> Result<Planned, Failure> {
-    let mut counters = Counters::default();
-    let mut files = Vec::new();
-    for output in done.last().map(|reduce| reduce.outputs.as_slice()).unwrap_or_default() {
-        counters.add(&output.counters);
-        files.extend(output.files.iter().cloned());
-    }
-    check_failed_groups(job, counters.groups_ok, counters.groups_failed)?;
-    let intent = CommitIntent {
-        job: job.uid,
-        job_name: job.name.clone(),
-        output: "models".to_owned(),
-        table: training.output.table.clone(),
-        mode: training.output.mode,
-        schema: schema_json(&facts.output_schema)?,
-        files,
-    };
-    Ok(Planned { step: Step::Publish(intent), notes: Vec::new() })
-}
-
-/// Fails the job where more groups failed than it allows.
-fn check_failed_groups(job: &Job, ok: u64, failed: u64) -> Result<(), Failure> {
-    let Some(max_failed) = job.failure_policy.max_failed else { return Ok(()) };
-    let total = ok + failed;
-    if failed <= max_failed.of(total) {
-        return Ok(());
-    }
-    Err(Failure::new(Reason::TooManyFailed, format!("{failed} of {total} groups have no `ok` model; {max_failed} may"))
-        .field("spec.failurePolicy.maxFailed")
-        .next("raise the limit, and look at `status` and `message` of the groups in the output"))
-}
-
-fn no_rows(training: &GroupedTraining) -> Failure {
-    let failure = Failure::new(Reason::TableEmpty, "the table has no rows to train on").file(&training.input.table);
-    match &training.input.filter {
-        Some(filter) => {
-            failure.field("spec.groupedTraining.input.where").next(format!("no row passes `{filter}`: change it"))
-        }
-        None => failure
-            .field("spec.groupedTraining.input.table")
-            .next("see whether whatever writes the table has run, or name another one"),
-    }
+    let counters = counted(last_outputs(done));
+    let next = "`status` and `message` of the groups in the output";
+    check_failed(job, &counters, "groups have no `ok` model", next)?;
+    Ok(planning::publish(job, "models", &training.output, schema_json(&facts.output_schema)?, done))
 }
 
 fn run(
@@ -193,13 +135,6 @@ fn run(
     Planned { step: Step::Run(StagePlan { name: name.to_owned(), reads, percent_after, common, tasks }), notes }
 }
 
-/// Splits that fill every slot equally often, as long as each is worth its task.
-pub(crate) fn split_bytes(total_bytes: u64, slots: u32) -> u64 {
-    let slots = u64::from(slots.max(1));
-    let rounds = total_bytes.div_ceil(SPLIT_BYTES_MAX).div_ceil(slots).max(1);
-    total_bytes.div_ceil(rounds * slots).max(SPLIT_BYTES_MIN)
-}
-
 /// A bucket for every slot, more where rows travel and would not fit.
 fn bucket_count(exchange: Exchange, total_bytes: u64, slots: u32) -> u32 {
     let by_bytes = match exchange {
@@ -211,17 +146,6 @@ fn bucket_count(exchange: Exchange, total_bytes: u64, slots: u32) -> u32 {
 
 fn known_rows(files: &[InputFile]) -> Option<u64> {
     files.iter().map(|file| file.rows).sum()
-}
-
-/// Rows or states that lie in each bucket; buckets that got none have no task.
-fn rows_by_bucket(done: &[StageOutcome]) -> BTreeMap<u32, u64> {
-    let mut rows = BTreeMap::new();
-    for output in done.last().map(|map| map.outputs.as_slice()).unwrap_or_default() {
-        for partition in &output.partitions {
-            *rows.entry(partition.bucket).or_default() += partition.rows;
-        }
-    }
-    rows
 }
 
 /// What the map tasks exchanged, as they report it.

@@ -8,10 +8,7 @@ supervised! {
     of_glm,
     /// A generalised linear model, fitted by maximum likelihood.
     Glm {
-        /// How many rows a row stands for: a column or an aliased expression; 1 where it is absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(length(min = 1, max = 1024))]
-        pub weight: Option<String>,
+        weight = "How many rows a row stands for: a column or an aliased expression; 1 where it is absent.",
         /// Whether the linear combination has a constant term.
         #[serde(default = "intercept")]
         pub intercept: bool,

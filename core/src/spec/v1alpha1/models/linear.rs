@@ -8,11 +8,8 @@ supervised! {
     of_weighted_variables,
     /// Ordinary least squares: the linear model with the smallest sum of squared residuals.
     Ols {
-        /// How precise each row is: the variance of its error is in inverse proportion to this column or aliased
-        /// expression. All rows are equally precise where it is absent. A row of weight zero is left out.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(length(min = 1, max = 1024))]
-        pub weight: Option<String>,
+        weight = "How precise each row is: the variance of its error is in inverse proportion to this column or aliased \
+                  expression. All rows are equally precise where it is absent. A row of weight zero is left out.",
         /// Whether the model has a constant term.
         #[serde(default = "intercept")]
         pub intercept: bool,
@@ -46,10 +43,7 @@ supervised! {
     of_weighted_variables,
     /// Least squares with a penalty on squared coefficients: minimises `sum (y - b - x'w)^2 + alpha sum w^2`.
     Ridge {
-        /// What each row's squared residual is multiplied by: a column or an aliased expression; 1 where it is absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(length(min = 1, max = 1024))]
-        pub weight: Option<String>,
+        weight = "What each row's squared residual is multiplied by: a column or an aliased expression; 1 where it is absent.",
         /// Whether the model has a constant term, which costs nothing.
         #[serde(default = "intercept")]
         pub intercept: bool,
@@ -64,10 +58,7 @@ supervised! {
     of_weighted_variables,
     /// Least squares with a penalty on absolute coefficients: minimises `sum (y - b - x'w)^2 / 2n + alpha sum |w|`.
     Lasso {
-        /// What each row's squared residual is multiplied by: a column or an aliased expression; 1 where it is absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(length(min = 1, max = 1024))]
-        pub weight: Option<String>,
+        weight = "What each row's squared residual is multiplied by: a column or an aliased expression; 1 where it is absent.",
         /// Whether the model has a constant term, which costs nothing.
         #[serde(default = "intercept")]
         pub intercept: bool,
@@ -91,10 +82,7 @@ supervised! {
     /// Least squares with both penalties: minimises
     /// `sum (y - b - x'w)^2 / 2n + alpha (l1Ratio sum |w| + (1 - l1Ratio) sum w^2 / 2)`.
     ElasticNet {
-        /// What each row's squared residual is multiplied by: a column or an aliased expression; 1 where it is absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(length(min = 1, max = 1024))]
-        pub weight: Option<String>,
+        weight = "What each row's squared residual is multiplied by: a column or an aliased expression; 1 where it is absent.",
         /// Whether the model has a constant term, which costs nothing.
         #[serde(default = "intercept")]
         pub intercept: bool,

@@ -8,10 +8,7 @@ supervised! {
     of_weighted_variables,
     /// Logistic regression: the probability of each value of the target, from a linear combination of the features.
     Logistic {
-        /// How many rows a row stands for: a column or an aliased expression; 1 where it is absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(length(min = 1, max = 1024))]
-        pub weight: Option<String>,
+        weight = "How many rows a row stands for: a column or an aliased expression; 1 where it is absent.",
         /// Whether the model has a constant term, which costs nothing.
         #[serde(default = "intercept")]
         pub intercept: bool,

@@ -128,7 +128,22 @@ fn both(rules: Value, others: Value) -> Value {
 
 /// A model that explains a target by features. Every field of the resource stands where the user writes it, so the ones
 /// that such models have in common are written once here: flattening a type in would cost the errors of unknown fields.
+///
+/// `weight = "..."` says what a column of weights means to a model that takes one.
 macro_rules! supervised {
+    ($rules:path, $(#[$about:meta])* $name:ident { weight = $weight:literal, $($own:tt)* }) => {
+        supervised! {
+            $rules,
+            $(#[$about])*
+            $name {
+                #[doc = $weight]
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                #[schemars(length(min = 1, max = 1024))]
+                pub weight: Option<String>,
+                $($own)*
+            }
+        }
+    };
     ($rules:path, $(#[$about:meta])* $name:ident { $($own:tt)* }) => {
         $(#[$about])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
