@@ -9,8 +9,9 @@ use crate::client::Client;
 use crate::interrupts::Interrupts;
 use crate::terminal::Terminal;
 
-/// First pause between two looks: a small job takes no longer.
-const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// First pause between two looks. With the factor by which they grow, the end of a job is seen late by a tenth of what it
+/// took, however small it is.
+const PAUSE_MIN: Duration = Duration::from_millis(5);
 
 /// Longest pause between two looks: often enough for a person, seldom enough for a head with a thousand watchers.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
@@ -118,7 +119,7 @@ mod tests {
     #[test]
     fn pauses_grow_up_to_a_limit() {
         let pauses: Vec<Duration> =
-            std::iter::successors(Some(PAUSE_MIN), |pause| Some(longer(*pause))).take(20).collect();
+            std::iter::successors(Some(PAUSE_MIN), |pause| Some(longer(*pause))).take(30).collect();
         assert!(pauses.is_sorted());
         assert_eq!(pauses.last(), Some(&PAUSE_MAX));
     }

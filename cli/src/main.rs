@@ -24,10 +24,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use shoal_core::{Failure, Reason};
 
 use crate::args::{Cli, Command, LogFormat};
 use crate::exit::End;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let Cli { log_format, command } = Cli::parse();

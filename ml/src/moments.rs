@@ -51,7 +51,8 @@ impl MomentsMut<'_> {
     ///
     /// With `d = row − mean` and `n` the new count:
     /// `C[i,j] += (n − 1)/n · d_i · d_j`, then `mean += d / n`.
-    #[inline]
+    // Always, so that callers who know the number of variables get code without loops.
+    #[inline(always)]
     pub fn push(&mut self, row: &[f64]) {
         debug_assert_eq!(row.len(), self.mean.len());
         debug_assert_eq!(self.comoment.len(), packed_len(self.mean.len()));

@@ -38,13 +38,27 @@ pub(crate) async fn run(args: RunArgs, log_format: LogFormat) -> Result<(), End>
     let terminal = Terminal::new();
     let submission = Submission { job: &job, fresh: args.fresh };
     let workers = Workers { number: args.workers, memory_bytes: args.memory };
-    let followed = run_on_own_cluster(submission, state_dir, workers, log_format, &terminal, &mut interrupts).await;
+    let mut cluster =
+        LocalCluster::start_head(state_dir, log_format).await.map_err(|failure| End::from(failure).about(&file))?;
+    let followed = run_on(&mut cluster, submission, workers, &terminal, &mut interrupts).await;
     terminal.clear();
-    match followed.map_err(|end| end.about(&file))? {
-        Followed::Interrupted(status) => Err(End::Interrupted(Some(status))),
-        Followed::Ended(status) => {
-            show(&job, &status, args.output).await?;
+    match followed {
+        Ok(Followed::Interrupted(status)) => {
+            // One that is not final yet is left as it is: the user wants to go at once.
+            if status.phase.is_final() {
+                cluster.shutdown().await;
+            }
+            Err(End::Interrupted(Some(status)))
+        }
+        Ok(Followed::Ended(status)) => {
+            // What the job made is read while its cluster ends.
+            let (shown, ()) = tokio::join!(show(&job, &status, args.output), cluster.shutdown());
+            shown?;
             End::of_job(&status, Some(&file))
+        }
+        Err(end) => {
+            cluster.shutdown().await;
+            Err(end.about(&file))
         }
     }
 }
@@ -66,29 +80,21 @@ struct Workers {
     memory_bytes: Option<u64>,
 }
 
-async fn run_on_own_cluster(
+async fn run_on(
+    cluster: &mut LocalCluster,
     submission: Submission<'_>,
-    state_dir: PathBuf,
     workers: Workers,
-    log_format: LogFormat,
     terminal: &Terminal,
     interrupts: &mut Interrupts,
 ) -> Result<Followed, End> {
-    let mut cluster = LocalCluster::start_head(state_dir, log_format).await?;
     let client = cluster.client()?;
-    let followed = tokio::select! {
-        submitted = start(submission, workers, &mut cluster, &client, terminal) => match submitted {
-            Ok(status) => watch(status, &mut cluster, &client, terminal, interrupts).await.map_err(End::from),
+    tokio::select! {
+        submitted = start(submission, workers, cluster, &client, terminal) => match submitted {
+            Ok(status) => watch(status, cluster, &client, terminal, interrupts).await.map_err(End::from),
             Err(failure) => Err(failure.into()),
         },
         _ = interrupts.next() => Err(End::Interrupted(None)),
-    };
-    terminal.clear();
-    let at_once = matches!(&followed, Ok(Followed::Interrupted(status)) if !status.phase.is_final());
-    if !at_once {
-        cluster.shutdown().await;
     }
-    followed
 }
 
 async fn start(

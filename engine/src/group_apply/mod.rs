@@ -1,9 +1,10 @@
-//! Training of one group after the other over rows that are sorted by their key, for estimators that need a group's
-//! rows themselves.
+//! Training of one group after the other, for estimators that need a group's rows themselves.
 //!
-//! A group's rows may lie in any number of batches; they are handed over piece by piece and never put together, so
-//! memory is bounded by a batch whatever the size of a group.
+//! Rows that fit in memory are put next to each other by [`Clustering`]; others come sorted by key and are cut by
+//! [`GroupCutter`]. Either way a group's rows are handed over piece by piece and never put together, so that a batch bounds
+//! what is copied whatever the size of a group.
 
+mod clustering;
 mod finished;
 mod folding;
 mod key_collector;
@@ -17,17 +18,18 @@ use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::partition;
 use shoal_core::Failure;
 
+pub use clustering::{Clustered, Clustering};
 pub use finished::{FinishedModels, ModelsOfGroups};
 pub use state_trainer::StateTrainer;
 pub use trainer::ModelTrainer;
 
 /// Trains one group after the other.
 pub trait GroupTrainer {
-    /// Takes more rows of the group that is open.
+    /// Takes more rows of the group that is open, as the columns after the keys.
     ///
     /// # Errors
     /// What makes the whole task fail. A group that cannot be trained is no error but a model that says so.
-    fn rows(&mut self, batch: &RecordBatch, rows: Range<usize>) -> Result<(), Failure>;
+    fn rows(&mut self, columns: &[ArrayRef], rows: Range<usize>) -> Result<(), Failure>;
 
     /// Ends the open group, whose key is in that row of the key columns. The next rows are another group's.
     ///
@@ -61,9 +63,9 @@ impl GroupCutter {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let keys = batch
+        let (keys, others) = batch
             .columns()
-            .get(..self.key_columns)
+            .split_at_checked(self.key_columns)
             .ok_or_else(|| Failure::internal(format!("{} key columns were expected in a batch", self.key_columns)))?;
         if let Some((open_keys, row)) = &self.open
             && !is_same_key((open_keys, *row), (keys, 0))?
@@ -76,7 +78,7 @@ impl GroupCutter {
             if range.start > 0 {
                 trainer.finish(keys, range.start - 1)?;
             }
-            trainer.rows(batch, range.clone())?;
+            trainer.rows(others, range.clone())?;
         }
         self.open = Some((keys.to_vec(), batch.num_rows() - 1));
         Ok(())
@@ -110,101 +112,4 @@ fn internal(error: &arrow::error::ArrowError) -> Failure {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{AsArray, Float64Array, Int64Array, StringArray};
-    use arrow::datatypes::{Float64Type, Int64Type};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Writes down each group as its key, and the values of its rows.
-    #[derive(Default)]
-    struct Recorder {
-        open: Vec<i64>,
-        groups: Vec<(Option<i64>, Option<String>, Vec<i64>)>,
-    }
-
-    impl GroupTrainer for Recorder {
-        fn rows(&mut self, batch: &RecordBatch, rows: Range<usize>) -> Result<(), Failure> {
-            assert!(!rows.is_empty());
-            self.open.extend_from_slice(&batch["value"].as_primitive::<Int64Type>().values()[rows]);
-            Ok(())
-        }
-
-        fn finish(&mut self, keys: &[ArrayRef], row: usize) -> Result<(), Failure> {
-            let number = keys[0].as_primitive::<Int64Type>();
-            let word = keys[1].as_string::<i32>();
-            let key =
-                (number.is_valid(row).then(|| number.value(row)), word.is_valid(row).then(|| word.value(row).into()));
-            self.groups.push((key.0, key.1, std::mem::take(&mut self.open)));
-            Ok(())
-        }
-    }
-
-    type Key = (Option<i64>, Option<String>);
-
-    fn batch(keys: &[Key]) -> RecordBatch {
-        let numbers: Int64Array = keys.iter().map(|key| key.0).collect();
-        let words: StringArray = keys.iter().map(|key| key.1.clone()).collect();
-        let values = Int64Array::from_iter_values(0..keys.len() as i64);
-        let columns: [(&str, ArrayRef, bool); 3] =
-            [("number", Arc::new(numbers), true), ("word", Arc::new(words), true), ("value", Arc::new(values), false)];
-        RecordBatch::try_from_iter_with_nullable(columns).unwrap()
-    }
-
-    proptest! {
-        #[test]
-        fn groups_are_the_same_however_batches_are_cut(
-            mut keys in prop::collection::vec((prop::option::of(0..3_i64), prop::option::of("[ab]")), 0..60),
-            mut cuts in prop::collection::vec(0..60_usize, 0..8),
-        ) {
-            keys.sort();
-            cuts.retain(|cut| *cut <= keys.len());
-            cuts.extend([0, keys.len()]);
-            cuts.sort();
-            let whole = batch(&keys);
-            let (mut cutter, mut recorder) = (GroupCutter::new(2), Recorder::default());
-            for cut in cuts.windows(2) {
-                cutter.push(&whole.slice(cut[0], cut[1] - cut[0]), &mut recorder).unwrap();
-            }
-            cutter.end(&mut recorder).unwrap();
-
-            let mut expected: Vec<(Option<i64>, Option<String>, Vec<i64>)> = Vec::new();
-            for (row, key) in (0..).zip(&keys) {
-                match expected.last_mut() {
-                    Some((number, word, rows)) if (&*number, &*word) == (&key.0, &key.1) => rows.push(row),
-                    _ => expected.push((key.0, key.1.clone(), vec![row])),
-                }
-            }
-            prop_assert_eq!(recorder.groups, expected);
-        }
-    }
-
-    #[test]
-    fn a_missing_value_and_nan_are_groups_of_their_own() {
-        struct Count(usize);
-        impl GroupTrainer for Count {
-            fn rows(&mut self, _: &RecordBatch, _: Range<usize>) -> Result<(), Failure> {
-                Ok(())
-            }
-            fn finish(&mut self, keys: &[ArrayRef], _: usize) -> Result<(), Failure> {
-                assert_eq!(keys[0].as_primitive_opt::<Float64Type>().map(|keys| keys.len()), Some(1));
-                self.0 += 1;
-                Ok(())
-            }
-        }
-        let floats = [None, None, Some(0.0), Some(0.0), Some(f64::NAN), Some(f64::NAN)];
-        let (mut cutter, mut count) = (GroupCutter::new(1), Count(0));
-        for float in floats {
-            let column: ArrayRef = Arc::new(Float64Array::from(vec![float]));
-            let batch = RecordBatch::try_from_iter_with_nullable([("key", column, true)]).unwrap();
-            cutter.push(&batch, &mut count).unwrap();
-        }
-        cutter.end(&mut count).unwrap();
-        cutter.end(&mut count).unwrap();
-        assert_eq!(count.0, 3);
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::ArrayRef;
 use shoal_core::Failure;
 use shoal_ml::Moments;
 
@@ -28,8 +28,8 @@ impl StateTrainer {
 }
 
 impl GroupTrainer for StateTrainer {
-    fn rows(&mut self, batch: &RecordBatch, rows: Range<usize>) -> Result<(), Failure> {
-        let states = batch.columns().last().ok_or_else(|| Failure::internal("a batch without columns"))?;
+    fn rows(&mut self, columns: &[ArrayRef], rows: Range<usize>) -> Result<(), Failure> {
+        let states = columns.last().ok_or_else(|| Failure::internal("a batch without columns"))?;
         let states = MomentsColumn::new(states, self.table.training().variables())?;
         for row in rows {
             let moments = states.get(row);

@@ -1,7 +1,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::Float64Type;
 use shoal_core::Failure;
 use shoal_ml::{Moments, Needs, Rows};
@@ -61,6 +62,24 @@ impl ModelTrainer {
             finished: FinishedModels::new(Arc::clone(&table)),
             table,
         }
+    }
+
+    /// The rows that can be trained on, in runs of neighbours: nearly always all of them.
+    fn usable_runs(&self, variables: &[Variable<'_>], fold: &[ArrayRef], rows: Range<usize>) -> Vec<Range<usize>> {
+        let weights = self.table.training().weighted.then(|| &variables[variables.len() - 1]);
+        let is_usable = |row: usize| {
+            variables.iter().all(|variable| variable.has(row))
+                && weights.is_none_or(|weights| weights.values[row] >= 0.0)
+                && fold.iter().all(|fold| self.folding.is_usable(fold, row))
+        };
+        let mut runs = Vec::new();
+        let mut row = rows.start;
+        while row < rows.end {
+            let end = (row..rows.end).find(|row| !is_usable(*row)).unwrap_or(rows.end);
+            runs.push(row..end);
+            row = end + 1;
+        }
+        runs
     }
 
     /// Makes room where too many rows are held.
@@ -149,35 +168,17 @@ fn hash_of(keys: &[ArrayRef], row: usize) -> Result<u64, Failure> {
 }
 
 impl GroupTrainer for ModelTrainer {
-    fn rows(&mut self, batch: &RecordBatch, rows: Range<usize>) -> Result<(), Failure> {
-        let columns = batch.columns().get(self.table.key_columns()..).unwrap_or_default();
-        let (columns, fold) = columns.split_at(columns.len() - usize::from(self.folding.has_column()));
+    fn rows(&mut self, columns: &[ArrayRef], rows: Range<usize>) -> Result<(), Failure> {
+        let (columns, fold) = columns.split_at(columns.len().saturating_sub(usize::from(self.folding.has_column())));
         let variables = floats(columns, self.held.len())?;
-        let weights = self.table.training().weighted.then(|| variables.len() - 1);
-        let folding = &self.folding;
-        let usable = |row: usize| {
-            let is_finite = variables.iter().all(|(values, column)| {
-                // Null rows hold arbitrary values, so nullness is looked at on its own.
-                values[row].is_finite() && column.is_valid(row)
-            });
-            is_finite
-                && weights.is_none_or(|weights| variables[weights].0[row] >= 0.0)
-                && fold.iter().all(|fold| folding.is_usable(fold, row))
-        };
-        let mut runs = Vec::new();
-        let mut row = rows.start;
-        while row < rows.end {
-            let end = (row..rows.end).find(|row| !usable(*row)).unwrap_or(rows.end);
-            runs.push(row..end);
-            row = end + 1;
-        }
+        let runs = self.usable_runs(&variables, fold, rows.clone());
         // Runs of usable rows are copied as a whole.
         let mut used = 0;
         for run in runs {
             used += run.len() as u64;
             if self.state != Open::TooLarge {
-                for (held, (values, _)) in self.held.iter_mut().zip(&variables) {
-                    held.extend_from_slice(&values[run.clone()]);
+                for (held, variable) in self.held.iter_mut().zip(&variables) {
+                    held.extend_from_slice(&variable.values[run.clone()]);
                 }
                 fold.iter().try_for_each(|fold| self.folding.extend(fold, run.clone()))?;
             }
@@ -209,13 +210,26 @@ impl ModelsOfGroups for ModelTrainer {
     }
 }
 
-/// The variables of a batch: their values, and the column that knows which are null.
-fn floats(columns: &[ArrayRef], expected: usize) -> Result<Vec<(&[f64], &ArrayRef)>, Failure> {
+/// A column of floats.
+struct Variable<'a> {
+    values: &'a [f64],
+    nulls: Option<&'a NullBuffer>,
+}
+
+impl Variable<'_> {
+    /// Whether a row has a number there. Null rows hold arbitrary values, so nullness is looked at on its own.
+    fn has(&self, row: usize) -> bool {
+        self.values[row].is_finite() && self.nulls.is_none_or(|nulls| nulls.is_valid(row))
+    }
+}
+
+/// The variables of a batch.
+fn floats(columns: &[ArrayRef], expected: usize) -> Result<Vec<Variable<'_>>, Failure> {
     if columns.len() != expected {
         return Err(Failure::internal(format!("{expected} variables were expected, {} came", columns.len())));
     }
     let variable = |column| match ArrayRef::as_primitive_opt::<Float64Type>(column) {
-        Some(floats) => Ok((floats.values().as_ref(), column)),
+        Some(floats) => Ok(Variable { values: floats.values(), nulls: floats.nulls() }),
         None => Err(Failure::internal(format!("a variable is a {}, no float", column.data_type()))),
     };
     columns.iter().map(variable).collect()

@@ -20,7 +20,7 @@ pub(super) struct GroupMoments {
     count: Vec<u64>,
     dropped: Vec<u64>,
     values: Vec<f64>,
-    /// One row, gathered from its columns.
+    /// One row, gathered from its columns, where these are many.
     row: Vec<f64>,
 }
 
@@ -61,17 +61,51 @@ impl GroupMoments {
             .filter(|slices: &Vec<_>| slices.len() == self.variables)
             .ok_or_else(|| internal_datafusion_err!("{} columns of floats were expected", self.variables))?;
         let nulls = columns.iter().fold(None, |nulls, column| NullBuffer::union(nulls.as_ref(), column.nulls()));
-        for (row, group) in groups.enumerate() {
-            if !is_kept(filter, row) {
+        let rows = Rows { slices: &slices, nulls: nulls.as_ref(), filter };
+        match self.variables {
+            1 => self.push_rows::<1>(rows, groups),
+            2 => self.push_rows::<2>(rows, groups),
+            3 => self.push_rows::<3>(rows, groups),
+            4 => self.push_rows::<4>(rows, groups),
+            5 => self.push_rows::<5>(rows, groups),
+            6 => self.push_rows::<6>(rows, groups),
+            7 => self.push_rows::<7>(rows, groups),
+            8 => self.push_rows::<8>(rows, groups),
+            _ => self.push_wide_rows(rows, groups),
+        }
+        Ok(())
+    }
+
+    /// Folds rows of a few variables. With their number known to the compiler a row stays in registers and nothing loops,
+    /// which is most of the time that few variables take.
+    fn push_rows<const VARIABLES: usize>(&mut self, rows: Rows<'_>, groups: impl ExactSizeIterator<Item = usize>) {
+        let stride = VARIABLES + packed_len(VARIABLES);
+        let slices: [&[f64]; VARIABLES] = std::array::from_fn(|variable| rows.slices[variable]);
+        for (index, group) in groups.enumerate() {
+            if !is_kept(rows.filter, index) {
                 continue;
             }
-            // Null rows hold arbitrary values, so nullness is looked at on its own.
-            let mut usable = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-            for (value, slice) in self.row.iter_mut().zip(&slices) {
-                *value = slice[row];
-                usable &= value.is_finite();
+            let row: [f64; VARIABLES] = std::array::from_fn(|variable| slices[variable][index]);
+            if row.iter().all(|value| value.is_finite()) && rows.has_no_null(index) {
+                let window = &mut self.values[group * stride..][..stride];
+                let (mean, comoment) = window.split_at_mut(VARIABLES);
+                MomentsMut { count: &mut self.count[group], mean, comoment }.push(&row);
+            } else {
+                self.dropped[group] += 1;
             }
-            if usable {
+        }
+    }
+
+    /// Folds rows of any number of variables.
+    fn push_wide_rows(&mut self, rows: Rows<'_>, groups: impl ExactSizeIterator<Item = usize>) {
+        for (index, group) in groups.enumerate() {
+            if !is_kept(rows.filter, index) {
+                continue;
+            }
+            for (value, slice) in self.row.iter_mut().zip(rows.slices) {
+                *value = slice[index];
+            }
+            if self.row.iter().all(|value| value.is_finite()) && rows.has_no_null(index) {
                 let window = &mut self.values[group * self.stride..][..self.stride];
                 let (mean, comoment) = window.split_at_mut(self.variables);
                 MomentsMut { count: &mut self.count[group], mean, comoment }.push(&self.row);
@@ -79,7 +113,6 @@ impl GroupMoments {
                 self.dropped[group] += 1;
             }
         }
-        Ok(())
     }
 
     /// Merges a column of moments; state `i` is of group `groups[i]`. Null states are of no rows.
@@ -124,6 +157,21 @@ impl GroupMoments {
     pub(super) fn heap_size(&self) -> usize {
         let floats = self.values.capacity() + self.row.capacity();
         floats * size_of::<f64>() + (self.count.capacity() + self.dropped.capacity()) * size_of::<u64>()
+    }
+}
+
+/// Rows as columns.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    slices: &'a [&'a [f64]],
+    /// Null rows hold arbitrary values, so nullness is looked at on its own.
+    nulls: Option<&'a NullBuffer>,
+    filter: Option<&'a BooleanArray>,
+}
+
+impl Rows<'_> {
+    fn has_no_null(&self, row: usize) -> bool {
+        self.nulls.is_none_or(|nulls| nulls.is_valid(row))
     }
 }
 

@@ -17,8 +17,11 @@ use crate::planning::{
     self, bucket_tasks, bytes_of, check_failed, counted, last_outputs, last_stage, no_rows, split_tasks, splits_for,
 };
 
-/// Bytes that one reduce task pulls: what a slot can hold in memory.
+/// Bytes of rows that one reduce task pulls: what a slot holds in memory, in workers of a gigabyte too.
 const BUCKET_BYTES: u64 = 64 << 20;
+
+/// Bytes of a float, and of a number or a short text that is a key.
+const WORD: u64 = 8;
 
 /// Buckets at the most: each costs a file, and every pair of split and bucket a partition.
 const BUCKETS_MAX: u32 = 4_096;
@@ -88,7 +91,9 @@ fn map(
     let variables = trained.variables() as u64;
     let Decision { exchange, buckets, note } =
         decide(training.strategy, trained.needs(), sample, rows_per_split, variables);
-    let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, total_bytes, capacity.slots));
+    let columns = facts.columns.keys.len() as u64 + variables;
+    let row_bytes = known_rows(&facts.files).map_or(total_bytes, |rows| rows.saturating_mul(columns * WORD));
+    let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, row_bytes.max(total_bytes), capacity.slots));
     let common = MapStage {
         table: facts.table.clone(),
         columns: facts.columns.clone(),
@@ -135,13 +140,14 @@ fn run(
     Planned { step: Step::Run(StagePlan { name: name.to_owned(), reads, percent_after, common, tasks }), notes }
 }
 
-/// A bucket for every slot, more where rows travel and would not fit.
-fn bucket_count(exchange: Exchange, total_bytes: u64, slots: u32) -> u32 {
-    let by_bytes = match exchange {
-        Exchange::States => 0,
-        Exchange::Rows => u32::try_from(total_bytes / BUCKET_BYTES).unwrap_or(u32::MAX),
+/// A bucket for every slot; where rows travel and would not fit, two or more for each, so that none waits for another.
+fn bucket_count(exchange: Exchange, row_bytes: u64, slots: u32) -> u32 {
+    let slots = slots.max(1);
+    let rounds = match exchange {
+        Exchange::States => 1,
+        Exchange::Rows => u32::try_from(row_bytes.div_ceil(BUCKET_BYTES * u64::from(slots))).unwrap_or(u32::MAX).max(1),
     };
-    by_bytes.max(slots).clamp(1, BUCKETS_MAX)
+    slots.saturating_mul(rounds).min(BUCKETS_MAX)
 }
 
 fn known_rows(files: &[InputFile]) -> Option<u64> {

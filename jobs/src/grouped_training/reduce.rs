@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, SortExpr};
 use datafusion::prelude::DataFrame;
 use futures::StreamExt;
 use shoal_core::Failure;
+use shoal_core::partition::BatchStream;
 use shoal_core::runner::TaskContext;
 use shoal_core::task::{Assignment, Counters, TaskOutput};
 use shoal_engine::columns::ResolvedColumns;
 use shoal_engine::delta::attempt_file_name;
 use shoal_engine::error::engine_failure;
 use shoal_engine::exchange;
-use shoal_engine::group_apply::{GroupCutter, ModelTrainer, ModelsOfGroups, StateTrainer};
+use shoal_engine::group_apply::{Clustering, GroupCutter, ModelTrainer, ModelsOfGroups, StateTrainer};
 use shoal_engine::models::{ModelCounts, ModelTable, ParquetFile, fit_moments_batch};
 use shoal_engine::moments::merge_moments_udaf;
 use shoal_engine::session::task_session;
@@ -34,29 +35,30 @@ const GROUP_MEMORY_SHARE: u64 = 4;
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let stage: ReduceStage = assignment.common.read()?;
     let table = Arc::new(ModelTable::new(&key_fields(&stage.columns), stage.training));
-    let ctx = task_session(context.memory_bytes, &context.scratch)?;
-    let reader = context.partitions.read(assignment.sources.clone()).await?;
+    let mut reader = context.partitions.read(assignment.sources.clone()).await?;
     let rows_in = assignment.sources.iter().map(|source| source.partition.rows).sum();
+    let bytes_in = reader.bytes_remote + reader.bytes_local;
     let mut counters = Counters {
         rows_in,
         bytes_fetched: reader.bytes_remote,
         bytes_local: reader.bytes_local,
         ..Counters::default()
     };
-    let batches = match stage.exchange {
-        // States of a group merge as they come, which is in the order of their splits.
-        Exchange::States => reader.batches,
-        Exchange::Rows => exchange::numbered(reader.batches),
-    };
-    let Some(frame) = exchange::frame(&ctx, batches).await? else {
+    let Some(first) = reader.batches.next().await.transpose()? else {
         return Ok(TaskOutput { counters, ..TaskOutput::default() });
     };
+    let schema = first.schema();
+    let batches: BatchStream = Box::pin(futures::stream::iter([Ok(first)]).chain(reader.batches));
     let file_name = attempt_file_name(&assignment.attempt);
     let output = Location::parse(&stage.output_table)?;
     let mut file = ParquetFile::create(&output, &file_name, Arc::clone(table.schema()), table.key_columns())?;
+    let mut bucket = Bucket { table: &table, file: &mut file, context };
     let counts = match stage.exchange {
-        Exchange::States => merge_states(frame, &stage.columns, &table, &mut file, context).await?,
-        Exchange::Rows => train_groups(frame, &table, &mut file, context).await?,
+        Exchange::States => bucket.merge_states(batches, &stage.columns).await?,
+        Exchange::Rows if Clustering::fits(rows_in, bytes_in, context.memory_bytes) => {
+            bucket.train_clustered(batches, &schema).await?
+        }
+        Exchange::Rows => bucket.train_sorted(batches).await?,
     };
     counters.groups_ok = counts.ok;
     counters.groups_failed = counts.failed;
@@ -65,77 +67,111 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     Ok(TaskOutput { files: vec![file.finish().await?], counters, ..TaskOutput::default() })
 }
 
-/// Merges the states of each group and fits what comes out.
-async fn merge_states(
-    frame: DataFrame,
-    columns: &ResolvedColumns,
-    table: &Arc<ModelTable>,
-    file: &mut ParquetFile,
-    context: &TaskContext,
-) -> Result<ModelCounts, Failure> {
-    let keys = table.key_columns();
-    let mut others: Vec<Expr> = frame.schema().columns().into_iter().skip(keys).map(Expr::Column).collect();
-    let states = others.pop().ok_or_else(|| Failure::internal("there are no states"))?;
-    let merged = merge_moments_udaf(table.training().variables()).call(vec![states]).alias("__moments");
-    // Where models are tested, the fold comes after the keys.
-    let groups: Vec<Expr> = key_exprs(columns).into_iter().chain(others).collect();
-    let frame = frame.aggregate(groups, vec![merged]).map_err(|error| engine_failure(&error))?;
-    if table.training().folds.is_some() {
-        let columns = frame.schema().columns().into_iter().take(keys + 1);
-        let order: Vec<SortExpr> = columns.map(|column| Expr::Column(column).sort(true, true)).collect();
-        let sorted = frame.sort(order).map_err(|error| engine_failure(&error))?;
-        return each_group(sorted, StateTrainer::new(Arc::clone(table)), table, file, context).await;
-    }
-    let mut batches = stream(frame).await?;
-    let mut counts = ModelCounts::default();
-    while let Some(batch) = next(&mut batches, context).await? {
-        let (models, fitted) = fit_moments_batch(&batch, table)?;
-        counts.add(fitted);
-        file.write(&models).await?;
-    }
-    Ok(counts)
+/// A bucket's models on their way into its file.
+struct Bucket<'a> {
+    table: &'a Arc<ModelTable>,
+    file: &'a mut ParquetFile,
+    context: &'a TaskContext,
 }
 
-/// Sorts the rows by key, and within a group as they stand in the input, and trains one group after the other. Sums depend
-/// on the order of what is added: this one is the same in every run.
-async fn train_groups(
-    frame: DataFrame,
-    table: &Arc<ModelTable>,
-    file: &mut ParquetFile,
-    context: &TaskContext,
-) -> Result<ModelCounts, Failure> {
-    let keys = table.key_columns();
-    let columns = || frame.schema().columns().into_iter().map(Expr::Column);
-    let is_place = |column: &Expr| matches!(column, Expr::Column(column) if column.name == exchange::PLACE);
-    let order: Vec<SortExpr> =
-        columns().take(keys).chain(columns().filter(is_place)).map(|column| column.sort(true, true)).collect();
-    let rest: Vec<Expr> = columns().filter(|column| !is_place(column)).collect();
-    let sorted = frame.clone().sort(order).and_then(|sorted| sorted.select(rest));
-    let trainer = ModelTrainer::new(Arc::clone(table), context.memory_bytes / GROUP_MEMORY_SHARE);
-    each_group(sorted.map_err(|error| engine_failure(&error))?, trainer, table, file, context).await
-}
-
-/// Trains one group after the other of what is sorted by key.
-async fn each_group(
-    sorted: DataFrame,
-    mut trainer: impl ModelsOfGroups,
-    table: &Arc<ModelTable>,
-    file: &mut ParquetFile,
-    context: &TaskContext,
-) -> Result<ModelCounts, Failure> {
-    let mut batches = stream(sorted).await?;
-    let mut cutter = GroupCutter::new(table.key_columns());
-    while let Some(batch) = next(&mut batches, context).await? {
-        cutter.push(&batch, &mut trainer)?;
-        if trainer.models().len() >= MODELS_PER_BATCH {
-            file.write(&trainer.models().take()?).await?;
+impl Bucket<'_> {
+    /// Merges the states of each group and fits what comes out. States of a group merge as they come, which is in the
+    /// order of their splits.
+    async fn merge_states(&mut self, batches: BatchStream, columns: &ResolvedColumns) -> Result<ModelCounts, Failure> {
+        let Some(frame) = frame(batches, self.context).await? else { return Ok(ModelCounts::default()) };
+        let keys = self.table.key_columns();
+        let mut others: Vec<Expr> = frame.schema().columns().into_iter().skip(keys).map(Expr::Column).collect();
+        let states = others.pop().ok_or_else(|| Failure::internal("there are no states"))?;
+        let merged = merge_moments_udaf(self.table.training().variables()).call(vec![states]).alias("__moments");
+        // Where models are tested, the fold comes after the keys.
+        let groups: Vec<Expr> = key_exprs(columns).into_iter().chain(others).collect();
+        let frame = frame.aggregate(groups, vec![merged]).map_err(|error| engine_failure(&error))?;
+        if self.table.training().folds.is_some() {
+            let columns = frame.schema().columns().into_iter().take(keys + 1);
+            let order: Vec<SortExpr> = columns.map(|column| Expr::Column(column).sort(true, true)).collect();
+            let sorted = frame.sort(order).map_err(|error| engine_failure(&error))?;
+            return self.each_group(sorted, StateTrainer::new(Arc::clone(self.table))).await;
         }
+        let mut batches = stream(frame).await?;
+        let mut counts = ModelCounts::default();
+        while let Some(batch) = next(&mut batches, self.context).await? {
+            let (models, fitted) = fit_moments_batch(&batch, self.table)?;
+            counts.add(fitted);
+            self.file.write(&models).await?;
+        }
+        Ok(counts)
     }
-    cutter.end(&mut trainer)?;
-    if !trainer.models().is_empty() {
-        file.write(&trainer.models().take()?).await?;
+
+    /// Trains one group after the other of rows that memory holds.
+    async fn train_clustered(&mut self, mut batches: BatchStream, schema: &SchemaRef) -> Result<ModelCounts, Failure> {
+        let mut clustering = Clustering::new(schema, self.table.key_columns())?;
+        while let Some(batch) = batches.next().await.transpose()? {
+            self.context.cancelled.check()?;
+            clustering.push(&batch)?;
+        }
+        let (mut clustered, mut trainer) = (clustering.cluster()?, self.trainer());
+        while clustered.train_next(&mut trainer)? {
+            self.context.cancelled.check()?;
+            self.write(&mut trainer, MODELS_PER_BATCH).await?;
+        }
+        self.end(trainer).await
     }
-    Ok(trainer.models().counts())
+
+    /// Sorts the rows by key, on disk where they do not fit in memory, and within a group as they stand in the input, and
+    /// trains one group after the other. Sums depend on the order of what is added: this one is the same in every run, and
+    /// whether memory holds the rows or not.
+    async fn train_sorted(&mut self, batches: BatchStream) -> Result<ModelCounts, Failure> {
+        let Some(frame) = frame(exchange::numbered(batches), self.context).await? else {
+            return Ok(ModelCounts::default());
+        };
+        let keys = self.table.key_columns();
+        let columns = || frame.schema().columns().into_iter().map(Expr::Column);
+        let is_place = |column: &Expr| matches!(column, Expr::Column(column) if column.name == exchange::PLACE);
+        let order: Vec<SortExpr> =
+            columns().take(keys).chain(columns().filter(is_place)).map(|column| column.sort(true, true)).collect();
+        let rest: Vec<Expr> = columns().filter(|column| !is_place(column)).collect();
+        let sorted = frame.clone().sort(order).and_then(|sorted| sorted.select(rest));
+        let trainer = self.trainer();
+        self.each_group(sorted.map_err(|error| engine_failure(&error))?, trainer).await
+    }
+
+    /// Trains one group after the other of what is sorted by key.
+    async fn each_group(
+        &mut self,
+        sorted: DataFrame,
+        mut trainer: impl ModelsOfGroups,
+    ) -> Result<ModelCounts, Failure> {
+        let mut batches = stream(sorted).await?;
+        let mut cutter = GroupCutter::new(self.table.key_columns());
+        while let Some(batch) = next(&mut batches, self.context).await? {
+            cutter.push(&batch, &mut trainer)?;
+            self.write(&mut trainer, MODELS_PER_BATCH).await?;
+        }
+        cutter.end(&mut trainer)?;
+        self.end(trainer).await
+    }
+
+    fn trainer(&self) -> ModelTrainer {
+        ModelTrainer::new(Arc::clone(self.table), self.context.memory_bytes / GROUP_MEMORY_SHARE)
+    }
+
+    /// Writes the models that are finished once there are so many.
+    async fn write(&mut self, trainer: &mut impl ModelsOfGroups, models_min: usize) -> Result<(), Failure> {
+        if trainer.models().len() >= models_min {
+            self.file.write(&trainer.models().take()?).await?;
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self, mut trainer: impl ModelsOfGroups) -> Result<ModelCounts, Failure> {
+        self.write(&mut trainer, 1).await?;
+        Ok(trainer.models().counts())
+    }
+}
+
+/// The rows as a frame that keeps to the task's memory; none where there are no rows.
+async fn frame(batches: BatchStream, context: &TaskContext) -> Result<Option<DataFrame>, Failure> {
+    exchange::frame(&task_session(context.memory_bytes, &context.scratch)?, batches).await
 }
 
 async fn stream(frame: DataFrame) -> Result<SendableRecordBatchStream, Failure> {

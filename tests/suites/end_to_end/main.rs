@@ -18,6 +18,7 @@ mod place;
 mod probes;
 mod s3;
 mod scoring;
+mod shapes;
 mod speculation;
 mod sql;
 mod suspend;

@@ -138,8 +138,12 @@ fn every_slot_has_work_and_no_split_is_too_large_or_too_small() {
 fn buckets_fill_the_slots_and_hold_what_fits() {
     for (exchange, bytes, slots, expected) in [
         (Exchange::States, 100_000 * MIB, 4, 4),
-        (Exchange::Rows, 100_000 * MIB, 4, 1_562),
+        (Exchange::Rows, 100_000 * MIB, 4, 1_564),
+        // A fifth bucket of four slots would keep three of them waiting.
+        (Exchange::Rows, 257 * MIB, 4, 8),
+        (Exchange::Rows, 256 * MIB, 4, 4),
         (Exchange::Rows, 1, 4, 4),
+        (Exchange::Rows, 0, 0, 1),
         (Exchange::Rows, u64::MAX, 4, BUCKETS_MAX),
     ] {
         assert_eq!(bucket_count(exchange, bytes, slots), expected, "{exchange:?} {bytes}");
