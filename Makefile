@@ -89,6 +89,11 @@ bench-grouped: setup $(if $(PEERS),bench-peers) ## Models per group of 10 millio
 	cargo build --release --quiet --package shoal-cli --package shoal-benches
 	$(CARGO_TARGET_DIR)/release/bench-grouped $(if $(PEERS),--peers) $(if $(CASES),--case $(CASES))
 
+.PHONY: bench-growth
+bench-growth: ## How time grows over four decades of rows and of groups; writes docs/grouped.json and docs/grouped.svg.
+	cargo build --release --quiet --package shoal-cli --package shoal-benches
+	$(CARGO_TARGET_DIR)/release/bench-grouped --growth docs
+
 .PHONY: bench-peers
 bench-peers: setup ## Installs the peers that benches run beside Shoal: Spark, Ray.
 	@scripts/bench-peers

@@ -1,6 +1,5 @@
 //! `shoal run`: one job, with a cluster of its own.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;

@@ -4,10 +4,12 @@
 //! query to a written Parquet file, connection or session already open.
 
 mod case;
+mod growth;
 mod peers;
+mod plot;
 mod shoal;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use case::{Bar, Case};
 use clap::{Parser, ValueEnum};
@@ -22,6 +24,9 @@ struct Arguments {
     /// Also runs the peers that `make bench-peers` installs.
     #[arg(long)]
     peers: bool,
+    /// Measures instead how time grows with rows and groups, and writes a plot into this folder.
+    #[arg(long, conflicts_with_all = ["case", "peers"])]
+    growth: Option<PathBuf>,
     /// Runs that count; one more warms up.
     #[arg(long, default_value_t = 5)]
     runs: usize,
@@ -33,6 +38,9 @@ struct Arguments {
 fn main() -> BenchResult<()> {
     let arguments = Arguments::parse();
     let folder = bench_dir()?;
+    if let Some(docs) = &arguments.growth {
+        return growth::measure(&folder, docs, arguments.runs, arguments.cores);
+    }
     let asked = if arguments.case.is_empty() { Case::value_variants() } else { &arguments.case };
     let mut measured: Vec<(Case, Runs)> = Vec::new();
     let mut results = Vec::new();
