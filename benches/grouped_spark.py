@@ -14,6 +14,8 @@ import pandas as pd
 from pyspark.sql import SparkSession
 
 path, threads, runs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+# Workers run what this runs: another Python would not have the packages.
+os.environ["PYSPARK_PYTHON"] = sys.executable
 written = os.path.join(os.path.dirname(path), "spark-models")
 spark = (
     SparkSession.builder.master(f"local[{threads}]")
