@@ -33,7 +33,7 @@ setup: ## Installs what is missing: system packages, Python packages for the ora
 	@scripts/setup
 
 .PHONY: services
-services: setup ## Builds what tests run beside Shoal: etcd, an S3 gateway.
+services: setup ## Builds what tests run beside Shoal: etcd, object stores (S3, Google, Azure).
 	@scripts/services
 
 .PHONY: services-kubernetes

@@ -152,8 +152,8 @@ pub(crate) struct HeadArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = NO_WORKER_DEFAULT.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=NO_WORKER_MAX.as_secs()))]
     pub(crate) no_worker_timeout: u64,
-    /// Where a copy is kept of report, spec, attempts and log of each job that has ended, below `jobs/`: s3://BUCKET/PREFIX
-    /// or a folder [default: nowhere but in the state].
+    /// Where a copy is kept of report, spec, attempts and log of each job that has ended, below `jobs/`: s3://BUCKET/PREFIX,
+    /// gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or a folder [default: nowhere but in the state].
     #[arg(long, value_name = "URI")]
     pub(crate) storage: Option<String>,
     /// Lets callers in, beside those with the token, that Kubernetes knows and lets do the same with ShoalJobs of that

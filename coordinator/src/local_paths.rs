@@ -102,6 +102,7 @@ mod tests {
         }
         for (table, expected) in [
             ("s3://bucket/rows", true),
+            ("az://container/rows", true),
             ("file:///etc/passwd", false),
             ("FILE:///etc/passwd", false),
             (" file:///etc/passwd", false),

@@ -22,7 +22,7 @@ pub fn command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Comma
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        if ["SHOAL_", "RUST_", "AWS_"].iter().any(|prefix| name.starts_with(prefix)) {
+        if ["SHOAL_", "RUST_", "AWS_", "GOOGLE_", "AZURE_", "AZURITE_"].iter().any(|prefix| name.starts_with(prefix)) {
             command.env_remove(name.as_ref());
         }
     }

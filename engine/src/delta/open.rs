@@ -10,8 +10,9 @@ use crate::storage::Location;
 
 /// The log of the table at a location, whether it is there or not.
 ///
-/// Made over the location's own store, so that the library's registries of stores are not asked: it has none for S3
-/// without the AWS SDK. Commits are put where nothing is yet, which both a disk and S3 decide atomically.
+/// Made over the location's own store, so that the library's registries of stores are not asked: they have none for
+/// object stores without the SDKs. Commits are put where nothing is yet, which a disk and each kind of object stores
+/// decide atomically.
 pub(crate) fn log_store(place: &Location) -> Result<LogStoreRef, Failure> {
     let url = place.folder_url()?;
     let config = StorageConfig::default();

@@ -4,13 +4,14 @@ use std::io;
 use shoal_core::{Failure, Reason};
 
 use super::Location;
+use super::cloud::{Provider, Words};
 
-/// The name that the library has for S3 in its errors.
-const S3: &str = "S3";
+/// The codes of the stores that say that there is no such bucket.
+const NO_BUCKET: [&str; 2] = ["NoSuchBucket", "ContainerNotFound"];
 
-/// What the codes of S3 mean. The library hands on the answer's status and, as text, its body.
+/// What the codes of the stores mean. The library hands on the answer's status and, as text, its body.
 const CODES: [(&[&str], Meaning); 3] = [
-    (&["NoSuchBucket"], Meaning::NoBucket),
+    (&NO_BUCKET, Meaning::NoBucket),
     (
         &[
             "AuthorizationHeaderMalformed",
@@ -20,8 +21,8 @@ const CODES: [(&[&str], Meaning); 3] = [
         ],
         Meaning::OtherRegion,
     ),
-    // The address of the service that hands out the credentials of a machine: asked where nothing else has some.
-    (&["169.254.169.254"], Meaning::NoCredentials),
+    // Where the service is that hands out the credentials of a machine: asked where nothing else has some.
+    (&["169.254.169.254", "metadata.google.internal"], Meaning::NoCredentials),
 ];
 
 #[derive(Clone, Copy)]
@@ -34,39 +35,40 @@ enum Meaning {
 /// The failure behind an error of an object store elsewhere; `None` for one of this machine's disk. The object is named
 /// by its key: which bucket it is in, the error does not know.
 pub(crate) fn remote_failure(error: &object_store::Error) -> Option<Failure> {
+    remote_failure_of(None, error)
+}
+
+/// As [`remote_failure`], where it is known whose store it is: most errors do not say so.
+pub(super) fn remote_failure_of(provider: Option<&Provider>, error: &object_store::Error) -> Option<Failure> {
     use object_store::Error as E;
-    let is_remote = match error {
-        E::Generic { store, .. } => *store == S3,
-        E::NotFound { .. } | E::PermissionDenied { .. } | E::Unauthenticated { .. } => io_error(error).is_none(),
-        _ => false,
+    let named = match error {
+        E::Generic { store, .. } => Some(Provider::of_library_name(store)?),
+        E::NotFound { .. } | E::PermissionDenied { .. } | E::Unauthenticated { .. } if io_error(error).is_none() => {
+            None
+        }
+        _ => return None,
     };
-    if !is_remote {
-        return None;
-    }
+    let words = named.or(provider).map_or(Words::OF_ANY, |provider| provider.words);
+    let Words { bucket, place, without_credentials, .. } = words;
     let text = chain_text(error);
     let known = CODES.iter().find(|(codes, _)| codes.iter().any(|code| text.contains(code)));
     let failure = match (known.map(|(_, meaning)| *meaning), error) {
-        (Some(Meaning::NoBucket), _) => Failure::new(Reason::TableNotFound, "there is no such bucket")
-            .next("make the bucket, or see whether AWS_ENDPOINT_URL and AWS_REGION are those of the bucket"),
+        (Some(Meaning::NoBucket), _) => Failure::new(Reason::TableNotFound, format!("there is no such {bucket}"))
+            .next(format!("make the {bucket}, or correct {place}")),
         (Some(Meaning::OtherRegion), _) => Failure::new(Reason::InvalidValue, "the bucket is in another region")
             .next("set AWS_REGION to the region of the bucket, for the head and its workers"),
-        (Some(Meaning::NoCredentials), _) => Failure::new(
-            Reason::Unauthorized,
-            "there are no credentials for the object store",
-        )
-        .next(
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for the head and its workers, or AWS_SKIP_SIGNATURE=true \
-                 for a public bucket",
-        ),
-        (None, E::PermissionDenied { path, .. } | E::Unauthenticated { path, .. }) => denied().file(path),
-        (None, _) if is_denial(&text) => denied(),
+        (Some(Meaning::NoCredentials), _) => {
+            Failure::new(Reason::Unauthorized, "there are no credentials for the object store")
+                .next(format!("set {without_credentials}"))
+        }
+        (None, E::PermissionDenied { path, .. } | E::Unauthenticated { path, .. }) => denied(words).file(path),
+        (None, _) if is_denial(&text) => denied(words),
         (None, E::NotFound { path, .. }) => {
             Failure::new(Reason::Io, "an object of the table is not there").file(format!("/{path}"))
         }
-        (None, _) => Failure::new(Reason::Io, "the object store does not do what it is asked").next(
-            "see whether AWS_ENDPOINT_URL and AWS_REGION are right, and whether the store is up; what is transient was \
-             tried again already",
-        ),
+        (None, _) => Failure::new(Reason::Io, "the object store does not do what it is asked").next(format!(
+            "see whether the store is up, and asked where it is ({place}); what is transient was tried again already",
+        )),
     };
     Some(failure.because(error))
 }
@@ -78,21 +80,23 @@ fn is_denial(text: &str) -> bool {
         .any(|code| text.contains(code))
 }
 
-fn denied() -> Failure {
-    Failure::new(Reason::Unauthorized, "the object store denies access").next(
-        "see whether AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the head and its workers are valid, \
-         and what they may do in the bucket",
-    )
+fn denied(words: Words) -> Failure {
+    Failure::new(Reason::Unauthorized, "the object store denies access").next(format!(
+        "see whether the credentials of the head and its workers ({}) are valid, and what they may do in the {}",
+        words.credentials, words.bucket
+    ))
 }
 
 /// Whether an error says that an object is not there, and not that its bucket is not.
 pub(crate) fn names_missing(error: &object_store::Error) -> bool {
-    matches!(error, object_store::Error::NotFound { .. }) && !chain_text(error).contains("NoSuchBucket")
+    let is_of_bucket = |text: &str| NO_BUCKET.iter().any(|code| text.contains(code));
+    matches!(error, object_store::Error::NotFound { .. }) && !is_of_bucket(&chain_text(error))
 }
 
 /// The failure behind an error of writing, creating or deleting at a place.
 pub(crate) fn write_failure(place: &Location, error: &(dyn Error + 'static)) -> Failure {
-    if let Some(failure) = find::<object_store::Error>(error).and_then(remote_failure) {
+    let remote = |error: &object_store::Error| remote_failure_of(place.provider(), error);
+    if let Some(failure) = find::<object_store::Error>(error).and_then(remote) {
         return failure.file(place.to_string());
     }
     let failure = match io_error(error).map(io::Error::kind) {
@@ -144,7 +148,8 @@ mod tests {
 
     #[test]
     fn answers_of_an_object_store_keep_their_meaning() {
-        let generic = |text: &str| E::Generic { store: S3, source: text.into() };
+        let generic = |text: &str| E::Generic { store: "S3", source: text.into() };
+        let of = |store: &'static str, text: &str| E::Generic { store, source: text.into() };
         let missing = |text: &str| E::NotFound { path: "a/b".to_owned(), source: text.into() };
         let cases = [
             (generic("404 Not Found: <Code>NoSuchBucket</Code>"), Reason::TableNotFound),
@@ -155,6 +160,10 @@ mod tests {
             (generic("Received redirect without LOCATION"), Reason::InvalidValue),
             (generic("PUT http://169.254.169.254/latest/api/token: timed out"), Reason::Unauthorized),
             (generic("503 Service Unavailable: <Code>SlowDown</Code>"), Reason::Io),
+            (of("GCS", "404 Not Found: <Code>NoSuchBucket</Code>"), Reason::TableNotFound),
+            (of("GCS", "GET http://metadata.google.internal/: no such host"), Reason::Unauthorized),
+            (of("MicrosoftAzure", "404 Not Found: <Code>ContainerNotFound</Code>"), Reason::TableNotFound),
+            (of("MicrosoftAzure", "403 Forbidden: <Code>AuthenticationFailed</Code>"), Reason::Unauthorized),
         ];
         for (error, expected) in cases {
             let failure = remote_failure(&error).unwrap();
@@ -167,13 +176,28 @@ mod tests {
     }
 
     #[test]
+    fn a_denial_names_the_variables_of_whose_store_it_is() {
+        let denied = E::PermissionDenied { path: "a".to_owned(), source: "403".into() };
+        for (scheme, credentials) in [
+            ("s3", "AWS_SECRET_ACCESS_KEY"),
+            ("gs", "GOOGLE_APPLICATION_CREDENTIALS"),
+            ("az", "AZURE_STORAGE_ACCOUNT_KEY"),
+        ] {
+            let failure = remote_failure_of(Provider::of_scheme(scheme), &denied).unwrap();
+            assert!(failure.next.as_ref().unwrap().contains(credentials), "{failure:?}");
+        }
+        assert!(remote_failure(&denied).unwrap().next.unwrap().contains("AZURE_"));
+        assert_eq!(remote_failure(&E::Generic { store: "LocalFileSystem", source: "?".into() }), None);
+    }
+
+    #[test]
     fn a_full_disk_is_told_from_other_errors() {
         let place = Location::parse("/x").unwrap();
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let wrapped = parquet::errors::ParquetError::External(Box::new(full));
         assert_eq!(write_failure(&place, &wrapped).reason, Reason::ResourcesExhausted);
         assert_eq!(write_failure(&place, &io::Error::other("?")).reason, Reason::Io);
-        let busy = E::Generic { store: S3, source: "503".into() };
+        let busy = E::Generic { store: "S3", source: "503".into() };
         let wrapped = parquet::errors::ParquetError::External(Box::new(busy));
         let failure = write_failure(&place, &wrapped);
         assert!(failure.is_transient() && failure.location.file.as_deref() == Some("/x"), "{failure:?}");

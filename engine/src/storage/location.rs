@@ -13,7 +13,8 @@ use object_store::{ListResult, ObjectMeta, ObjectStore, ObjectStoreExt};
 use shoal_core::{Failure, Reason};
 use url::Url;
 
-use super::{names_missing, s3};
+use super::cloud::{self, Provider};
+use super::{names_missing, remote_failure_of};
 use crate::error::store_failure;
 
 /// What separates the scheme of a URL from the rest; whatever has it is no local path.
@@ -21,8 +22,8 @@ const SCHEME_END: &str = "://";
 
 /// A place that a table or a file is at, or will be, and the store that holds it.
 ///
-/// Its name is an absolute path, or `s3://BUCKET/KEY` with the key as it is in the bucket: nothing in it is
-/// percent-encoded. Neither ends with a slash.
+/// Its name is an absolute path, or `s3://BUCKET/KEY`, `gs://BUCKET/KEY` or `az://CONTAINER/KEY` with the key as it is in the
+/// bucket: nothing in it is percent-encoded. None ends with a slash.
 #[derive(Clone)]
 pub struct Location {
     root: Root,
@@ -35,12 +36,12 @@ pub struct Location {
 enum Root {
     /// `/` of this machine.
     Disk,
-    /// A bucket, as `s3://BUCKET`.
+    /// A bucket, as `s3://BUCKET`, or whatever the provider of the scheme calls one.
     Bucket(String),
 }
 
 impl Location {
-    /// A location as the job that names it has it: an absolute path, a `file://` URL or an `s3://` URL.
+    /// A location as the job that names it has it: an absolute path, a `file://` URL or the URL of an object store.
     ///
     /// # Errors
     /// [`Reason::InvalidValue`] for a relative path, for another kind of URL, and where the settings of the object
@@ -48,16 +49,18 @@ impl Location {
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let refused = |message: String| Failure::new(Reason::InvalidValue, message).file(text);
         match text.split_once(SCHEME_END) {
-            Some(("s3", rest)) => Self::in_bucket(text, rest),
             Some(("file", _)) => {
                 let path = Url::parse(text).ok().and_then(|url| url.to_file_path().ok());
                 let path = path.ok_or_else(|| refused(format!("`{text}` names no file of this machine")))?;
                 Self::on_disk(&path)
             }
-            Some((scheme, _)) if !scheme.contains('/') => {
-                Err(refused(format!("tables at `{scheme}{SCHEME_END}` locations cannot be reached by this build"))
-                    .next("name a local path, or s3://BUCKET/PREFIX"))
-            }
+            Some((scheme, rest)) if !scheme.contains('/') => match Provider::of_scheme(scheme) {
+                Some(provider) => Self::in_bucket(provider, text, rest),
+                None => {
+                    Err(refused(format!("tables at `{scheme}{SCHEME_END}` locations cannot be reached by this build"))
+                        .next(format!("name a local path, or {}", cloud::forms())))
+                }
+            },
             _ if Path::new(text).is_absolute() => Self::on_disk(Path::new(text)),
             _ => Err(refused(format!("`{text}` is no absolute path"))),
         }
@@ -87,16 +90,18 @@ impl Location {
         Ok(Self { root: Root::Disk, path, store: Arc::new(LocalFileSystem::new()) })
     }
 
-    fn in_bucket(text: &str, rest: &str) -> Result<Self, Failure> {
+    fn in_bucket(provider: &Provider, text: &str, rest: &str) -> Result<Self, Failure> {
         let refused = |message: &str| Failure::new(Reason::InvalidValue, message).file(text);
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
         if bucket.is_empty() || !bucket.chars().all(is_name) {
-            return Err(refused("this names no bucket").next("write s3://BUCKET/PREFIX"));
+            return Err(
+                refused(&format!("this names no {}", provider.words.bucket)).next(format!("write {}", provider.form))
+            );
         }
         let path = ObjectPath::parse(key).map_err(|error| refused("the key cannot be used").because(&error))?;
-        let store = s3::store(bucket).map_err(|failure| failure.file(text))?;
-        Ok(Self { root: Root::Bucket(format!("s3{SCHEME_END}{bucket}")), path, store })
+        let store = provider.store(bucket).map_err(|failure| failure.file(text))?;
+        Ok(Self { root: Root::Bucket(format!("{}{SCHEME_END}{bucket}", provider.scheme)), path, store })
     }
 
     /// A location in a store that a test brings along.
@@ -216,9 +221,17 @@ impl Location {
         self.store.list_with_delimiter(Some(&self.path)).await.map_err(|error| self.failure(&error))
     }
 
+    /// Whose store it is; `None` for a disk.
+    pub(super) fn provider(&self) -> Option<&'static Provider> {
+        match &self.root {
+            Root::Disk => None,
+            Root::Bucket(root) => root.split_once(SCHEME_END).and_then(|(scheme, _)| Provider::of_scheme(scheme)),
+        }
+    }
+
     /// The failure behind an error of the store; names this place where the error names none.
     pub(crate) fn failure(&self, error: &object_store::Error) -> Failure {
-        let mut failure = store_failure(error);
+        let mut failure = remote_failure_of(self.provider(), error).unwrap_or_else(|| store_failure(error));
         if self.root != Root::Disk || failure.location.file.is_none() {
             failure.location.file = Some(self.to_string());
         }
@@ -273,20 +286,22 @@ mod tests {
             ("s3://bucket/models/", "s3://bucket/models"),
             ("s3://bucket", "s3://bucket"),
             ("s3://bucket/a b/50%/x=1?.csv", "s3://bucket/a b/50%/x=1?.csv"),
+            ("gs://bucket/a b/50%/", "gs://bucket/a b/50%"),
         ] {
             assert_eq!(name(text).as_deref(), Ok(expected), "{text}");
         }
-        for text in ["out/models", "gs://bucket/models", "s3://", "s3:///key", "s3://b*/x", "s3://bucket/a//b"] {
+        for text in ["out/models", "ftp://h/models", "s3://", "gs:///key", "az://b*/x", "s3://bucket/a//b"] {
             assert_eq!(name(text), Err(Reason::InvalidValue), "{text}");
             assert!(Location::parse(text).unwrap_err().location.file.is_some(), "{text}");
         }
         assert!(Location::from_here("a.csv").unwrap().to_string().ends_with("/a.csv"));
-        assert!(Location::from_here("gs://bucket/a").is_err());
+        let failure = Location::from_here("abfss://bucket/a").unwrap_err();
+        assert!(failure.next.unwrap().contains("az://CONTAINER/PREFIX"));
     }
 
     #[test]
     fn a_folder_has_a_url_that_leads_back_to_it() {
-        for text in ["/data/my models", "s3://bucket/50%/my models", "s3://bucket"] {
+        for text in ["/data/my models", "s3://bucket/50%/my models", "gs://bucket/a", "s3://bucket"] {
             let location = Location::parse(text).unwrap();
             let url = location.folder_url().unwrap();
             assert!(url.path().ends_with('/'), "{url}");

@@ -5,8 +5,8 @@ use object_store::path::Path as ObjectPath;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, PutPayloadMut};
 use tokio::runtime::Handle;
 
-/// Bytes of a part. At least 5 MiB (but for the last one), and at most 10,000 parts, is what S3 takes: 80 GB are more
-/// than a bucket of models ever has, and one part is what an upload holds in memory.
+/// Bytes of a part. At least 5 MiB (but for the last one), and at most 10,000 parts, is what S3 and Google take, and Azure
+/// takes more: 80 GB are more than a bucket of models ever has, and one part is what an upload holds in memory.
 const PART_BYTES: usize = 8 << 20;
 
 /// An object that is being written: in one request where it is small, in parts otherwise. Readers see all of it or

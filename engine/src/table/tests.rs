@@ -76,7 +76,7 @@ async fn a_missing_table_is_named_with_its_likeliest_sibling() {
     }
     assert_eq!(refused(&input(&at(folder.path(), "data/*.parquet"))).await.reason, Reason::TableNotFound);
     assert_eq!(refused(&input(&at(folder.path(), "data/grunfeld.csv/x"))).await.reason, Reason::TableNotFound);
-    let failure = pin(&input("gs://bucket/table"), FIELD).await.unwrap_err();
+    let failure = pin(&input("ftp://host/table"), FIELD).await.unwrap_err();
     assert_eq!((failure.reason, failure.location.field_path.is_some()), (Reason::InvalidValue, true));
 }
 

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use shoal_testkit::eventually;
 use shoal_tests::cluster::{Head, Worker, head_command};
 use shoal_tests::data::{SKEWED_FEATURES, damaged_parquet};
+use shoal_tests::object_stores::Service;
+use shoal_tests::object_stores::s3::S3;
 use shoal_tests::process::{Finished, Process};
-use shoal_tests::s3::S3;
 use shoal_tests::{job, shoal, slots};
 
 use crate::place::Place;

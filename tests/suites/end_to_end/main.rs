@@ -14,6 +14,7 @@ mod interrupts;
 mod jobs;
 mod lost_worker;
 mod memory;
+mod object_stores;
 mod place;
 mod probes;
 mod s3;

@@ -101,23 +101,24 @@ pub struct NoTls {}
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "!has(self.uri) || self.uri.startsWith('s3://') || (has(self.sharedVolumes) && self.sharedVolumes.exists(volume, self.uri.startsWith(volume.mountPath)))",
+    "rule": "!has(self.uri) || !self.uri.startsWith('/') || (has(self.sharedVolumes) && self.sharedVolumes.exists(volume, self.uri.startsWith(volume.mountPath)))",
     "message": "a folder has to be below the mountPath of one of the sharedVolumes",
     "fieldPath": ".uri"
 }]))]
 pub struct Storage {
     /// Where the head keeps a copy of report, spec, attempts and log of each job that has ended, below
-    /// `jobs/NAMESPACE/NAME/`: `s3://BUCKET/PREFIX`, or a folder of a shared volume. `status.logsUri` of a job says where
-    /// its copy is. A cluster of a job's own is deleted once the copy is there. A table that a job writes to and names by a
+    /// `jobs/NAMESPACE/NAME/`: `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, or a folder of a shared
+    /// volume. `status.logsUri` of a job says where its copy is. A cluster of a job's own is deleted once the copy is there. A table that a job writes to and names by a
     /// relative path lies below `results/NAMESPACE/NAME/`. Absent: no copies, and no relative paths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 2, max = 1024),
-        regex(pattern = r"^(s3://[A-Za-z0-9._-]+|/[A-Za-z0-9._-]+)(/[A-Za-z0-9._=-]+)*/?$")
+        regex(pattern = r"^((s3|gs|az)://[A-Za-z0-9._-]+|/[A-Za-z0-9._-]+)(/[A-Za-z0-9._=-]+)*/?$")
     )]
     pub uri: Option<String>,
     /// Secret of the cluster's namespace whose entries are environment variables of head and workers, such as
-    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_ENDPOINT_URL`.
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_ENDPOINT_URL`, `GOOGLE_SERVICE_ACCOUNT_KEY`, or
+    /// `AZURE_STORAGE_ACCOUNT_NAME` and `AZURE_STORAGE_ACCOUNT_KEY`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<LocalRef>,
     /// Volumes that head and all workers mount, so that jobs may name paths below them.

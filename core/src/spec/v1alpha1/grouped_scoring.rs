@@ -51,8 +51,8 @@ pub struct GroupedScoring {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ModelsTable {
-    /// Where it is: the folder of a Delta table, relative to the job file, or the same in a bucket, as
-    /// `s3://BUCKET/PREFIX`.
+    /// Where it is: the folder of a Delta table, relative to the job file, or the same in an object store, as
+    /// `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`.
     #[schemars(length(min = 1, max = 4096))]
     pub table: String,
     /// Version of the table; the latest where it is absent.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
     {"rule": "!has(self.version) || !has(self.format) || self.format == 'delta'", "message": "version is for Delta tables only", "fieldPath": ".version"}
 ]))]
 pub struct InputTable {
-    /// Where it is: a file, a folder or a glob, relative to the job file, or the same in a bucket, as
-    /// `s3://BUCKET/PREFIX`.
+    /// Where it is: a file, a folder or a glob, relative to the job file, or the same in an object store, as
+    /// `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`.
     #[schemars(length(min = 1, max = 4096))]
     pub table: String,
     /// How its files are written, `ndjson` having a JSON object in each line; seen from the input where it is absent.
@@ -44,7 +44,7 @@ pub enum TableFormat {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OutputTable {
     /// Where it is or will be: a folder, relative to the job file (on Kubernetes to what the cluster's `storage.uri` has for
-    /// the job), or `s3://BUCKET/PREFIX`.
+    /// the job), or `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`.
     #[schemars(length(min = 1, max = 4096))]
     pub table: String,
     /// What happens to what is there: `error` refuses to touch it, `overwrite` replaces its rows and its schema,

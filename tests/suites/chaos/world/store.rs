@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shoal_testkit::eventually;
 use shoal_tests::fault_proxy::{Fault, FaultProxy, Gate, Request};
-use shoal_tests::s3::{self, S3};
+use shoal_tests::object_stores::s3::{self, S3};
 
 use super::Member;
 use crate::network::{HUB, Node};

@@ -1,0 +1,82 @@
+//! Google Cloud Storage for a test: fake-gcs-server, which lets in who is signed by an account of its own.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use object_store::gcp::GoogleCloudStorageBuilder;
+
+use super::{BUCKET, Bucket, Environment, Service, client, past_proxies};
+use crate::process::Process;
+
+/// A running server with one bucket.
+#[derive(Debug)]
+pub struct Google {
+    address: String,
+    bucket: Bucket,
+    folder: tempfile::TempDir,
+    _process: Process,
+}
+
+impl Google {
+    /// Starts a server.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(shoal_testkit::program("fake-gcs-server"));
+        let mut process = Process::start(command.arg(folder.path()).arg(BUCKET));
+        let address = process.wait_for_output("fake-gcs-server listens", |output| {
+            Some(output.split_once("listens on ")?.1.split_once('\n')?.0.to_owned())
+        });
+        let store = GoogleCloudStorageBuilder::new()
+            .with_client_options(client())
+            .with_base_url(&format!("http://{address}"))
+            .with_bucket_name(BUCKET)
+            .with_application_credentials(folder.path().join("account.json").to_str().unwrap())
+            .build()
+            .unwrap();
+        Self { address, bucket: Bucket::new("gs", Arc::new(store)), folder, _process: process }
+    }
+
+    fn credentials(&self, account: &str) -> PathBuf {
+        self.folder.path().join(format!("{account}.json"))
+    }
+}
+
+impl Deref for Google {
+    type Target = Bucket;
+
+    fn deref(&self) -> &Bucket {
+        &self.bucket
+    }
+}
+
+impl Service for Google {
+    fn bucket(&self) -> &Bucket {
+        &self.bucket
+    }
+
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn environment_at(&self, address: &str) -> Environment {
+        let own = [
+            ("GOOGLE_BASE_URL", format!("http://{address}")),
+            ("GOOGLE_ALLOW_HTTP", "true".to_owned()),
+            ("GOOGLE_APPLICATION_CREDENTIALS", self.credentials("account").display().to_string()),
+        ];
+        own.into_iter().chain(past_proxies()).collect()
+    }
+
+    fn mistakes(&self) -> Vec<(&'static str, String, &'static str, &'static str)> {
+        let variable = "GOOGLE_APPLICATION_CREDENTIALS";
+        let [stranger, nobody] = ["stranger", "nobody"].map(|name| self.credentials(name).display().to_string());
+        vec![
+            (variable, stranger, "Unauthorized", variable),
+            (variable, nobody, "InvalidValue", variable),
+            ("GOOGLE_SERVICE_ACCOUNT_KEY", "{}".to_owned(), "InvalidValue", "GOOGLE_SERVICE_ACCOUNT_KEY"),
+            ("GOOGLE_ALLOW_HTTP", "false".to_owned(), "InvalidValue", "GOOGLE_ALLOW_HTTP"),
+        ]
+    }
+}

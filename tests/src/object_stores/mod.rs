@@ -1,0 +1,116 @@
+//! Real object stores for tests, each a server of its own with one bucket.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use object_store::path::Path as Key;
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt};
+use tokio::runtime::Runtime;
+
+use crate::delta_log::content;
+
+pub mod azure;
+pub mod google;
+pub mod s3;
+
+/// The bucket that every test has.
+pub const BUCKET: &str = "lake";
+
+/// Networks of tests, which no proxy of the environment knows.
+const NOT_PROXIED: &str = "127.0.0.1,198.18.0.0/15";
+
+/// Variables of the environment.
+pub type Environment = Vec<(&'static str, String)>;
+
+/// The bucket of a server: the test's own way to it, past all that is tested.
+#[derive(Debug)]
+pub struct Bucket {
+    scheme: &'static str,
+    store: Arc<dyn ObjectStore>,
+    runtime: Runtime,
+}
+
+impl Bucket {
+    fn new(scheme: &'static str, store: Arc<dyn ObjectStore>) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Self { scheme, store, runtime }
+    }
+
+    /// The URL of a key.
+    pub fn url(&self, key: &str) -> String {
+        format!("{}://{BUCKET}/{key}", self.scheme)
+    }
+
+    /// Puts an object.
+    pub fn put(&self, key: &str, bytes: Vec<u8>) {
+        self.runtime.block_on(self.store.put(&Key::parse(key).unwrap(), bytes.into())).unwrap();
+    }
+
+    /// Puts every file of a folder below a prefix.
+    pub fn put_folder(&self, prefix: &str, folder: &Path) {
+        for (path, bytes) in content(folder) {
+            self.put(&format!("{prefix}/{}", path.display()), bytes);
+        }
+    }
+
+    /// Keys below a prefix, relative to it.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        let prefix = Key::parse(prefix).unwrap();
+        let listed = self.runtime.block_on(async {
+            use futures::TryStreamExt;
+            self.store.list(Some(&prefix)).try_collect::<Vec<_>>().await.unwrap()
+        });
+        let relative = |key: &Key| key.as_ref().trim_start_matches(prefix.as_ref()).trim_start_matches('/').to_owned();
+        let mut keys: Vec<String> = listed.iter().map(|object| relative(&object.location)).collect();
+        keys.sort();
+        keys
+    }
+
+    /// A copy of all that is below a prefix, as files of the same names.
+    pub fn download(&self, prefix: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for key in self.keys(prefix) {
+            let object = Key::parse(format!("{prefix}/{key}")).unwrap();
+            let bytes = self.runtime.block_on(async { self.store.get(&object).await.unwrap().bytes().await.unwrap() });
+            let file = folder.path().join(key);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, bytes).unwrap();
+        }
+        folder
+    }
+}
+
+/// An object store, whosever it is.
+pub trait Service {
+    /// Its bucket.
+    fn bucket(&self) -> &Bucket;
+
+    /// Where it listens, as `127.0.0.1:7070`.
+    fn address(&self) -> &str;
+
+    /// Variables of the environment that lead to it by way of an address.
+    fn environment_at(&self, address: &str) -> Environment;
+
+    /// Variables of the environment that lead to it.
+    fn environment(&self) -> Environment {
+        self.environment_at(self.address())
+    }
+
+    /// Settings of the environment, in place of those of the same name, with which nothing can be read; each with the
+    /// reason of the failure, and a variable that the failure names.
+    fn mistakes(&self) -> Vec<(&'static str, String, &'static str, &'static str)>;
+}
+
+/// An environment with another value of one variable; without it where that is empty.
+pub fn with(environment: Environment, name: &'static str, value: &str) -> Environment {
+    let others = environment.into_iter().filter(|(other, _)| *other != name);
+    others.chain((!value.is_empty()).then(|| (name, value.to_owned()))).collect()
+}
+
+fn client() -> ClientOptions {
+    ClientOptions::new().with_allow_http(true).with_proxy_excludes(NOT_PROXIED)
+}
+
+fn past_proxies() -> Environment {
+    vec![("NO_PROXY", NOT_PROXIED.to_owned()), ("no_proxy", NOT_PROXIED.to_owned())]
+}
