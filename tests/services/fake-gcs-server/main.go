@@ -1,6 +1,7 @@
 // Google Cloud Storage for a test: fake-gcs-server, behind what clients of the XML API need and it does not have.
 // Objects, their generations and the condition that a new one is put under are fake-gcs-server's. From this file come
-// multipart uploads, the XML of errors, and that requests have to be signed by the service account whose file it writes.
+// multipart uploads, lists that begin in the middle, the XML of errors, and that requests have to be signed by the service
+// account whose file it writes.
 //
 //	fake-gcs-server FOLDER BUCKET
 //
@@ -16,13 +17,14 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -95,10 +97,27 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if etag, ok := s.insert(w, key, body, r.Header.Get("x-goog-if-generation-match")); ok {
 			w.Header().Set("ETag", etag)
 		}
+	case query.Has("start-after"):
+		s.listAfter(w, r, query.Get("start-after"))
 	default:
 		r.Host = xmlHost
 		s.inner.ServeHTTP(w, r)
 	}
+}
+
+// Lists objects whose names come after one.
+func (s *server) listAfter(w http.ResponseWriter, r *http.Request, after string) {
+	r.Host = xmlHost
+	all := httptest.NewRecorder()
+	s.inner.ServeHTTP(all, r)
+	var list fakestorage.ListBucketResult
+	if err := xml.Unmarshal(all.Body.Bytes(), &list); err != nil {
+		refuse(w, http.StatusInternalServerError, "InternalError")
+		return
+	}
+	list.Contents = slices.DeleteFunc(list.Contents, func(object fakestorage.Contents) bool { return object.Key <= after })
+	list.KeyCount = len(list.Contents)
+	answer(w, list)
 }
 
 // Puts an object, where its generation is the one that is asked for: 0 for one that is not there. Where it is not put,
@@ -177,13 +196,8 @@ func (s *server) continueUpload(w http.ResponseWriter, r *http.Request, key stri
 }
 
 func joined(parts map[int][]byte) []byte {
-	numbers := make([]int, 0, len(parts))
-	for number := range parts {
-		numbers = append(numbers, number)
-	}
-	sort.Ints(numbers)
 	var whole []byte
-	for _, number := range numbers {
+	for _, number := range slices.Sorted(maps.Keys(parts)) {
 		whole = append(whole, parts[number]...)
 	}
 	return whole

@@ -51,13 +51,18 @@ impl Azure {
         Self { address, bucket, _process: process, _folder: folder }
     }
 
-    /// Variables of the environment that lead to it as to an emulator, which needs neither account nor key.
-    pub fn environment_of_emulator(&self) -> Environment {
-        let own = [
-            ("AZURE_STORAGE_USE_EMULATOR", "true".to_owned()),
-            ("AZURITE_BLOB_STORAGE_URL", format!("http://{}", self.address)),
-        ];
-        own.into_iter().chain(past_proxies()).collect()
+    /// Variables of the environment that lead to it as to a store that is no emulator. Not to tables of Delta: lists that
+    /// begin in the middle are what no emulator has.
+    pub fn environment_of_endpoint(&self) -> Environment {
+        past_proxies(self.endpoint_variables().into_iter().chain([("AZURE_ALLOW_HTTP", "true".to_owned())]))
+    }
+
+    fn endpoint_variables(&self) -> [(&'static str, String); 3] {
+        [
+            ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT.to_owned()),
+            ("AZURE_STORAGE_ACCOUNT_KEY", KEY.to_owned()),
+            ("AZURE_STORAGE_ENDPOINT", endpoint(&self.address)),
+        ]
     }
 }
 
@@ -79,22 +84,19 @@ impl Service for Azure {
     }
 
     fn environment_at(&self, address: &str) -> Environment {
-        let own = [
-            ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT.to_owned()),
-            ("AZURE_STORAGE_ACCOUNT_KEY", KEY.to_owned()),
-            ("AZURE_STORAGE_ENDPOINT", endpoint(address)),
-            ("AZURE_ALLOW_HTTP", "true".to_owned()),
-        ];
-        own.into_iter().chain(past_proxies()).collect()
+        past_proxies([
+            ("AZURE_STORAGE_USE_EMULATOR", "true".to_owned()),
+            ("AZURITE_BLOB_STORAGE_URL", format!("http://{address}")),
+        ])
     }
 
-    fn mistakes(&self) -> Vec<(&'static str, String, &'static str, &'static str)> {
+    fn mistakes(&self) -> Vec<(Environment, &'static str, &'static str)> {
         let [account, key] = ["AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"];
         vec![
-            (key, OTHER_KEY.to_owned(), "Unauthorized", key),
-            (key, "no base64".to_owned(), "InvalidValue", key),
-            (account, String::new(), "InvalidValue", account),
-            ("AZURE_ALLOW_HTTP", "false".to_owned(), "InvalidValue", "AZURE_ALLOW_HTTP"),
+            (self.environment_with(key, OTHER_KEY), "Unauthorized", key),
+            (self.environment_with(key, "no base64"), "InvalidValue", key),
+            (past_proxies([(key, KEY.to_owned())]), "InvalidValue", account),
+            (past_proxies(self.endpoint_variables()), "InvalidValue", "AZURE_ALLOW_HTTP"),
         ]
     }
 }

@@ -61,22 +61,21 @@ impl Service for Google {
     }
 
     fn environment_at(&self, address: &str) -> Environment {
-        let own = [
+        past_proxies([
             ("GOOGLE_BASE_URL", format!("http://{address}")),
             ("GOOGLE_ALLOW_HTTP", "true".to_owned()),
             ("GOOGLE_APPLICATION_CREDENTIALS", self.credentials("account").display().to_string()),
-        ];
-        own.into_iter().chain(past_proxies()).collect()
+        ])
     }
 
-    fn mistakes(&self) -> Vec<(&'static str, String, &'static str, &'static str)> {
-        let variable = "GOOGLE_APPLICATION_CREDENTIALS";
+    fn mistakes(&self) -> Vec<(Environment, &'static str, &'static str)> {
+        let [file, key, http] = ["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT_KEY", "GOOGLE_ALLOW_HTTP"];
         let [stranger, nobody] = ["stranger", "nobody"].map(|name| self.credentials(name).display().to_string());
         vec![
-            (variable, stranger, "Unauthorized", variable),
-            (variable, nobody, "InvalidValue", variable),
-            ("GOOGLE_SERVICE_ACCOUNT_KEY", "{}".to_owned(), "InvalidValue", "GOOGLE_SERVICE_ACCOUNT_KEY"),
-            ("GOOGLE_ALLOW_HTTP", "false".to_owned(), "InvalidValue", "GOOGLE_ALLOW_HTTP"),
+            (self.environment_with(file, &stranger), "Unauthorized", file),
+            (self.environment_with(file, &nobody), "InvalidValue", file),
+            (self.environment_with(key, "{}"), "InvalidValue", key),
+            (self.environment_with(http, "false"), "InvalidValue", http),
         ]
     }
 }

@@ -96,21 +96,21 @@ pub trait Service {
         self.environment_at(self.address())
     }
 
-    /// Settings of the environment, in place of those of the same name, with which nothing can be read; each with the
-    /// reason of the failure, and a variable that the failure names.
-    fn mistakes(&self) -> Vec<(&'static str, String, &'static str, &'static str)>;
-}
+    /// Environments in which nothing can be read; each with the reason of the failure, and a variable that it names.
+    fn mistakes(&self) -> Vec<(Environment, &'static str, &'static str)>;
 
-/// An environment with another value of one variable; without it where that is empty.
-pub fn with(environment: Environment, name: &'static str, value: &str) -> Environment {
-    let others = environment.into_iter().filter(|(other, _)| *other != name);
-    others.chain((!value.is_empty()).then(|| (name, value.to_owned()))).collect()
+    /// The environment with another value of one variable.
+    fn environment_with(&self, name: &'static str, value: &str) -> Environment {
+        let others = self.environment().into_iter().filter(|(other, _)| *other != name);
+        others.chain([(name, value.to_owned())]).collect()
+    }
 }
 
 fn client() -> ClientOptions {
     ClientOptions::new().with_allow_http(true).with_proxy_excludes(NOT_PROXIED)
 }
 
-fn past_proxies() -> Environment {
-    vec![("NO_PROXY", NOT_PROXIED.to_owned()), ("no_proxy", NOT_PROXIED.to_owned())]
+/// With the variables that say which addresses no proxy of the environment knows.
+fn past_proxies(variables: impl IntoIterator<Item = (&'static str, String)>) -> Environment {
+    variables.into_iter().chain(["NO_PROXY", "no_proxy"].map(|name| (name, NOT_PROXIED.to_owned()))).collect()
 }

@@ -82,10 +82,11 @@ impl Service for S3 {
         environment(address)
     }
 
-    fn mistakes(&self) -> Vec<(&'static str, String, &'static str, &'static str)> {
+    fn mistakes(&self) -> Vec<(Environment, &'static str, &'static str)> {
+        let [key, http] = ["AWS_SECRET_ACCESS_KEY", "AWS_ALLOW_HTTP"];
         vec![
-            ("AWS_SECRET_ACCESS_KEY", "wrong".to_owned(), "Unauthorized", "AWS_SECRET_ACCESS_KEY"),
-            ("AWS_ALLOW_HTTP", "false".to_owned(), "InvalidValue", "AWS_ALLOW_HTTP"),
+            (self.environment_with(key, "wrong"), "Unauthorized", key),
+            (self.environment_with(http, "false"), "InvalidValue", http),
         ]
     }
 }
@@ -102,14 +103,13 @@ fn make_bucket(bucket: &Bucket, store: &AmazonS3) {
 
 /// Variables of the environment that lead to a server at an address.
 pub fn environment(address: &str) -> Environment {
-    let own = vec![
+    past_proxies([
         ("AWS_ENDPOINT_URL", format!("http://{address}")),
         ("AWS_ALLOW_HTTP", "true".to_owned()),
         ("AWS_REGION", "us-east-1".to_owned()),
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
         ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
-    ];
-    own.into_iter().chain(past_proxies()).collect()
+    ])
 }
 
 fn builder(address: &str) -> AmazonS3Builder {
