@@ -45,8 +45,9 @@ pub struct Clustering {
 impl Clustering {
     /// Whether so many rows, which take so many bytes together, are held in a part of that memory.
     pub fn fits(rows: u64, bytes: u64, memory_bytes: u64) -> bool {
-        // Rows are told apart by 32 bits.
+        // Rows are told apart by 32 bits, and so are the letters of all keys together.
         u32::try_from(rows).is_ok()
+            && i32::try_from(bytes).is_ok()
             && rows.saturating_mul(BYTES_OF_PLACE).saturating_add(bytes) <= memory_bytes / MEMORY_SHARE
     }
 

@@ -150,6 +150,7 @@ fn what_fits_leaves_half_of_the_memory() {
         (1_000, 32_001, 88_000, false),
         (u64::from(u32::MAX) + 1, 0, u64::MAX, false),
         (1 << 31, u64::MAX, u64::MAX, false),
+        (1, 1 << 31, u64::MAX, false),
     ] {
         assert_eq!(Clustering::fits(rows, bytes, memory), fits, "{rows} rows of {bytes} bytes in {memory}");
     }

@@ -70,7 +70,7 @@ fn what_could_be_two_tables_or_none_is_refused() {
     let twins = Expected { file: Some("twins.csv"), column: Some("value"), ..unreadable };
     place.refuses_with(INPUT, json!({"table": "twins.csv"}), &twins);
     let elsewhere = Expected { field: Some(TABLE), next: "local", ..Expected::new("InvalidValue") };
-    place.refuses_with(INPUT, json!({"table": "gs://bucket/rows.csv"}), &elsewhere);
+    place.refuses_with(INPUT, json!({"table": "ftp://host/rows.csv"}), &elsewhere);
 }
 
 #[test]
