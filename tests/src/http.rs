@@ -59,7 +59,8 @@ fn ask(
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        let answer = request.send().await.ok()?;
+        // Shown where the test fails.
+        let answer = request.send().await.inspect_err(|error| eprintln!("no answer: {error:?}")).ok()?;
         let shown = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate).map(<[u8]>::to_vec);
         Some((Answer { status: answer.status().as_u16(), body: answer.text().await.ok()? }, shown))
     })

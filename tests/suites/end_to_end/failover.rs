@@ -128,7 +128,7 @@ fn a_head_that_is_started_before_its_etcd_waits_for_it() {
     let mut etcd = Etcd::planned();
     let mut head = Head::start_on_etcd(&etcd.endpoints());
     let answer = eventually("the head says what it waits for", || {
-        Some(head.get("/readyz")).filter(|answer| answer.body.contains("waits for etcd"))
+        http::get(&format!("{}/readyz", head.url()), None).filter(|answer| answer.body.contains("waits for etcd"))
     });
     assert_eq!((answer.status, head.get("/healthz").status), (503, 200));
     eventually("its log says where", || {
