@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{SortColumn, SortOptions, interleave, lexsort_to_indices, take};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema};
 use arrow::error::ArrowError;
 use datafusion::logical_expr::EmitTo;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
@@ -51,15 +51,14 @@ impl Clustering {
             && rows.saturating_mul(BYTES_OF_PLACE).saturating_add(bytes) <= memory_bytes / MEMORY_SHARE
     }
 
-    /// For batches of that schema, of which the leading columns are the key.
+    /// For batches whose leading columns are these keys.
     ///
     /// # Errors
-    /// An internal failure where there are fewer columns, or keys of a type that has no groups.
-    pub fn new(schema: &SchemaRef, key_columns: usize) -> Result<Self, Failure> {
-        let keys = schema.fields().get(..key_columns).ok_or_else(|| too_few_columns(key_columns))?;
-        let keys = Arc::new(Schema::new(keys.to_vec()));
-        let groups = new_group_values(keys, &GroupOrdering::None).map_err(|error| engine_failure(&error))?;
-        Ok(Self { key_columns, batches: Vec::new(), group_of: Vec::new(), groups, interned: Vec::new() })
+    /// An internal failure for a key of a type that has no groups.
+    pub fn new(keys: &[FieldRef]) -> Result<Self, Failure> {
+        let schema = Arc::new(Schema::new(keys.to_vec()));
+        let groups = new_group_values(schema, &GroupOrdering::None).map_err(|error| engine_failure(&error))?;
+        Ok(Self { key_columns: keys.len(), batches: Vec::new(), group_of: Vec::new(), groups, interned: Vec::new() })
     }
 
     /// Takes rows.
@@ -67,7 +66,10 @@ impl Clustering {
     /// # Errors
     /// An internal failure where the batch is not of the schema.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        let keys = batch.columns().get(..self.key_columns).ok_or_else(|| too_few_columns(self.key_columns))?;
+        let keys = batch
+            .columns()
+            .get(..self.key_columns)
+            .ok_or_else(|| Failure::internal(format!("{} key columns were expected in a batch", self.key_columns)))?;
         let others: Vec<usize> = (self.key_columns..batch.num_columns()).collect();
         let others = batch.project(&others).map_err(|error| internal(&error))?;
         self.groups.intern(keys, &mut self.interned).map_err(|error| engine_failure(&error))?;
@@ -171,10 +173,6 @@ fn order_of(keys: &[ArrayRef]) -> Result<UInt32Array, ArrowError> {
     let columns: Vec<SortColumn> =
         keys.iter().map(|key| SortColumn { values: Arc::clone(key), options: Some(ascending) }).collect();
     lexsort_to_indices(&columns, None)
-}
-
-fn too_few_columns(key_columns: usize) -> Failure {
-    Failure::internal(format!("{key_columns} key columns were expected in a batch"))
 }
 
 fn internal(error: &ArrowError) -> Failure {

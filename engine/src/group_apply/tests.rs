@@ -106,7 +106,7 @@ proptest! {
         cuts.extend([0, keys.len()]);
         cuts.sort();
         let whole = batch(&keys);
-        let mut clustering = Clustering::new(&whole.schema(), 2).unwrap();
+        let mut clustering = Clustering::new(&whole.schema().fields()[..2]).unwrap();
         for cut in cuts.windows(2) {
             clustering.push(&whole.slice(cut[0], cut[1] - cut[0])).unwrap();
         }
@@ -128,7 +128,7 @@ fn a_group_of_many_batches_is_handed_over_in_pieces() {
     let rows = BATCH_ROWS + BATCH_ROWS / 2;
     let keys: Vec<Key> = (0..rows).map(|row| (Some(i64::from(row % 3 == 0)), None)).collect();
     let whole = batch(&keys);
-    let mut clustering = Clustering::new(&whole.schema(), 2).unwrap();
+    let mut clustering = Clustering::new(&whole.schema().fields()[..2]).unwrap();
     clustering.push(&whole.slice(0, 5_000)).unwrap();
     clustering.push(&whole.slice(5_000, rows - 5_000)).unwrap();
     let (mut clustered, mut recorder) = (clustering.cluster().unwrap(), Recorder::default());

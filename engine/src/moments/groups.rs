@@ -20,8 +20,6 @@ pub(super) struct GroupMoments {
     count: Vec<u64>,
     dropped: Vec<u64>,
     values: Vec<f64>,
-    /// One row, gathered from its columns, where these are many.
-    row: Vec<f64>,
 }
 
 impl GroupMoments {
@@ -32,7 +30,6 @@ impl GroupMoments {
             count: Vec::new(),
             dropped: Vec::new(),
             values: Vec::new(),
-            row: vec![0.0; variables],
         }
     }
 
@@ -79,40 +76,35 @@ impl GroupMoments {
     /// Folds rows of a few variables. With their number known to the compiler a row stays in registers and nothing loops,
     /// which is most of the time that few variables take.
     fn push_rows<const VARIABLES: usize>(&mut self, rows: Rows<'_>, groups: impl ExactSizeIterator<Item = usize>) {
-        let stride = VARIABLES + packed_len(VARIABLES);
         let slices: [&[f64]; VARIABLES] = std::array::from_fn(|variable| rows.slices[variable]);
-        for (index, group) in groups.enumerate() {
-            if !is_kept(rows.filter, index) {
-                continue;
-            }
+        for (index, group) in groups.enumerate().filter(|(index, _)| is_kept(rows.filter, *index)) {
             let row: [f64; VARIABLES] = std::array::from_fn(|variable| slices[variable][index]);
-            if row.iter().all(|value| value.is_finite()) && rows.has_no_null(index) {
-                let window = &mut self.values[group * stride..][..stride];
-                let (mean, comoment) = window.split_at_mut(VARIABLES);
-                MomentsMut { count: &mut self.count[group], mean, comoment }.push(&row);
-            } else {
-                self.dropped[group] += 1;
-            }
+            self.push_row(&row, rows.has_null(index), group);
         }
     }
 
     /// Folds rows of any number of variables.
     fn push_wide_rows(&mut self, rows: Rows<'_>, groups: impl ExactSizeIterator<Item = usize>) {
-        for (index, group) in groups.enumerate() {
-            if !is_kept(rows.filter, index) {
-                continue;
-            }
-            for (value, slice) in self.row.iter_mut().zip(rows.slices) {
+        let mut row = vec![0.0; self.variables];
+        for (index, group) in groups.enumerate().filter(|(index, _)| is_kept(rows.filter, *index)) {
+            for (value, slice) in row.iter_mut().zip(rows.slices) {
                 *value = slice[index];
             }
-            if self.row.iter().all(|value| value.is_finite()) && rows.has_no_null(index) {
-                let window = &mut self.values[group * self.stride..][..self.stride];
-                let (mean, comoment) = window.split_at_mut(self.variables);
-                MomentsMut { count: &mut self.count[group], mean, comoment }.push(&self.row);
-            } else {
-                self.dropped[group] += 1;
-            }
+            self.push_row(&row, rows.has_null(index), group);
         }
+    }
+
+    /// Folds a row into its group.
+    // Always inlined, so that its length is known where that of the caller's row is.
+    #[inline(always)]
+    fn push_row(&mut self, row: &[f64], has_null: bool, group: usize) {
+        if has_null || !row.iter().all(|value| value.is_finite()) {
+            self.dropped[group] += 1;
+            return;
+        }
+        let stride = row.len() + packed_len(row.len());
+        let (mean, comoment) = self.values[group * stride..][..stride].split_at_mut(row.len());
+        MomentsMut { count: &mut self.count[group], mean, comoment }.push(row);
     }
 
     /// Merges a column of moments; state `i` is of group `groups[i]`. Null states are of no rows.
@@ -155,8 +147,7 @@ impl GroupMoments {
 
     /// Bytes on the heap, room that is not used yet included.
     pub(super) fn heap_size(&self) -> usize {
-        let floats = self.values.capacity() + self.row.capacity();
-        floats * size_of::<f64>() + (self.count.capacity() + self.dropped.capacity()) * size_of::<u64>()
+        self.values.capacity() * size_of::<f64>() + (self.count.capacity() + self.dropped.capacity()) * size_of::<u64>()
     }
 }
 
@@ -170,8 +161,8 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn has_no_null(&self, row: usize) -> bool {
-        self.nulls.is_none_or(|nulls| nulls.is_valid(row))
+    fn has_null(&self, row: usize) -> bool {
+        self.nulls.is_some_and(|nulls| nulls.is_null(row))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::Field;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, SortExpr};
 use datafusion::prelude::DataFrame;
@@ -35,7 +35,7 @@ const GROUP_MEMORY_SHARE: u64 = 4;
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let stage: ReduceStage = assignment.common.read()?;
     let table = Arc::new(ModelTable::new(&key_fields(&stage.columns), stage.training));
-    let mut reader = context.partitions.read(assignment.sources.clone()).await?;
+    let reader = context.partitions.read(assignment.sources.clone()).await?;
     let rows_in = assignment.sources.iter().map(|source| source.partition.rows).sum();
     let bytes_in = reader.bytes_remote + reader.bytes_local;
     let mut counters = Counters {
@@ -44,21 +44,19 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
         bytes_local: reader.bytes_local,
         ..Counters::default()
     };
-    let Some(first) = reader.batches.next().await.transpose()? else {
+    if rows_in == 0 {
         return Ok(TaskOutput { counters, ..TaskOutput::default() });
-    };
-    let schema = first.schema();
-    let batches: BatchStream = Box::pin(futures::stream::iter([Ok(first)]).chain(reader.batches));
+    }
     let file_name = attempt_file_name(&assignment.attempt);
     let output = Location::parse(&stage.output_table)?;
     let mut file = ParquetFile::create(&output, &file_name, Arc::clone(table.schema()), table.key_columns())?;
     let mut bucket = Bucket { table: &table, file: &mut file, context };
     let counts = match stage.exchange {
-        Exchange::States => bucket.merge_states(batches, &stage.columns).await?,
+        Exchange::States => bucket.merge_states(reader.batches, &stage.columns).await?,
         Exchange::Rows if Clustering::fits(rows_in, bytes_in, context.memory_bytes) => {
-            bucket.train_clustered(batches, &schema).await?
+            bucket.train_clustered(reader.batches).await?
         }
-        Exchange::Rows => bucket.train_sorted(batches).await?,
+        Exchange::Rows => bucket.train_sorted(reader.batches).await?,
     };
     counters.groups_ok = counts.ok;
     counters.groups_failed = counts.failed;
@@ -78,7 +76,7 @@ impl Bucket<'_> {
     /// Merges the states of each group and fits what comes out. States of a group merge as they come, which is in the
     /// order of their splits.
     async fn merge_states(&mut self, batches: BatchStream, columns: &ResolvedColumns) -> Result<ModelCounts, Failure> {
-        let Some(frame) = frame(batches, self.context).await? else { return Ok(ModelCounts::default()) };
+        let frame = frame(batches, self.context).await?;
         let keys = self.table.key_columns();
         let mut others: Vec<Expr> = frame.schema().columns().into_iter().skip(keys).map(Expr::Column).collect();
         let states = others.pop().ok_or_else(|| Failure::internal("there are no states"))?;
@@ -103,8 +101,8 @@ impl Bucket<'_> {
     }
 
     /// Trains one group after the other of rows that memory holds.
-    async fn train_clustered(&mut self, mut batches: BatchStream, schema: &SchemaRef) -> Result<ModelCounts, Failure> {
-        let mut clustering = Clustering::new(schema, self.table.key_columns())?;
+    async fn train_clustered(&mut self, mut batches: BatchStream) -> Result<ModelCounts, Failure> {
+        let mut clustering = Clustering::new(&self.table.schema().fields()[..self.table.key_columns()])?;
         while let Some(batch) = batches.next().await.transpose()? {
             self.context.cancelled.check()?;
             clustering.push(&batch)?;
@@ -121,9 +119,7 @@ impl Bucket<'_> {
     /// trains one group after the other. Sums depend on the order of what is added: this one is the same in every run, and
     /// whether memory holds the rows or not.
     async fn train_sorted(&mut self, batches: BatchStream) -> Result<ModelCounts, Failure> {
-        let Some(frame) = frame(exchange::numbered(batches), self.context).await? else {
-            return Ok(ModelCounts::default());
-        };
+        let frame = frame(exchange::numbered(batches), self.context).await?;
         let keys = self.table.key_columns();
         let columns = || frame.schema().columns().into_iter().map(Expr::Column);
         let is_place = |column: &Expr| matches!(column, Expr::Column(column) if column.name == exchange::PLACE);
@@ -169,9 +165,10 @@ impl Bucket<'_> {
     }
 }
 
-/// The rows as a frame that keeps to the task's memory; none where there are no rows.
-async fn frame(batches: BatchStream, context: &TaskContext) -> Result<Option<DataFrame>, Failure> {
-    exchange::frame(&task_session(context.memory_bytes, &context.scratch)?, batches).await
+/// The rows, of which there are some, as a frame that keeps to the task's memory.
+async fn frame(batches: BatchStream, context: &TaskContext) -> Result<DataFrame, Failure> {
+    let ctx = task_session(context.memory_bytes, &context.scratch)?;
+    exchange::frame(&ctx, batches).await?.ok_or_else(|| Failure::internal("rows were expected, and none came"))
 }
 
 async fn stream(frame: DataFrame) -> Result<SendableRecordBatchStream, Failure> {

@@ -22,7 +22,6 @@ const MAY_MAKE_CONTAINERS: &str = "sv=2020-08-04&ss=b&srt=c&sp=c&se=2099-01-01T0
 /// A running server with one container.
 #[derive(Debug)]
 pub struct Azure {
-    address: String,
     bucket: Bucket,
     _process: Process,
     _folder: tempfile::TempDir,
@@ -46,9 +45,9 @@ impl Azure {
             .with_container_name(BUCKET)
             .build()
             .unwrap();
-        let bucket = Bucket::new("az", Arc::new(store));
+        let bucket = Bucket::new("az", &address, Arc::new(store));
         make_container(&bucket, &address);
-        Self { address, bucket, _process: process, _folder: folder }
+        Self { bucket, _process: process, _folder: folder }
     }
 
     /// Variables of the environment that lead to it as to a store that is no emulator. Not to tables of Delta: lists that
@@ -61,7 +60,7 @@ impl Azure {
         [
             ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT.to_owned()),
             ("AZURE_STORAGE_ACCOUNT_KEY", KEY.to_owned()),
-            ("AZURE_STORAGE_ENDPOINT", endpoint(&self.address)),
+            ("AZURE_STORAGE_ENDPOINT", endpoint(self.address())),
         ]
     }
 }
@@ -75,14 +74,6 @@ impl Deref for Azure {
 }
 
 impl Service for Azure {
-    fn bucket(&self) -> &Bucket {
-        &self.bucket
-    }
-
-    fn address(&self) -> &str {
-        &self.address
-    }
-
     fn environment_at(&self, address: &str) -> Environment {
         past_proxies([
             ("AZURE_STORAGE_USE_EMULATOR", "true".to_owned()),

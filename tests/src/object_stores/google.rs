@@ -13,7 +13,6 @@ use crate::process::Process;
 /// A running server with one bucket.
 #[derive(Debug)]
 pub struct Google {
-    address: String,
     bucket: Bucket,
     folder: tempfile::TempDir,
     _process: Process,
@@ -35,7 +34,7 @@ impl Google {
             .with_application_credentials(folder.path().join("account.json").to_str().unwrap())
             .build()
             .unwrap();
-        Self { address, bucket: Bucket::new("gs", Arc::new(store)), folder, _process: process }
+        Self { bucket: Bucket::new("gs", &address, Arc::new(store)), folder, _process: process }
     }
 
     fn credentials(&self, account: &str) -> PathBuf {
@@ -52,14 +51,6 @@ impl Deref for Google {
 }
 
 impl Service for Google {
-    fn bucket(&self) -> &Bucket {
-        &self.bucket
-    }
-
-    fn address(&self) -> &str {
-        &self.address
-    }
-
     fn environment_at(&self, address: &str) -> Environment {
         past_proxies([
             ("GOOGLE_BASE_URL", format!("http://{address}")),

@@ -1,5 +1,6 @@
 //! Real object stores for tests, each a server of its own with one bucket.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,14 +27,20 @@ pub type Environment = Vec<(&'static str, String)>;
 #[derive(Debug)]
 pub struct Bucket {
     scheme: &'static str,
+    address: String,
     store: Arc<dyn ObjectStore>,
     runtime: Runtime,
 }
 
 impl Bucket {
-    fn new(scheme: &'static str, store: Arc<dyn ObjectStore>) -> Self {
+    fn new(scheme: &'static str, address: &str, store: Arc<dyn ObjectStore>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Self { scheme, store, runtime }
+        Self { scheme, address: address.to_owned(), store, runtime }
+    }
+
+    /// Where its server listens, as `127.0.0.1:7070`.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The URL of a key.
@@ -80,14 +87,8 @@ impl Bucket {
     }
 }
 
-/// An object store, whosever it is.
-pub trait Service {
-    /// Its bucket.
-    fn bucket(&self) -> &Bucket;
-
-    /// Where it listens, as `127.0.0.1:7070`.
-    fn address(&self) -> &str;
-
+/// An object store, whosever it is, with its bucket.
+pub trait Service: Deref<Target = Bucket> {
     /// Variables of the environment that lead to it by way of an address.
     fn environment_at(&self, address: &str) -> Environment;
 

@@ -25,7 +25,6 @@ const STARTS_MAX: usize = 5;
 /// A running server with one bucket.
 #[derive(Debug)]
 pub struct S3 {
-    address: String,
     folder: PathBuf,
     bucket: Bucket,
     /// The server and its folder, where both are its own: they end when it is dropped.
@@ -45,9 +44,9 @@ impl S3 {
     /// Makes the bucket of a server that was started by [`server_command`] and that listens.
     pub fn over(folder: &Path, address: &str) -> Self {
         let store = Arc::new(builder(address).build().unwrap());
-        let bucket = Bucket::new("s3", Arc::clone(&store) as _);
+        let bucket = Bucket::new("s3", address, Arc::clone(&store) as _);
         make_bucket(&bucket, &store);
-        Self { address: address.to_owned(), folder: folder.to_owned(), bucket, _own: None }
+        Self { folder: folder.to_owned(), bucket, _own: None }
     }
 
     /// The folder in which the server keeps the objects of a prefix, as files of the same names.
@@ -70,14 +69,6 @@ impl Deref for S3 {
 }
 
 impl Service for S3 {
-    fn bucket(&self) -> &Bucket {
-        &self.bucket
-    }
-
-    fn address(&self) -> &str {
-        &self.address
-    }
-
     fn environment_at(&self, address: &str) -> Environment {
         environment(address)
     }

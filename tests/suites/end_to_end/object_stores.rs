@@ -47,7 +47,7 @@ pub(crate) fn query(sql: &str, environment: Environment) -> Finished {
 
 /// Rows of a table, as SQL counts them.
 fn count(service: &dyn Service, key: &str) -> u64 {
-    let sql = format!("SELECT count(*) AS n FROM '{}'", service.bucket().url(key));
+    let sql = format!("SELECT count(*) AS n FROM '{}'", service.url(key));
     query(&sql, service.environment()).succeeded()[0]["n"].as_u64().unwrap()
 }
 
@@ -58,14 +58,14 @@ pub(crate) fn assert_whole(place: &Place, service: &dyn Service, prefix: &str, s
     if !local.exists() {
         place.run(&job::grunfeld("local", &local)).succeeded();
     }
-    let table = service.bucket().download(prefix);
+    let table = service.download(prefix);
     let models = |rows| by_key(&without_models(rows), &["firm"]);
     let (expected, found) = (models(read_delta(&local)), models(read_delta(table.path())));
     assert_eq!(found.len(), 11);
     assert_same(&found, &expected);
     let uid = status["uid"].as_str().unwrap();
     assert_eq!(times_committed(table.path(), &format!("shoal/{uid}")), 1, "{status:#}");
-    let keys = service.bucket().keys(prefix);
+    let keys = service.keys(prefix);
     let parts: Vec<&str> = keys.iter().map(String::as_str).filter(|key| !key.starts_with("_delta_log")).collect();
     let committed = commits(table.path());
     let mut added: Vec<&str> = committed.iter().flatten().filter_map(|action| action["add"]["path"].as_str()).collect();
@@ -75,20 +75,21 @@ pub(crate) fn assert_whole(place: &Place, service: &dyn Service, prefix: &str, s
 
 fn serves_as_a_disk_does(service: &dyn Service) {
     let place = Place::new();
-    let (bucket, environment) = (service.bucket(), || service.environment());
-    bucket.put("in/grunfeld.csv", grunfeld_bytes());
+    let environment = || service.environment();
+    service.put("in/grunfeld.csv", grunfeld_bytes());
     let from_csv = |name: &str, output: &str| {
-        grunfeld(name, &bucket.url("in/grunfeld.csv"), &bucket.url(&format!("out/{output}")))
+        grunfeld(name, &service.url("in/grunfeld.csv"), &service.url(&format!("out/{output}")))
     };
     let status = run(&place, &from_csv("csv", "csv"), environment()).succeeded();
     assert_whole(&place, service, "out/csv", &status);
 
     // A prefix and a pattern are tables too.
-    bucket.put("parts/a b.csv", grunfeld_bytes());
-    bucket.put("parts/_SUCCESS", Vec::new());
+    service.put("parts/a b.csv", grunfeld_bytes());
+    service.put("parts/_SUCCESS", Vec::new());
     for (name, input) in [("prefix", "parts"), ("pattern", "par?s/*.csv")] {
         let output = format!("out/{name}");
-        let status = run(&place, &grunfeld(name, &bucket.url(input), &bucket.url(&output)), environment()).succeeded();
+        let status =
+            run(&place, &grunfeld(name, &service.url(input), &service.url(&output)), environment()).succeeded();
         assert_whole(&place, service, &output, &status);
     }
     let counts = ["in/grunfeld.csv", "*/*.csv", "out/csv"].map(|key| count(service, key));
@@ -101,7 +102,7 @@ fn serves_as_a_disk_does(service: &dyn Service) {
         run(&place, &job, environment()).succeeded();
         assert_eq!(count(service, "out/csv"), rows, "{mode}");
     }
-    assert_eq!(commits(bucket.download("out/csv").path()).len(), 3);
+    assert_eq!(commits(service.download("out/csv").path()).len(), 3);
 }
 
 #[test]
@@ -128,18 +129,17 @@ fn azure_serves_as_a_disk_does() {
 
 fn gives_parquet_and_delta(service: &dyn Service) {
     let place = Place::new();
-    let bucket = service.bucket();
     // Another writer's table, partitioned; its second version doubles every number.
     write_delta(&job::grunfeld_csv(), &place.join("delta"), "firm");
-    bucket.put_folder("in/delta", &place.join("delta"));
-    let delta = grunfeld("delta", &bucket.url("in/delta"), &bucket.url("out/delta"));
+    service.put_folder("in/delta", &place.join("delta"));
+    let delta = grunfeld("delta", &service.url("in/delta"), &service.url("out/delta"));
     let delta = job::with(delta, "/groupedTraining/input/version", json!(0));
     let status = run(&place, &delta, service.environment()).succeeded();
     assert_whole(&place, service, "out/delta", &status);
 
     let made = data::skewed(&place.join("parts"));
-    bucket.put_folder("in/parts", &place.join("parts"));
-    let sql = format!("SELECT count(*) AS n FROM '{}' WHERE price IS NULL OR price < 1e9", bucket.url("in/parts"));
+    service.put_folder("in/parts", &place.join("parts"));
+    let sql = format!("SELECT count(*) AS n FROM '{}' WHERE price IS NULL OR price < 1e9", service.url("in/parts"));
     assert_eq!(query(&sql, service.environment()).succeeded()[0]["n"], made.rows);
 }
 
@@ -164,10 +164,9 @@ fn azure_gives_parquet_and_delta() {
 /// Two jobs are about to write the same version of a table at the same moment: both succeed, one after the other.
 fn lets_one_of_two_commits_through(service: &dyn Service) {
     let (first, second) = (Place::new(), Place::new());
-    let bucket = service.bucket();
-    bucket.put("in/grunfeld.csv", grunfeld_bytes());
+    service.put("in/grunfeld.csv", grunfeld_bytes());
     let appending = |name: &str| {
-        let job = grunfeld(name, &bucket.url("in/grunfeld.csv"), &bucket.url("out"));
+        let job = grunfeld(name, &service.url("in/grunfeld.csv"), &service.url("out"));
         job::with(job, MODE, json!("append"))
     };
     let made = run(&first, &appending("zero"), service.environment()).succeeded();
@@ -185,7 +184,7 @@ fn lets_one_of_two_commits_through(service: &dyn Service) {
     gate.open();
     let ended = runs.map(|run| run.finish().succeeded());
     assert_eq!(count(service, "out"), 33);
-    let table = bucket.download("out");
+    let table = service.download("out");
     assert_eq!(commits(table.path()).len(), 3);
     for status in ended.iter().chain([&made]) {
         let uid = status["uid"].as_str().unwrap();
@@ -217,15 +216,14 @@ fn takes_large_objects(service: &dyn Service) {
     const GROUPS: usize = 400;
     const KEY_BYTES: usize = 50_000;
     let place = Place::new();
-    let bucket = service.bucket();
-    bucket.put("in/wide.csv", data::wide_keys(GROUPS, KEY_BYTES));
+    service.put("in/wide.csv", data::wide_keys(GROUPS, KEY_BYTES));
     let wide = job::training("wide", "".as_ref(), "name", &["x"], "y", "".as_ref());
-    let wide = between(wide, &bucket.url("in/wide.csv"), &bucket.url("out"));
+    let wide = between(wide, &service.url("in/wide.csv"), &service.url("out"));
     let wide = job::with(wide, "/groupedTraining/strategy", json!({"bucket": {"buckets": 1}}));
     // A group of one row has no model, and its row in the table.
     let wide = job::with(wide, "/failurePolicy", json!({"maxFailed": GROUPS}));
     run(&place, &wide, service.environment()).succeeded();
-    let sql = format!("SELECT count(*) AS n, sum(length(name)) AS bytes FROM '{}'", bucket.url("out"));
+    let sql = format!("SELECT count(*) AS n, sum(length(name)) AS bytes FROM '{}'", service.url("out"));
     let rows = query(&sql, service.environment()).succeeded();
     assert_eq!(rows[0], json!({"n": GROUPS, "bytes": GROUPS * KEY_BYTES}));
 }
@@ -244,16 +242,15 @@ fn azure_takes_large_objects() {
 
 fn mistakes_are_told_with_what_mends_them(service: &dyn Service) {
     let place = Place::new();
-    let bucket = service.bucket();
-    bucket.put("in/grunfeld.csv", grunfeld_bytes());
-    let (good, output) = (bucket.url("in/grunfeld.csv"), bucket.url("out"));
-    let nowhere = |key: &str| bucket.url(key).replacen(BUCKET, "no-such-bucket", 1);
+    service.put("in/grunfeld.csv", grunfeld_bytes());
+    let (good, output) = (service.url("in/grunfeld.csv"), service.url("out"));
+    let nowhere = |key: &str| service.url(key).replacen(BUCKET, "no-such-bucket", 1);
     let of_settings = service.mistakes().into_iter();
     let of_settings = of_settings.map(|(environment, reason, next)| (good.clone(), environment, reason, next));
     let of_names = [
         (nowhere("in"), "make the"),
-        (bucket.url("in/grunfeld.cvs"), "in/grunfeld.csv"),
-        (bucket.url("in/*.parquet"), "in"),
+        (service.url("in/grunfeld.cvs"), "in/grunfeld.csv"),
+        (service.url("in/*.parquet"), "in"),
     ];
     let of_names = of_names.map(|(input, next)| (input, service.environment(), "TableNotFound", next));
     for (input, environment, reason, next) in of_settings.chain(of_names) {
