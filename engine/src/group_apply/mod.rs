@@ -8,6 +8,7 @@ mod clustering;
 mod finished;
 mod folding;
 mod key_collector;
+mod part;
 mod state_trainer;
 mod trainer;
 

@@ -50,6 +50,14 @@ pub fn bucket_of(hash: u64, buckets: u32) -> u32 {
     ((u128::from(hash) * u128::from(buckets)) >> u64::BITS) as u32
 }
 
+/// The part of a bucket that a key falls into, from 0 to `parts - 1`, where rows of a bucket are dealt once more.
+///
+/// Takes the lower bits of the hash: the upper ones are much alike within a bucket.
+#[inline]
+pub fn part_of(hash: u64, parts: u32) -> u32 {
+    bucket_of(hash << u32::BITS, parts)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -125,6 +133,13 @@ mod tests {
         assert_eq!(bucket_of(1 << 63, 2), 1);
         assert_eq!(bucket_of((1 << 63) - 1, 2), 0);
         assert_eq!(bucket_of(u64::MAX, 0), 0);
+    }
+
+    #[test]
+    fn a_part_does_not_follow_from_the_bucket() {
+        assert_eq!(part_of(u64::MAX << 32, 7), 0);
+        assert_eq!(part_of(u64::from(u32::MAX), 7), 6);
+        assert_eq!(part_of(1 << 31, 2), 1);
     }
 
     #[test]

@@ -31,6 +31,6 @@ mod logical;
 mod split;
 
 pub use canonical::{canonical_key, canonical_keys};
-pub use hash::{bucket_of, hash_keys};
+pub use hash::{bucket_of, hash_keys, part_of};
 pub use logical::logical_type;
-pub use split::split_by_bucket;
+pub use split::{split_by_bucket, split_by_part};

@@ -2,7 +2,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use shoal_core::Failure;
 
-use super::{bucket_of, hash_keys};
+use super::{bucket_of, hash_keys, part_of};
 
 /// Deals the rows of a batch to buckets by their leading `key_columns`, which must have their logical types.
 ///
@@ -16,53 +16,71 @@ pub fn split_by_bucket(
     key_columns: usize,
     buckets: u32,
 ) -> Result<Vec<(u32, RecordBatch)>, Failure> {
+    split_by(batch, key_columns, buckets, bucket_of)
+}
+
+/// Deals the rows of a bucket to parts, as [`split_by_bucket`] deals those of a table to buckets.
+///
+/// # Errors
+/// As [`split_by_bucket`].
+pub fn split_by_part(batch: &RecordBatch, key_columns: usize, parts: u32) -> Result<Vec<(u32, RecordBatch)>, Failure> {
+    split_by(batch, key_columns, parts, part_of)
+}
+
+/// Deals rows to `count` places, of which `place_of` names the one of a key by its hash.
+fn split_by(
+    batch: &RecordBatch,
+    key_columns: usize,
+    count: u32,
+    place_of: impl Fn(u64, u32) -> u32,
+) -> Result<Vec<(u32, RecordBatch)>, Failure> {
     if batch.num_rows() == 0 {
         return Ok(Vec::new());
     }
-    if buckets <= 1 {
+    if count <= 1 {
         return Ok(vec![(0, batch.clone())]);
     }
     let keys = batch
         .columns()
         .get(..key_columns)
         .ok_or_else(|| Failure::internal(format!("{key_columns} key columns were expected in a batch")))?;
-    let buckets_of_rows: Vec<u32> = hash_keys(keys)?.into_iter().map(|hash| bucket_of(hash, buckets)).collect();
+    let places_of_rows: Vec<u32> = hash_keys(keys)?.into_iter().map(|hash| place_of(hash, count)).collect();
     let rows =
         u32::try_from(batch.num_rows()).map_err(|error| Failure::internal("a batch is too long").because(&error))?;
-    let (order, ends) = counting_sort(&buckets_of_rows, rows, buckets);
+    let (order, ends) = counting_sort(&places_of_rows, rows, count);
 
     let mut start = 0;
-    let mut parts = Vec::new();
-    for (bucket, end) in (0..).zip(ends) {
+    let mut dealt = Vec::new();
+    for (place, end) in (0..).zip(ends) {
         if start == end {
             continue;
         }
         let indices = order.slice(start as usize, (end - start) as usize);
-        let part = take_record_batch(batch, &indices)
-            .map_err(|error| Failure::internal("rows cannot be dealt to buckets").because(&error))?;
-        parts.push((bucket, part));
+        let rows = take_record_batch(batch, &indices)
+            .map_err(|error| Failure::internal("rows cannot be dealt by their keys").because(&error))?;
+        dealt.push((place, rows));
         start = end;
     }
-    Ok(parts)
+    Ok(dealt)
 }
 
-/// Row numbers ordered by bucket, stably, and where each bucket's rows end.
-fn counting_sort(buckets_of_rows: &[u32], rows: u32, buckets: u32) -> (UInt32Array, Vec<u32>) {
-    let mut positions = vec![0_u32; buckets as usize];
-    for &bucket in buckets_of_rows {
-        positions[bucket as usize] += 1;
+/// Row numbers ordered by place, stably, and where each place's rows end.
+fn counting_sort(places_of_rows: &[u32], rows: u32, places: u32) -> (UInt32Array, Vec<u32>) {
+    let mut positions = vec![0_u32; places as usize];
+    for &place in places_of_rows {
+        positions[place as usize] += 1;
     }
     let mut start = 0;
     for position in &mut positions {
         start += std::mem::replace(position, start);
     }
     let mut order = vec![0_u32; rows as usize];
-    for (row, &bucket) in (0..rows).zip(buckets_of_rows) {
-        let position = &mut positions[bucket as usize];
+    for (row, &place) in (0..rows).zip(places_of_rows) {
+        let position = &mut positions[place as usize];
         order[*position as usize] = row;
         *position += 1;
     }
-    // Each position has moved from where its bucket's rows start to where they end.
+    // Each position has moved from where its place's rows start to where they end.
     (UInt32Array::from(order), positions)
 }
 

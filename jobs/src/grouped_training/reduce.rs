@@ -54,7 +54,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     let counts = match stage.exchange {
         Exchange::States => bucket.merge_states(reader.batches, &stage.columns).await?,
         Exchange::Rows if Clustering::fits(rows_in, bytes_in, context.memory_bytes) => {
-            bucket.train_clustered(reader.batches).await?
+            bucket.train_clustered(reader.batches, bytes_in).await?
         }
         Exchange::Rows => bucket.train_sorted(reader.batches).await?,
     };
@@ -101,11 +101,11 @@ impl Bucket<'_> {
     }
 
     /// Trains one group after the other of rows that memory holds.
-    async fn train_clustered(&mut self, mut batches: BatchStream) -> Result<ModelCounts, Failure> {
-        let mut clustering = Clustering::new(&self.table.schema().fields()[..self.table.key_columns()])?;
+    async fn train_clustered(&mut self, mut batches: BatchStream, bytes: u64) -> Result<ModelCounts, Failure> {
+        let mut clustering = Clustering::new(&self.table.schema().fields()[..self.table.key_columns()], bytes);
         while let Some(batch) = batches.next().await.transpose()? {
             self.context.cancelled.check()?;
-            clustering.push(&batch)?;
+            clustering.push(batch)?;
         }
         let (mut clustered, mut trainer) = (clustering.cluster()?, self.trainer());
         while clustered.train_next(&mut trainer)? {
