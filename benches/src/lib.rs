@@ -64,6 +64,12 @@ pub fn against(case: &str, (side, runs): (&str, &Runs), seconds: Option<f64>) ->
     }
 }
 
+/// A side's memory, held against so many MiB.
+pub fn within_memory(case: &str, (side, runs): (&str, &Runs), mib_max: f64) -> Measurement {
+    let ratio = runs.peak_rss_mib / mib_max;
+    Measurement { ratio, bar: Some(1.0), holds: Some(ratio <= 1.0), ..against(case, (side, runs), None) }
+}
+
 /// Compares a side with a peer.
 pub fn compare(case: &str, side: (&str, &Runs), peer: (&str, &Runs), bar: f64) -> [Measurement; 2] {
     let ratio = side.1.median() / peer.1.median();

@@ -42,6 +42,11 @@ impl Process {
         Ok(Self { child: command.stdin(Stdio::null()).spawn()? })
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Highest memory of the process so far, in MiB.
     ///
     /// # Errors

@@ -33,6 +33,7 @@ mod worker;
 
 pub use attempt_log::attempt_logs;
 pub use config::WorkerConfig;
+pub use flight::serve_partitions;
 pub use heads::{FixedHeads, Heads};
 pub use metrics::StoreMetrics;
 pub use store::Store;

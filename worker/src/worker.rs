@@ -92,7 +92,7 @@ pub async fn start(config: WorkerConfig) -> Result<Worker, Failure> {
     });
 
     let flight_listener = tokio::net::TcpListener::from_std(flight_listener).map_err(|error| not_usable(&error))?;
-    let serving = flight::serve(flight_listener, store, metrics.store, token.clone(), tls.clone());
+    let serving = flight::serve_partitions(flight_listener, store, metrics.store, token.clone(), tls.clone());
     let flight_end = shared.clone();
     let flight = AbortOnDrop(tokio::spawn(async move { flight_end.end(serving.await) }));
 

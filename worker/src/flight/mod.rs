@@ -23,11 +23,11 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::metrics::StoreMetrics;
 use crate::store::{Partition, Store};
 
-/// Serves until it is dropped.
+/// Hands out the partitions of a store until it is dropped.
 ///
 /// # Errors
 /// What makes the server end, which nothing should.
-pub(crate) async fn serve(
+pub async fn serve_partitions(
     listener: TcpListener,
     store: Arc<Store>,
     metrics: StoreMetrics,

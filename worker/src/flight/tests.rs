@@ -21,7 +21,7 @@ async fn server(name: &str, memory_bytes: u64, token: Option<Token>) -> Server {
     let test = store(name, memory_bytes, token.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let serving = serve(listener, test.store.clone(), test.metrics.clone(), token, None);
+    let serving = serve_partitions(listener, test.store.clone(), test.metrics.clone(), token, None);
     let serving = AbortOnDrop(tokio::spawn(async move { serving.await.unwrap() }));
     Server { test, url, serving }
 }

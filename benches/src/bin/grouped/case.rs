@@ -17,6 +17,8 @@ pub(crate) enum Case {
     LargeGroups,
     /// Rows are exchanged, not sums.
     Bucket,
+    /// A hundred million rows exchanged by a worker that may take a gigabyte.
+    LittleMemory,
     /// Two worker processes, which exchange over Flight.
     TwoWorkers,
     /// Elastic net of five features.
@@ -38,6 +40,15 @@ pub(crate) struct Plan {
     pub(crate) strategy: &'static str,
     /// Worker processes, which share the cores.
     pub(crate) workers: usize,
+    /// What each of them may take, where it is told, so that not all rows fit.
+    pub(crate) memory: Option<&'static str>,
+}
+
+impl Plan {
+    /// Rows of the table.
+    pub(crate) fn rows(&self) -> f64 {
+        (self.groups * self.rows_per_group) as f64
+    }
 }
 
 const OLS: &str = "ols: {target: y, features: [x1, x2]}";
@@ -50,6 +61,7 @@ impl Case {
             Self::ManyGroups => "ols coefficients, 1,000,000 x 10",
             Self::LargeGroups => "ols coefficients, 1,000 x 10,000",
             Self::Bucket => "ols coefficients, strategy bucket",
+            Self::LittleMemory => "strategy bucket, 1,000,000 x 100, 1 GiB",
             Self::TwoWorkers => "ols coefficients, two workers",
             Self::ElasticNet => "elastic net, 100,000 x 100, 5 features",
             Self::Logistic => "logistic, 20,000 x 100, 5 features",
@@ -66,6 +78,7 @@ impl Case {
             statistics: "coefficients",
             strategy: "auto: {}",
             workers: 1,
+            memory: None,
         };
         match self {
             Self::Coefficients => ols,
@@ -73,6 +86,7 @@ impl Case {
             Self::ManyGroups => Plan { groups: 1_000_000, rows_per_group: 10, ..ols },
             Self::LargeGroups => Plan { groups: 1_000, rows_per_group: 10_000, ..ols },
             Self::Bucket => Plan { strategy: "bucket: {}", ..ols },
+            Self::LittleMemory => Plan { groups: 1_000_000, strategy: "bucket: {}", memory: Some("1GiB"), ..ols },
             Self::TwoWorkers => Plan { workers: 2, ..ols },
             Self::ElasticNet => Plan {
                 features: 5,
@@ -90,6 +104,11 @@ impl Case {
         }
     }
 
+    /// How often it is measured where the others are so often: what takes a minute once.
+    pub(crate) fn runs(self, runs: usize) -> usize {
+        if self == Self::LittleMemory { 1 } else { runs }
+    }
+
     /// What it is held against.
     pub(crate) fn bars(self) -> &'static [Bar] {
         const DUCKDB: Peer = Peer::DuckDb;
@@ -100,6 +119,7 @@ impl Case {
             Self::Full => &[Bar::Times(DUCKDB, 1.5)],
             Self::ManyGroups | Self::LargeGroups => &[Bar::Times(DUCKDB, 1.0)],
             Self::Bucket => &[Bar::Times(DUCKDB, 3.0)],
+            Self::LittleMemory => &[Bar::TimesCasePerRow(Case::Bucket, 2.0), Bar::MemoryMib(1536.0)],
             Self::TwoWorkers => &[Bar::TimesCase(Case::Coefficients, 1.5)],
             Self::ElasticNet => &[Bar::GroupsPerSecond(50_000.0)],
             Self::Logistic => &[Bar::GroupsPerSecond(20_000.0)],
@@ -115,6 +135,10 @@ pub(crate) enum Bar {
     Times(Peer, f64),
     /// So many times as long as another case.
     TimesCase(Case, f64),
+    /// So many times as long as another case, for each row.
+    TimesCasePerRow(Case, f64),
+    /// So much memory of all processes together, in MiB.
+    MemoryMib(f64),
     /// As long as so many groups a second take.
     GroupsPerSecond(f64),
     /// So many seconds.

@@ -8,12 +8,13 @@ mod growth;
 mod peers;
 mod plot;
 mod shoal;
+mod watch;
 
 use std::path::{Path, PathBuf};
 
 use case::{Bar, Case};
 use clap::{Parser, ValueEnum};
-use shoal_benches::{BenchResult, Measurement, Runs, against, bench_dir, compare, data, finish};
+use shoal_benches::{BenchResult, Measurement, Runs, against, bench_dir, compare, data, finish, within_memory};
 
 /// Grouped training, Shoal beside its peers.
 #[derive(Parser)]
@@ -62,10 +63,11 @@ fn measure(
     let table = data::shuffled_groups(folder, plan.groups, plan.rows_per_group, plan.features)?;
     println!("{}", case.name());
     let mut found = Vec::new();
+    let counted = case.runs(arguments.runs);
     let runs = if case == Case::Small {
-        shoal::run(&plan, folder, &table, arguments.runs)?
+        shoal::run(&plan, folder, &table, counted)?
     } else {
-        let submitted = shoal::submit(&plan, folder, &table, arguments.runs, arguments.cores)?;
+        let submitted = shoal::submit(&plan, folder, &table, counted, arguments.cores)?;
         found.push(against(case.name(), ("whole command", &submitted.commands), None));
         submitted.jobs
     };
@@ -76,13 +78,15 @@ fn measure(
                 let theirs = peer.run(&table, arguments.cores, arguments.runs)?;
                 found.extend(compare(case.name(), ("shoal", &runs), (peer.name(), &theirs), *times));
             }
-            Bar::TimesCase(other, times) => {
+            Bar::TimesCase(other, times) | Bar::TimesCasePerRow(other, times) => {
                 let Some((_, theirs)) = before.iter().find(|(case, _)| case == other) else {
                     println!("  is held against `{}`, which was not measured", other.name());
                     continue;
                 };
-                found.extend(compare(case.name(), ("shoal", &runs), (other.name(), theirs), *times));
+                let rows = if matches!(bar, Bar::TimesCase(..)) { 1.0 } else { plan.rows() / other.plan().rows() };
+                found.extend(compare(case.name(), ("shoal", &runs), (other.name(), theirs), times * rows));
             }
+            Bar::MemoryMib(most) => found.push(within_memory(case.name(), ("shoal's memory", &runs), *most)),
             Bar::GroupsPerSecond(rate) => {
                 let seconds = plan.groups as f64 / rate;
                 found.push(against(case.name(), ("shoal", &runs), Some(seconds)));

@@ -1,6 +1,6 @@
 //! Shoal's side: a head and its workers that keep running, and jobs from submission to commit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use shoal_benches::processes::{Process, shoal};
 use shoal_benches::{BenchResult, Runs};
 
 use crate::case::Plan;
+use crate::watch::{Taken, Watch};
 
 /// Runs of one case: by the job's own clock, and the wall time of the whole command that submits it and waits.
 pub(crate) struct Submitted {
@@ -34,13 +35,16 @@ pub(crate) fn submit(plan: &Plan, folder: &Path, table: &Path, runs: usize, core
         let (worker, _) = Process::start(
             Command::new(&program)
                 .args(["worker", "--head", &url, "--slots", &slots, "--name", &name, "--scratch"])
-                .arg(folder.join(format!("grouped-scratch-{number}"))),
+                .arg(scratch(folder, number))
+                .args(plan.memory.map(|memory| ["--memory", memory]).into_iter().flatten()),
             &format!("worker {name}: "),
         )?;
         workers.push(worker);
     }
     let job = folder.join("grouped.yaml");
     std::fs::write(&job, job_file(plan, table, &folder.join("grouped-models")))?;
+    let watched = workers.iter().chain([&head]).map(Process::id).collect();
+    let watch = plan.memory.map(|_| Watch::start(watched, scratch(folder, 0)));
     let mut submitted = Submitted { jobs: Runs::default(), commands: Runs::default() };
     for run in 0..=runs {
         let start = Instant::now();
@@ -60,10 +64,26 @@ pub(crate) fn submit(plan: &Plan, folder: &Path, table: &Path, runs: usize, core
             print_stages(report);
         }
     }
-    for process in workers.iter().chain([&head]) {
-        submitted.jobs.peak_rss_mib += process.peak_rss_mib()?;
+    match watch.map(Watch::end).transpose()? {
+        Some(Taken { disk_mib: 0.0, .. }) => {
+            return Err("all rows fitted into memory, which was to be too small".into());
+        }
+        Some(Taken { memory_mib, disk_mib }) => {
+            println!("  {disk_mib:.0} MiB on disk, {memory_mib:.0} MiB in memory at the most");
+            submitted.jobs.peak_rss_mib = memory_mib;
+        }
+        None => {
+            for process in workers.iter().chain([&head]) {
+                submitted.jobs.peak_rss_mib += process.peak_rss_mib()?;
+            }
+        }
     }
     Ok(submitted)
+}
+
+/// Where a worker puts what does not fit into its memory.
+fn scratch(folder: &Path, worker: usize) -> PathBuf {
+    folder.join(format!("grouped-scratch-{worker}"))
 }
 
 /// Runs `shoal run` again and again, from the command to its end.
