@@ -94,6 +94,11 @@ bench-growth: ## How time grows over four decades of rows and of groups; writes 
 	cargo build --release --quiet --package shoal-cli --package shoal-benches
 	$(CARGO_TARGET_DIR)/release/bench-grouped --growth docs
 
+.PHONY: bench-exchange
+bench-exchange: setup ## Rows from one process to another over Flight, beside a DoGet of pyarrow.
+	cargo build --release --quiet --package shoal-cli --package shoal-benches
+	$(CARGO_TARGET_DIR)/release/bench-exchange
+
 .PHONY: bench-peers
 bench-peers: setup ## Installs the peers that benches run beside Shoal: Spark, Ray.
 	@scripts/bench-peers
