@@ -189,7 +189,7 @@ prop_compose! {
     fn training()(
         input in input(),
         group_by in prop::collection::btree_set(name(), 1..16),
-        on_missing in prop_oneof![Just(OnMissing::Drop), Just(OnMissing::Fail)],
+        on_missing in prop_oneof![Just(OnMissing::Drop), Just(OnMissing::Fail), Just(OnMissing::Keep)],
         strategy in meeting(),
         (features, target) in columns(),
         (kind, weight) in (0..9_usize, prop::option::of("w_[a-z]{1,5}")),
@@ -205,6 +205,8 @@ prop_compose! {
         let by_time = evaluate.as_ref().is_some_and(|evaluate| evaluate.time.is_some());
         let takes_rows = by_time || !is_mergeable(&model);
         let strategy = if strategy.aggregate.is_some() && takes_rows { Meeting::default() } else { strategy };
+        let is_tree = model.random_forest.is_some() || model.gradient_boosting.is_some();
+        let on_missing = if is_tree || on_missing != OnMissing::Keep { on_missing } else { OnMissing::Drop };
         GroupedTraining { input, group_by, on_missing, strategy, statistics, evaluate, model, output }
     }
 }

@@ -37,7 +37,7 @@ def design(rows, spec, categories):
     for column in spec.get("categorical", []):
         name, known = column["column"], categories[column["column"]]
         if column.get("encode", "oneHot") == "ordinal":
-            columns[name] = rows[name].map(known.index).to_numpy(float)
+            columns[name] = rows[name].map(known.index, na_action="ignore").to_numpy(float)
             continue
         for category in known[1 if column.get("dropFirst", True) else 0 :]:
             columns[f"{name}={category}"] = (rows[name] == category).to_numpy(float)
@@ -214,7 +214,7 @@ def ask(csv, key, models, model, evaluate):
     stored = {row[key]: row["model"] for row in DeltaTable(models).to_pyarrow_table().to_pylist()}
     found, questions = [], []
     with tempfile.TemporaryDirectory() as folder:
-        table = pd.read_csv(csv)
+        table = pd.read_csv(csv).dropna(subset=[spec["target"]])
         named = [column["column"] for column in spec.get("categorical", [])]
         categories = {name: sorted(table[name].dropna().unique()) for name in named}
         for group, rows in table.groupby(key, sort=True):

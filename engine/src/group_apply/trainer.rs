@@ -21,7 +21,8 @@ const HELD_ROWS_MAX: usize = 1 << 16;
 ///
 /// The columns after the keys are the features in their order, the target, and what a row weighs where that differs, all
 /// floats; and last what says which fold a row is of, where a column does. A row with a null, NaN or infinite value, or a
-/// negative weight, is left out and counted.
+/// negative weight, is left out and counted. Where missing features are kept, that is not asked of them, and what is null
+/// is NaN.
 pub struct ModelTrainer {
     table: Arc<ModelTable>,
     /// The open group's rows, by variable: all of them, or those since the last fold.
@@ -66,9 +67,11 @@ impl ModelTrainer {
 
     /// The rows that can be trained on, in runs of neighbours: nearly always all of them.
     fn usable_runs(&self, variables: &[Variable<'_>], fold: &[ArrayRef], rows: Range<usize>) -> Vec<Range<usize>> {
-        let weights = self.table.training().weighted.then(|| &variables[variables.len() - 1]);
+        let training = self.table.training();
+        let weights = training.weighted.then(|| &variables[variables.len() - 1]);
+        let needed = if training.keeps_missing { &variables[training.features.len()..] } else { variables };
         let is_usable = |row: usize| {
-            variables.iter().all(|variable| variable.has(row))
+            needed.iter().all(|variable| variable.has(row))
                 && weights.is_none_or(|weights| weights.values[row] >= 0.0)
                 && fold.iter().all(|fold| self.folding.is_usable(fold, row))
         };
@@ -178,7 +181,7 @@ impl GroupTrainer for ModelTrainer {
             used += run.len() as u64;
             if self.state != Open::TooLarge {
                 for (held, variable) in self.held.iter_mut().zip(&variables) {
-                    held.extend_from_slice(&variable.values[run.clone()]);
+                    variable.append_to(held, run.clone());
                 }
                 fold.iter().try_for_each(|fold| self.folding.extend(fold, run.clone()))?;
             }
@@ -220,6 +223,17 @@ impl Variable<'_> {
     /// Whether a row has a number there. Null rows hold arbitrary values, so nullness is looked at on its own.
     fn has(&self, row: usize) -> bool {
         self.values[row].is_finite() && self.nulls.is_none_or(|nulls| nulls.is_valid(row))
+    }
+
+    /// Copies the values of some rows, NaN where there is none.
+    fn append_to(&self, held: &mut Vec<f64>, rows: Range<usize>) {
+        let start = held.len();
+        held.extend_from_slice(&self.values[rows.clone()]);
+        if let Some(nulls) = self.nulls {
+            for (value, _) in held[start..].iter_mut().zip(rows).filter(|(_, row)| nulls.is_null(*row)) {
+                *value = f64::NAN;
+            }
+        }
     }
 }
 

@@ -46,6 +46,7 @@ fn table_of(estimator: Estimator, statistics: Statistics) -> Arc<ModelTable> {
         encoded: Vec::new(),
         has_categories: false,
         weighted: false,
+        keeps_missing: false,
         estimator,
         statistics,
         folds: None,

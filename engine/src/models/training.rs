@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 use shoal_core::job::{Evaluate, GroupedTraining};
-use shoal_core::spec::v1alpha1::Statistics;
+use shoal_core::spec::v1alpha1::{OnMissing, Statistics};
 use shoal_ml::Needs;
 use shoal_ml::encode::Encoder;
 use shoal_ml::model::Feature;
@@ -23,6 +23,9 @@ pub struct Training {
     pub has_categories: bool,
     /// Whether the last variable of a row, after the target, is its weight.
     pub weighted: bool,
+    /// Whether rows are trained on in which features are missing.
+    #[serde(default)]
+    pub keeps_missing: bool,
     /// What is fitted.
     pub estimator: Estimator,
     /// What the table says of each model.
@@ -67,6 +70,7 @@ impl Training {
             has_categories: !columns.categories.is_empty(),
             encoded,
             weighted: columns.weight.is_some(),
+            keeps_missing: training.on_missing == OnMissing::Keep,
             estimator: Estimator::new(&training.model),
             statistics: training.statistics,
             folds: training.evaluate.as_ref().map(Folds::new),

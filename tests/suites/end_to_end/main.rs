@@ -14,6 +14,7 @@ mod interrupts;
 mod jobs;
 mod lost_worker;
 mod memory;
+mod missing_values;
 mod object_stores;
 mod place;
 mod probes;

@@ -12,10 +12,19 @@ const MERGEABLE: &str = "!has(self.strategy.aggregate) || (!(has(self.evaluate) 
 const NOT_MERGEABLE: &str = "this model is trained from the rows of a group: `aggregate` is for `mean`, and for `ols` with \
     classical standard errors, `ridge`, `lasso` and `elasticNet` without `weight`, not evaluated by time";
 
+/// What learns from rows in which a feature is missing.
+const LEARNS_FROM_MISSING: &str =
+    "self.onMissing != 'keep' || has(self.model.randomForest) || has(self.model.gradientBoosting)";
+const NOTHING_FROM_MISSING: &str = "this model takes no missing values: `keep` is for `randomForest` and \
+    `gradientBoosting`, whose trees learn where such rows go";
+
 /// Trains one model per group of a table's rows, and writes one row per group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-validations" = [{"rule": MERGEABLE, "message": NOT_MERGEABLE, "fieldPath": ".strategy"}]))]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": MERGEABLE, "message": NOT_MERGEABLE, "fieldPath": ".strategy"},
+    {"rule": LEARNS_FROM_MISSING, "message": NOTHING_FROM_MISSING, "fieldPath": ".onMissing"},
+]))]
 pub struct GroupedTraining {
     /// The table with the rows to train on.
     pub input: InputTable,
@@ -24,7 +33,8 @@ pub struct GroupedTraining {
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub group_by: Vec<String>,
     /// What happens to a row in which the target or a feature is null, NaN or infinite: `drop` leaves it out and counts
-    /// it, `fail` fails the job.
+    /// it, `fail` fails the job. `keep`, for trees, drops it for its target only: each split learns to which side rows go
+    /// whose feature is null or NaN, and an infinite feature is beyond all others.
     #[serde(default)]
     pub on_missing: OnMissing,
     /// How rows meet the other rows of their group; chosen from the data where it is absent.
@@ -55,6 +65,8 @@ pub enum OnMissing {
     Drop,
     #[allow(missing_docs)]
     Fail,
+    #[allow(missing_docs)]
+    Keep,
 }
 
 /// What the output says of each model.
