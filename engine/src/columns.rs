@@ -34,7 +34,7 @@ pub struct ResolvedColumns {
     #[serde(default)]
     pub categories: Vec<CategoryColumn>,
     /// What the model explains.
-    pub target: NumericColumn,
+    pub target: TargetColumn,
     /// What a row weighs, where rows differ in that.
     #[serde(default)]
     pub weight: Option<NumericColumn>,
@@ -95,9 +95,24 @@ pub struct NumericColumn {
     pub expression: String,
     /// Which of the two it is.
     pub is_column: bool,
+}
+
+/// The column or expression that a model explains: numbers, or names of classes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetColumn {
+    /// Name in the output: the column's, or the alias.
+    pub name: String,
+    /// The exact name of a column, or a SQL expression with its alias, as the user wrote it.
+    pub expression: String,
+    /// Which of the two it is.
+    pub is_column: bool,
     /// Whether its values are true or false, which count as 1 and 0.
     #[serde(default)]
     pub is_boolean: bool,
+    /// Whether its values are texts, each the name of a class.
+    #[serde(default)]
+    pub is_text: bool,
 }
 
 /// What a job file says of what a training reads.
@@ -140,7 +155,7 @@ pub fn resolve(
         })
         .collect::<Result<_, _>>()?;
     let member = |name: &str| format!("{field}.model.{}.{name}", model.name());
-    let target = table.numeric(model.target()).map_err(|failure| failure.field(member("target")))?;
+    let target = table.target(model).map_err(|failure| failure.field(member("target")))?;
     let feature_path = |index: usize| member(&format!("features[{index}]"));
     let features = model
         .features()
@@ -226,6 +241,23 @@ impl<'a> Table<'a> {
         Ok(KeyColumn { name: name.to_owned(), data_type })
     }
 
+    /// What the model explains, and what it is without its alias.
+    fn target(&self, model: &Model) -> Result<(TargetColumn, Expr), Failure> {
+        let text = model.target();
+        let Resolved { name, expr, data_type, is_column } = self.resolve(text)?;
+        let is_text = is_text(&data_type);
+        if is_text && model.can_predict_classes() && !model.predicts_classes() {
+            return Err(Failure::new(Reason::ColumnNotNumeric, format!("`{text}` is {data_type}, not a number"))
+                .column(&name)
+                .next("set `predict: class`: texts are the names of classes"));
+        }
+        if !is_number(&data_type) && !(is_text && model.predicts_classes()) {
+            return Err(names::not_numeric(&name, text, &data_type, is_column));
+        }
+        let is_boolean = is_boolean(&data_type);
+        Ok((TargetColumn { name, expression: text.to_owned(), is_column, is_boolean, is_text }, expr))
+    }
+
     fn feature(&self, text: &str, target: &Expr) -> Result<NumericColumn, Failure> {
         let (column, expr) = self.numeric(text)?;
         names::storable(&column.name, &format!("give it another name with `AS`, as `{}`", names::renamed(&column)))?;
@@ -303,8 +335,7 @@ impl<'a> Table<'a> {
         if !is_number(&data_type) {
             return Err(names::not_numeric(&name, text, &data_type, is_column));
         }
-        let is_boolean = is_boolean(&data_type);
-        Ok((NumericColumn { name, expression: text.to_owned(), is_column, is_boolean }, expr))
+        Ok((NumericColumn { name, expression: text.to_owned(), is_column }, expr))
     }
 
     fn filter(&self, text: &str) -> Result<String, Failure> {
@@ -324,6 +355,13 @@ fn is_boolean(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, value) => is_boolean(value),
         other => *other == DataType::Boolean,
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, value) => is_text(value),
+        other => matches!(other, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
     }
 }
 

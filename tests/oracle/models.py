@@ -45,6 +45,12 @@ def design(rows, spec, categories):
     return list(columns), np.column_stack(values) if values else np.zeros((len(rows), 0))
 
 
+def target(rows, spec):
+    """What is explained: numbers, or texts that are classes."""
+    values = rows[spec["target"]]
+    return values.to_numpy(float) if pd.api.types.is_numeric_dtype(values) else values.to_numpy(str)
+
+
 def as_list(said):
     """What is said of each term, as a list of terms."""
     names = {"coefficients": "coefficient", "std_errors": "std_error", "t_values": "t_value", "p_values": "p_value"}
@@ -102,7 +108,7 @@ def logistic(spec, x, y, weights):
     else:
         found = {
             "terms": [
-                {"class": f"{label:g}", "term": term, "coefficient": float(value)}
+                {"class": label if isinstance(label, str) else f"{label:g}", "term": term, "coefficient": float(value)}
                 for label, intercept, row in zip(fit.classes_, fit.intercept_, fit.coef_)
                 for term, value in zip(["intercept"] + spec["features"], [intercept, *row])
             ]
@@ -173,7 +179,7 @@ def tested(kind, spec, evaluate, rows, categories):
     """How models of some rows of a group predict others of it."""
     if "time" in evaluate:
         rows = rows.sort_values(evaluate["time"]["column"], kind="stable")
-    (_, x), y = design(rows, spec, categories), rows[spec["target"]].to_numpy(float)
+    (_, x), y = design(rows, spec, categories), target(rows, spec)
     x = x if x.shape[1] else np.zeros((len(y), 1))
     if "time" in evaluate:
         splits = TimeSeriesSplit(evaluate["time"].get("folds", 5)).split(x)
@@ -218,7 +224,7 @@ def ask(csv, key, models, model, evaluate):
         named = [column["column"] for column in spec.get("categorical", [])]
         categories = {name: sorted(table[name].dropna().unique()) for name in named}
         for group, rows in table.groupby(key, sort=True):
-            (names, x), y = design(rows, spec, categories), rows[spec["target"]].to_numpy(float)
+            (names, x), y = design(rows, spec, categories), target(rows, spec)
             weights = rows[spec["weight"]].to_numpy(float) if "weight" in spec else None
             said, predicted = peer(kind, spec | {"features": names}, x, y, weights)
             said = as_list(said) if named else said

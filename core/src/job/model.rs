@@ -1,7 +1,7 @@
 use super::{INTERCEPT, refuse_duplicates};
 use crate::failure::{Failure, Reason};
 use crate::spec::v1alpha1::{
-    self, Categorical, ElasticNet, Glm, GradientBoosting, Lasso, Logistic, Mean, Ols, RandomForest, Ridge,
+    self, Categorical, ElasticNet, Glm, GradientBoosting, Lasso, Logistic, Mean, Ols, Predicted, RandomForest, Ridge,
 };
 
 /// The model to train. Features are distinct, and neither the target nor called as the constant term.
@@ -93,6 +93,23 @@ impl Model {
     /// Column or aliased expression of what a row weighs, where rows differ in that.
     pub fn weight(&self) -> Option<&str> {
         self.variables().weight
+    }
+
+    /// Whether what it predicts are classes: values of the target, each with a probability.
+    pub fn predicts_classes(&self) -> bool {
+        match self {
+            Self::Logistic(_) => true,
+            Self::RandomForest(RandomForest { predict, .. })
+            | Self::GradientBoosting(GradientBoosting { predict, .. }) => *predict == Predicted::Class,
+            Self::Ols(_) | Self::Ridge(_) | Self::Lasso(_) | Self::ElasticNet(_) | Self::Glm(_) | Self::Mean(_) => {
+                false
+            }
+        }
+    }
+
+    /// Whether it would predict classes, if it were asked to.
+    pub fn can_predict_classes(&self) -> bool {
+        matches!(self, Self::Logistic(_) | Self::RandomForest(_) | Self::GradientBoosting(_))
     }
 
     fn variables(&self) -> Variables<'_> {

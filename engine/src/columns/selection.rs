@@ -10,12 +10,13 @@ use shoal_core::Failure;
 use shoal_ml::encode::Encoder;
 
 use super::encoding::term_exprs;
-use super::{CategoryColumn, FoldColumn, NumericColumn, ResolvedColumns, expression};
+use super::{CategoryColumn, FoldColumn, NumericColumn, ResolvedColumns, TargetColumn, expression};
 use crate::error::engine_failure;
 
 /// Filters the rows of a table and selects what a training reads: the keys under their own names, cast to their logical
-/// types; then the features in order, the terms of the categories that there are encoders for, the target, and what a row weighs where that differs, all as `Float64`; and last,
-/// where a column says which fold a row is of, a point in time as `Float64` or another value as `Utf8`.
+/// types; then the features in order, the terms of the categories that there are encoders for, the target, and what a row
+/// weighs where that differs, all as `Float64`, but a target of texts as `Utf8`; and last, where a column says which fold a
+/// row is of, a point in time as `Float64` or another value as `Utf8`.
 ///
 /// Go by position, not by name: a key may be a feature as well, so these are called `__variable_0`, `__variable_1`, ...,
 /// and `__fold`, with more underscores in front where a key has such a name.
@@ -41,8 +42,9 @@ pub fn select(
     for (category, encoder) in columns.categories.iter().zip(encoders) {
         variables.extend(term_exprs(&category_value(ctx, &schema, category)?, encoder));
     }
-    for variable in [&columns.target].into_iter().chain(&columns.weight) {
-        variables.push(number(ctx, &schema, variable)?);
+    variables.push(target_value(ctx, &schema, &columns.target)?);
+    if let Some(weight) = &columns.weight {
+        variables.push(number(ctx, &schema, weight)?);
     }
     let named = variables.into_iter().enumerate();
     selected.extend(named.map(|(index, variable)| variable.alias(format!("{prefix}variable_{index}"))));
@@ -108,6 +110,11 @@ fn instant(value: Expr, data_type: &DataType) -> Expr {
         DataType::Date32 => cast(value, DataType::Int32),
         _ => value,
     }
+}
+
+fn target_value(ctx: &SessionContext, schema: &DFSchema, target: &TargetColumn) -> Result<Expr, Failure> {
+    let data_type = if target.is_text { DataType::Utf8 } else { DataType::Float64 };
+    Ok(cast(expression_of(ctx, schema, &target.expression, target.is_column)?, data_type))
 }
 
 fn number(ctx: &SessionContext, schema: &DFSchema, numeric: &NumericColumn) -> Result<Expr, Failure> {

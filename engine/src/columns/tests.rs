@@ -3,6 +3,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{AsArray, Float64Array, Int32Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{Field, Fields, Float64Type, TimeUnit};
 
+use shoal_core::job::Work;
 use shoal_core::spec::v1alpha1::{Ols, StandardErrors};
 
 use super::*;
@@ -73,8 +74,7 @@ fn exact_names_win_and_expressions_need_a_name() {
         ("CASE WHEN Value THEN 1 ELSE 0 END AS flag", "flag", false),
         ("LN(value) as Log", "Log", false),
     ] {
-        let expected =
-            NumericColumn { name: name.into(), expression: text.into(), is_column, is_boolean: name == "Value" };
+        let expected = NumericColumn { name: name.into(), expression: text.into(), is_column };
         assert_eq!(feature(text).unwrap(), expected, "{text}");
     }
 }
@@ -152,6 +152,37 @@ fn the_target_and_the_condition_have_their_own_paths() {
         assert_eq!(failure.reason, reason, "{filter}: {failure:?}");
         assert_eq!(failure.location.field_path.as_deref(), Some("spec.groupedTraining.input.where"));
     }
+}
+
+#[test]
+fn texts_are_a_target_where_classes_are_predicted() {
+    let target = |model: serde_json::Value| {
+        let spec = serde_json::json!({
+            "apiVersion": "shoal.dev/v1alpha1",
+            "kind": "ShoalJob",
+            "metadata": {"name": "job"},
+            "spec": {"groupedTraining": {
+                "input": {"table": "/in.csv"}, "groupBy": ["year"], "model": model, "output": {"table": "/out"},
+            }},
+        });
+        let uid = serde_json::from_value(serde_json::json!("00000000-0000-0000-0000-000000000001")).unwrap();
+        let job = shoal_core::Job::parse(uid, Arc::new(serde_json::from_value(spec).unwrap())).unwrap();
+        let Work::GroupedTraining(training) = job.work else { unreachable!() };
+        let wanted = Wanted { group_by: &training.group_by, model: &training.model, evaluate: None, filter: None };
+        let resolved = resolve(&query_session(), &schema(), &wanted, "spec.groupedTraining", &RESERVED);
+        resolved.map(|resolved| (resolved.target.is_text, resolved.target.is_boolean))
+    };
+    let of =
+        |target: &str, predict: &str| serde_json::json!({"target": target, "features": ["value"], "predict": predict});
+    let logistic = |target: &str| serde_json::json!({"logistic": {"target": target, "features": ["value"]}});
+    assert_eq!(target(logistic("firm")).unwrap(), (true, false));
+    assert_eq!(target(logistic("upper(firm) AS f")).unwrap(), (true, false));
+    assert_eq!(target(logistic("Value")).unwrap(), (false, true));
+    assert_eq!(target(serde_json::json!({"randomForest": of("firm", "class")})).unwrap(), (true, false));
+    let failure = target(serde_json::json!({"gradientBoosting": of("firm", "number")})).unwrap_err();
+    assert_eq!(failure.location.field_path.as_deref(), Some("spec.groupedTraining.model.gradientBoosting.target"));
+    assert!(failure.next.unwrap().contains("`predict: class`"));
+    assert_eq!(target(logistic("tags")).unwrap_err().reason, Reason::ColumnNotNumeric);
 }
 
 #[tokio::test]

@@ -67,12 +67,12 @@ impl Folding {
     }
 
     /// The tests of the held rows, whose variables are given; `None` where models are not tested.
-    pub(super) fn tests(&self, held: &[Vec<f64>]) -> Option<Tests> {
+    pub(super) fn tests(&self, held: &[&[f64]]) -> Option<Tests> {
         match self {
             Self::None => None,
             Self::Hashed(folds) => {
                 let row = |row: usize| held.iter().map(move |column| column[row]);
-                let rows = held.first().map_or(0, Vec::len);
+                let rows = held.first().map_or(0, |column| column.len());
                 Some(Tests::Folds((0..rows).map(|index| fold_of(row(index), *folds) as usize).collect()))
             }
             Self::Column { of_rows, .. } => Some(Tests::Folds(of_rows.clone())),

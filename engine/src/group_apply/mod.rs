@@ -10,6 +10,7 @@ mod folding;
 mod key_collector;
 mod part;
 mod state_trainer;
+mod text_classes;
 mod trainer;
 
 use std::ops::Range;

@@ -1,17 +1,19 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::Float64Type;
 use shoal_core::Failure;
 use shoal_ml::{Moments, Needs, Rows};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::GroupTrainer;
 use super::finished::{FinishedModels, ModelsOfGroups};
 use super::folding::Folding;
+use super::text_classes::TextClasses;
 use crate::keys::hash_keys;
-use crate::models::{Fitted, ModelTable, Tests};
+use crate::models::{Fitted, GroupRows, ModelTable, Tests};
 
 /// Rows of a group that are held before they are folded into moments, where these are all that a model needs: enough for
 /// nearly every group to be held whole, so that a fit that loses digits may ask the rows again.
@@ -22,11 +24,13 @@ const HELD_ROWS_MAX: usize = 1 << 16;
 /// The columns after the keys are the features in their order, the target, and what a row weighs where that differs, all
 /// floats; and last what says which fold a row is of, where a column does. A row with a null, NaN or infinite value, or a
 /// negative weight, is left out and counted. Where missing features are kept, that is not asked of them, and what is null
-/// is NaN.
+/// is NaN. A target of texts is a column of these, and a row without one is left out.
 pub struct ModelTrainer {
     table: Arc<ModelTable>,
     /// The open group's rows, by variable: all of them, or those since the last fold.
     held: Vec<Vec<f64>>,
+    /// What numbers of the target stand for, where it is a text.
+    texts: TextClasses,
     /// Which folds they are of.
     folding: Folding,
     /// What was folded of the open group: the moments of each fold, or of all rows where models are not tested.
@@ -54,6 +58,7 @@ impl ModelTrainer {
     pub fn new(table: Arc<ModelTable>, group_bytes_max: u64) -> Self {
         Self {
             held: vec![Vec::new(); table.training().variables()],
+            texts: TextClasses::default(),
             folding: Folding::new(table.training().folds),
             folded: Vec::new(),
             state: Open::Whole,
@@ -72,7 +77,7 @@ impl ModelTrainer {
         let needed = if training.keeps_missing { &variables[training.features.len()..] } else { variables };
         let is_usable = |row: usize| {
             needed.iter().all(|variable| variable.has(row))
-                && weights.is_none_or(|weights| weights.values[row] >= 0.0)
+                && weights.is_none_or(|weights| weights.is_weight(row))
                 && fold.iter().all(|fold| self.folding.is_usable(fold, row))
         };
         let mut runs = Vec::new();
@@ -96,6 +101,7 @@ impl ModelTrainer {
             }
             Needs::Rows if is_much => {
                 self.held = vec![Vec::new(); self.held.len()];
+                self.texts.clear();
                 self.folding.forget_rows();
                 self.state = Open::TooLarge;
             }
@@ -106,7 +112,7 @@ impl ModelTrainer {
     /// Folds the held rows into moments.
     fn fold(&mut self) {
         let variables = self.held.len();
-        match self.folding.tests(&self.held) {
+        match self.folding.tests(&slices(&self.held)) {
             Some(Tests::Folds(fold_of)) => {
                 let mut row = vec![0.0; variables];
                 for (index, fold) in fold_of.into_iter().enumerate() {
@@ -138,22 +144,35 @@ impl ModelTrainer {
     }
 
     /// The model of the open group, all of whose rows are held.
-    fn fit_whole(&self, keys: &[ArrayRef], row: usize) -> Result<Fitted, Failure> {
+    fn fit_whole(&mut self, keys: &[ArrayRef], row: usize) -> Result<Fitted, Failure> {
         let training = self.table.training();
+        let target = training.features.len();
+        let texts = if training.text_target { self.texts.sort(&mut self.held[target]) } else { Vec::new() };
+        let needs_rows = training.needs() == Needs::Rows;
+        let hash = if needs_rows { hash_of(keys, row)? } else { 0 };
         with_rows(&self.held, training.weighted, |rows| {
-            let needs_rows = training.needs() == Needs::Rows;
-            let hash = if needs_rows { hash_of(keys, row)? } else { 0 };
+            let group = GroupRows { rows, hash, texts: &texts };
             let fitted = if needs_rows {
-                self.table.fit_rows(rows, hash)
+                self.table.fit_rows(group)
             } else {
                 self.table.fit_moments(rows.moments().as_ref(), Some(rows))?
             };
-            Ok(match self.folding.tests(&self.held) {
-                Some(tests) => self.table.test(fitted, rows, &tests, hash),
+            let mut values = slices(&self.held);
+            // Its place would not be the row's own: it goes by which others there are.
+            let hashes = (!texts.is_empty()).then(|| hashes_of(&texts, rows.target()));
+            values[target] = hashes.as_deref().unwrap_or(values[target]);
+            Ok(match self.folding.tests(&values) {
+                Some(tests) => self.table.test(fitted, group, &tests),
                 None => fitted,
             })
         })
     }
+}
+
+/// What stands for a row's text where folds are dealt by its values: half of the text's hash, which a float holds.
+fn hashes_of(texts: &[String], places: &[f64]) -> Vec<f64> {
+    let hashes: Vec<f64> = texts.iter().map(|text| f64::from(xxh3_64(text.as_bytes()) as u32)).collect();
+    places.iter().map(|place| hashes[*place as usize]).collect()
 }
 
 /// The moments of a fold, of which there may be none yet.
@@ -173,7 +192,7 @@ fn hash_of(keys: &[ArrayRef], row: usize) -> Result<u64, Failure> {
 impl GroupTrainer for ModelTrainer {
     fn rows(&mut self, columns: &[ArrayRef], rows: Range<usize>) -> Result<(), Failure> {
         let (columns, fold) = columns.split_at(columns.len().saturating_sub(usize::from(self.folding.has_column())));
-        let variables = floats(columns, self.held.len())?;
+        let variables = variables_of(columns, self.held.len())?;
         let runs = self.usable_runs(&variables, fold, rows.clone());
         // Runs of usable rows are copied as a whole.
         let mut used = 0;
@@ -181,7 +200,7 @@ impl GroupTrainer for ModelTrainer {
             used += run.len() as u64;
             if self.state != Open::TooLarge {
                 for (held, variable) in self.held.iter_mut().zip(&variables) {
-                    variable.append_to(held, run.clone());
+                    variable.append_to(held, run.clone(), &mut self.texts);
                 }
                 fold.iter().try_for_each(|fold| self.folding.extend(fold, run.clone()))?;
             }
@@ -200,6 +219,7 @@ impl GroupTrainer for ModelTrainer {
         };
         self.finished.push((keys, row), &fitted, self.used, self.dropped)?;
         self.held.iter_mut().for_each(Vec::clear);
+        self.texts.clear();
         self.folding.forget_group();
         self.folded.clear();
         (self.used, self.dropped, self.state) = (0, 0, Open::Whole);
@@ -213,45 +233,69 @@ impl ModelsOfGroups for ModelTrainer {
     }
 }
 
-/// A column of floats.
-struct Variable<'a> {
-    values: &'a [f64],
-    nulls: Option<&'a NullBuffer>,
+/// A column of a batch.
+enum Variable<'a> {
+    Numbers {
+        values: &'a [f64],
+        nulls: Option<&'a NullBuffer>,
+    },
+    /// Of the target alone.
+    Texts(&'a StringArray),
 }
 
 impl Variable<'_> {
-    /// Whether a row has a number there. Null rows hold arbitrary values, so nullness is looked at on its own.
+    /// Whether a row has a value there that can be trained on. Null rows hold arbitrary numbers, so nullness is looked at on
+    /// its own.
     fn has(&self, row: usize) -> bool {
-        self.values[row].is_finite() && self.nulls.is_none_or(|nulls| nulls.is_valid(row))
+        match self {
+            Self::Numbers { values, nulls } => values[row].is_finite() && nulls.is_none_or(|nulls| nulls.is_valid(row)),
+            Self::Texts(texts) => texts.is_valid(row),
+        }
     }
 
-    /// Copies the values of some rows, NaN where there is none.
-    fn append_to(&self, held: &mut Vec<f64>, rows: Range<usize>) {
-        let start = held.len();
-        held.extend_from_slice(&self.values[rows.clone()]);
-        if let Some(nulls) = self.nulls {
-            for (value, _) in held[start..].iter_mut().zip(rows).filter(|(_, row)| nulls.is_null(*row)) {
-                *value = f64::NAN;
+    fn is_weight(&self, row: usize) -> bool {
+        matches!(self, Self::Numbers { values, .. } if values[row] >= 0.0)
+    }
+
+    /// Copies the values of some rows: NaN where there is none, and the numbers of texts.
+    fn append_to(&self, held: &mut Vec<f64>, rows: Range<usize>, numbers: &mut TextClasses) {
+        match self {
+            Self::Numbers { values, nulls } => {
+                let start = held.len();
+                held.extend_from_slice(&values[rows.clone()]);
+                if let Some(nulls) = nulls {
+                    for (value, _) in held[start..].iter_mut().zip(rows).filter(|(_, row)| nulls.is_null(*row)) {
+                        *value = f64::NAN;
+                    }
+                }
             }
+            Self::Texts(texts) => held.extend(rows.map(|row| numbers.number(texts.value(row)))),
         }
     }
 }
 
 /// The variables of a batch.
-fn floats(columns: &[ArrayRef], expected: usize) -> Result<Vec<Variable<'_>>, Failure> {
+fn variables_of(columns: &[ArrayRef], expected: usize) -> Result<Vec<Variable<'_>>, Failure> {
     if columns.len() != expected {
         return Err(Failure::internal(format!("{expected} variables were expected, {} came", columns.len())));
     }
     let variable = |column| match ArrayRef::as_primitive_opt::<Float64Type>(column) {
-        Some(floats) => Ok(Variable { values: floats.values(), nulls: floats.nulls() }),
-        None => Err(Failure::internal(format!("a variable is a {}, no float", column.data_type()))),
+        Some(floats) => Ok(Variable::Numbers { values: floats.values(), nulls: floats.nulls() }),
+        None => match column.as_string_opt::<i32>() {
+            Some(texts) => Ok(Variable::Texts(texts)),
+            None => Err(Failure::internal(format!("a variable is a {}, no float", column.data_type()))),
+        },
     };
     columns.iter().map(variable).collect()
 }
 
+fn slices(held: &[Vec<f64>]) -> Vec<&[f64]> {
+    held.iter().map(Vec::as_slice).collect()
+}
+
 /// Calls `each` with held variables as rows: the features, the target, and last the weights where there are some.
 fn with_rows<T>(held: &[Vec<f64>], weighted: bool, each: impl FnOnce(Rows<'_>) -> T) -> T {
-    let columns: Vec<&[f64]> = held.iter().map(Vec::as_slice).collect();
+    let columns = slices(held);
     let (variables, weights) = columns.split_at(columns.len() - usize::from(weighted));
     let (features, target) = variables.split_at(variables.len() - 1);
     let rows = Rows::new(features, target[0]);

@@ -4,7 +4,7 @@ use shoal_ml::metrics::{Confusion, LogLoss, RegressionErrors, roc_auc};
 use shoal_ml::model::{Model, Values};
 use shoal_ml::{CrossValidation, Moments, Needs, Rows, Summary, cross_validate, cross_validate_rows};
 
-use super::fit::{Labels, class_names, coefficients};
+use super::fit::{GroupRows, Labels, class_names, coefficients};
 use super::fitted::{Fitted, Value};
 use super::own_columns::Holds;
 use super::schema::ModelTable;
@@ -65,7 +65,8 @@ impl Fitted {
 
 impl ModelTable {
     /// Tests models on rows of their group, by predictions of models of the others: what the table has of it.
-    pub(crate) fn test(&self, fitted: Fitted, rows: Rows<'_>, tests: &Tests, group_hash: u64) -> Fitted {
+    pub(crate) fn test(&self, fitted: Fitted, group: GroupRows<'_>, tests: &Tests) -> Fitted {
+        let rows = group.rows;
         let training = self.training();
         let by_sums = training.estimator.needs() == Needs::Moments && rows.weights().is_none();
         if let (true, Tests::Folds(fold_of)) = (by_sums, tests) {
@@ -77,21 +78,21 @@ impl ModelTable {
         let table = self.of_terms();
         let models = splits.iter().map(|split| {
             let train = Gathered::new(rows, &split.train);
-            let fitted = train.with(|rows| table.fit_rows(rows, group_hash));
+            let fitted = train.with(|rows| table.fit_rows(GroupRows { rows, ..group }));
             (split, Predictor::new(fitted))
         });
         let predicts_numbers = training.evaluation_columns().iter().any(|column| column.name == "cv_rmse");
-        let found = if predicts_numbers { number_errors(rows, models) } else { self.class_errors(rows, models) };
+        let found = if predicts_numbers { number_errors(rows, models) } else { self.class_errors(group, models) };
         fitted.tested(found)
     }
 
     fn class_errors<'a>(
         &self,
-        rows: Rows<'_>,
+        GroupRows { rows, hash: _, texts }: GroupRows<'_>,
         models: impl Iterator<Item = (&'a Split, Option<Predictor>)>,
     ) -> Vec<Value> {
         let Ok(labels) = Labels::of(rows.target(), None) else { return self.nothing_found() };
-        let names = class_names(self.training(), &labels.values);
+        let names = class_names(self.training(), texts, &labels.values);
         let mut confusion = Confusion::new(names.len());
         let (mut loss, mut rows_tested) = (LogLoss::default(), 0);
         let (mut positive, mut scores) = (Vec::new(), Vec::new());

@@ -42,6 +42,7 @@ fn table_of(estimator: Estimator, statistics: Statistics) -> Arc<ModelTable> {
     let training = Training {
         target: "y".to_owned(),
         boolean_target: false,
+        text_target: false,
         features: vec!["x".to_owned()],
         encoded: Vec::new(),
         has_categories: false,

@@ -15,6 +15,9 @@ pub struct Training {
     pub target: String,
     /// Whether the target is true or false; its classes are called so then.
     pub boolean_target: bool,
+    /// Whether the target is a text, the name of its class.
+    #[serde(default)]
+    pub text_target: bool,
     /// What they explain it by, in order: columns of numbers, then the terms of each column of categories.
     pub features: Vec<String>,
     /// Columns of categories, by their names, with what makes terms of them.
@@ -66,6 +69,7 @@ impl Training {
         Self {
             target: columns.target.name.clone(),
             boolean_target: columns.target.is_boolean,
+            text_target: columns.target.is_text,
             features: numbers.chain(terms).collect(),
             has_categories: !columns.categories.is_empty(),
             encoded,

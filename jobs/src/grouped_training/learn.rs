@@ -92,7 +92,7 @@ pub(super) fn encoders(columns: &ResolvedColumns, found: &[Learned], model: &str
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use shoal_engine::columns::NumericColumn;
+    use shoal_engine::columns::TargetColumn;
 
     use super::*;
 
@@ -105,7 +105,13 @@ mod tests {
             drop_first: true,
             buckets: None,
         };
-        let target = NumericColumn { name: "y".into(), expression: "y".into(), is_column: true, is_boolean: false };
+        let target = TargetColumn {
+            name: "y".into(),
+            expression: "y".into(),
+            is_column: true,
+            is_boolean: false,
+            is_text: false,
+        };
         ResolvedColumns {
             keys: Vec::new(),
             features: Vec::new(),

@@ -1,6 +1,6 @@
 //! Reads a split and deals it to buckets by key: rows as they are, or folded into one state per group.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
@@ -97,8 +97,7 @@ fn check_rows(batch: &RecordBatch, stage: &MapStage) -> Result<u64, Failure> {
         Exchange::Rows => {
             if stage.on_missing == OnMissing::Fail {
                 for (column, name) in batch.columns().iter().skip(keys).zip(&stage.variables) {
-                    let values = column.as_primitive::<Float64Type>();
-                    if values.null_count() > 0 || values.values().iter().any(|value| !value.is_finite()) {
+                    if has_missing(column) {
                         return Err(missing(&stage.variables).column(name));
                     }
                 }
@@ -118,6 +117,12 @@ fn check_rows(batch: &RecordBatch, stage: &MapStage) -> Result<u64, Failure> {
             Ok(rows)
         }
     }
+}
+
+/// Whether a number is null, NaN or infinite, or a text null.
+fn has_missing(column: &ArrayRef) -> bool {
+    let numbers = column.as_primitive_opt::<Float64Type>();
+    column.null_count() > 0 || numbers.is_some_and(|numbers| numbers.values().iter().any(|value| !value.is_finite()))
 }
 
 fn missing(variables: &[String]) -> Failure {

@@ -75,7 +75,7 @@ fn columns_of_other_models_and_of_tests_are_named_at_their_field() {
 }
 
 #[test]
-fn a_column_of_texts_is_no_feature() {
+fn a_column_of_texts_is_neither_a_feature_nor_a_number_to_predict() {
     let place = Place::new();
     let expected =
         Expected { field: Some(FEATURE), column: Some("firm"), next: "TRY_CAST", ..Expected::new("ColumnNotNumeric") };
@@ -83,6 +83,10 @@ fn a_column_of_texts_is_no_feature() {
     let field = "spec.groupedTraining.model.ols.target";
     let expected = Expected { field: Some(field), next: "TRY_CAST", ..expected };
     place.refuses_with("/groupedTraining/model/ols/target", json!("firm"), &expected);
+    let field = "spec.groupedTraining.model.randomForest.target";
+    let expected = Expected { field: Some(field), next: "predict: class", ..expected };
+    let model = json!({"randomForest": {"target": "firm", "features": ["value"]}});
+    place.refuses_with("/groupedTraining/model", model, &expected);
 }
 
 #[test]

@@ -20,7 +20,7 @@ const ITERATED: f64 = 1e-6;
 /// Groups `g` of equally many rows: features `a`, `b`, weights `w`, and targets of each kind.
 fn table(place: &Place) -> PathBuf {
     let mut numbers = Numbers::new(11);
-    let mut text = "g,a,b,w,y,bought,kind,visits,amount,share,day,color\n".to_owned();
+    let mut text = "g,a,b,w,y,bought,kind,visits,amount,share,day,color,answer,fruit\n".to_owned();
     for row in 0..GROUPS * ROWS {
         let (a, b) = (numbers.between(-2.0, 2.0), numbers.between(0.0, 3.0));
         let y = 1.0 + 2.0 * a - b + numbers.between(-1.0, 1.0) * (1.0 + b);
@@ -33,8 +33,10 @@ fn table(place: &Place) -> PathBuf {
         let (group, day) = (row % GROUPS, row / GROUPS * 37 % ROWS);
         let color = ["red", "green", "blue"][numbers.below(3) as usize];
         let day = format!("2026-{:02}-{:02}", 1 + day / 28, 1 + day % 28);
-        writeln!(text, "store {group},{a},{b},{w},{y},{bought},{kind},{visits},{amount},{share},{day},{color}")
-            .unwrap();
+        // The same classes as texts, whose order is another one.
+        let (answer, fruit) = (["sure", "no"][usize::from(bought)], ["plum", "fig", "kiwi"][usize::from(kind)]);
+        write!(text, "store {group},{a},{b},{w},{y},{bought},{kind},{visits},{amount},{share},{day},").unwrap();
+        writeln!(text, "{color},{answer},{fruit}").unwrap();
     }
     let file = place.join("rows.csv");
     std::fs::write(&file, text).unwrap();
@@ -131,6 +133,8 @@ fn classes_counts_and_amounts_agree() {
             "multinomial",
             json!({"logistic": variables("kind", json!({"multinomial": true, "penalty": {"l2": {"c": 0.7}}}))}),
         ),
+        case("texts", json!({"logistic": variables("answer", json!({"weight": "w"}))})),
+        case("three-texts", json!({"logistic": variables("fruit", json!({"multinomial": true}))})),
         case("poisson", json!({"glm": variables("visits", json!({"family": "poisson"}))})),
         case("gamma", json!({"glm": variables("amount", json!({"family": "gamma", "link": "log"}))})),
         case("probit", json!({"glm": variables("share", json!({"family": "binomial", "link": "probit"}))})),
@@ -147,6 +151,7 @@ fn tests_on_other_rows_agree_by_a_column_and_by_time() {
         by_column("ridge", json!({"ridge": variables("y", json!({"alpha": 3.5}))}), "bucket"),
         by_column("mean", json!({"mean": {"target": "y"}}), "bucket"),
         by_column("logistic", json!({"logistic": variables("bought", json!({}))}), "auto"),
+        by_column("texts", json!({"logistic": variables("answer", json!({}))}), "bucket"),
         by_time("lasso-by-day", json!({"lasso": variables("y", json!({"alpha": 0.1}))})),
         by_time("mean-by-day", json!({"mean": {"target": "y"}})),
         by_time("logistic-by-day", json!({"logistic": variables("bought", json!({}))})),
@@ -207,6 +212,8 @@ fn trees_fit_as_well_as_those_of_others_and_the_same_again() {
         case("classes", json!({"randomForest": variables("kind", json!({"predict": "class"}))})),
         case("boosting", json!({"gradientBoosting": variables("y", json!({}))})),
         case("boosted-classes", json!({"gradientBoosting": variables("kind", json!({"predict": "class"}))})),
+        case("texts", json!({"randomForest": variables("fruit", json!({"predict": "class"}))})),
+        case("boosted-texts", json!({"gradientBoosting": variables("fruit", json!({"predict": "class"}))})),
     ];
     let again = cases.each_ref().map(|case| read_delta(&train(&place, &format!("{}-again", case.name), case)));
     for ((name, ours, theirs), again) in train_all(&place, &cases).into_iter().zip(again) {
@@ -235,6 +242,8 @@ fn what_a_group_cannot_be_is_said_in_its_row() {
     assert!(status == "invalid_target" && message.contains("multinomial: true"), "{status}: {message}");
     let (status, _) = status_of("below-zero", json!({"glm": variables("y", json!({"family": "poisson"}))}));
     assert_eq!(status, "invalid_target");
+    let (status, message) = status_of("third-text", json!({"logistic": variables("fruit", json!({}))}));
+    assert!(status == "invalid_target" && message.contains("multinomial: true"), "{status}: {message}");
     let one = json!({"logistic": variables("CASE WHEN a > 9 THEN 1 ELSE 0 END AS never", json!({}))});
     assert_eq!(status_of("one-class", one).0, "single_class");
 }

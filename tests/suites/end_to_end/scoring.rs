@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, 
 use serde_json::{Value, json};
 use shoal_ml::model::{Estimator, MeanModel, Model};
 use shoal_tests::oracle::{read_delta, scores};
-use shoal_tests::table::{assert_agrees, assert_same, by_key};
+use shoal_tests::table::{assert_agrees, assert_agrees_within, assert_same, by_key};
 use shoal_tests::{job, models, slots};
 
 use crate::agreement::{copy_examples, run_example};
@@ -155,12 +155,8 @@ fn the_example_scores_what_the_first_one_trains() {
     assert_agrees(&by_key(&scored, &["firm", "year"]), &by_key(&wanted, &["firm", "year"]));
 }
 
-#[test]
-fn classes_and_their_probabilities_are_those_of_scikit_learn() {
-    let _slots = slots::take(3);
-    let place = Place::new();
-    let (train, rows, table) = (place.join("train.csv"), place.join("rows.csv"), place.join("models.parquet"));
-    // Two groups whose models have other classes, and other numbers of them.
+/// Two groups whose models have other classes, and other numbers of them.
+fn labelled_rows() -> String {
     let mut text = "region,a,b,label,row\n".to_owned();
     for row in 0..120_i32 {
         let (a, b) = (f64::from(row * 7 % 23) / 5.0, f64::from(row * 11 % 17) / 4.0);
@@ -181,6 +177,33 @@ fn classes_and_their_probabilities_are_those_of_scikit_learn() {
         };
         text += &format!("{region},{a},{b},{label},{row}\n");
     }
+    text
+}
+
+/// The row with its map of probabilities as one: that reader has it as a list of pairs.
+fn with_probabilities_by_class(mut row: Value) -> Value {
+    let pairs = row["probabilities"].as_array().unwrap().iter();
+    let map = pairs.map(|pair| (pair[0].as_str().unwrap().to_owned(), pair[1].clone())).collect();
+    row["probabilities"] = Value::Object(map);
+    row
+}
+
+/// What is said of each row of a file, with the row's number.
+fn numbered(said: &Value) -> Vec<Value> {
+    let number = |(row, said): (usize, &Value)| {
+        let mut said = said.clone();
+        said["row"] = json!(row);
+        said
+    };
+    said.as_array().unwrap().iter().enumerate().map(number).collect()
+}
+
+#[test]
+fn classes_and_their_probabilities_are_those_of_scikit_learn() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    let (train, rows, table) = (place.join("train.csv"), place.join("rows.csv"), place.join("models.parquet"));
+    let text = labelled_rows();
     std::fs::write(&train, &text).unwrap();
     std::fs::write(&rows, &text).unwrap();
     let features = ["a", "b"];
@@ -196,27 +219,8 @@ fn classes_and_their_probabilities_are_those_of_scikit_learn() {
     let classes: Vec<usize> =
         scored.iter().map(|row| row["probabilities"].as_array().or_else(|| panic!("{row:#}")).unwrap().len()).collect();
     assert!(classes.contains(&2) && classes.contains(&3));
-    // That reader has a map as a list of pairs.
-    let found: Vec<Value> = scored
-        .into_iter()
-        .map(|mut row| {
-            let pairs = row["probabilities"].as_array().unwrap().iter();
-            let map = pairs.map(|pair| (pair[0].as_str().unwrap().to_owned(), pair[1].clone())).collect();
-            row["probabilities"] = Value::Object(map);
-            row
-        })
-        .collect();
-    let wanted: Vec<Value> = expected["predictions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .enumerate()
-        .map(|(row, expected)| {
-            let mut expected = expected.clone();
-            expected["row"] = json!(row);
-            expected
-        })
-        .collect();
+    let found: Vec<Value> = scored.into_iter().map(with_probabilities_by_class).collect();
+    let wanted = numbered(&expected["predictions"]);
     assert_agrees(&by_key(&found, &["row"]), &by_key(&wanted, &["row"]));
 
     let sql = format!(
@@ -259,6 +263,32 @@ fn classes_that_a_training_learned_are_predicted_from_its_coefficients() {
         assert_eq!(row["predicted_class"], if expected > 0.5 { "true" } else { "false" }, "{row:#}");
     }
     assert!(predicted > 20, "{predicted}");
+}
+
+#[test]
+fn texts_that_a_training_learned_are_predicted() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    let (rows, table) = (place.join("rows.csv"), place.join("models"));
+    std::fs::write(&rows, labelled_rows() + "north,1.0,2.0,,120\n").unwrap();
+    let job = job::training("train", &rows, "region", &[], "", &table);
+    let options = json!({"multinomial": true, "penalty": {"l2": {"c": 1000}}});
+    let mut model = json!({"target": "label", "features": ["a", "b"]});
+    model.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    let job = job::with(job, "/groupedTraining/model", json!({"logistic": model}));
+    let job = job::with(job, "/groupedTraining/evaluate", json!({"folds": 3}));
+    place.run(&job).succeeded();
+    let models = by_key(&read_delta(&table), &["region"]);
+    let north = &models["[\"north\"]"];
+    assert_eq!((&north["rows_used"], &north["rows_dropped"], &north["cv_rows"]), (&json!(60), &json!(1), &json!(60)));
+    let train = place.join("train.csv");
+    std::fs::write(&train, labelled_rows()).unwrap();
+    let expected = scores("classes", &train, &rows, "region", &["a", "b"], "label", LEVEL);
+    let job = with(scoring("score", &table, &rows, &place.join("out")), "keep", json!(["row", "region"]));
+    let scored: Vec<Value> = by_both_plans(&place, &job, "row").into_iter().map(with_probabilities_by_class).collect();
+    let wanted = numbered(&expected["predictions"]);
+    assert_eq!(scored.len(), wanted.len());
+    assert_agrees_within(1e-4, &by_key(&scored, &["row"]), &by_key(&wanted, &["row"]));
 }
 
 fn mean(value: f64) -> Option<Vec<u8>> {

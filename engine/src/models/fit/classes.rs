@@ -6,7 +6,7 @@ use crate::models::training::Training;
 
 /// Classes that a group may have at the most. More are a target that is no class, and a model of each would cost
 /// gigabytes.
-const CLASSES_MAX: usize = 1_000;
+pub(crate) const CLASSES_MAX: usize = 1_000;
 
 /// The classes of a group, ascending, and of which one each row is.
 #[derive(Debug, PartialEq)]
@@ -50,9 +50,11 @@ fn too_many(most: Option<usize>) -> String {
     }
 }
 
-/// What classes are called: by their number, and those of a boolean target `false` and `true`.
-pub(crate) fn names(training: &Training, values: &[f64]) -> Vec<String> {
+/// What classes are called: by their number, and those of a boolean target `false` and `true`. Where there are `texts`,
+/// values are places among them.
+pub(crate) fn names(training: &Training, texts: &[String], values: &[f64]) -> Vec<String> {
     let name = |value: &f64| match (training.boolean_target, *value == 0.0) {
+        _ if training.text_target => texts.get(*value as usize).cloned().unwrap_or_default(),
         (true, true) => "false".to_owned(),
         (true, false) => "true".to_owned(),
         // Rust writes the shortest number that reads back as the same.

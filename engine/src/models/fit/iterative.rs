@@ -3,13 +3,20 @@
 use shoal_ml::model::{Estimator as StoredEstimator, LinearModel};
 use shoal_ml::{FitStatus, GlmOptions, LogisticOptions, Rows, fit_glm, fit_logistic};
 
+use super::GroupRows;
 use super::classes::{Labels, names};
 use super::linear::dropped;
 use crate::models::estimator::Classes;
 use crate::models::fitted::{Fitted, Value, count};
 use crate::models::schema::ModelTable;
 
-pub(super) fn logistic(table: &ModelTable, rows: Rows<'_>, options: &LogisticOptions, classes: Classes) -> Fitted {
+pub(super) fn logistic(
+    table: &ModelTable,
+    group: GroupRows<'_>,
+    options: &LogisticOptions,
+    classes: Classes,
+) -> Fitted {
+    let GroupRows { rows, hash: _, texts } = group;
     let most = match classes {
         Classes::Two => Some(2),
         Classes::Many => None,
@@ -19,7 +26,7 @@ pub(super) fn logistic(table: &ModelTable, rows: Rows<'_>, options: &LogisticOpt
     }
     let training = table.training();
     let fit = fit_logistic(rows, options);
-    let classes = names(training, &fit.classes);
+    let classes = names(training, texts, &fit.classes);
     let message = dropped(table, fit.status, &fit.dropped);
     let per_term = |values: &[Option<f64>]| Value::PerTerm(values.to_vec());
     let mut fitted = Fitted::of(training.own_columns(), (fit.status, message), |column| match column.name {

@@ -6,6 +6,7 @@ mod iterative;
 mod linear;
 mod trees;
 
+pub(crate) use classes::CLASSES_MAX;
 pub(super) use classes::{Labels, names as class_names};
 pub(super) use linear::coefficients;
 
@@ -21,6 +22,17 @@ use super::estimator::Estimator;
 use super::fitted::Fitted;
 use super::schema::ModelTable;
 use crate::moments::MomentsColumn;
+
+/// The rows of a group, and what is the group's own.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupRows<'a> {
+    /// Rows that can be trained on.
+    pub rows: Rows<'a>,
+    /// A number that is the group's own: what is drawn at random follows from it.
+    pub hash: u64,
+    /// The classes of a target of texts, sorted: its values are places among them.
+    pub texts: &'a [String],
+}
 
 impl ModelTable {
     /// Fits the model of a group from the moments of its features and, last, its target. `rows` are those that the moments
@@ -43,18 +55,16 @@ impl ModelTable {
         }
     }
 
-    /// Fits the model of a group from its rows. What is drawn at random follows from `group_hash`, a number that is the
-    /// group's own.
-    pub fn fit_rows(&self, rows: Rows<'_>, group_hash: u64) -> Fitted {
+    /// Fits the model of a group from its rows.
+    pub fn fit_rows(&self, group: GroupRows<'_>) -> Fitted {
+        let GroupRows { rows, hash: _, texts: _ } = group;
         match &self.training().estimator {
             Estimator::Ols(options, robust) => linear::ols_rows(self, rows, options, *robust),
             Estimator::Ridge(_) | Estimator::Lasso(_) | Estimator::ElasticNet(_) => linear::penalized_rows(self, rows),
-            Estimator::Logistic(options, classes) => iterative::logistic(self, rows, options, *classes),
+            Estimator::Logistic(options, classes) => iterative::logistic(self, group, options, *classes),
             Estimator::Glm(options) => iterative::glm(self, rows, options),
-            Estimator::Forest(options, predicted) => trees::forest(self, rows, options, *predicted, group_hash),
-            Estimator::Boosting(options, loss, predicted) => {
-                trees::boosting(self, rows, options, *loss, *predicted, group_hash)
-            }
+            Estimator::Forest(options, predicted) => trees::forest(self, group, options, *predicted),
+            Estimator::Boosting(options, loss, predicted) => trees::boosting(self, group, options, *loss, *predicted),
             Estimator::Mean => baseline::mean(self, rows.moments().as_ref()),
         }
     }

@@ -7,7 +7,7 @@ use shoal_core::Payload;
 use shoal_core::Reason;
 use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::task::{Counters, FileMeta, PartitionMeta, TaskOutput};
-use shoal_engine::columns::{KeyColumn, NumericColumn, ResolvedColumns};
+use shoal_engine::columns::{KeyColumn, NumericColumn, ResolvedColumns, TargetColumn};
 use shoal_engine::models::ModelTable;
 use shoal_engine::table::PinnedTable;
 
@@ -36,13 +36,14 @@ fn job(strategy: serde_json::Value, max_failed: Option<serde_json::Value>) -> Jo
 }
 
 fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
-    let number =
-        |name: &str| NumericColumn { name: name.into(), expression: name.into(), is_column: true, is_boolean: false };
+    let number = |name: &str| NumericColumn { name: name.into(), expression: name.into(), is_column: true };
+    let target =
+        TargetColumn { name: "y".into(), expression: "y".into(), is_column: true, is_boolean: false, is_text: false };
     let columns = ResolvedColumns {
         keys: vec![KeyColumn { name: "g".into(), data_type: DataType::Int64 }],
         features: vec![number("x")],
         categories: Vec::new(),
-        target: number("y"),
+        target,
         weight: None,
         fold: None,
         filter: None,

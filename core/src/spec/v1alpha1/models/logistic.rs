@@ -6,7 +6,8 @@ use super::{above_zero, intercept, newton_steps, of_weighted_variables, supervis
 
 supervised! {
     of_weighted_variables,
-    /// Logistic regression: the probability of each value of the target, from a linear combination of the features.
+    /// Logistic regression: the probability of each value of the target, numbers or texts, from a linear combination of the
+    /// features.
     Logistic {
         weight = "How many rows a row stands for: a column or an aliased expression; 1 where it is absent.",
         /// Whether the model has a constant term, which costs nothing.

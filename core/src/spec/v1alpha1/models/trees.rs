@@ -8,7 +8,8 @@ supervised! {
     of_forest,
     /// A random forest: the mean of many deep trees, each grown on its own sample of the group's rows (Breiman 2001).
     RandomForest {
-        /// Whether the target is a `number`, or the `class` of a row, of which the forest gives probabilities.
+        /// Whether the target is a `number`, or the `class` of a row, a text for instance, of which the forest gives
+        /// probabilities.
         #[serde(default)]
         pub predict: Predicted,
         /// How many trees.
@@ -50,7 +51,8 @@ supervised! {
     of_boosting,
     /// Gradient boosting: many small trees, each grown on what the ones before it got wrong (Friedman 2001).
     GradientBoosting {
-        /// Whether the target is a `number`, or the `class` of a row, of which the model gives probabilities.
+        /// Whether the target is a `number`, or the `class` of a row, a text for instance, of which the model gives
+        /// probabilities.
         #[serde(default)]
         pub predict: Predicted,
         /// What is minimised where a number is predicted: `squaredError` predicts the mean, `absoluteError` the median,
