@@ -45,7 +45,8 @@ pub use ols::{
 };
 pub use option_error::OptionError;
 pub use penalized::{
-    ElasticNetOptions, PenalizedFit, RidgeOptions, alpha_path, fit_elastic_net, fit_elastic_net_path, fit_ridge,
+    Alphas, ElasticNetOptions, PenalizedFit, RidgeOptions, alpha_path, best_alpha, fit_elastic_net,
+    fit_elastic_net_path, fit_ridge,
 };
 pub use rows::Rows;
 pub use status::FitStatus;

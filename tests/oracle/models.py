@@ -25,7 +25,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn import metrics
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import ElasticNet, ElasticNetCV, LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import LeaveOneGroupOut, TimeSeriesSplit
 
 READER = pathlib.Path(__file__).parents[2] / "ml/tests/oracle/read_model.py"
@@ -138,11 +138,24 @@ def trees(number, classes, spec, x, y):
     return {}, model.predict_proba(x) if spec.get("predict") == "class" else model.predict(x)
 
 
-def peer(kind, spec, x, y, weights):
+def by_folds(kind, spec, x, y, weights, splits):
+    """The model of the alpha that its folds choose."""
+    share = 1.0 if kind == "lasso" else spec.get("l1Ratio", 0.5)
+    path = spec["alphas"].get("path", {})
+    alphas = spec["alphas"].get("values", path.get("count", 100))
+    options = {"eps": path.get("smallest", 1e-3), "tol": 1e-12, "max_iter": 100_000}
+    model = ElasticNetCV(l1_ratio=share, alphas=alphas, cv=splits, **options)
+    found, predicted = linear(model, spec, x, y, weights)
+    return found | {"alpha": float(model.alpha_)}, predicted
+
+
+def peer(kind, spec, x, y, weights, splits):
     alpha = spec.get("alpha", 1.0)
     precise = {"tol": 1e-14, "max_iter": 100_000}
     if kind == "ols":
         return least_squares(spec, x, y, weights)
+    if "alphas" in spec:
+        return by_folds(kind, spec, x, y, weights, splits)
     if kind == "ridge":
         return linear(Ridge(alpha=alpha, solver="cholesky"), spec, x, y, weights)
     if kind in ("lasso", "elasticNet"):
@@ -171,20 +184,24 @@ def learner(kind, spec):
         "ols": LinearRegression(),
         "ridge": Ridge(alpha=alpha, solver="cholesky"),
         "lasso": ElasticNet(alpha=alpha, l1_ratio=1.0, tol=1e-14, max_iter=100_000),
+        "elasticNet": ElasticNet(alpha=alpha, l1_ratio=spec.get("l1Ratio", 0.5), tol=1e-14, max_iter=100_000),
         "mean": DummyRegressor(),
     }[kind]
 
 
-def tested(kind, spec, evaluate, rows, categories):
-    """How models of some rows of a group predict others of it."""
+def splits_of(evaluate, rows):
+    """Which rows of a group test models of which others, by their places."""
     if "time" in evaluate:
-        rows = rows.sort_values(evaluate["time"]["column"], kind="stable")
+        order = np.argsort(rows[evaluate["time"]["column"]].to_numpy(), kind="stable")
+        parts = TimeSeriesSplit(evaluate["time"].get("folds", 5)).split(order)
+        return [(order[train], order[test]) for train, test in parts]
+    return list(LeaveOneGroupOut().split(rows, groups=rows[evaluate["column"]].to_numpy()))
+
+
+def tested(kind, spec, splits, rows, categories):
+    """How models of some rows of a group predict others of it."""
     (_, x), y = design(rows, spec, categories), target(rows, spec)
     x = x if x.shape[1] else np.zeros((len(y), 1))
-    if "time" in evaluate:
-        splits = TimeSeriesSplit(evaluate["time"].get("folds", 5)).split(x)
-    else:
-        splits = LeaveOneGroupOut().split(x, y, rows[evaluate["column"]].to_numpy())
     actual, predicted = [], []
     for train, test in splits:
         model = learner(kind, spec).fit(x[train], y[train])
@@ -226,14 +243,17 @@ def ask(csv, key, models, model, evaluate):
         for group, rows in table.groupby(key, sort=True):
             (names, x), y = design(rows, spec, categories), target(rows, spec)
             weights = rows[spec["weight"]].to_numpy(float) if "weight" in spec else None
-            said, predicted = peer(kind, spec | {"features": names}, x, y, weights)
-            said = as_list(said) if named else said
+            splits = splits_of(evaluate, rows) if evaluate else None
+            said, predicted = peer(kind, spec | {"features": names}, x, y, weights, splits)
+            said = as_list(said) if named and "coefficients" in said else said
             file = os.path.join(folder, str(len(found)))
             pathlib.Path(file).write_bytes(stored[group])
             columns = [{"numbers": list(rows[name])} for name in spec.get("features", [])]
             columns += [{"categories": list(rows[name])} for name in named]
             questions.append({"stored": file, "rows": len(y), "level": None, "columns": columns})
-            said |= tested(kind, spec, evaluate, rows, categories) if evaluate else {}
+            if evaluate and weights is None:
+                chosen = {"alpha": said["alpha"]} if "alpha" in said else {}
+                said |= tested(kind, spec | chosen, splits, rows, categories)
             found.append((group, said, predicted, y))
         asked = subprocess.run([sys.executable, READER], input=json.dumps(questions), capture_output=True, text=True)
         assert asked.returncode == 0, asked.stderr

@@ -1,7 +1,8 @@
 use super::{INTERCEPT, refuse_duplicates};
 use crate::failure::{Failure, Reason};
 use crate::spec::v1alpha1::{
-    self, Categorical, ElasticNet, Glm, GradientBoosting, Lasso, Logistic, Mean, Ols, Predicted, RandomForest, Ridge,
+    self, Alphas, Categorical, ElasticNet, Glm, GradientBoosting, Lasso, Logistic, Mean, Ols, Predicted, RandomForest,
+    Ridge,
 };
 
 /// The model to train. Features are distinct, and neither the target nor called as the constant term.
@@ -93,6 +94,14 @@ impl Model {
     /// Column or aliased expression of what a row weighs, where rows differ in that.
     pub fn weight(&self) -> Option<&str> {
         self.variables().weight
+    }
+
+    /// The alphas to choose from, where there are several.
+    pub fn alphas(&self) -> Option<&Alphas> {
+        match self {
+            Self::Lasso(Lasso { alphas, .. }) | Self::ElasticNet(ElasticNet { alphas, .. }) => alphas.as_ref(),
+            _ => None,
+        }
     }
 
     /// Whether what it predicts are classes: values of the target, each with a probability.

@@ -49,7 +49,10 @@ impl GroupTrainer for StateTrainer {
         for fold in &self.folds {
             total.as_mut().merge(fold.as_ref());
         }
-        let fitted = self.table.fit_moments(total.as_ref(), None)?.tested_on(&self.table, &self.folds);
+        let fitted = match self.table.of_best_alpha(&self.folds) {
+            Ok(table) => table.fit_moments(total.as_ref(), None)?.tested_on(&table, &self.folds),
+            Err(fitted) => *fitted,
+        };
         self.finished.push((keys, row), &fitted, total.count, self.dropped)?;
         self.folds.clear();
         self.dropped = 0;

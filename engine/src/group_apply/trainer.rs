@@ -138,9 +138,13 @@ impl ModelTrainer {
         for fold in &self.folded {
             total.as_mut().merge(fold.as_ref());
         }
-        let fitted = self.table.fit_moments(total.as_ref(), None)?;
-        let is_tested = self.table.training().folds.is_some();
-        Ok(if is_tested { fitted.tested_on(&self.table, &self.folded) } else { fitted })
+        let table = match self.table.of_best_alpha(&self.folded) {
+            Ok(table) => table,
+            Err(fitted) => return Ok(*fitted),
+        };
+        let fitted = table.fit_moments(total.as_ref(), None)?;
+        let is_tested = table.training().folds.is_some();
+        Ok(if is_tested { fitted.tested_on(&table, &self.folded) } else { fitted })
     }
 
     /// The model of the open group, all of whose rows are held.
@@ -152,17 +156,22 @@ impl ModelTrainer {
         let hash = if needs_rows { hash_of(keys, row)? } else { 0 };
         with_rows(&self.held, training.weighted, |rows| {
             let group = GroupRows { rows, hash, texts: &texts };
-            let fitted = if needs_rows {
-                self.table.fit_rows(group)
-            } else {
-                self.table.fit_moments(rows.moments().as_ref(), Some(rows))?
-            };
             let mut values = slices(&self.held);
             // Its place would not be the row's own: it goes by which others there are.
             let hashes = (!texts.is_empty()).then(|| hashes_of(&texts, rows.target()));
             values[target] = hashes.as_deref().unwrap_or(values[target]);
-            Ok(match self.folding.tests(&values) {
-                Some(tests) => self.table.test(fitted, group, &tests),
+            let tests = self.folding.tests(&values);
+            let table = match self.table.of_best_alpha_of_rows(rows, tests.as_ref()) {
+                Ok(table) => table,
+                Err(fitted) => return Ok(*fitted),
+            };
+            let fitted = if needs_rows {
+                table.fit_rows(group)
+            } else {
+                table.fit_moments(rows.moments().as_ref(), Some(rows))?
+            };
+            Ok(match tests {
+                Some(tests) => table.test(fitted, group, &tests),
                 None => fitted,
             })
         })

@@ -60,6 +60,7 @@ impl Estimator {
                 weight: _,
                 intercept,
                 alpha,
+                alphas: _,
                 max_iterations,
                 tolerance,
             }) => Self::Lasso(net(*intercept, *alpha, 1.0, *max_iterations, *tolerance)),
@@ -70,6 +71,7 @@ impl Estimator {
                 weight: _,
                 intercept,
                 alpha,
+                alphas: _,
                 l1_ratio,
                 max_iterations,
                 tolerance,
@@ -139,7 +141,9 @@ fn robust(errors: StandardErrors) -> Option<RobustKind> {
     }
 }
 
-fn net(intercept: bool, alpha: f64, l1_ratio: f64, max_iterations: u32, tolerance: f64) -> ElasticNetOptions {
+/// `alpha` is absent where nobody says it, and where it is chosen from several.
+fn net(intercept: bool, alpha: Option<f64>, l1_ratio: f64, max_iterations: u32, tolerance: f64) -> ElasticNetOptions {
+    let alpha = alpha.unwrap_or(ElasticNetOptions::default().alpha);
     ElasticNetOptions { intercept, alpha, l1_ratio, max_iterations: max_iterations as usize, tolerance }
 }
 

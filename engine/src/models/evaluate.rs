@@ -12,8 +12,8 @@ use super::schema::ModelTable;
 /// Rows that a model is trained on, and rows that it then predicts, by their numbers in the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
-    train: Vec<usize>,
-    test: Vec<usize>,
+    pub(super) train: Vec<usize>,
+    pub(super) test: Vec<usize>,
 }
 
 /// Which rows of a group test models of which others.
@@ -43,7 +43,7 @@ impl Tests {
         Self::Splits(starts.map(split).collect())
     }
 
-    fn splits(&self) -> Vec<Split> {
+    pub(super) fn splits(&self) -> Vec<Split> {
         let fold_of = match self {
             Self::Splits(splits) => return splits.clone(),
             Self::Folds(fold_of) => fold_of,
@@ -193,14 +193,14 @@ impl Predictor {
 }
 
 /// Some rows of a group, put together.
-struct Gathered {
+pub(super) struct Gathered {
     features: Vec<Vec<f64>>,
     target: Vec<f64>,
     weights: Option<Vec<f64>>,
 }
 
 impl Gathered {
-    fn new(rows: Rows<'_>, picked: &[usize]) -> Self {
+    pub(super) fn new(rows: Rows<'_>, picked: &[usize]) -> Self {
         let pick = |column: &[f64]| picked.iter().map(|row| column[*row]).collect();
         Self {
             features: rows.features().iter().map(|column| pick(column)).collect(),
@@ -209,7 +209,7 @@ impl Gathered {
         }
     }
 
-    fn with<T>(&self, each: impl FnOnce(Rows<'_>) -> T) -> T {
+    pub(super) fn with<T>(&self, each: impl FnOnce(Rows<'_>) -> T) -> T {
         let features: Vec<&[f64]> = self.features.iter().map(Vec::as_slice).collect();
         let rows = Rows::new(&features, &self.target);
         each(match &self.weights {

@@ -1,5 +1,6 @@
 //! The output table: one row per group with its key, how its fit ended, and the fit.
 
+mod alphas;
 mod builder;
 mod estimator;
 mod evaluate;

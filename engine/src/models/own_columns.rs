@@ -86,6 +86,17 @@ const OLS: &[OwnColumn] = &[
 const RIDGE: &[OwnColumn] = &[COEFFICIENTS, number("r2"), number("rmse"), STORED];
 const ELASTIC_NET: &[OwnColumn] =
     &[COEFFICIENTS, number("r2"), number("rmse"), count("nonzero"), count("iterations"), number("duality_gap"), STORED];
+const ALPHA: OwnColumn = number("alpha");
+const CHOSEN_ELASTIC_NET: &[OwnColumn] = &[
+    COEFFICIENTS,
+    ALPHA,
+    number("r2"),
+    number("rmse"),
+    count("nonzero"),
+    count("iterations"),
+    number("duality_gap"),
+    STORED,
+];
 const LOGISTIC: &[OwnColumn] = &[
     COEFFICIENTS,
     STD_ERRORS,
@@ -127,7 +138,9 @@ const TESTED_CLASSES: &[OwnColumn] =
 pub fn reserved_columns(training: &GroupedTraining) -> Vec<&'static str> {
     let estimator = Estimator::new(&training.model);
     let tested: &[OwnColumn] = if training.evaluate.is_some() { evaluation_columns(&estimator) } else { &[] };
-    let own = own_columns(&estimator, training.statistics).iter().chain(tested).map(|column| column.name);
+    let chooses_alpha = training.model.alphas().is_some();
+    let own =
+        own_columns(&estimator, chooses_alpha, training.statistics).iter().chain(tested).map(|column| column.name);
     [STATUS, MESSAGE, ROWS_USED, ROWS_DROPPED, TERMS].into_iter().chain(own).collect()
 }
 
@@ -140,8 +153,10 @@ fn evaluation_columns(estimator: &Estimator) -> &'static [OwnColumn] {
     }
 }
 
-fn own_columns(estimator: &Estimator, statistics: Statistics) -> &'static [OwnColumn] {
+fn own_columns(estimator: &Estimator, chooses_alpha: bool, statistics: Statistics) -> &'static [OwnColumn] {
     match statistics {
+        Statistics::Coefficients if chooses_alpha => &[COEFFICIENTS, ALPHA],
+        Statistics::Full if chooses_alpha => CHOSEN_ELASTIC_NET,
         Statistics::Coefficients if estimator.plain_linear().is_some() => &[COEFFICIENTS],
         Statistics::Coefficients if estimator.intercept().is_some() => &[COEFFICIENTS, STORED],
         Statistics::Coefficients | Statistics::Full => match estimator {
@@ -160,7 +175,7 @@ fn own_columns(estimator: &Estimator, statistics: Statistics) -> &'static [OwnCo
 impl Training {
     /// The estimator's columns, in their order.
     pub(super) fn own_columns(&self) -> &'static [OwnColumn] {
-        own_columns(&self.estimator, self.statistics)
+        own_columns(&self.estimator, self.alphas.is_some(), self.statistics)
     }
 
     /// The columns that say how predictions of other rows went, where models are tested.

@@ -69,7 +69,11 @@ impl ModelTable {
 
     /// The same table for models that predict from terms.
     pub(super) fn of_terms(&self) -> Self {
-        let training = Training { encoded: Vec::new(), ..self.training.clone() };
+        self.of(Training { encoded: Vec::new(), ..self.training.clone() })
+    }
+
+    /// The same table for models of another training, which gives it the same columns.
+    pub(super) fn of(&self, training: Training) -> Self {
         Self { training, ..self.clone() }
     }
 

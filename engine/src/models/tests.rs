@@ -49,6 +49,7 @@ fn table_of(estimator: Estimator, statistics: Statistics) -> Arc<ModelTable> {
         weighted: false,
         keeps_missing: false,
         estimator,
+        alphas: None,
         statistics,
         folds: None,
     };

@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 use shoal_core::job::{Evaluate, GroupedTraining};
-use shoal_core::spec::v1alpha1::{OnMissing, Statistics};
-use shoal_ml::Needs;
+use shoal_core::spec::v1alpha1::{self, AlphaPath, OnMissing, Statistics};
 use shoal_ml::encode::Encoder;
 use shoal_ml::model::Feature;
+use shoal_ml::{Alphas, Needs};
 
 use super::estimator::Estimator;
 use crate::columns::ResolvedColumns;
@@ -31,6 +31,9 @@ pub struct Training {
     pub keeps_missing: bool,
     /// What is fitted.
     pub estimator: Estimator,
+    /// The alphas that each group chooses from, where it does.
+    #[serde(default)]
+    pub alphas: Option<Alphas>,
     /// What the table says of each model.
     pub statistics: Statistics,
     /// How models are tested, where they are.
@@ -58,6 +61,15 @@ impl Folds {
     }
 }
 
+fn alphas(spec: &v1alpha1::Alphas) -> Alphas {
+    match spec {
+        v1alpha1::Alphas { path: Some(AlphaPath { count, smallest }), .. } => {
+            Alphas::Path { count: *count as usize, smallest: *smallest }
+        }
+        v1alpha1::Alphas { values, .. } => Alphas::Values(values.clone().unwrap_or_default()),
+    }
+}
+
 impl Training {
     /// What a job asks for, of columns that were resolved for it, with the encoders of those of categories once they are
     /// known.
@@ -76,6 +88,7 @@ impl Training {
             weighted: columns.weight.is_some(),
             keeps_missing: training.on_missing == OnMissing::Keep,
             estimator: Estimator::new(&training.model),
+            alphas: training.model.alphas().map(alphas),
             statistics: training.statistics,
             folds: training.evaluate.as_ref().map(Folds::new),
         }

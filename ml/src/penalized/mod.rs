@@ -5,12 +5,14 @@
 //!
 //! With weights, each squared residual is multiplied by its row's, and `n` is what the rows weigh together.
 
+mod choice;
 mod elastic_net;
 mod fit;
 mod path;
 mod problem;
 mod ridge;
 
+pub use choice::{Alphas, best_alpha};
 pub use elastic_net::{ElasticNetOptions, fit_elastic_net};
 pub use fit::PenalizedFit;
 pub use path::{alpha_path, fit_elastic_net_path};

@@ -159,12 +159,32 @@ fn tests_on_other_rows_agree_by_a_column_and_by_time() {
 }
 
 #[test]
+fn each_group_takes_the_alpha_that_its_folds_choose() {
+    let of = |name, model, evaluate, strategy| Case { evaluate, strategy, ..case(name, model) };
+    let column = || json!({"column": "w"});
+    let path = || json!({"path": {"count": 30, "smallest": 0.01}});
+    let values = json!({"alphas": {"values": [0.03, 1, 0.1, 0.3, 0.01]}});
+    agree(&[
+        of("lasso", json!({"lasso": variables("y", json!({"alphas": path()}))}), column(), "bucket"),
+        of("values", json!({"lasso": variables("y", values)}), column(), "bucket"),
+        of(
+            "elastic-net",
+            json!({"elasticNet": variables("y", json!({"alphas": path(), "l1Ratio": 0.4}))}),
+            json!({"time": {"column": "day", "folds": 4}}),
+            "auto",
+        ),
+        of("weighted", json!({"lasso": variables("y", json!({"alphas": path(), "weight": "b"}))}), column(), "auto"),
+    ]);
+}
+
+#[test]
 fn tests_are_the_same_from_sums_and_from_rows() {
     let _slots = slots::take(3);
     let place = Place::new();
     for (name, model) in [
         ("ols", json!({"ols": variables("y", json!({}))})),
         ("lasso", json!({"lasso": variables("y", json!({"alpha": 0.1}))})),
+        ("chosen", json!({"elasticNet": variables("y", json!({"alphas": {"path": {"count": 20}}}))})),
         ("mean", json!({"mean": {"target": "y"}})),
     ] {
         for (way, evaluate) in [("hashed", json!({"folds": 4})), ("by-column", json!({"column": "w"}))] {

@@ -12,6 +12,12 @@ const MERGEABLE: &str = "!has(self.strategy.aggregate) || (!(has(self.evaluate) 
 const NOT_MERGEABLE: &str = "this model is trained from the rows of a group: `aggregate` is for `mean`, and for `ols` with \
     classical standard errors, `ridge`, `lasso` and `elasticNet` without `weight`, not evaluated by time";
 
+/// What is needed to choose between alphas.
+const COMPARES_ALPHAS: &str = "has(self.evaluate) || !((has(self.model.lasso) && has(self.model.lasso.alphas)) \
+    || (has(self.model.elasticNet) && has(self.model.elasticNet.alphas)))";
+const NO_ALPHA_COMPARED: &str =
+    "`alphas` are compared on rows that models were not trained on: say with `evaluate` which";
+
 /// What learns from rows in which a feature is missing.
 const LEARNS_FROM_MISSING: &str =
     "self.onMissing != 'keep' || has(self.model.randomForest) || has(self.model.gradientBoosting)";
@@ -23,6 +29,7 @@ const NOTHING_FROM_MISSING: &str = "this model takes no missing values: `keep` i
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": MERGEABLE, "message": NOT_MERGEABLE, "fieldPath": ".strategy"},
+    {"rule": COMPARES_ALPHAS, "message": NO_ALPHA_COMPARED, "fieldPath": ".evaluate", "reason": "FieldValueRequired"},
     {"rule": LEARNS_FROM_MISSING, "message": NOTHING_FROM_MISSING, "fieldPath": ".onMissing"},
 ]))]
 pub struct GroupedTraining {

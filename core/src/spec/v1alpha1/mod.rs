@@ -25,9 +25,9 @@ pub use grouped_training::{BucketStrategy, Chosen, GroupedTraining, OnMissing, S
 pub use job::{API_VERSION, FailurePolicy, JOB_KIND, JobSpec, MANAGED_BY_OPERATOR, Metadata, ShoalJob};
 pub use limits::{IntOrPercent, ParseIntOrPercentError};
 pub use models::{
-    BoostingLoss, Categorical, CostOfBoth, CostOfCoefficients, EarlyStopping, ElasticNet, Encode, Glm, GlmFamily,
-    GlmLink, GradientBoosting, Lasso, Logistic, LogisticPenalty, Mean, Model, Ols, Predicted, RandomForest, Ridge,
-    StandardErrors,
+    AlphaPath, Alphas, BoostingLoss, Categorical, CostOfBoth, CostOfCoefficients, EarlyStopping, ElasticNet, Encode,
+    Glm, GlmFamily, GlmLink, GradientBoosting, Lasso, Logistic, LogisticPenalty, Mean, Model, Ols, Predicted,
+    RandomForest, Ridge, StandardErrors,
 };
 pub use pods::{PodTemplate, Resources};
 pub use table::{InputTable, OutputMode, OutputTable, TableFormat};

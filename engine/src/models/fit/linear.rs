@@ -99,6 +99,7 @@ fn of_penalized(table: &ModelTable, fit: &PenalizedFit, method: LinearMethod) ->
     let message = dropped(table, fit.status, &fit.dropped);
     Fitted::of(training.own_columns(), (fit.status, message), |column| match column.name {
         "coefficients" => Value::PerTerm(fit.coefficients.clone()),
+        "alpha" => Value::Number(Some(fit.alpha)),
         "r2" => Value::Number(fit.r2),
         "rmse" => Value::Number(fit.rmse),
         "nonzero" => count(fit.nonzero),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 pub use categorical::{Categorical, Encode};
 pub use glm::{Glm, GlmFamily, GlmLink};
-pub use linear::{ElasticNet, Lasso, Ols, Ridge, StandardErrors};
+pub use linear::{AlphaPath, Alphas, ElasticNet, Lasso, Ols, Ridge, StandardErrors};
 pub use logistic::{CostOfBoth, CostOfCoefficients, Logistic, LogisticPenalty};
 pub use mean::Mean;
 pub use trees::{BoostingLoss, EarlyStopping, GradientBoosting, Predicted, RandomForest};
