@@ -9,6 +9,7 @@ mod binning;
 mod columns;
 mod ensemble;
 mod grow;
+mod histogram;
 mod search;
 
 pub use columns::Columns;

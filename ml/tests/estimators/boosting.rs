@@ -91,6 +91,32 @@ fn small_problems_give_the_trees_of_scikit_learn() {
     }
 }
 
+/// Many rows to a bin, so that nodes have the histograms that their siblings leave of their parents'.
+#[test]
+fn coarse_values_give_the_trees_of_scikit_learn() {
+    for (seed, (rounds, depth, leaves, l2)) in
+        [(1, Some(5), None, 0.0), (6, None, Some(20), 0.0), (4, Some(4), None, 1.5)].into_iter().enumerate()
+    {
+        let (ours, theirs) = options(rounds, depth, leaves, 10, l2);
+        for missing in [0.0, 0.15] {
+            let mut problem = friedman(20 + seed as u64, 1500, 1.0);
+            problem.columns.iter_mut().flatten().for_each(|value| *value = (*value * 24.0).floor());
+            let (learn, test) = with_missing(problem, 9, missing).split(1000);
+            let fit = fit_numbers(&learn, NumberLoss::SquaredError, &ours);
+            let test = if missing > 0.0 { &learn } else { &test };
+            let answer = ask_boosting("squared_error", &learn, &json!(learn.target), test, &theirs);
+            let trees = &fit.model.as_ref().unwrap().trees;
+            for (place, tree) in answer["trees"].as_array().unwrap().iter().enumerate() {
+                let what = format!("setting {seed}, missing {missing}, tree {place}");
+                let (actual, expected) = (preorder::of(trees, place), preorder::from_oracle(tree));
+                let (actual, expected) = (preorder::shape(actual), preorder::shape(expected));
+                preorder::assert_same(&actual, &expected, 1e-5, &what);
+            }
+            assert_all_close(&predict(&fit, test), &numbers(&answer["predictions"]), 1e-5);
+        }
+    }
+}
+
 #[test]
 fn the_losses_are_those_of_scikit_learn() {
     let (ours, theirs) = options(8, Some(3), None, 10, 0.1);
