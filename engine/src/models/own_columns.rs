@@ -1,5 +1,6 @@
 //! The columns of a table of models that depend on the estimator.
 
+use arrow::datatypes::Schema;
 use shoal_core::job::{GroupedTraining, INTERCEPT};
 use shoal_core::spec::v1alpha1::{Predicted, Statistics};
 
@@ -134,13 +135,16 @@ const TESTED_NUMBERS: &[OwnColumn] = &[count("cv_rows"), number("cv_rmse"), numb
 const TESTED_CLASSES: &[OwnColumn] =
     &[count("cv_rows"), number("cv_accuracy"), number("cv_log_loss"), number("cv_macro_f1"), number("cv_roc_auc")];
 
-/// The names that a table of such models has for its own columns, which no key may have.
-pub fn reserved_columns(training: &GroupedTraining) -> Vec<&'static str> {
+/// The names that a table of such models has for its own columns, which no key may have. `input` has the columns of the
+/// table that is trained on.
+pub fn reserved_columns(training: &GroupedTraining, input: &Schema) -> Vec<&'static str> {
     let estimator = Estimator::new(&training.model);
+    let is_column = |feature: &String| input.field_with_name(feature).is_ok();
+    let is_told_by_names = training.model.categorical().is_empty() && training.model.features().iter().all(is_column);
     let tested: &[OwnColumn] = if training.evaluate.is_some() { evaluation_columns(&estimator) } else { &[] };
     let chooses_alpha = training.model.alphas().is_some();
-    let own =
-        own_columns(&estimator, chooses_alpha, training.statistics).iter().chain(tested).map(|column| column.name);
+    let own = own_columns(&estimator, chooses_alpha, training.statistics, is_told_by_names);
+    let own = own.iter().chain(tested).map(|column| column.name);
     [STATUS, MESSAGE, ROWS_USED, ROWS_DROPPED, TERMS].into_iter().chain(own).collect()
 }
 
@@ -153,11 +157,18 @@ fn evaluation_columns(estimator: &Estimator) -> &'static [OwnColumn] {
     }
 }
 
-fn own_columns(estimator: &Estimator, chooses_alpha: bool, statistics: Statistics) -> &'static [OwnColumn] {
+/// Coefficients are the model of a linear combination of columns; any other is stored as well.
+fn own_columns(
+    estimator: &Estimator,
+    chooses_alpha: bool,
+    statistics: Statistics,
+    is_told_by_names: bool,
+) -> &'static [OwnColumn] {
     match statistics {
-        Statistics::Coefficients if chooses_alpha => &[COEFFICIENTS, ALPHA],
+        Statistics::Coefficients if chooses_alpha && is_told_by_names => &[COEFFICIENTS, ALPHA],
+        Statistics::Coefficients if chooses_alpha => &[COEFFICIENTS, ALPHA, STORED],
         Statistics::Full if chooses_alpha => CHOSEN_ELASTIC_NET,
-        Statistics::Coefficients if estimator.plain_linear().is_some() => &[COEFFICIENTS],
+        Statistics::Coefficients if is_told_by_names && estimator.plain_linear().is_some() => &[COEFFICIENTS],
         Statistics::Coefficients if estimator.intercept().is_some() => &[COEFFICIENTS, STORED],
         Statistics::Coefficients | Statistics::Full => match estimator {
             Estimator::Ols(..) => OLS,
@@ -175,7 +186,7 @@ fn own_columns(estimator: &Estimator, chooses_alpha: bool, statistics: Statistic
 impl Training {
     /// The estimator's columns, in their order.
     pub(super) fn own_columns(&self) -> &'static [OwnColumn] {
-        own_columns(&self.estimator, self.alphas.is_some(), self.statistics)
+        own_columns(&self.estimator, self.alphas.is_some(), self.statistics, self.is_told_by_names())
     }
 
     /// The columns that say how predictions of other rows went, where models are tested.

@@ -1,6 +1,7 @@
 //! From rows to models to a file, on both ways that a training can go.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
@@ -46,6 +47,7 @@ fn table_of(estimator: Estimator, statistics: Statistics) -> Arc<ModelTable> {
         features: vec!["x".to_owned()],
         encoded: Vec::new(),
         has_categories: false,
+        expressions: BTreeMap::new(),
         weighted: false,
         keeps_missing: false,
         estimator,

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use shoal_core::job::{Evaluate, GroupedTraining};
 use shoal_core::spec::v1alpha1::{self, AlphaPath, OnMissing, Statistics};
@@ -24,6 +26,9 @@ pub struct Training {
     pub encoded: Vec<(String, Encoder)>,
     /// Whether there are such columns; which terms they have may not be known yet.
     pub has_categories: bool,
+    /// The SQL expressions, with their aliases, of those that are no columns of the table, by these aliases.
+    #[serde(default)]
+    pub expressions: BTreeMap<String, String>,
     /// Whether the last variable of a row, after the target, is its weight.
     pub weighted: bool,
     /// Whether rows are trained on in which features are missing.
@@ -78,12 +83,16 @@ impl Training {
         let encoded: Vec<(String, Encoder)> = named.zip(encoders.iter().cloned()).collect();
         let numbers = columns.features.iter().map(|feature| feature.name.clone());
         let terms = encoded.iter().flat_map(|(name, encoder)| encoder.terms(name));
+        let features = columns.features.iter().map(|it| (it.is_column, &it.name, &it.expression));
+        let categories = columns.categories.iter().map(|it| (it.is_column, &it.name, &it.expression));
+        let expressions = features.chain(categories).filter(|(is_column, ..)| !is_column);
         Self {
             target: columns.target.name.clone(),
             boolean_target: columns.target.is_boolean,
             text_target: columns.target.is_text,
             features: numbers.chain(terms).collect(),
             has_categories: !columns.categories.is_empty(),
+            expressions: expressions.map(|(_, name, expression)| (name.clone(), expression.clone())).collect(),
             encoded,
             weighted: columns.weight.is_some(),
             keeps_missing: training.on_missing == OnMissing::Keep,
@@ -103,11 +112,21 @@ impl Training {
         }
     }
 
-    /// The columns that a model predicts from.
+    /// What a model predicts from.
     pub(super) fn predictors(&self) -> Vec<Feature> {
         let terms: usize = self.encoded.iter().map(|(_, encoder)| encoder.term_count()).sum();
         let numbers = self.features[..self.features.len() - terms].iter().map(Feature::number);
-        numbers.chain(self.encoded.iter().map(|(name, encoder)| Feature::categories(name, encoder.clone()))).collect()
+        let categories = self.encoded.iter().map(|(name, encoder)| Feature::categories(name, encoder.clone()));
+        let made = |feature: Feature| {
+            let expression = self.expressions.get(&feature.name).cloned();
+            feature.made_by(expression)
+        };
+        numbers.chain(categories).map(made).collect()
+    }
+
+    /// Whether the names of terms say what they are: each is a column of numbers, so that coefficients alone predict.
+    pub(super) fn is_told_by_names(&self) -> bool {
+        !self.has_categories && self.expressions.is_empty()
     }
 
     /// What the variables of a row are called, in their order.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shoal_ml::model::{Estimator, FeatureKind, Model};
+use shoal_ml::model::{Estimator, Feature, FeatureKind, Model};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{FeatureColumn, Outcome};
@@ -68,15 +68,20 @@ fn load(bytes: &[u8], features: &[FeatureColumn], outcome: Outcome) -> Loaded {
         (_, true) => return Err("model_differs: it predicts a number".to_owned()),
         (_, false) => return Err("model_differs: it predicts classes".to_owned()),
     }
-    let place = |feature: &shoal_ml::model::Feature| {
+    let place = |feature: &Feature| {
         let is_category = matches!(feature.kind, FeatureKind::Categories(_));
         let same = |column: &FeatureColumn| column.name == feature.name && column.is_category == is_category;
-        features
+        let place = features
             .iter()
             .position(same)
-            .ok_or_else(|| format!("model_differs: it predicts from `{}` too, which others do not", feature.name))
+            .ok_or_else(|| format!("model_differs: it predicts from `{}` too, which others do not", feature.name))?;
+        if features[place].is_of(feature) {
+            return Ok(place);
+        }
+        let made_by = feature.expression.as_deref().unwrap_or("a column");
+        Err(format!("model_differs: its `{}` is {made_by}, and that of others is not", feature.name))
     };
-    let places = model.features.iter().map(place).collect::<Result<_, _>>()?;
+    let places = model.features.iter().map(place).collect::<Result<_, String>>()?;
     let is_needed = needed(&model);
     Ok(Ready { model, places, is_needed })
 }
@@ -86,8 +91,7 @@ fn needed(model: &Model) -> Vec<bool> {
     match &model.estimator {
         Estimator::Linear(linear) => {
             let terms: BTreeSet<&str> = linear.terms.iter().map(String::as_str).collect();
-            let has_term =
-                |feature: &shoal_ml::model::Feature| feature.terms().iter().any(|term| terms.contains(term.as_str()));
+            let has_term = |feature: &Feature| feature.terms().iter().any(|term| terms.contains(term.as_str()));
             model.features.iter().map(has_term).collect()
         }
         Estimator::Mean(_) | Estimator::Forest(_) | Estimator::Boosting(_) => vec![false; model.features.len()],

@@ -25,6 +25,7 @@ mod tests;
 
 use datafusion::arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
+use shoal_ml::model::Feature;
 
 use crate::columns::KeyColumn;
 
@@ -79,6 +80,18 @@ pub struct FeatureColumn {
     pub is_column: bool,
     /// Whether its values are categories; else they are numbers.
     pub is_category: bool,
+    /// Whether it is what the first model says that it was trained on, as all of them have to say. Else the job says what
+    /// it is.
+    #[serde(default)]
+    pub is_as_trained: bool,
+}
+
+impl FeatureColumn {
+    /// Whether a model that was trained on this feature predicts from the column.
+    fn is_of(&self, feature: &Feature) -> bool {
+        let expression = (!self.is_column).then_some(self.expression.as_str());
+        !self.is_as_trained || feature.expression.as_deref() == expression
+    }
 }
 
 /// A column of the input that the output has.

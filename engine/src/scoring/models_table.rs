@@ -32,6 +32,9 @@ const COEFFICIENTS: &str = "coefficients";
 /// The column with a list of terms, which linear models of many terms have instead.
 const TERMS: &str = "terms";
 
+/// The column with the standard deviation of rows around what is predicted, where all is known of the models.
+const SIGMA: &str = "sigma";
+
 /// Models that are looked at for one that can be read, so that a damaged one does not stand for all.
 const MODELS_TRIED: usize = 64;
 
@@ -51,6 +54,8 @@ pub enum ModelsForm {
 pub(super) struct Shape {
     pub(super) keys: Vec<KeyColumn>,
     pub(super) form: ModelsForm,
+    /// Whether it tells how far rows are from what is predicted.
+    pub(super) has_sigma: bool,
 }
 
 impl Shape {
@@ -80,7 +85,7 @@ impl Shape {
             (_, _, Some(terms)) if is_terms(terms) => ModelsForm::Terms,
             _ => return Err(refused("this is no table of models: it has no column `model` and no `coefficients`")),
         };
-        Ok(Self { keys, form })
+        Ok(Self { keys, form, has_sigma: own(SIGMA).is_some() })
     }
 }
 

@@ -33,7 +33,7 @@ pub fn rows_frame(ctx: &SessionContext, frame: DataFrame, scoring: &Scoring) -> 
         selected.push(value.alias(&kept.name));
     }
     for (feature, name) in scoring.features.iter().zip(scoring.feature_names()) {
-        let FeatureColumn { name: _, expression: text, is_column, is_category } = feature;
+        let FeatureColumn { name: _, expression: text, is_column, is_category, is_as_trained: _ } = feature;
         let value = if *is_column { column(text) } else { expression(ctx, &schema, text).map_err(failed)? };
         let data_type = if *is_category { DataType::Utf8 } else { DataType::Float64 };
         selected.push(cast(value, data_type).alias(name));

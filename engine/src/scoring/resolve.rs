@@ -2,9 +2,9 @@
 
 use datafusion::prelude::SessionContext;
 use shoal_core::{Failure, Reason};
-use shoal_ml::model::{Estimator, FeatureKind, LinearMethod, Model};
+use shoal_ml::model::{Estimator, Feature, FeatureKind, LinearMethod, Model};
 
-use super::models_table::{ModelsForm, Shape, first_model};
+use super::models_table::{Shape, first_model};
 use super::output::{added_columns, storable_type, usual_name};
 use super::{FeatureColumn, KeptColumn, Outcome, Scoring};
 use crate::columns::KeyColumn;
@@ -50,7 +50,7 @@ pub async fn resolve(ctx: &SessionContext, request: &Request<'_>) -> Result<Scor
     let model = first_model(frame, &shape, request.statuses).await.map_err(at_models)?;
     let outcome = if model.classes.is_empty() { Outcome::Number } else { Outcome::Classes };
     if request.level.is_some() {
-        has_bounds(&model, shape.form).map_err(|failure| failure.field(format!("{field}.interval")))?;
+        has_bounds(&model, &shape).map_err(|failure| failure.field(format!("{field}.interval")))?;
     }
     let prediction_column = request.prediction_column.unwrap_or_else(|| usual_name(outcome)).to_owned();
     let scoring = Scoring {
@@ -104,7 +104,8 @@ fn keys(shape: &Shape, rows: &PinnedTable, field: &str) -> Result<Vec<KeyColumn>
     Ok(shape.keys.clone())
 }
 
-/// Where each feature of the models comes from: an expression of that name, else the column.
+/// Where each feature of the models comes from: what the job says of it; else the expression that it was trained on, where
+/// it was one; else the column of its name.
 fn features(ctx: &SessionContext, request: &Request<'_>, model: &Model) -> Result<Vec<FeatureColumn>, Failure> {
     let Request { rows, field, .. } = request;
     let mut given: Vec<Option<FeatureText>> = Vec::new();
@@ -138,12 +139,16 @@ fn features(ctx: &SessionContext, request: &Request<'_>, model: &Model) -> Resul
             Some(_) => failure.field(&path),
             None => failure.field(&path).file(&rows.location),
         };
-        let text = match own.and_then(|index| given[index].take()) {
-            Some(text) => text,
-            None if rows.schema.field_with_name(&feature.name).is_ok() => {
+        let text = match (own.and_then(|index| given[index].take()), &feature.expression) {
+            (Some(text), _) => text,
+            (None, Some(expression)) => {
+                let text = columns::feature(ctx, &rows.schema, expression);
+                text.map_err(|failure| at(not_made(failure, feature, expression, request)))?
+            }
+            (None, None) if rows.schema.field_with_name(&feature.name).is_ok() => {
                 columns::feature(ctx, &rows.schema, &feature.name).map_err(at)?
             }
-            None => return Err(at(no_feature(&feature.name, request))),
+            (None, None) => return Err(at(no_feature(&feature.name, request))),
         };
         if is_category { text.check_category() } else { text.check_number() }.map_err(at)?;
         found.push(FeatureColumn {
@@ -151,9 +156,27 @@ fn features(ctx: &SessionContext, request: &Request<'_>, model: &Model) -> Resul
             expression: text.expression,
             is_column: text.is_column,
             is_category,
+            is_as_trained: own.is_none(),
         });
     }
     Ok(found)
+}
+
+/// The input lacks what the expression of a feature reads. That it has a column of the feature's name does not help: in
+/// the training that may have been another one.
+fn not_made(failure: Failure, feature: &Feature, expression: &str, request: &Request<'_>) -> Failure {
+    let name = &feature.name;
+    let message = format!("the models predict from `{expression}`, which the input does not give: {}", failure.message);
+    let column = failure.location.column.unwrap_or_else(|| name.clone());
+    let failure = Failure::new(failure.reason, message).column(column);
+    let is_there = request.rows.schema.field_with_name(name).is_ok();
+    match (request.is_stored, is_there) {
+        (true, true) => {
+            failure.next(format!("where the input's column `{name}` is that already, add `{name}` to `features`"))
+        }
+        (true, false) => failure.next(format!("say in `features` what it is in the input, as `... AS {name}`")),
+        (false, _) => failure.next("score with a `groupedScoring` job, whose `features` says what it is in the input"),
+    }
 }
 
 fn no_feature(name: &str, request: &Request<'_>) -> Failure {
@@ -232,16 +255,19 @@ fn refuse_clash(scoring: &Scoring, request: &Request<'_>) -> Result<(), Failure>
 }
 
 /// Whether the models know how far a new row may be from what they predict.
-fn has_bounds(model: &Model, form: ModelsForm) -> Result<(), Failure> {
+fn has_bounds(model: &Model, shape: &Shape) -> Result<(), Failure> {
     let refused = |message: &str, next: &str| Err(Failure::new(Reason::NotPossible, message).next(next));
-    if form != ModelsForm::Stored {
-        return refused(
-            "the table has the coefficients of the models, and not what their bounds take",
-            "remove `interval`, or train with `statistics: full`",
-        );
-    }
     match &model.estimator {
         Estimator::Mean(_) if model.classes.is_empty() => Ok(()),
+        // One model alone may have no bounds because its fit is exact.
+        Estimator::Linear(linear)
+            if linear.method == LinearMethod::Ols && linear.uncertainty.is_none() && !shape.has_sigma =>
+        {
+            refused(
+                "the table has the coefficients of the models, and not what their bounds take",
+                "remove `interval`, or train with `statistics: full`",
+            )
+        }
         Estimator::Linear(linear) if linear.method == LinearMethod::Ols => Ok(()),
         _ => refused("these models have no bounds: only `ols` and `mean` of numbers have", "remove `interval`"),
     }

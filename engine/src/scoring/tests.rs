@@ -32,6 +32,7 @@ fn predictor(features: &[(&str, bool)], outcome: Outcome) -> Predictor {
         expression: (*name).to_owned(),
         is_column: true,
         is_category: *is_category,
+        is_as_trained: true,
     });
     Predictor {
         features: features.collect(),
@@ -94,6 +95,28 @@ fn every_row_has_a_prediction_or_a_reason() {
         assert_eq!(found, rows[row].4.map_err(str::to_owned), "row {row}");
         assert_eq!(reason.is_none(), rows[row].4.is_ok(), "row {row}");
     }
+}
+
+#[test]
+fn a_model_of_another_expression_is_told_from_others() {
+    let of = |expression: Option<&str>| {
+        linear(&["a"], &[2.0], vec![Feature::number("a").made_by(expression.map(str::to_owned))]).encode()
+    };
+    let (same, column, other) = (of(Some("ln(a) AS a")), of(None), of(Some("exp(a) AS a")));
+    let rows: Vec<_> = [&same, &column, &other].into_iter().map(|model| (Some("ok"), Some(model.as_slice()))).collect();
+    let a: ArrayRef = Arc::new(Float64Array::from(vec![1.0; 3]));
+    let mut predictor = predictor(&[("a", false)], Outcome::Number);
+    predictor.features[0].expression = "ln(a) AS a".to_owned();
+    predictor.features[0].is_column = false;
+    let (predictions, reasons) = said(&predictor, &rows, std::slice::from_ref(&a));
+    assert_eq!(predictions, [Some(3.0), None, None]);
+    let (column, other) = (reasons[1].as_deref().unwrap(), reasons[2].as_deref().unwrap());
+    assert_eq!(column, "model_differs: its `a` is a column, and that of others is not");
+    assert_eq!(other, "model_differs: its `a` is exp(a) AS a, and that of others is not");
+    // What the job says holds for all.
+    predictor.features[0].is_as_trained = false;
+    predictor.cache = Cache::default();
+    assert_eq!(said(&predictor, &rows, &[a]).0, [Some(3.0); 3]);
 }
 
 #[test]

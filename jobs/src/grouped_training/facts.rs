@@ -22,7 +22,7 @@ pub(super) async fn gather(training: &GroupedTraining) -> Result<Facts, Failure>
         evaluate: training.evaluate.as_ref(),
         filter: training.input.filter.as_deref(),
     };
-    let columns = resolve(&query_session(), &table.schema, &wanted, FIELD, &reserved_columns(training))?;
+    let columns = resolve(&query_session(), &table.schema, &wanted, FIELD, &reserved_columns(training, &table.schema))?;
     let trained = Training::new(training, &columns, &[]);
     let models = ModelTable::new(&key_fields(&columns), trained);
     check_output(&training.output, models.schema(), &format!("{FIELD}.output")).await?;

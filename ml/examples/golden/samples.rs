@@ -24,6 +24,7 @@ pub(crate) enum Column {
 pub(crate) fn all() -> Vec<Sample> {
     vec![
         least_squares("ols", LinearMethod::Ols, one_hot(), true),
+        least_squares_of_expressions("ols-expressions"),
         least_squares("ridge", LinearMethod::Ridge, Encoder::Hash { buckets: 2 }, false),
         least_squares("lasso", LinearMethod::Lasso, one_hot(), false),
         least_squares("elasticNet", LinearMethod::ElasticNet, one_hot(), false),
@@ -105,6 +106,16 @@ fn least_squares(name: &'static str, method: LinearMethod, encoder: Encoder, unc
     };
     let level = uncertain.then_some(0.95);
     Sample { level, ..sample(name, &[], encoder, Estimator::Linear(linear)) }
+}
+
+/// Of features that are no columns of the table that was trained on, one of which has the name of a column.
+fn least_squares_of_expressions(name: &'static str) -> Sample {
+    let mut sample = least_squares(name, LinearMethod::Ols, one_hot(), true);
+    let expressions = ["ln(age) AS age", "income - rent AS income", "lower(region) AS region"];
+    for (feature, expression) in sample.model.features.iter_mut().zip(expressions) {
+        feature.expression = Some(expression.to_owned());
+    }
+    sample
 }
 
 fn generalised(

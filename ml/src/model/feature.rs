@@ -9,8 +9,11 @@ use super::error::{ModelError, PredictError};
 /// A column that a model predicts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feature {
-    /// The column's name.
+    /// The column's name, or the alias of the expression.
     pub name: String,
+    /// The SQL expression with its alias that makes its values, where it is no column of the table that was trained on. It
+    /// may read a column of its own name: `ln(capital) AS capital`.
+    pub expression: Option<String>,
     /// What it holds.
     pub kind: FeatureKind,
 }
@@ -51,12 +54,18 @@ impl Values<'_> {
 impl Feature {
     /// A column of numbers.
     pub fn number(name: impl Into<String>) -> Self {
-        Self { name: name.into(), kind: FeatureKind::Number }
+        Self { name: name.into(), expression: None, kind: FeatureKind::Number }
     }
 
     /// A column of categories.
     pub fn categories(name: impl Into<String>, encoder: Encoder) -> Self {
-        Self { name: name.into(), kind: FeatureKind::Categories(encoder) }
+        Self { name: name.into(), expression: None, kind: FeatureKind::Categories(encoder) }
+    }
+
+    /// The same feature, made by that expression where there is one.
+    #[must_use]
+    pub fn made_by(self, expression: Option<String>) -> Self {
+        Self { expression, ..self }
     }
 
     /// The names of the terms that it becomes.

@@ -32,6 +32,16 @@ fn linear() -> Model {
     Model { target: "y".to_owned(), classes: Vec::new(), features, estimator }
 }
 
+#[test]
+fn what_a_feature_is_made_by_is_stored_where_it_is_no_column() {
+    let mut model = linear();
+    model.features[0] = Feature::number("a").made_by(Some("ln(a) AS a".to_owned()));
+    let read = Model::decode(&model.encode()).unwrap();
+    let expressions: Vec<_> = read.features.iter().map(|feature| feature.expression.as_deref()).collect();
+    assert_eq!(expressions, [Some("ln(a) AS a"), None, None]);
+    assert_eq!(read, model);
+}
+
 fn mean() -> Model {
     let mean = MeanModel { values: vec![1.5], rows: 3, sigma: Some(0.5) };
     Model { target: "y".to_owned(), classes: Vec::new(), features: Vec::new(), estimator: Estimator::Mean(mean) }

@@ -20,6 +20,7 @@ mod place;
 mod probes;
 mod s3;
 mod scoring;
+mod scoring_expressions;
 mod shapes;
 mod speculation;
 mod sql;

@@ -16,8 +16,9 @@ pub struct GroupedScoring {
     /// The table with the rows to predict for. It has the columns that the models were grouped by, and those that they
     /// predict from.
     pub input: InputTable,
-    /// SQL expressions with an alias for features of the models that are no columns of the input, as
-    /// `ln(capital) AS log_capital`: those that the training had.
+    /// What features of the models are in the input: SQL expressions with the feature's name as alias, as
+    /// `ln(capital) AS log_capital`, or that name where a column of the input is it. One that is not listed is what it was in
+    /// the training: the stored expression, or else the column of its name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1024), inner(length(min = 1, max = 1024)))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]

@@ -73,7 +73,10 @@ fn of_ols(
         "aic" => Value::Number(fit.aic),
         "bic" => Value::Number(fit.bic),
         _ => {
-            let uncertainty = OlsPredictor::new(summary, fit).and_then(|predictor| predictor.uncertainty());
+            let uncertainty = match training.statistics {
+                Statistics::Full => OlsPredictor::new(summary, fit).and_then(|predictor| predictor.uncertainty()),
+                Statistics::Coefficients => None,
+            };
             let model = LinearModel::of_ols(fit, &training.features, uncertainty);
             Value::Model(table.stored(Vec::new(), model.map(StoredEstimator::Linear)))
         }

@@ -15,32 +15,33 @@ const IGNORE: &str = "ignore";
 const ERROR: &str = "error";
 
 pub(super) fn to_value(feature: &Feature) -> Value {
-    let Feature { name, kind } = feature;
-    let name = ("name", text(name));
+    let Feature { name, expression, kind } = feature;
+    let mut fields = vec![("name", text(name))];
+    fields.extend(expression.as_ref().map(|expression| ("expression", text(expression))));
     match kind {
-        FeatureKind::Number => map([name, ("encode", text(NUMBER))]),
-        FeatureKind::Categories(Encoder::OneHot { categories, drop_first, unknown }) => map([
-            name,
+        FeatureKind::Number => fields.push(("encode", text(NUMBER))),
+        FeatureKind::Categories(Encoder::OneHot { categories, drop_first, unknown }) => fields.extend([
             ("encode", text(ONE_HOT)),
             ("categories", texts(categories)),
             ("dropFirst", Value::Bool(*drop_first)),
             ("unknown", unknown_to_value(*unknown)),
         ]),
-        FeatureKind::Categories(Encoder::Ordinal { categories, unknown }) => map([
-            name,
+        FeatureKind::Categories(Encoder::Ordinal { categories, unknown }) => fields.extend([
             ("encode", text(ORDINAL)),
             ("categories", texts(categories)),
             ("unknown", unknown_to_value(*unknown)),
         ]),
         FeatureKind::Categories(Encoder::Hash { buckets }) => {
-            map([name, ("encode", text(HASH)), ("buckets", Value::Natural(u64::from(*buckets)))])
+            fields.extend([("encode", text(HASH)), ("buckets", Value::Natural(u64::from(*buckets)))]);
         }
     }
+    map(fields)
 }
 
 pub(super) fn from_value(value: Value) -> Result<Feature, ModelError> {
     let mut fields = Fields::of(value, "features")?;
     let name = fields.text("name")?;
+    let expression = fields.optional_text("expression")?;
     let kind = match fields.text("encode")?.as_str() {
         NUMBER => FeatureKind::Number,
         ONE_HOT => FeatureKind::Categories(Encoder::OneHot {
@@ -60,7 +61,7 @@ pub(super) fn from_value(value: Value) -> Result<Feature, ModelError> {
         }
         _ => return Err(ModelError::Field { field: "encode", expected: "number, oneHot, ordinal or hash" }),
     };
-    Ok(Feature { name, kind })
+    Ok(Feature { name, expression, kind })
 }
 
 fn unknown_to_value(unknown: Unknown) -> Value {

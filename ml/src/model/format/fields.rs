@@ -20,8 +20,14 @@ impl Fields {
     }
 
     pub(super) fn text(&mut self, field: &'static str) -> Result<String> {
+        self.optional_text(field)?.ok_or(ModelError::Field { field, expected: "a text" })
+    }
+
+    /// A text that may be null or not there.
+    pub(super) fn optional_text(&mut self, field: &'static str) -> Result<Option<String>> {
         match self.take(field) {
-            Some(Value::Text(text)) => Ok(text),
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(Value::Null) | None => Ok(None),
             _ => Err(ModelError::Field { field, expected: "a text" }),
         }
     }
@@ -110,7 +116,7 @@ impl Fields {
 }
 
 /// A map of named values.
-pub(super) fn map<const N: usize>(fields: [(&str, Value); N]) -> Value {
+pub(super) fn map<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     Value::Map(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
