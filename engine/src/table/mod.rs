@@ -5,6 +5,7 @@
 //!   (in the spec)       (what is read, exactly)          (a task)        (lazy, all columns)
 //! ```
 
+mod clusters;
 mod csv;
 mod delta;
 mod diagnosis;
@@ -20,6 +21,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 use shoal_core::spec::v1alpha1::TableFormat;
 
+pub use clusters::{Cluster, clusters};
 pub use diagnosis::scan_failure;
 pub use pin::pin;
 pub use scan::{sample, scan};
@@ -93,6 +95,18 @@ pub struct Split {
 }
 
 impl Split {
+    /// The split of these slices, those that follow each other in a file as one.
+    pub fn of(slices: impl IntoIterator<Item = FileSlice>) -> Self {
+        let mut joined: Vec<FileSlice> = Vec::new();
+        for slice in slices {
+            match joined.last_mut() {
+                Some(last) if last.path == slice.path && last.end == slice.start => last.end = slice.end,
+                _ => joined.push(slice),
+            }
+        }
+        Self { bytes: joined.iter().map(|slice| slice.end - slice.start).sum(), slices: joined }
+    }
+
     /// The split that is the whole table.
     pub fn whole(files: &[InputFile]) -> Self {
         Self { slices: files.iter().map(FileSlice::whole).collect(), bytes: files.iter().map(|file| file.bytes).sum() }

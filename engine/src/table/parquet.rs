@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::parquet::arrow::async_reader::MetadataFetch;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use datafusion::parquet::errors::ParquetError;
-use datafusion::parquet::file::metadata::ParquetMetaDataReader;
+use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use shoal_core::{Failure, Reason};
@@ -20,7 +20,7 @@ use crate::error::{no_rows, parquet_failure};
 use crate::storage::Location;
 
 /// Footers that are read at the same time: latency, not bandwidth, is what a footer costs.
-const CONCURRENCY: usize = 16;
+pub(super) const CONCURRENCY: usize = 16;
 
 /// Bytes that are read from the end of a file at once: most footers are in them, and one request is enough.
 const FOOTER_BYTES_HINT: usize = 64 << 10;
@@ -44,13 +44,18 @@ struct Footer {
     schema: Schema,
 }
 
-async fn read_footer(file: InputFile) -> Result<Footer, Failure> {
+/// All that a file says of itself.
+pub(super) async fn read_metadata(file: &InputFile) -> Result<ParquetMetaData, Failure> {
     let bytes = StoredFile(Location::parse(&file.path)?);
-    let metadata = ParquetMetaDataReader::new()
+    ParquetMetaDataReader::new()
         .with_prefetch_hint(Some(FOOTER_BYTES_HINT))
         .load_and_finish(bytes, file.bytes)
         .await
-        .map_err(|error| parquet_failure(&error).file(&file.path))?;
+        .map_err(|error| parquet_failure(&error).file(&file.path))
+}
+
+async fn read_footer(file: InputFile) -> Result<Footer, Failure> {
+    let metadata = read_metadata(&file).await?;
     let metadata = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(metadata.schema_descr(), metadata.key_value_metadata())
         .map_err(|error| parquet_failure(&error).file(&file.path))?;

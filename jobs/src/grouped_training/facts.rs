@@ -1,12 +1,13 @@
 //! Finds out what planning needs: the only step of the head that does IO for this kind.
 
 use shoal_core::Failure;
-use shoal_core::job::GroupedTraining;
+use shoal_core::job::{GroupedTraining, Strategy};
 use shoal_engine::columns::{Wanted, resolve};
 use shoal_engine::delta::check_output;
 use shoal_engine::models::{ModelTable, Training, reserved_columns};
 use shoal_engine::session::query_session;
-use shoal_engine::table::pin;
+use shoal_engine::table::{clusters, pin};
+use shoal_ml::Needs;
 
 use super::reduce::key_fields;
 use super::tasks::Facts;
@@ -26,5 +27,9 @@ pub(super) async fn gather(training: &GroupedTraining) -> Result<Facts, Failure>
     let trained = Training::new(training, &columns, &[]);
     let models = ModelTable::new(&key_fields(&columns), trained);
     check_output(&training.output, models.schema(), &format!("{FIELD}.output")).await?;
-    Ok(Facts { table, files, columns, output_schema: models.schema().clone() })
+    let clusters = match (training.strategy, models.training().needs()) {
+        (Strategy::Auto, Needs::Rows) => clusters(&table, &files, &columns.keys).await?,
+        _ => Vec::new(),
+    };
+    Ok(Facts { table, files, columns, output_schema: models.schema().clone(), clusters })
 }

@@ -91,7 +91,7 @@ async fn deal(
 }
 
 /// Counts the input rows that a batch stands for, and refuses missing values where the job wants none.
-fn check_rows(batch: &RecordBatch, stage: &MapStage) -> Result<u64, Failure> {
+pub(super) fn check_rows(batch: &RecordBatch, stage: &MapStage) -> Result<u64, Failure> {
     let keys = stage.columns.keys.len();
     match stage.exchange {
         Exchange::Rows => {

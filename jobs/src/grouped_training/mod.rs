@@ -2,11 +2,14 @@
 //!
 //! ```text
 //!   learn (columns of categories only) -> measure (strategy auto only) -> map, one task per split -> reduce, one task per bucket -> commit
+//!                                                                     \-> train, one task per range of keys ------------------/
 //!
 //!   aggregate: map folds rows into one state per group, reduce merges states and fits
 //!   bucket:    map deals rows to buckets by their key, reduce trains group by group
+//!   clustered: where the input's files prove that groups lie together, train reads whole groups, and no row is exchanged
 //! ```
 
+mod clustered;
 mod facts;
 mod learn;
 mod map;
@@ -16,6 +19,7 @@ mod reduce;
 mod runner;
 mod strategy;
 mod tasks;
+mod train;
 
 use async_trait::async_trait;
 use shoal_core::Payload;

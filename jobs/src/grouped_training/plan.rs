@@ -10,9 +10,12 @@ use shoal_engine::models::Training;
 use shoal_engine::table::{InputFile, Split};
 use shoal_ml::Needs;
 
+use super::clustered::{self, Reading};
 use super::learn::{encoders, has_to_learn};
 use super::strategy::{Decision, decide};
-use super::tasks::{Exchange, Facts, LearnStage, Learned, MapStage, MeasureTask, ReduceStage, Sample, stage};
+use super::tasks::{
+    Exchange, Facts, LearnStage, Learned, MapStage, MeasureTask, ReduceStage, Sample, TrainStage, stage,
+};
 use crate::planning::{
     self, bucket_tasks, bytes_of, check_failed, counted, last_outputs, last_stage, no_rows, split_tasks, splits_for,
 };
@@ -38,7 +41,10 @@ pub(super) fn plan(
         None | Some(stage::LEARN) if is_measured(training, facts) => measure(facts),
         None | Some(stage::LEARN | stage::MEASURE) => map(training, facts, done, capacity),
         Some(stage::MAP) => reduce(training, facts, done),
-        Some(stage::REDUCE) => publish(job, training, facts, done),
+        Some(stage::TRAIN) if counted(last_outputs(done)).rows_in == 0 => {
+            Err(no_rows(&training.input, "groupedTraining", "to train on"))
+        }
+        Some(stage::REDUCE | stage::TRAIN) => publish(job, training, facts, done),
         Some(other) => Err(Failure::internal(format!("stage `{other}` is none of grouped training"))),
     }
 }
@@ -91,21 +97,35 @@ fn map(
     let variables = trained.variables() as u64;
     let Decision { exchange, buckets, note } =
         decide(training.strategy, trained.needs(), sample, rows_per_split, variables);
-    let columns = facts.columns.keys.len() as u64 + variables;
-    let row_bytes = known_rows(&facts.files).map_or(total_bytes, |rows| rows.saturating_mul(columns * WORD));
-    let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, row_bytes.max(total_bytes), capacity.slots));
+    let row_bytes = (facts.columns.keys.len() as u64 + variables) * WORD;
+    let all_bytes = known_rows(&facts.files).map_or(total_bytes, |rows| rows.saturating_mul(row_bytes));
+    let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, all_bytes.max(total_bytes), capacity.slots));
     let common = MapStage {
         table: facts.table.clone(),
         columns: facts.columns.clone(),
         on_missing: training.on_missing,
         folds: trained.folds,
         variables: trained.variable_names(),
-        encoders: trained.encoded.into_iter().map(|(_, encoder)| encoder).collect(),
+        encoders: trained.encoded.iter().map(|(_, encoder)| encoder.clone()).collect(),
         exchange,
         buckets,
     };
-    let tasks = split_tasks(&splits)?;
-    Ok(run(stage::MAP, None, 65, Payload::of(&common)?, tasks, vec![note]))
+    let mut notes = vec![note];
+    if !facts.clusters.is_empty() {
+        let keys = clustered::in_words(&facts.columns.keys);
+        match clustered::reading(&facts.clusters, row_bytes, capacity.slots, BUCKET_BYTES) {
+            Reading::WholeGroups(splits) => {
+                let note = format!("no exchange: the input is clustered by {keys}, and each task reads whole groups");
+                let reduce = reduce_stage(training, facts, exchange, trained);
+                let common = Payload::of(&TrainStage { map: common, reduce })?;
+                return Ok(run(stage::TRAIN, None, 97, common, split_tasks(&splits)?, vec![note]));
+            }
+            Reading::AsRowsLie(why) => {
+                notes.push(format!("rows are exchanged although the input is clustered by {keys}: {why}"))
+            }
+        }
+    }
+    Ok(run(stage::MAP, None, 65, Payload::of(&common)?, split_tasks(&splits)?, notes))
 }
 
 fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> Result<Planned, Failure> {
@@ -113,13 +133,13 @@ fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> R
     if counted(mapped).rows_in == 0 {
         return Err(no_rows(&training.input, "groupedTraining", "to train on"));
     }
-    let common = ReduceStage {
-        columns: facts.columns.clone(),
-        exchange: exchange_of(done)?,
-        training: trained(training, facts, done)?,
-        output_table: training.output.table.clone(),
-    };
+    let common = reduce_stage(training, facts, exchange_of(done)?, trained(training, facts, done)?);
     Ok(run(stage::REDUCE, Some(last_stage(done)?), 97, Payload::of(&common)?, bucket_tasks(mapped), Vec::new()))
+}
+
+fn reduce_stage(training: &GroupedTraining, facts: &Facts, exchange: Exchange, trained: Training) -> ReduceStage {
+    let output_table = training.output.table.clone();
+    ReduceStage { columns: facts.columns.clone(), exchange, training: trained, output_table }
 }
 
 fn publish(job: &Job, training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> Result<Planned, Failure> {

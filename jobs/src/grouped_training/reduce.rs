@@ -33,34 +33,51 @@ const MODELS_PER_BATCH: usize = 8192;
 const GROUP_MEMORY_SHARE: u64 = 4;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
-    let stage: ReduceStage = assignment.common.read()?;
-    let table = Arc::new(ModelTable::new(&key_fields(&stage.columns), stage.training));
     let reader = context.partitions.read(assignment.sources.clone()).await?;
     let rows_in = assignment.sources.iter().map(|source| source.partition.rows).sum();
     let bytes_in = reader.bytes_remote + reader.bytes_local;
-    let mut counters = Counters {
-        rows_in,
-        bytes_fetched: reader.bytes_remote,
-        bytes_local: reader.bytes_local,
-        ..Counters::default()
+    let (bytes_fetched, bytes_local) = (reader.bytes_remote, reader.bytes_local);
+    let fits = Clustering::fits(rows_in, bytes_in, context.memory_bytes);
+    let bucket = Pulled { batches: reader.batches, bytes_held: fits.then_some(bytes_in) };
+    let output = match rows_in {
+        0 => TaskOutput::default(),
+        _ => train(assignment.common.read()?, bucket, assignment, context).await?,
     };
-    if rows_in == 0 {
-        return Ok(TaskOutput { counters, ..TaskOutput::default() });
-    }
+    Ok(TaskOutput { counters: Counters { rows_in, bytes_fetched, bytes_local, ..output.counters }, ..output })
+}
+
+/// All that is there of some groups, from wherever it was pulled; there is at least a row.
+pub(super) struct Pulled {
+    pub(super) batches: BatchStream,
+    /// Bytes of all of it, where a task can hold them.
+    pub(super) bytes_held: Option<u64>,
+}
+
+/// Trains the groups and writes their models into one file.
+pub(super) async fn train(
+    stage: ReduceStage,
+    pulled: Pulled,
+    assignment: &Assignment,
+    context: &TaskContext,
+) -> Result<TaskOutput, Failure> {
+    let table = Arc::new(ModelTable::new(&key_fields(&stage.columns), stage.training));
     let file_name = attempt_file_name(&assignment.attempt);
     let output = Location::parse(&stage.output_table)?;
     let mut file = ParquetFile::create(&output, &file_name, Arc::clone(table.schema()), table.key_columns())?;
     let mut bucket = Bucket { table: &table, file: &mut file, context };
     let counts = match stage.exchange {
-        Exchange::States => bucket.merge_states(reader.batches, &stage.columns).await?,
-        Exchange::Rows if Clustering::fits(rows_in, bytes_in, context.memory_bytes) => {
-            bucket.train_clustered(reader.batches, bytes_in).await?
-        }
-        Exchange::Rows => bucket.train_sorted(reader.batches).await?,
+        Exchange::States => bucket.merge_states(pulled.batches, &stage.columns).await?,
+        Exchange::Rows => match pulled.bytes_held {
+            Some(bytes) => bucket.train_clustered(pulled.batches, bytes).await?,
+            None => bucket.train_sorted(pulled.batches).await?,
+        },
     };
-    counters.groups_ok = counts.ok;
-    counters.groups_failed = counts.failed;
-    counters.rows_out = counts.ok + counts.failed;
+    let counters = Counters {
+        rows_out: counts.ok + counts.failed,
+        groups_ok: counts.ok,
+        groups_failed: counts.failed,
+        ..Counters::default()
+    };
     tracing::info!(ok = counts.ok, failed = counts.failed, "the bucket's groups are trained");
     Ok(TaskOutput { files: vec![file.finish().await?], counters, ..TaskOutput::default() })
 }

@@ -6,7 +6,7 @@ use shoal_core::task::{Assignment, TaskOutput};
 use shoal_core::{Failure, Reason};
 
 use super::tasks::stage;
-use super::{learn, map, measure, reduce};
+use super::{learn, map, measure, reduce, train};
 
 pub(crate) struct Runner;
 
@@ -17,6 +17,7 @@ impl TaskRunner for Runner {
             stage::LEARN => learn::run(&assignment, &context).await,
             stage::MEASURE => measure::run(&assignment, &context).await,
             stage::MAP => map::run(&assignment, &context).await,
+            stage::TRAIN => train::run(&assignment, &context).await,
             stage::REDUCE => reduce::run(&assignment, &context).await,
             other => Err(Failure::new(
                 Reason::IncompatibleVersion,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use shoal_core::spec::v1alpha1::OnMissing;
 use shoal_engine::columns::ResolvedColumns;
 use shoal_engine::models::{Folds, Training};
-use shoal_engine::table::{InputFile, PinnedTable, Split};
+use shoal_engine::table::{Cluster, InputFile, PinnedTable, Split};
 use shoal_ml::encode::Encoder;
 
 /// Names of the stages.
@@ -14,6 +14,7 @@ pub(super) mod stage {
     pub(crate) const MEASURE: &str = "measure";
     pub(crate) const MAP: &str = "map";
     pub(crate) const REDUCE: &str = "reduce";
+    pub(crate) const TRAIN: &str = "train";
 }
 
 /// What the head finds out before it plans: the input pinned, everything resolved.
@@ -23,6 +24,10 @@ pub(super) struct Facts {
     pub(super) files: Vec<InputFile>,
     pub(super) columns: ResolvedColumns,
     pub(super) output_schema: SchemaRef,
+    /// Parts of the input that have groups to themselves, where its files prove that there are some and the models are
+    /// trained from rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) clusters: Vec<Cluster>,
 }
 
 /// How rows of a group meet, decided.
@@ -87,6 +92,14 @@ pub(super) struct ReduceStage {
     pub(super) exchange: Exchange,
     pub(super) training: Training,
     pub(super) output_table: String,
+}
+
+/// For every task that reads whole groups, whose own payload is its [`Split`]: what a task of each of the two stages would be
+/// told, as it does the work of both.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct TrainStage {
+    pub(super) map: MapStage,
+    pub(super) reduce: ReduceStage,
 }
 
 /// A payload of the map stage.

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod archive;
+mod clustered;
 mod command_line;
 mod drain;
 mod estimators;

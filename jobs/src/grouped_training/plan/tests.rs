@@ -59,7 +59,13 @@ fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
         schema: output_schema.clone(),
     };
     let file = |(index, bytes): (usize, &u64)| InputFile { path: format!("/in/{index}.parquet"), bytes: *bytes, rows };
-    Facts { table, files: file_bytes.iter().enumerate().map(file).collect(), columns, output_schema }
+    Facts {
+        table,
+        files: file_bytes.iter().enumerate().map(file).collect(),
+        columns,
+        output_schema,
+        clusters: Vec::new(),
+    }
 }
 
 fn measured(rows: u64, groups: u64) -> StageOutcome {

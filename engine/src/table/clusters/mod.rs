@@ -1,0 +1,74 @@
+//! Whether a table is clustered by key: which of its parts have groups to themselves, as its files prove.
+//!
+//! ```text
+//!   footers of files --> pieces with ranges of keys --> clusters: pieces that may have a key in common
+//! ```
+//!
+//! A range is a proof, not a hint: rows that one task does not read cannot be rows of its groups. So only what a format
+//! promises to bound all values counts, and only for types whose order is beyond doubt. Floats never count: statistics
+//! leave NaN out, which is a key.
+
+mod parquet;
+mod ranges;
+
+use serde::{Deserialize, Serialize};
+use shoal_core::Failure;
+use shoal_core::spec::v1alpha1::TableFormat;
+
+use super::{FileSlice, InputFile, PinnedTable, Split};
+use crate::columns::KeyColumn;
+use ranges::Range;
+
+/// Pieces that are looked at: of a table with more, what is known of each would fill what is remembered of its job.
+const PIECES_MAX: usize = 10_000;
+
+/// A part of a table that has no key in common with the rest of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cluster {
+    /// What it is.
+    pub split: Split,
+    /// Rows in them.
+    pub rows: u64,
+}
+
+/// A part of a file that is read as a whole.
+#[derive(Clone, Debug, PartialEq)]
+struct Piece {
+    slice: FileSlice,
+    rows: u64,
+    /// What is known of its keys, by column.
+    ranges: Vec<Range>,
+}
+
+/// The clusters of a table by these keys, in the order of its files; none where its files do not prove that there are at
+/// least two. Reads footers.
+///
+/// # Errors
+/// A file is gone or damaged.
+pub async fn clusters(table: &PinnedTable, files: &[InputFile], keys: &[KeyColumn]) -> Result<Vec<Cluster>, Failure> {
+    let pieces = match table.format {
+        TableFormat::Parquet if files.len() <= PIECES_MAX => parquet::pieces(files, keys).await?,
+        TableFormat::Parquet | TableFormat::Csv | TableFormat::Ndjson | TableFormat::Delta => return Ok(Vec::new()),
+    };
+    if pieces.len() > PIECES_MAX {
+        return Ok(Vec::new());
+    }
+    let ranges: Vec<Vec<Range>> = pieces.iter().map(|piece| piece.ranges.clone()).collect();
+    let clusters = ranges::clusters(&ranges);
+    if clusters.len() < 2 {
+        return Ok(Vec::new());
+    }
+    let together = |numbers: &Vec<usize>| {
+        let pieces = || numbers.iter().map(|piece| &pieces[*piece]);
+        Cluster {
+            split: Split::of(pieces().map(|piece| piece.slice.clone())),
+            rows: pieces().map(|piece| piece.rows).sum(),
+        }
+    };
+    Ok(clusters.iter().map(together).collect())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
