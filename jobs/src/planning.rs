@@ -1,5 +1,6 @@
 //! What the planners of all kinds over tables decide alike. Pure.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use shoal_core::kind::{Planned, StageOutcome, Step};
@@ -38,7 +39,8 @@ pub(crate) fn split_tasks(splits: &[Split]) -> Result<Vec<TaskPlan>, Failure> {
     splits.iter().map(task).collect()
 }
 
-/// A task for each bucket that some of these outputs put anything into, by what lies there.
+/// A task for each bucket that some of these outputs put anything into, by what lies there. The largest begins first, or others
+/// would wait for it in the end.
 pub(crate) fn bucket_tasks<'a>(outputs: impl IntoIterator<Item = &'a TaskOutput>) -> Vec<TaskPlan> {
     let mut rows: BTreeMap<u32, u64> = BTreeMap::new();
     for partition in outputs.into_iter().flat_map(|output| &output.partitions) {
@@ -49,6 +51,8 @@ pub(crate) fn bucket_tasks<'a>(outputs: impl IntoIterator<Item = &'a TaskOutput>
         weight: rows.max(1),
         payload: Payload::default(),
     };
+    let mut rows: Vec<(u32, u64)> = rows.into_iter().collect();
+    rows.sort_by_key(|(_, rows)| Reverse(*rows));
     rows.into_iter().map(task).collect()
 }
 

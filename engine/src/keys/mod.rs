@@ -22,14 +22,17 @@
 //! | 9 | decimal | 1 byte, the scale; 16 bytes, the unscaled value in two's complement |
 //!
 //! The hash of a key is XXH3-64 with seed 0 over these bytes. Its bucket is the upper 64 bits of the 128-bit product
-//! of hash and number of buckets (see [`bucket_of`]).
+//! of hash and number of buckets (see [`bucket_of`]); a key that is known to have many rows may have a bucket of its own
+//! instead (see [`Buckets`]).
 
+mod buckets;
 mod bytes;
 mod canonical;
 mod hash;
 mod logical;
 mod split;
 
+pub use buckets::Buckets;
 pub use canonical::{canonical_key, canonical_keys};
 pub use hash::{bucket_of, hash_keys, part_of};
 pub use logical::logical_type;

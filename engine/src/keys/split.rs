@@ -2,7 +2,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use shoal_core::Failure;
 
-use super::{bucket_of, hash_keys, part_of};
+use super::{Buckets, hash_keys, part_of};
 
 /// Deals the rows of a batch to buckets by their leading `key_columns`, which must have their logical types.
 ///
@@ -14,9 +14,9 @@ use super::{bucket_of, hash_keys, part_of};
 pub fn split_by_bucket(
     batch: &RecordBatch,
     key_columns: usize,
-    buckets: u32,
+    buckets: &Buckets,
 ) -> Result<Vec<(u32, RecordBatch)>, Failure> {
-    split_by(batch, key_columns, buckets, bucket_of)
+    split_by(batch, key_columns, buckets.count(), |hash, _| buckets.of(hash))
 }
 
 /// Deals the rows of a bucket to parts, as [`split_by_bucket`] deals those of a table to buckets.
@@ -107,7 +107,7 @@ mod tests {
 
     /// Row number to bucket.
     fn dealt(batch: &RecordBatch, buckets: u32) -> Vec<(i64, u32)> {
-        let parts = split_by_bucket(batch, 2, buckets).unwrap();
+        let parts = split_by_bucket(batch, 2, &Buckets::new(buckets, Vec::new())).unwrap();
         assert!(parts.is_sorted_by(|(a, _), (b, _)| a < b));
         parts
             .iter()
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn buckets_are_about_equally_full() {
         let keys: Vec<_> = (0..10_000).map(|number| (Some(number), None)).collect();
-        let parts = split_by_bucket(&batch(&keys), 1, 16).unwrap();
+        let parts = split_by_bucket(&batch(&keys), 1, &Buckets::new(16, Vec::new())).unwrap();
         assert_eq!(parts.len(), 16);
         assert!(parts.iter().all(|(_, part)| (500..750).contains(&part.num_rows())));
     }

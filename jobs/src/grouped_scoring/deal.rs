@@ -5,7 +5,7 @@ use futures::StreamExt;
 use shoal_core::runner::TaskContext;
 use shoal_core::task::{Assignment, Counters, TaskOutput};
 use shoal_core::{Failure, Payload};
-use shoal_engine::keys::split_by_bucket;
+use shoal_engine::keys::{Buckets, split_by_bucket};
 use shoal_engine::scoring::{models_frame, rows_frame};
 use shoal_engine::session::task_session;
 use shoal_engine::table::scan;
@@ -43,12 +43,13 @@ async fn deal(
     context: &TaskContext,
     counters: &mut Counters,
 ) -> Result<(), ScanError> {
+    let buckets = Buckets::new(stage.buckets, Vec::new());
     let mut batches = frame.execute_stream().await.map_err(ScanError::Engine)?;
     while let Some(batch) = batches.next().await {
         context.cancelled.check()?;
         let batch = batch.map_err(ScanError::Engine)?;
         counters.rows_in += batch.num_rows() as u64;
-        for (bucket, part) in split_by_bucket(&batch, stage.scoring.keys.len(), stage.buckets)? {
+        for (bucket, part) in split_by_bucket(&batch, stage.scoring.keys.len(), &buckets)? {
             counters.rows_out += part.num_rows() as u64;
             context.partitions.append(assignment.attempt, bucket, part).await?;
         }

@@ -82,7 +82,7 @@ async fn deal(
         let batch = batch.map_err(ScanError::Engine)?;
         counters.rows_in += check_rows(&batch, stage)?;
         let batch = canonical_keys(&batch, keys)?;
-        for (bucket, part) in split_by_bucket(&batch, keys, stage.buckets)? {
+        for (bucket, part) in split_by_bucket(&batch, keys, &stage.buckets)? {
             counters.rows_out += part.num_rows() as u64;
             context.partitions.append(assignment.attempt, bucket, part).await?;
         }

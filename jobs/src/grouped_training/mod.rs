@@ -17,6 +17,7 @@ mod measure;
 mod plan;
 mod reduce;
 mod runner;
+mod skew;
 mod strategy;
 mod tasks;
 mod train;

@@ -6,12 +6,14 @@ use shoal_core::kind::{Capacity, Planned, StageOutcome, Step};
 use shoal_core::task::{StagePlan, TaskPlan};
 use shoal_core::{Failure, Job};
 use shoal_engine::delta::schema_json;
+use shoal_engine::keys::Buckets;
 use shoal_engine::models::Training;
 use shoal_engine::table::{InputFile, Split};
 use shoal_ml::Needs;
 
 use super::clustered::{self, Reading};
 use super::learn::{encoders, has_to_learn};
+use super::skew;
 use super::strategy::{Decision, decide};
 use super::tasks::{
     Exchange, Facts, LearnStage, Learned, MapStage, MeasureTask, ReduceStage, Sample, TrainStage, stage,
@@ -38,7 +40,7 @@ pub(super) fn plan(
 ) -> Result<Planned, Failure> {
     match done.last().map(|outcome| outcome.name.as_str()) {
         None if has_to_learn(&facts.columns) => learn(facts, capacity),
-        None | Some(stage::LEARN) if is_measured(training, facts) => measure(facts),
+        None | Some(stage::LEARN) if is_measured(training, facts, done, capacity)? => measure(facts),
         None | Some(stage::LEARN | stage::MEASURE) => map(training, facts, done, capacity),
         Some(stage::MAP) => reduce(training, facts, done),
         Some(stage::TRAIN) if counted(last_outputs(done)).rows_in == 0 => {
@@ -57,9 +59,34 @@ fn trained(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> 
     Ok(Training::new(training, &facts.columns, &encoders))
 }
 
-/// Whether it depends on the data what travels between workers.
-fn is_measured(training: &GroupedTraining, facts: &Facts) -> bool {
-    training.strategy == Strategy::Auto && Training::new(training, &facts.columns, &[]).needs() == Needs::Moments
+/// Whether it depends on the data what travels between workers, or which groups are to be kept from others.
+fn is_measured(
+    training: &GroupedTraining,
+    facts: &Facts,
+    done: &[StageOutcome],
+    capacity: Capacity,
+) -> Result<bool, Failure> {
+    if training.strategy != Strategy::Auto {
+        return Ok(false);
+    }
+    let trained = trained(training, facts, done)?;
+    Ok(match trained.needs() {
+        Needs::Moments => true,
+        Needs::Rows => {
+            capacity.slots > 1 && !matches!(reading(facts, &trained, capacity), Some(Reading::WholeGroups(_)))
+        }
+    })
+}
+
+/// How an input that is clustered by key is read, if it is.
+fn reading(facts: &Facts, trained: &Training, capacity: Capacity) -> Option<Reading> {
+    let is_clustered = !facts.clusters.is_empty();
+    is_clustered.then(|| clustered::reading(&facts.clusters, row_bytes(facts, trained), capacity.slots, BUCKET_BYTES))
+}
+
+/// Bytes of a row as tasks hold it.
+fn row_bytes(facts: &Facts, trained: &Training) -> u64 {
+    (facts.columns.keys.len() + trained.variables()) as u64 * WORD
 }
 
 fn learn(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
@@ -96,10 +123,17 @@ fn map(
     let trained = trained(training, facts, done)?;
     let variables = trained.variables() as u64;
     let Decision { exchange, buckets, note } =
-        decide(training.strategy, trained.needs(), sample, rows_per_split, variables);
-    let row_bytes = (facts.columns.keys.len() as u64 + variables) * WORD;
+        decide(training.strategy, trained.needs(), sample.as_ref(), rows_per_split, variables);
+    let row_bytes = row_bytes(facts, &trained);
     let all_bytes = known_rows(&facts.files).map_or(total_bytes, |rows| rows.saturating_mul(row_bytes));
     let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, all_bytes.max(total_bytes), capacity.slots));
+    let own = match exchange {
+        Exchange::Rows => skew::own_buckets(sample.as_ref(), buckets),
+        // However many rows a group has, its states are few.
+        Exchange::States => Vec::new(),
+    };
+    let mut notes = vec![note];
+    notes.extend(skew::in_words(own.len()));
     let common = MapStage {
         table: facts.table.clone(),
         columns: facts.columns.clone(),
@@ -108,12 +142,11 @@ fn map(
         variables: trained.variable_names(),
         encoders: trained.encoded.iter().map(|(_, encoder)| encoder.clone()).collect(),
         exchange,
-        buckets,
+        buckets: Buckets::new(buckets, own),
     };
-    let mut notes = vec![note];
-    if !facts.clusters.is_empty() {
+    if let Some(reading) = reading(facts, &trained, capacity) {
         let keys = clustered::in_words(&facts.columns.keys);
-        match clustered::reading(&facts.clusters, row_bytes, capacity.slots, BUCKET_BYTES) {
+        match reading {
             Reading::WholeGroups(splits) => {
                 let note = format!("no exchange: the input is clustered by {keys}, and each task reads whole groups");
                 let reduce = reduce_stage(training, facts, exchange, trained);

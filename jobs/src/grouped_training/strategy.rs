@@ -28,7 +28,7 @@ fn state_bytes(variables: u64) -> u64 {
 pub(super) fn decide(
     asked: Strategy,
     needs: Needs,
-    sample: Option<Sample>,
+    sample: Option<&Sample>,
     rows_per_split: Option<u64>,
     variables: u64,
 ) -> Decision {
@@ -74,7 +74,7 @@ pub(super) fn decide(
 /// If all groups are equally likely, r draws from G groups show G·(1 − exp(−r/G)) of them (the occupancy problem, Feller
 /// 1968, II.5). That is solved for G from the sample and evaluated at the whole. Skew and clustering make the result too
 /// small, which errs towards states; it is never below what the sample shows.
-fn groups_among(rows: u64, sample: Sample) -> f64 {
+fn groups_among(rows: u64, sample: &Sample) -> f64 {
     let (drawn, seen, rows) = (sample.rows as f64, sample.groups as f64, rows as f64);
     let shown = |groups: f64, draws: f64| groups * -(-draws / groups).exp_m1();
     if seen >= drawn {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn sample(rows: u64, groups: u64) -> Option<Sample> {
-        Some(Sample { rows, groups, key_bytes: groups * 8 })
+        Some(Sample { rows, groups, key_bytes: groups * 8, large: Vec::new() })
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
             (1, 1, Some(1_000), 3, Exchange::Rows),
         ];
         for (rows, groups, split, variables, expected) in cases {
-            let decision = decide(Strategy::Auto, Needs::Moments, sample(rows, groups), split, variables);
+            let decision = decide(Strategy::Auto, Needs::Moments, sample(rows, groups).as_ref(), split, variables);
             assert_eq!(decision.exchange, expected, "{rows} {groups} {split:?} {variables}: {}", decision.note);
             assert!(decision.note.contains("measured on"), "{}", decision.note);
         }
@@ -143,15 +143,19 @@ mod tests {
     #[test]
     fn what_the_job_asks_for_is_taken() {
         let many_groups = sample(100, 100);
-        assert_eq!(decide(Strategy::Aggregate, Needs::Moments, many_groups, None, 3).exchange, Exchange::States);
-        let bucket = decide(Strategy::Bucket(Some(64)), Needs::Moments, sample(100, 1), None, 3);
+        assert_eq!(
+            decide(Strategy::Aggregate, Needs::Moments, many_groups.as_ref(), None, 3).exchange,
+            Exchange::States
+        );
+        let bucket = decide(Strategy::Bucket(Some(64)), Needs::Moments, sample(100, 1).as_ref(), None, 3);
         assert_eq!((bucket.exchange, bucket.buckets), (Exchange::Rows, Some(64)));
     }
 
     #[test]
     fn an_occupied_share_tells_the_number_of_groups() {
         // 100,000 draws from 100,000 groups show 1 − 1/e of them.
-        let groups = groups_among(u64::MAX >> 20, Sample { rows: 100_000, groups: 63_212, key_bytes: 0 });
+        let groups =
+            groups_among(u64::MAX >> 20, &Sample { rows: 100_000, groups: 63_212, key_bytes: 0, large: Vec::new() });
         assert!((groups - 100_000.0).abs() < 10.0, "{groups}");
     }
 }

@@ -4,6 +4,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 use shoal_core::spec::v1alpha1::OnMissing;
 use shoal_engine::columns::ResolvedColumns;
+use shoal_engine::keys::Buckets;
 use shoal_engine::models::{Folds, Training};
 use shoal_engine::table::{Cluster, InputFile, PinnedTable, Split};
 use shoal_ml::encode::Encoder;
@@ -60,7 +61,7 @@ pub(super) struct MeasureTask {
 }
 
 /// What it found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Sample {
     /// Rows looked at.
     pub(super) rows: u64,
@@ -68,6 +69,18 @@ pub(super) struct Sample {
     pub(super) groups: u64,
     /// Bytes of those keys, once each, as Arrow holds them.
     pub(super) key_bytes: u64,
+    /// Those that have many of the rows, the largest first.
+    #[serde(default)]
+    pub(super) large: Vec<LargeGroup>,
+}
+
+/// A group that has many of the rows that were looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LargeGroup {
+    /// Hash of its key.
+    pub(super) hash: u64,
+    /// Its rows.
+    pub(super) rows: u64,
 }
 
 /// For every task of the map stage; a task's own payload is its [`Split`].
@@ -82,7 +95,7 @@ pub(super) struct MapStage {
     /// What the variables of a row are called.
     pub(super) variables: Vec<String>,
     pub(super) exchange: Exchange,
-    pub(super) buckets: u32,
+    pub(super) buckets: Buckets,
 }
 
 /// For every task of the reduce stage.

@@ -109,7 +109,7 @@ fn rows_that_only_look_sorted_are_exchanged() {
         let place = Place::new();
         let input = write(&place.join("rows.parquet"), firms);
         let (by_default, report) = train(&place, &input, &forest(), "auto");
-        assert_eq!(stages(&report), ["map", "reduce"], "{name}: {report:#}");
+        assert_eq!(stages(&report), ["measure", "map", "reduce"], "{name}: {report:#}");
         assert!(was_exchanged(&report), "{name}: {report:#}");
         let (exchanged, _) = train(&place, &input, &forest(), "bucket");
         assert_eq!(by_default.len() as i64, groups, "{name}");

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use shoal_testkit::Numbers;
+use shoal_tests::cluster::{Head, Worker};
 use shoal_tests::oracle::{Fit, read_delta, statsmodels};
 use shoal_tests::table::{ByKey, assert_agrees, assert_agrees_within, by_key};
 use shoal_tests::{job, slots};
@@ -54,6 +55,46 @@ fn a_group_with_half_of_all_rows_is_one_of_many() {
         assert_eq!(models[&json!(["hot"]).to_string()]["rows_used"], ROWS / 2);
         assert_agrees(&models, &expected);
     }
+}
+
+#[test]
+fn a_group_with_half_of_all_rows_is_trained_by_a_task_alone() {
+    const ROWS: usize = 6_000;
+    let _slots = slots::take(3);
+    let (place, mut numbers) = (Place::new(), Numbers::new(5));
+    let mut text = "g,a,b,y\n".to_owned();
+    for row in 0..ROWS {
+        let key = if row % 2 == 0 { "hot".to_owned() } else { format!("g{}", row / 2 % 50) };
+        line(&mut text, &key, &mut numbers);
+    }
+    let input = place.join("rows.csv");
+    std::fs::write(&input, text).unwrap();
+    let head = Head::start(&place.join("state"), &[]);
+    let worker = Worker::start(&head, "only", 3, &place.join("scratch"), &[]);
+    head.wait_for_workers(1);
+    let [alone, together] = ["auto", "bucket"].map(|strategy| {
+        let output = place.join(strategy);
+        let job = job::training(strategy, &input, "g", &FEATURES, "y", &output);
+        let job = job::with(job, "/groupedTraining/model/ols/standardErrors", json!("hc1"));
+        let status = head.submit(&place.job(&job::with_strategy(job, strategy)), &["--wait"]).succeeded();
+        let attempts = head.ask(&["show", strategy, "--attempts"]).succeeded()["attempts"].clone();
+        let reduced = attempts.as_array().unwrap().iter().filter(|attempt| attempt["stage"] == "reduce");
+        // What each task read, and how many models it made of it.
+        let tasks: Vec<(u64, u64)> = reduced
+            .map(|attempt| {
+                [&attempt["took"]["rowsIn"], &attempt["took"]["rowsOut"]].map(|it| it.as_u64().unwrap()).into()
+            })
+            .collect();
+        (by_key(&read_delta(&output), &["g"]), tasks, status["report"]["notes"].to_string())
+    });
+    drop(worker);
+    let half = ROWS as u64 / 2;
+    assert!(alone.2.contains("a group has so many rows that a task trains it alone"), "{}", alone.2);
+    assert_eq!(alone.1.iter().filter(|task| **task == (half, 1)).count(), 1, "{:?}", alone.1);
+    assert_eq!(alone.1.iter().map(|(_, models)| models).sum::<u64>(), 51, "{:?}", alone.1);
+    assert!(together.1.iter().all(|(rows, models)| *rows < half || *models > 1), "{:?}", together.1);
+    // To the last bit, stored models included.
+    assert_eq!(alone.0, together.0);
 }
 
 #[test]

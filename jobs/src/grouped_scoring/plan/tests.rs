@@ -107,7 +107,7 @@ fn large_models_are_dealt_and_each_bucket_with_rows_is_joined() {
     let stage = stage_of(next(&job, &facts, &done).unwrap());
     assert_eq!((stage.name.as_str(), stage.reads), (stage::JOIN, Some(0)));
     let buckets: Vec<(Option<u32>, u64)> = stage.tasks.iter().map(|task| (task.bucket, task.weight)).collect();
-    assert_eq!(buckets, [(Some(1), 5), (Some(2), 10)]);
+    assert_eq!(buckets, [(Some(2), 10), (Some(1), 5)]);
     assert_eq!(stage.common.read::<JoinStage>().unwrap().model_tasks, 2);
 }
 

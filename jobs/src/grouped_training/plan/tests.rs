@@ -9,8 +9,9 @@ use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::task::{Counters, FileMeta, PartitionMeta, TaskOutput};
 use shoal_engine::columns::{KeyColumn, NumericColumn, ResolvedColumns, TargetColumn};
 use shoal_engine::models::ModelTable;
-use shoal_engine::table::PinnedTable;
+use shoal_engine::table::{Cluster, FileSlice, PinnedTable};
 
+use super::super::tasks::LargeGroup;
 use super::*;
 
 const MIB: u64 = 1 << 20;
@@ -69,7 +70,7 @@ fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
 }
 
 fn measured(rows: u64, groups: u64) -> StageOutcome {
-    let sample = Sample { rows, groups, key_bytes: groups * 8 };
+    let sample = Sample { rows, groups, key_bytes: groups * 8, large: Vec::new() };
     let output = TaskOutput { payload: Payload::of(&sample).unwrap(), ..TaskOutput::default() };
     StageOutcome { name: stage::MEASURE.into(), outputs: vec![output] }
 }
@@ -119,7 +120,7 @@ fn a_strategy_that_is_asked_for_is_not_measured() {
     let facts = facts(&[MIB], None);
     let map = stage_of(plan_next(&job(json!({"bucket": {"buckets": 7}}), None), &facts, &[], 2).unwrap());
     let common: MapStage = map.common.read().unwrap();
-    assert_eq!((map.name.as_str(), common.exchange, common.buckets), (stage::MAP, Exchange::Rows, 7));
+    assert_eq!((map.name.as_str(), common.exchange, common.buckets.count()), (stage::MAP, Exchange::Rows, 7));
 }
 
 #[test]
@@ -193,4 +194,54 @@ fn failed_groups_fail_the_job_only_beyond_its_limit() {
             Err(failure) => assert_eq!(failure.reason, Reason::TooManyFailed),
         }
     }
+}
+
+/// A job whose models are trained from rows.
+fn forests() -> Job {
+    let mut spec = serde_json::to_value(&*job(json!({"auto": {}}), None).spec).unwrap();
+    spec["spec"]["groupedTraining"]["model"] = json!({"randomForest": {"target": "y", "features": ["x"]}});
+    Job::parse(job(json!({"auto": {}}), None).uid, Arc::new(serde_json::from_value(spec).unwrap())).unwrap()
+}
+
+#[test]
+fn a_group_with_half_of_the_rows_gets_a_bucket_of_its_own() {
+    let (job, facts) = (forests(), facts(&[64 * MIB], Some(1_000_000)));
+    assert_eq!(stage_of(plan_next(&job, &facts, &[], 4).unwrap()).name, stage::MEASURE);
+    let large = vec![LargeGroup { hash: 7, rows: 500 }, LargeGroup { hash: 8, rows: 200 }];
+    let sample = Sample { rows: 1_000, groups: 12, key_bytes: 96, large };
+    let output = TaskOutput { payload: Payload::of(&sample).unwrap(), ..TaskOutput::default() };
+    let planned = plan_next(&job, &facts, &[StageOutcome { name: stage::MEASURE.into(), outputs: vec![output] }], 4);
+    let planned = planned.unwrap();
+    assert!(planned.notes.iter().any(|note| note.contains("a task trains it alone")), "{:?}", planned.notes);
+    let common: MapStage = stage_of(planned).common.read().unwrap();
+    assert_eq!(common.buckets, Buckets::new(4, vec![7]));
+    // With one slot nobody waits for anybody.
+    assert_eq!(stage_of(plan_next(&job, &facts, &[], 1).unwrap()).name, stage::MAP);
+}
+
+#[test]
+fn an_input_in_clusters_is_trained_where_it_is_read_unless_one_has_most_of_it() {
+    let cluster = |(place, rows): (u64, &u64)| Cluster {
+        split: Split::of([FileSlice {
+            path: "/in/0.parquet".into(),
+            start: place * MIB,
+            end: (place + 1) * MIB,
+            file_bytes: 4 * MIB,
+        }]),
+        rows: *rows,
+    };
+    let facts = |rows: [u64; 4]| Facts { clusters: (0..).zip(&rows).map(cluster).collect(), ..facts(&[4 * MIB], None) };
+    let planned = plan_next(&forests(), &facts([10; 4]), &[], 2).unwrap();
+    assert!(planned.notes[0].contains("no exchange: the input is clustered by `g`"), "{:?}", planned.notes);
+    let train = stage_of(planned);
+    assert_eq!((train.name.as_str(), train.reads, train.tasks.len()), (stage::TRAIN, None, 2));
+    let read: Vec<Split> = train.tasks.iter().map(|task| task.payload.read().unwrap()).collect();
+    assert_eq!(read.iter().map(|split| split.bytes).collect::<Vec<_>>(), [2 * MIB, 2 * MIB]);
+    assert_eq!(stage_of(plan_next(&forests(), &facts([1, 1, 1, 97]), &[], 3).unwrap()).name, stage::MEASURE);
+    let planned = plan_next(&forests(), &facts([1, 1, 1, 97]), &[measured(100, 50)], 3).unwrap();
+    assert!(planned.notes.iter().any(|note| note.contains("97 of 100 rows")), "{:?}", planned.notes);
+    assert_eq!(stage_of(planned).name, stage::MAP);
+    // Nobody's rows passed the condition.
+    let none = StageOutcome { name: stage::TRAIN.into(), outputs: vec![TaskOutput::default()] };
+    assert_eq!(plan_next(&forests(), &facts([10; 4]), &[none], 2).unwrap_err().reason, Reason::TableEmpty);
 }
