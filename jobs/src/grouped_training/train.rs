@@ -75,3 +75,66 @@ async fn pulled(mut batches: BatchStream, context: &TaskContext) -> Result<Optio
     let all = Pulled { batches: Box::pin(futures::stream::iter(held)), bytes_held: Some(bytes) };
     Ok((rows > 0).then_some(all))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+    use arrow::datatypes::Int64Type;
+    use async_trait::async_trait;
+    use futures::TryStreamExt;
+    use shoal_core::AttemptId;
+    use shoal_core::partition::{PartitionReader, PartitionStore};
+    use shoal_core::runner::Cancelled;
+    use shoal_core::task::{PartitionMeta, PartitionSource};
+
+    use super::*;
+
+    /// Nothing that is trained where it is read is exchanged.
+    struct NoPartitions;
+
+    #[async_trait]
+    impl PartitionStore for NoPartitions {
+        async fn append(&self, _: AttemptId, _: u32, _: RecordBatch) -> Result<(), Failure> {
+            Err(Failure::internal("a row is exchanged"))
+        }
+
+        async fn seal(&self, _: AttemptId) -> Result<Vec<PartitionMeta>, Failure> {
+            Err(Failure::internal("a row is exchanged"))
+        }
+
+        async fn read(&self, _: Vec<PartitionSource>) -> Result<PartitionReader, Failure> {
+            Err(Failure::internal("a row is exchanged"))
+        }
+    }
+
+    /// What is pulled of batches of ten rows, with so much memory: the rows, and whether they are held.
+    async fn pulled_of(batches: i64, memory_bytes: u64) -> Option<(Vec<i64>, bool)> {
+        let batch = |number: i64| {
+            let rows: ArrayRef = Arc::new(Int64Array::from_iter_values(number * 10..number * 10 + 10));
+            Ok(RecordBatch::try_from_iter([("row", rows)]).unwrap())
+        };
+        let context = TaskContext {
+            partitions: Arc::new(NoPartitions),
+            scratch: std::path::PathBuf::new(),
+            memory_bytes,
+            cancelled: Cancelled::default(),
+        };
+        let stream = futures::stream::iter((0..batches).map(batch).collect::<Vec<_>>());
+        let pulled = pulled(Box::pin(stream), &context).await.unwrap()?;
+        let is_held = pulled.bytes_held.is_some();
+        let batches: Vec<RecordBatch> = pulled.batches.try_collect().await.unwrap();
+        let rows = batches.iter().flat_map(|batch| batch["row"].as_primitive::<Int64Type>().values().to_vec());
+        Some((rows.collect(), is_held))
+    }
+
+    #[tokio::test]
+    async fn all_rows_come_in_their_order_whether_memory_holds_them_or_not() {
+        let all: Vec<i64> = (0..1000).collect();
+        assert_eq!(pulled_of(100, 1 << 30).await, Some((all.clone(), true)));
+        assert_eq!(pulled_of(100, 1 << 10).await, Some((all, false)));
+        assert_eq!(pulled_of(0, 1 << 30).await, None);
+    }
+}

@@ -10,7 +10,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 use shoal_testkit::Numbers;
-use shoal_tests::oracle::read_delta;
+use shoal_tests::oracle::{read_delta, write_delta};
 use shoal_tests::table::by_key;
 use shoal_tests::{job, slots};
 
@@ -88,6 +88,25 @@ fn groups_that_lie_together_are_trained_where_they_are_read() {
         // To the last bit, stored models included.
         assert_eq!(clustered, exchanged);
     }
+}
+
+#[test]
+fn a_delta_table_that_is_partitioned_by_the_key_is_not_exchanged() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    let (csv, input) = (place.join("rows.csv"), place.join("rows"));
+    let mut numbers = Numbers::new(7);
+    let rows = sorted_firms().map(|firm| {
+        let (a, b) = (numbers.between(-2.0, 2.0), numbers.between(0.0, 3.0));
+        format!("firm {firm},{a},{b},{}\n", 2.0 * a - b + numbers.between(-1.0, 1.0))
+    });
+    std::fs::write(&csv, format!("firm,a,b,y\n{}", rows.collect::<String>())).unwrap();
+    write_delta(&csv, &input, "firm");
+    let (clustered, report) = train(&place, &input, &forest(), "auto");
+    assert_eq!(stages(&report), ["train"], "{report:#}");
+    let (exchanged, _) = train(&place, &input, &forest(), "bucket");
+    assert_eq!(clustered.len() as i64, FIRMS);
+    assert_eq!(clustered, exchanged);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! Whether a table is clustered by key: which of its parts have groups to themselves, as its files prove.
 //!
 //! ```text
-//!   footers of files --> pieces with ranges of keys --> clusters: pieces that may have a key in common
+//!   footers of files, partitions of Delta tables --> pieces with ranges of keys --> clusters: pieces that may have a key in common
 //! ```
 //!
 //! A range is a proof, not a hint: rows that one task does not read cannot be rows of its groups. So only what a format
 //! promises to bound all values counts, and only for types whose order is beyond doubt. Floats never count: statistics
 //! leave NaN out, which is a key.
 
+mod delta;
+mod logical;
 mod parquet;
 mod ranges;
 
@@ -42,14 +44,16 @@ struct Piece {
 }
 
 /// The clusters of a table by these keys, in the order of its files; none where its files do not prove that there are at
-/// least two. Reads footers.
+/// least two. Reads footers, or the log.
 ///
 /// # Errors
 /// A file is gone or damaged.
 pub async fn clusters(table: &PinnedTable, files: &[InputFile], keys: &[KeyColumn]) -> Result<Vec<Cluster>, Failure> {
     let pieces = match table.format {
-        TableFormat::Parquet if files.len() <= PIECES_MAX => parquet::pieces(files, keys).await?,
-        TableFormat::Parquet | TableFormat::Csv | TableFormat::Ndjson | TableFormat::Delta => return Ok(Vec::new()),
+        _ if files.len() > PIECES_MAX => return Ok(Vec::new()),
+        TableFormat::Parquet => parquet::pieces(files, keys).await?,
+        TableFormat::Delta => delta::pieces(table, files, keys).await?,
+        TableFormat::Csv | TableFormat::Ndjson => return Ok(Vec::new()),
     };
     if pieces.len() > PIECES_MAX {
         return Ok(Vec::new());

@@ -1,10 +1,6 @@
 //! Ranges of keys in the row groups of Parquet files.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
-use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
-};
+use datafusion::arrow::datatypes::Schema;
 use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use datafusion::parquet::basic::{ColumnOrder, SortOrder};
@@ -13,8 +9,8 @@ use datafusion::parquet::file::statistics::Statistics;
 use futures::{StreamExt, TryStreamExt};
 use shoal_core::Failure;
 
-use super::Piece;
 use super::ranges::{Bound, Bounds, Range};
+use super::{Piece, logical};
 use crate::columns::KeyColumn;
 use crate::error::parquet_failure;
 use crate::keys::logical_type;
@@ -97,10 +93,12 @@ fn known_ranges(metadata: &ParquetMetaData, schema: &Schema, key: &KeyColumn) ->
         _ => return None,
     }
     let groups = metadata.row_groups();
-    let lows = logical(&converter.row_group_mins(groups).ok()?, &key.data_type)?;
-    let highs = logical(&converter.row_group_maxes(groups).ok()?, &key.data_type)?;
+    let lows = logical::values(&converter.row_group_mins(groups).ok()?, &key.data_type)?;
+    let highs = logical::values(&converter.row_group_maxes(groups).ok()?, &key.data_type)?;
     let range = |(place, group): (usize, &RowGroupMetaData)| match group.column(column).statistics() {
-        Some(statistics) => range(statistics, group.num_rows(), bound(&lows, place), bound(&highs, place)),
+        Some(statistics) => {
+            range(statistics, group.num_rows(), logical::bound(&lows, place), logical::bound(&highs, place))
+        }
         None => Range::unknown(),
     };
     Some(groups.iter().enumerate().map(range).collect())
@@ -116,34 +114,4 @@ fn range(statistics: &Statistics, rows: i64, low: Option<Bound>, high: Option<Bo
         (Some(low), Some(high)) => Range::between(low, high, may_be_null),
         _ => Range { bounds: Bounds::Unknown, may_be_null },
     }
-}
-
-/// The values as those of a key, which have a whole order: casts to a logical type keep it.
-fn logical(values: &ArrayRef, data_type: &DataType) -> Option<ArrayRef> {
-    let is_ordered = matches!(
-        data_type,
-        DataType::Int64
-            | DataType::Utf8
-            | DataType::Date32
-            | DataType::Timestamp(TimeUnit::Microsecond, _)
-            | DataType::Decimal128(..)
-    );
-    let options = CastOptions { safe: false, ..CastOptions::default() };
-    if is_ordered { cast_with_options(values, data_type, &options).ok() } else { None }
-}
-
-fn bound(values: &ArrayRef, place: usize) -> Option<Bound> {
-    if values.is_null(place) {
-        return None;
-    }
-    Some(match values.data_type() {
-        DataType::Int64 => Bound::Integer(values.as_primitive::<Int64Type>().value(place).into()),
-        DataType::Date32 => Bound::Integer(values.as_primitive::<Date32Type>().value(place).into()),
-        DataType::Timestamp(..) => {
-            Bound::Integer(values.as_primitive::<TimestampMicrosecondType>().value(place).into())
-        }
-        DataType::Decimal128(..) => Bound::Integer(values.as_primitive::<Decimal128Type>().value(place)),
-        DataType::Utf8 => Bound::Text(values.as_string::<i32>().value(place).to_owned()),
-        _ => return None,
-    })
 }

@@ -8,6 +8,7 @@ use shoal_core::spec::v1alpha1::InputTable;
 
 use super::*;
 use crate::keys::logical_type;
+use crate::table::testing::append_delta;
 use crate::table::{pin, scan};
 
 /// Writes a file with row groups of so many rows.
@@ -120,6 +121,33 @@ async fn files_of_other_types_and_without_the_key_are_told_by_what_they_are() {
     // With floats beside them, all keys are floats.
     file("e.parquet", &[("k", Arc::new(Float64Array::from(vec![20.0])))]);
     assert_eq!(rows_of_clusters(folder.path(), "k").await, [0; 0]);
+}
+
+#[tokio::test]
+async fn a_table_is_clustered_by_what_it_is_partitioned_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = async |name: &str, firm: ArrayRef, partitions: &[&str]| {
+        let path = folder.path().join(name);
+        let rows: ArrayRef = Arc::new(Int64Array::from_iter_values(0..firm.len() as i64));
+        let batch = RecordBatch::try_from_iter_with_nullable([("firm", firm, true), ("row", rows, true)]).unwrap();
+        append_delta(path.to_str().unwrap(), batch.clone(), partitions).await;
+        append_delta(path.to_str().unwrap(), batch, partitions).await;
+        let (table, found) = found(&path, &["firm"]).await;
+        let mut rows: Vec<u64> = found.iter().map(|cluster| cluster.rows).collect();
+        rows.sort_unstable();
+        (table, found, rows)
+    };
+    let words = || Arc::new(StringArray::from(vec![Some("a/b"), Some("c d"), None, Some("a/b")])) as ArrayRef;
+    let (table, clusters, rows) = of("texts", words(), &["firm"]).await;
+    assert_eq!(rows, [2, 2, 4], "of both versions");
+    let ctx = crate::session::query_session();
+    for cluster in clusters {
+        let rows = scan(&ctx, &table, &cluster.split).await.unwrap().count().await.unwrap();
+        assert_eq!(rows as u64, cluster.rows);
+    }
+    assert_eq!(of("numbers", Arc::new(Int64Array::from(vec![3, -3, 3])), &["firm"]).await.2, [2, 4]);
+    assert_eq!(of("days", Arc::new(Date32Array::from(vec![1, 2])), &["firm"]).await.2, [2, 2]);
+    assert_eq!(of("unpartitioned", words(), &[]).await.2, [0; 0]);
 }
 
 #[tokio::test]
