@@ -4,7 +4,7 @@ use datafusion::prelude::SessionContext;
 use shoal_core::{Failure, Reason};
 use shoal_ml::model::{Estimator, Feature, FeatureKind, LinearMethod, Model};
 
-use super::models_table::{Shape, first_model};
+use super::models_table::{ModelsForm, Shape, first_model};
 use super::output::{added_columns, storable_type, usual_name};
 use super::{FeatureColumn, KeptColumn, Outcome, Scoring};
 use crate::columns::KeyColumn;
@@ -56,7 +56,7 @@ pub async fn resolve(ctx: &SessionContext, request: &Request<'_>) -> Result<Scor
     let scoring = Scoring {
         keys: keys(&shape, rows, field)?,
         models: shape.form,
-        features: features(ctx, request, &model)?,
+        features: features(ctx, request, &model, shape.form)?,
         kept: kept(request)?,
         filter: columns::filter(ctx, &rows.schema, request.filter)
             .map_err(|failure| failure.field(format!("{field}.input.where")))?,
@@ -106,7 +106,12 @@ fn keys(shape: &Shape, rows: &PinnedTable, field: &str) -> Result<Vec<KeyColumn>
 
 /// Where each feature of the models comes from: what the job says of it; else the expression that it was trained on, where
 /// it was one; else the column of its name.
-fn features(ctx: &SessionContext, request: &Request<'_>, model: &Model) -> Result<Vec<FeatureColumn>, Failure> {
+fn features(
+    ctx: &SessionContext,
+    request: &Request<'_>,
+    model: &Model,
+    form: ModelsForm,
+) -> Result<Vec<FeatureColumn>, Failure> {
     let Request { rows, field, .. } = request;
     let mut given: Vec<Option<FeatureText>> = Vec::new();
     for (index, text) in request.features.iter().enumerate() {
@@ -148,7 +153,7 @@ fn features(ctx: &SessionContext, request: &Request<'_>, model: &Model) -> Resul
             (None, None) if rows.schema.field_with_name(&feature.name).is_ok() => {
                 columns::feature(ctx, &rows.schema, &feature.name).map_err(at)?
             }
-            (None, None) => return Err(at(no_feature(&feature.name, request))),
+            (None, None) => return Err(at(no_feature(&feature.name, request, form))),
         };
         if is_category { text.check_category() } else { text.check_number() }.map_err(at)?;
         found.push(FeatureColumn {
@@ -179,12 +184,16 @@ fn not_made(failure: Failure, feature: &Feature, expression: &str, request: &Req
     }
 }
 
-fn no_feature(name: &str, request: &Request<'_>) -> Failure {
+fn no_feature(name: &str, request: &Request<'_>, form: ModelsForm) -> Failure {
     let failure = Failure::new(
         Reason::ColumnNotFound,
         format!("the models predict from `{name}`, which the input does not have"),
     )
     .column(name);
+    // Tables of coefficients from before models were stored beside those of categories.
+    if form != ModelsForm::Stored && name.contains(['=', '#']) {
+        return failure.next("train again: what makes this term of a category is stored with the models now");
+    }
     let alike = nearest(name, request.rows.schema.fields().iter().map(|field| field.name().as_str()));
     if !request.is_stored {
         return failure.next(match alike {

@@ -1,8 +1,10 @@
 //! What can be wrong with a scoring.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow::datatypes::{DataType, Field};
 use serde_json::{Value, json};
 use shoal_ml::model::{Estimator, Feature, LinearMethod, LinearModel, Link, MeanModel, Model};
 use shoal_tests::{job, models, shoal, slots};
@@ -32,6 +34,21 @@ fn mean() -> Vec<u8> {
     Model { target: "invest".to_owned(), classes: Vec::new(), features: Vec::new(), estimator }.encode()
 }
 
+/// Coefficients without the models, one of which is of a category.
+fn coefficients(file: &Path) {
+    let number = |name: &str| {
+        let field = Arc::new(Field::new(name, DataType::Float64, true));
+        (field, Arc::new(Float64Array::from(vec![1.0])) as ArrayRef)
+    };
+    let columns: [(&str, ArrayRef); 3] = [
+        ("firm", Arc::new(StringArray::from(vec!["a"]))),
+        ("status", Arc::new(StringArray::from(vec!["ok"]))),
+        ("coefficients", Arc::new(StructArray::from(vec![number("intercept"), number("region=west")]))),
+    ];
+    let columns = columns.into_iter().map(|(name, column)| (name, column, true));
+    models::write_parquet(file, &RecordBatch::try_from_iter_with_nullable(columns).unwrap());
+}
+
 /// A folder with `data.csv`, and models of the firms `a` and `b`.
 fn place() -> Place {
     let place = Place::new();
@@ -46,6 +63,7 @@ fn place() -> Place {
     write("numbers.parquet", vec![("firm", numbers.clone())], &[("ok", Some(mean())), ("ok", Some(mean()))]);
     write("others.parquet", vec![("frim", numbers)], &[("ok", Some(mean())), ("ok", Some(mean()))]);
     write("keyless.parquet", Vec::new(), &[("ok", Some(mean()))]);
+    coefficients(&place.path().join("coefficients.parquet"));
     let twice: ArrayRef = Arc::new(StringArray::from(vec!["a", "a"]));
     write("twins.parquet", vec![("firm", twice)], &[("ok", Some(mean())), ("ok", Some(mean()))]);
     place
@@ -103,6 +121,8 @@ fn keys_and_features_that_do_not_fit_are_named() {
     place.refuses(&without("others.parquet"), &Expected { next: "`firm`", ..other });
     let missing = Expected { field: Some(TABLE), column: Some("log_capital"), ..Expected::new("ColumnNotFound") };
     place.refuses(&with("features", json!([])), &Expected { next: "AS log_capital", ..missing });
+    let category = Expected { column: Some("region=west"), ..missing };
+    place.refuses(&without("coefficients.parquet"), &Expected { next: "train again", ..category });
     let text = "spec.groupedScoring.features[0]";
     let expression = Expected { field: Some(text), ..Expected::new("InvalidName") };
     place.refuses(

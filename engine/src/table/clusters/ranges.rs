@@ -51,10 +51,10 @@ impl Range {
 /// may be in the next. Pieces come in their order, and lists of them in that of their first ones.
 pub(super) fn clusters(ranges: &[Vec<Range>]) -> Vec<Vec<usize>> {
     let columns = ranges.first().map_or(0, Vec::len);
-    let mut clusters = vec![(0..ranges.len()).collect::<Vec<usize>>()];
-    for column in 0..columns {
-        clusters = clusters.into_iter().flat_map(|pieces| apart(pieces, |piece| &ranges[piece][column])).collect();
-    }
+    let all = vec![(0..ranges.len()).collect::<Vec<usize>>()];
+    let mut clusters = (0..columns).fold(all, |clusters, column| {
+        clusters.into_iter().flat_map(|pieces| apart(pieces, |piece| &ranges[piece][column])).collect()
+    });
     clusters.iter_mut().for_each(|pieces| pieces.sort_unstable());
     clusters.sort_unstable();
     clusters
