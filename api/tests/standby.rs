@@ -49,6 +49,7 @@ impl Node {
             local_paths: LocalPaths::Any,
             no_worker_max: NO_WORKER_DEFAULT,
             archive: None,
+            traces: None,
         };
         let head = Head::open(config).await.unwrap();
         let api = shoal_api::start(ApiConfig { listen, token: None, callers: None, tls: None, head: head.clone() })

@@ -7,8 +7,10 @@ use shoal_core::archive::Archive;
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
 use shoal_core::runner::TaskRunner;
+use shoal_core::traces::Traces;
 use shoal_engine::archive::FileArchive;
 use shoal_engine::delta::DeltaPublisher;
+use shoal_telemetry::OtlpTraces;
 
 /// The kinds that a head can plan.
 pub(crate) fn kinds() -> Kinds {
@@ -31,4 +33,13 @@ pub(crate) fn publisher() -> Arc<dyn Publisher> {
 /// [`shoal_core::Reason::InvalidValue`] where it names no place, or the object store's settings cannot be used.
 pub(crate) fn archive(uri: &str) -> Result<Arc<dyn Archive>, Failure> {
     Ok(Arc::new(FileArchive::at(uri)?))
+}
+
+/// What takes the traces of jobs that have ended, where OpenTelemetry's variables name somebody.
+///
+/// # Errors
+/// [`shoal_core::Reason::InvalidValue`] for variables that cannot be followed.
+pub(crate) fn traces() -> Result<Option<Arc<dyn Traces>>, Failure> {
+    let traces = OtlpTraces::from_environment(|name| std::env::var(name).ok())?;
+    Ok(traces.map(|traces| Arc::new(traces) as Arc<dyn Traces>))
 }

@@ -14,6 +14,7 @@ use shoal_core::limits::JOB_FILE_BYTES_MAX;
 use shoal_core::publish::Publisher;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
+use shoal_core::traces::Traces;
 use shoal_core::{Failure, Job, JobUid, Reason, WorkerId, limits};
 use shoal_wire::limits::MESSAGE_BYTES_MAX;
 use shoal_wire::listen::check_listen;
@@ -60,6 +61,8 @@ pub struct HeadConfig {
     pub no_worker_max: Duration,
     /// Where copies go of what is known of jobs that have ended; nowhere without it.
     pub archive: Option<ArchiveConfig>,
+    /// Who takes the traces of jobs that have ended; nobody without it.
+    pub traces: Option<Arc<dyn Traces>>,
 }
 
 /// A running head. Clones are handles on the same one.
@@ -88,6 +91,7 @@ struct Idle {
     kinds: Kinds,
     publisher: Arc<dyn Publisher>,
     no_worker_max: Duration,
+    traces: Option<Arc<dyn Traces>>,
     standing: watch::Sender<Standing>,
 }
 
@@ -138,7 +142,7 @@ impl Head {
     /// [`Reason::InvalidValue`] for an address beyond loopback without a token; [`Reason::Io`] where the address cannot
     /// be listened on.
     pub async fn open(config: HeadConfig) -> Result<Self, Failure> {
-        let HeadConfig { listen, kinds, publisher, token, tls, local_paths, no_worker_max, archive } = config;
+        let HeadConfig { listen, kinds, publisher, token, tls, local_paths, no_worker_max, archive, traces } = config;
         let archives = archive.map(Archives::new);
         check_listen(listen, token.as_ref())?;
         let metrics = HeadMetrics::new()?;
@@ -162,7 +166,7 @@ impl Head {
         let server = tokio::spawn(serve(listener, membership, jobs, token, tls, closed));
         let tasks = Tasks {
             door: Mutex::new(Some(Door { server, close })),
-            idle: Mutex::new(Some(Idle { kinds, publisher, no_worker_max, standing: sender })),
+            idle: Mutex::new(Some(Idle { kinds, publisher, no_worker_max, traces, standing: sender })),
             governor: Mutex::default(),
             leadership: OnceLock::new(),
         };
@@ -178,12 +182,12 @@ impl Head {
     pub async fn lead(&self, state: StateConfig) -> Result<(), Failure> {
         let is_alone = matches!(state, StateConfig::Folder(_));
         let stores = Stores::await_etcd(state).await?;
-        let Some(Idle { kinds, publisher, no_worker_max, standing }) = take(&self.tasks.idle) else {
+        let Some(Idle { kinds, publisher, no_worker_max, traces, standing }) = take(&self.tasks.idle) else {
             return Err(Failure::new(Reason::NotPossible, "this head leads already, or has"));
         };
         let _ = self.tasks.leadership.set(stores.leadership.clone());
         let (metrics, archives) = (self.metrics.clone(), self.archives.clone());
-        let realm = Realm { stores, kinds, publisher, no_worker_max, metrics, archives };
+        let realm = Realm { stores, kinds, publisher, no_worker_max, metrics, archives, traces };
         let (goodbye, receiver) = oneshot::channel();
         let task = tokio::spawn(govern(realm, standing, receiver));
         let governor = Governor { task, goodbye, is_alone };

@@ -10,11 +10,13 @@ use tokio::sync::mpsc;
 use crate::archive::Archives;
 use crate::coordinator::Message;
 use crate::history::Histories;
+use crate::traces::Tracer;
 
 /// Who hears of jobs whose end is stored.
 pub(crate) struct Ends {
     pub(crate) histories: Histories,
     pub(crate) archives: Option<Archives>,
+    pub(crate) tracer: Option<Tracer>,
 }
 
 impl Ends {
@@ -22,6 +24,9 @@ impl Ends {
         self.histories.stored(ended);
         if let Some(archives) = self.archives.as_ref().filter(|_| !ended.is_empty()) {
             archives.a_job_has_ended();
+        }
+        if let Some(tracer) = &self.tracer {
+            tracer.jobs_have_ended(ended);
         }
     }
 }

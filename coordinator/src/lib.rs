@@ -27,6 +27,7 @@ mod newcomers;
 mod reign;
 mod standing;
 pub mod state;
+mod traces;
 
 pub use archive::ArchiveConfig;
 pub use head::{Head, HeadConfig};

@@ -8,6 +8,7 @@ use shoal_core::Failure;
 use shoal_core::control::Control;
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
+use shoal_core::traces::Traces;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -20,6 +21,7 @@ use crate::journal::Stores;
 use crate::journal_writer;
 use crate::metrics::HeadMetrics;
 use crate::standing::Leading;
+use crate::traces::Tracer;
 
 /// How long a coordinator may take to finish the message that it is about.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -37,6 +39,7 @@ pub(crate) struct Realm {
     pub(crate) no_worker_max: Duration,
     pub(crate) metrics: HeadMetrics,
     pub(crate) archives: Option<Archives>,
+    pub(crate) traces: Option<Arc<dyn Traces>>,
 }
 
 /// A running coordinator, its journal writer and its workers' streams. All of it ends when this is dropped.
@@ -46,6 +49,8 @@ pub(crate) struct Reign {
     writer: JoinHandle<()>,
     /// Makes copies of jobs that have ended.
     keeper: Option<JoinHandle<()>>,
+    /// Hands over traces of jobs that have ended.
+    tracer: Option<(Tracer, JoinHandle<()>)>,
 }
 
 impl Drop for Reign {
@@ -54,6 +59,9 @@ impl Drop for Reign {
         self.writer.abort();
         if let Some(keeper) = &self.keeper {
             keeper.abort();
+        }
+        if let Some((_, tracer)) = &self.tracer {
+            tracer.abort();
         }
     }
 }
@@ -64,7 +72,7 @@ impl Reign {
     /// # Errors
     /// What keeps the journal from being loaded, or what is in it from being understood.
     pub(crate) async fn begin(realm: &Realm, epoch: u64) -> Result<Self, Failure> {
-        let Realm { stores: Stores { journal, place, .. }, kinds, publisher, no_worker_max, metrics, archives } =
+        let Realm { stores: Stores { journal, place, .. }, kinds, publisher, no_worker_max, metrics, archives, traces } =
             realm.clone();
         let records = journal.load().await?;
         let histories = Histories::load(&records, journal.as_ref()).await;
@@ -84,11 +92,17 @@ impl Reign {
         let (coordinator, actor) = Actor::spawn(None, Coordinator, Start { control, effects, interpreter })
             .await
             .map_err(|error| Failure::internal("the coordinator cannot be started").because(&error))?;
-        let ends = journal_writer::Ends { histories: histories.clone(), archives: archives.clone() };
+        let (tracer, orders) = Tracer::new();
+        let ends = journal_writer::Ends {
+            histories: histories.clone(),
+            archives: archives.clone(),
+            tracer: traces.is_some().then(|| tracer.clone()),
+        };
         let writer = tokio::spawn(journal_writer::run(journal.clone(), epoch, queue, coordinator.clone(), ends));
         let leading = Leading { coordinator, epoch, journal, histories };
         let keeper = archives.map(|archives| tokio::spawn(archives.keep(leading.clone())));
-        Ok(Self { leading, actor, writer, keeper })
+        let tracer = traces.map(|traces| (tracer, orders.carry_out(traces, leading.clone())));
+        Ok(Self { leading, actor, writer, keeper, tracer })
     }
 
     pub(crate) fn leading(&self) -> Leading {
@@ -116,6 +130,9 @@ impl Reign {
         }
         // A stop overtakes messages, so an answer is awaited that comes after them.
         let _ = timeout(FLUSH_MAX, read(&self.leading.coordinator, |_, _| ())).await;
+        if let Some((tracer, _)) = &self.tracer {
+            tracer.flush().await;
+        }
         let _ = self.leading.coordinator.stop_and_wait(Some("the head is shut down".to_owned()), Some(STOP_MAX)).await;
         // The queue to the journal writer has closed with the coordinator.
         let _ = timeout(FLUSH_MAX, &mut self.writer).await;

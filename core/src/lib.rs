@@ -28,6 +28,7 @@ pub mod runner;
 pub mod skew;
 pub mod spec;
 pub mod task;
+pub mod traces;
 
 pub use failure::{Actor, Failure, Location, Reason};
 pub use id::{AttemptId, JobUid, TaskId, WorkerId};

@@ -38,6 +38,7 @@ impl Server {
             local_paths: LocalPaths::Under(vec!["/data".into()]),
             no_worker_max: NO_WORKER_DEFAULT,
             archive: None,
+            traces: None,
         };
         let head = Head::start(config, StateConfig::Folder(state.path().to_owned())).await.unwrap();
         let listen = ([127, 0, 0, 1], 0).into();

@@ -61,6 +61,7 @@ impl LocalCluster {
             local_paths: LocalPaths::Any,
             no_worker_max: NO_WORKER_DEFAULT,
             archive: None,
+            traces: kinds::traces()?,
         };
         let head = Head::start(config, StateConfig::Folder(state_dir)).await?;
         let config = ApiConfig { listen: LISTEN_DEFAULT, token: None, callers: None, tls: None, head: head.clone() };

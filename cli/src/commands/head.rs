@@ -60,6 +60,7 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
         local_paths,
         no_worker_max: Duration::from_secs(no_worker_timeout),
         archive,
+        traces: kinds::traces()?,
     };
     // Doors first: whoever comes before this head leads is told so.
     let head = Head::open(config).await?;

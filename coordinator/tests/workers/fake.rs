@@ -91,6 +91,7 @@ impl FakeHead {
             local_paths: LocalPaths::Any,
             no_worker_max: NO_WORKER_DEFAULT,
             archive,
+            traces: None,
         };
         let head = Head::start(config, StateConfig::Folder(state.to_owned())).await.unwrap();
         Self { head, _state: None }

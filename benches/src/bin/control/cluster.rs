@@ -31,6 +31,7 @@ pub(crate) async fn start_head(state: StateConfig, kinds: Kinds, publisher: Arc<
         local_paths: LocalPaths::Any,
         no_worker_max: NO_WORKER_DEFAULT,
         archive: None,
+        traces: None,
     };
     let head = Head::start(config, state).await?;
     // With etcd it is elected first.
