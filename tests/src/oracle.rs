@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use shoal_testkit::python;
 
+use crate::process::Process;
 use crate::workspace;
 
 fn ask(script: &str, arguments: &[&str]) -> Value {
@@ -80,4 +81,29 @@ pub fn read_trace(file: &Path) -> Value {
 /// version 1 has all of them once more with every number doubled.
 pub fn write_delta(csv: &Path, table: &Path, partition: &str) {
     ask("write_delta.py", &[csv.to_str().unwrap(), table.to_str().unwrap(), partition]);
+}
+
+/// A collector of OpenTelemetry's traces.
+pub struct Collector {
+    process: Process,
+    /// Where it takes OTLP over HTTP.
+    pub url: String,
+}
+
+impl Collector {
+    /// Starts one.
+    pub fn start() -> Self {
+        let mut command = Command::new(python());
+        let mut process = Process::start(command.arg(workspace::root().join("tests/oracle/otlp_collector.py")));
+        let port = process.wait_for_output("the collector listens", |said| {
+            said.lines().find_map(|line| line.strip_prefix("listening: ")).map(str::to_owned)
+        });
+        Self { process, url: format!("http://127.0.0.1:{port}") }
+    }
+
+    /// The first request that came, once one has.
+    pub fn first(&mut self) -> Value {
+        self.process
+            .wait_for_output("a trace comes", |said| said.lines().find_map(|line| serde_json::from_str(line).ok()))
+    }
 }

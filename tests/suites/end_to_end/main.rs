@@ -29,4 +29,5 @@ mod suspend;
 mod timeline;
 mod tls;
 mod token;
+mod traces;
 mod worker_faults;
