@@ -251,7 +251,7 @@ impl<'a> Table<'a> {
                 .column(&name)
                 .next("set `predict: class`: texts are the names of classes"));
         }
-        if !is_number(&data_type) && !(is_text && model.predicts_classes()) {
+        if !(is_number(&data_type) || is_text && model.predicts_classes()) {
             return Err(names::not_numeric(&name, text, &data_type, is_column));
         }
         let is_boolean = is_boolean(&data_type);

@@ -92,11 +92,14 @@ impl Traces for OtlpTraces {
 mod tests {
     use super::*;
 
+    /// Names and values.
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
     #[test]
     fn variables_decide_whether_and_how() {
         const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
         // (variables, whether traces are sent; none where the variables are refused)
-        let cases: [(&[(&str, &str)], Option<bool>); 10] = [
+        let cases: [(Variables<'_>, Option<bool>); 10] = [
             (&[], Some(false)),
             (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], Some(false)),
             (&[ENDPOINT], Some(true)),
