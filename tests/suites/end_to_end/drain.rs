@@ -95,8 +95,11 @@ fn a_task_that_takes_longer_than_the_drain_is_handed_back() {
     assert_eq!(ended.code, 0, "{ended:#?}");
     drop(slow);
     let status = head.ask(&["wait", "drained"]).succeeded();
-    let (tasks, attempts) = map_attempts(&status);
-    assert_eq!(attempts, tasks + 1, "its task ran again, and no other: {status:#}");
+    let shown = head.ask(&["show", "drained", "--attempts"]).json();
+    let attempts = shown["attempts"].as_array().unwrap_or_else(|| panic!("{shown:#}"));
+    let of_one: Vec<&Value> = attempts.iter().filter(|attempt| attempt["worker"] == "one").collect();
+    // Whoever is first runs its task: another attempt once it is handed back, or a duplicate of what takes so long.
+    assert!(!of_one.is_empty() && of_one.iter().all(|it| it["outcome"] != "Succeeded"), "{of_one:#?}");
     assert_no_task_failed(&status);
     assert_right(&place);
     assert_eq!(head.cluster(&["drain", "one"]).failed(2)["reason"], "WorkerNotFound");
