@@ -169,6 +169,15 @@ pub struct ExchangeTimes {
     pub waited_ms: u64,
 }
 
+impl ExchangeTimes {
+    /// From when to when it read, on a clock of so many units per millisecond by which its attempt ran from one point to
+    /// another. Cut to these: the attempt began on its worker after it was handed to it, and ended before the head heard of it.
+    pub fn within(&self, (from, to): (u64, u64), units_per_ms: u64) -> (u64, u64) {
+        let at = |ms: u64| (from + ms * units_per_ms).min(to);
+        (at(self.from_ms), at(self.to_ms))
+    }
+}
+
 /// How much a line of a log matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum LogLevel {

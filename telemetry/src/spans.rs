@@ -133,18 +133,10 @@ impl Trace {
         }
         let mut spans = vec![span];
         if let Some(exchange) = took.as_ref().and_then(|took| took.exchange) {
-            // The attempt began on its worker after it was handed to it, and ended before the head heard of it.
-            let at = |ms: u64| (from + ms).min(to);
             let waited = i64::try_from(exchange.waited_ms).unwrap_or(i64::MAX);
             let attributes = vec![KeyValue::new("shoal.waited_ms", waited)];
-            let id = self.id(&[parts[0], parts[1], parts[2], "exchange"]);
-            spans.push(self.span(
-                id,
-                Some(self.id(&parts)),
-                "exchange",
-                (at(exchange.from_ms), at(exchange.to_ms)),
-                attributes,
-            ));
+            let of_exchange = self.id(&[parts[0], parts[1], parts[2], "exchange"]);
+            spans.push(self.span(of_exchange, Some(id), "exchange", exchange.within((from, to), 1), attributes));
         }
         spans
     }

@@ -77,10 +77,8 @@ impl<'a> Span<'a> {
         let name = format!("{stage}/{task} attempt {attempt}");
         let mut events = vec![event(&name, "attempt", (self.from, self.to), args)];
         if let Some(exchange) = took.as_ref().and_then(|took| took.exchange) {
-            // The attempt began on its worker after it was handed to it, and ended before the head heard of it.
-            let at = |ms: u64| (self.from + ms * 1_000).min(self.to);
             let args = json!({"waitedMs": exchange.waited_ms});
-            events.push(event("exchange", "exchange", (at(exchange.from_ms), at(exchange.to_ms)), args));
+            events.push(event("exchange", "exchange", exchange.within((self.from, self.to), 1_000), args));
         }
         events
     }

@@ -49,7 +49,7 @@ impl GroupTrainer for StateTrainer {
         for fold in &self.folds {
             total.as_mut().merge(fold.as_ref());
         }
-        let fitted = match self.table.of_best_alpha(&self.folds) {
+        let fitted = match self.table.of_best_alpha(&total, &self.folds) {
             Ok(table) => table.fit_moments(total.as_ref(), None)?.tested_on(&table, &self.folds),
             Err(fitted) => *fitted,
         };

@@ -138,7 +138,7 @@ impl ModelTrainer {
         for fold in &self.folded {
             total.as_mut().merge(fold.as_ref());
         }
-        let table = match self.table.of_best_alpha(&self.folded) {
+        let table = match self.table.of_best_alpha(&total, &self.folded) {
             Ok(table) => table,
             Err(fitted) => return Ok(*fitted),
         };
@@ -156,11 +156,7 @@ impl ModelTrainer {
         let hash = if needs_rows { hash_of(keys, row)? } else { 0 };
         with_rows(&self.held, training.weighted, |rows| {
             let group = GroupRows { rows, hash, texts: &texts };
-            let mut values = slices(&self.held);
-            // Its place would not be the row's own: it goes by which others there are.
-            let hashes = (!texts.is_empty()).then(|| hashes_of(&texts, rows.target()));
-            values[target] = hashes.as_deref().unwrap_or(values[target]);
-            let tests = self.folding.tests(&values);
+            let tests = self.tests_of_whole(&texts);
             let table = match self.table.of_best_alpha_of_rows(rows, tests.as_ref()) {
                 Ok(table) => table,
                 Err(fitted) => return Ok(*fitted),
@@ -175,6 +171,18 @@ impl ModelTrainer {
                 None => fitted,
             })
         })
+    }
+
+    /// The tests of the open group, all of whose rows are held; `None` where models are not tested.
+    fn tests_of_whole(&self, texts: &[String]) -> Option<Tests> {
+        let training = self.table.training();
+        training.folds?;
+        let target = training.features.len();
+        // Its place would not be the row's own: it goes by which others there are.
+        let hashes = (!texts.is_empty()).then(|| hashes_of(texts, &self.held[target]));
+        let mut values = slices(&self.held);
+        values[target] = hashes.as_deref().unwrap_or(values[target]);
+        self.folding.tests(&values)
     }
 }
 

@@ -12,17 +12,19 @@ use super::training::Training;
 
 impl ModelTable {
     /// The table with the alpha that a group's folds choose, where the job names several: each fold is predicted by a model of
-    /// all others.
+    /// all others. `whole` are the moments of all of them.
     ///
     /// # Errors
     /// What the table says of a group that has nothing to choose by.
-    pub(crate) fn of_best_alpha(self: &Arc<Self>, folds: &[Moments]) -> Result<Arc<Self>, Box<Fitted>> {
+    pub(crate) fn of_best_alpha(
+        self: &Arc<Self>,
+        whole: &Moments,
+        folds: &[Moments],
+    ) -> Result<Arc<Self>, Box<Fitted>> {
         self.choose(|| {
-            let mut whole = Moments::new(self.training().variables());
-            folds.iter().for_each(|fold| whole.as_mut().merge(fold.as_ref()));
             let others = complements(folds);
             let parts = others.iter().zip(folds).map(|(others, fold)| (others.into(), fold.into()));
-            self.best_alpha_of((&whole).into(), parts)
+            self.best_alpha_of(whole.into(), parts)
         })
     }
 
