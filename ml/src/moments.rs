@@ -134,6 +134,13 @@ impl Moments {
         Self { count: 0, mean: vec![0.0; variables], comoment: vec![0.0; packed_len(variables)] }
     }
 
+    /// Makes them those of no rows.
+    pub fn clear(&mut self) {
+        self.count = 0;
+        self.mean.fill(0.0);
+        self.comoment.fill(0.0);
+    }
+
     /// A view to fit from or to merge into another state.
     pub fn as_ref(&self) -> MomentsRef<'_> {
         MomentsRef { count: self.count, mean: &self.mean, comoment: &self.comoment }

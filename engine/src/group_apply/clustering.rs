@@ -5,10 +5,15 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
+use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use shoal_core::Failure;
 
 use super::GroupTrainer;
+use super::hand_over::HandOver;
 use super::part::{self, Part};
+use super::places::BYTES_OF_PLACE;
+use crate::error::engine_failure;
 use crate::keys::split_by_part;
 use crate::session::BATCH_ROWS;
 
@@ -28,8 +33,8 @@ const MEMORY_SHARE: u64 = 2;
 /// Rows on their way to be trained group by group, held in memory.
 ///
 /// A sort would compare rows as often as their number has digits, and move them as often; here they are dealt to parts
-/// by a hash of their keys, and within a part the group of each is looked up once and each is moved once. The rows of a
-/// group come as they were pushed. Groups of a part come in the order of their keys, which is all that is promised of the
+/// by a hash of their keys, and within a part the group of each is looked up once, and each is moved once or, for a trainer
+/// that takes moments, added to those of its group where it lies. The rows of a group come as they were pushed. Groups of a part come in the order of their keys, which is all that is promised of the
 /// order of groups.
 pub struct Clustering {
     keys: SchemaRef,
@@ -45,7 +50,7 @@ impl Clustering {
         // Rows are told apart by 32 bits, and so are the letters of all keys together.
         u32::try_from(rows).is_ok()
             && i32::try_from(bytes).is_ok()
-            && rows.saturating_mul(part::BYTES_OF_PLACE).saturating_add(bytes) <= memory_bytes / MEMORY_SHARE
+            && rows.saturating_mul(BYTES_OF_PLACE).saturating_add(bytes) <= memory_bytes / MEMORY_SHARE
     }
 
     /// For batches whose leading columns are these keys; together they take about so many bytes.
@@ -91,33 +96,39 @@ impl Clustering {
     /// As [`Clustering::push`].
     pub fn cluster(mut self) -> Result<Clustered, Failure> {
         self.deal()?;
-        Ok(Clustered { keys: self.keys, parts: self.parts.into_iter(), part: None })
+        let key_columns = self.keys.fields().len();
+        let groups = new_group_values(self.keys, &GroupOrdering::None).map_err(|error| engine_failure(&error))?;
+        Ok(Clustered { key_columns, groups, parts: self.parts.into_iter(), open: None })
     }
 }
 
 /// Rows that come group by group.
 pub struct Clustered {
-    keys: SchemaRef,
+    key_columns: usize,
+    /// Where groups of a part are looked up; each part leaves it empty, and with room for the next one's.
+    groups: Box<dyn GroupValues>,
     /// Those whose rows are dealt and no more.
     parts: std::vec::IntoIter<Vec<RecordBatch>>,
-    part: Option<Part>,
+    /// The one whose groups are handed over.
+    open: Option<HandOver>,
 }
 
 impl Clustered {
-    /// Hands the next rows over, about a batch of them, and ends the groups that end among them. False once there are no
-    /// more.
+    /// Hands the next rows over, about a batch of them, and ends the groups that end among them; or the moments of as many
+    /// groups. False once there are no more.
     ///
     /// # Errors
     /// Those of the trainer; an internal failure for keys of a type that has no groups or no order.
     pub fn train_next(&mut self, trainer: &mut impl GroupTrainer) -> Result<bool, Failure> {
         loop {
-            if let Some(part) = &mut self.part
-                && part.train_next(trainer)?
+            if let Some(groups) = &mut self.open
+                && groups.next(trainer)?
             {
                 return Ok(true);
             }
             let Some(rows) = self.parts.next() else { return Ok(false) };
-            self.part = Some(Part::new(&self.keys, &rows)?);
+            let part = Part::new(self.groups.as_mut(), self.key_columns, &rows)?;
+            self.open = Some(HandOver::new(part, trainer)?);
         }
     }
 }

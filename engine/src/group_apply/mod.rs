@@ -7,8 +7,10 @@
 mod clustering;
 mod finished;
 mod folding;
+mod hand_over;
 mod key_collector;
 mod part;
+mod places;
 mod state_trainer;
 mod text_classes;
 mod trainer;
@@ -19,6 +21,7 @@ use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::partition;
 use shoal_core::Failure;
+use shoal_ml::MomentsRef;
 
 pub use clustering::{Clustered, Clustering};
 pub use finished::{FinishedModels, ModelsOfGroups};
@@ -38,6 +41,21 @@ pub trait GroupTrainer {
     /// # Errors
     /// As [`GroupTrainer::rows`].
     fn finish(&mut self, keys: &[ArrayRef], row: usize) -> Result<(), Failure>;
+
+    /// Of how many variables it takes the moments of a group, instead of its rows; none where it takes rows alone.
+    fn moments_wanted(&self) -> Option<usize> {
+        None
+    }
+
+    /// Takes a whole group while none is open, whose key is in that row of the key columns: the moments of its rows, added
+    /// one after the other, and how many rows were left out of them. False where it wants the rows after all; then it has
+    /// taken nothing.
+    ///
+    /// # Errors
+    /// As [`GroupTrainer::rows`].
+    fn moments(&mut self, _keys: &[ArrayRef], _row: usize, _of_rows: (MomentsRef<'_>, u64)) -> Result<bool, Failure> {
+        Ok(false)
+    }
 }
 
 /// Cuts a sequence of batches into groups.

@@ -1,51 +1,36 @@
-//! Rows of some groups, put into the order of their groups.
+//! Rows of some groups, with the group of each looked up.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, StructArray, UInt32Array};
 use arrow::compute::{SortColumn, SortOptions, interleave, lexsort_to_indices, take};
-use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use datafusion::logical_expr::EmitTo;
-use datafusion::physical_plan::aggregates::group_values::new_group_values;
-use datafusion::physical_plan::aggregates::order::GroupOrdering;
+use datafusion::physical_plan::aggregates::group_values::GroupValues;
 use shoal_core::Failure;
 
-use super::GroupTrainer;
+use super::places::Places;
 use crate::error::engine_failure;
-use crate::session::BATCH_ROWS;
+use crate::moments::GroupMoments;
 
-/// Bytes that are held for a row besides the row: its group, and its place once groups are known.
-pub(super) const BYTES_OF_PLACE: u64 = (size_of::<u32>() + size_of::<Place>()) as u64;
-
-/// A row: its batch, and which of that batch's rows it is.
-type Place = (u32, u32);
-
-/// Rows that lie group by group: groups in the order of their keys, missing values first, and the rows of a group as they
-/// came.
+/// Rows as they came, and the group of each. Groups are numbered in the order of their keys, missing values first.
 pub(super) struct Part {
     /// The key columns, one row per group.
-    keys: Vec<ArrayRef>,
-    /// Where each group's rows end among all.
-    ends: Vec<usize>,
-    places: Vec<Place>,
-    /// The columns after the keys.
-    batches: Vec<Vec<ArrayRef>>,
-    /// What was handed over: groups, and rows.
-    group: usize,
-    row: usize,
+    pub(super) keys: Vec<ArrayRef>,
+    /// The group of each row, batch after batch.
+    group_of: Vec<u32>,
+    /// The columns after the keys, and how many rows there are of them.
+    batches: Vec<(Vec<ArrayRef>, usize)>,
 }
 
 impl Part {
-    /// Looks the group of each row up; `keys` are the leading columns.
+    /// Looks the group of each row up in a table of groups, which is empty again afterwards; the first `key_columns` are the
+    /// keys.
     ///
     /// # Errors
     /// An internal failure where batches do not have these columns, or keys no groups or no order.
-    pub(super) fn new(keys: &SchemaRef, rows: &[RecordBatch]) -> Result<Self, Failure> {
-        let key_columns = keys.fields().len();
-        let mut groups =
-            new_group_values(Arc::clone(keys), &GroupOrdering::None).map_err(|error| engine_failure(&error))?;
+    pub(super) fn new(groups: &mut dyn GroupValues, key_columns: usize, rows: &[RecordBatch]) -> Result<Self, Failure> {
         let (mut interned, mut group_of) = (Vec::new(), Vec::new());
         let mut batches = Vec::with_capacity(rows.len());
         for batch in rows {
@@ -56,46 +41,66 @@ impl Part {
             groups.intern(keys, &mut interned).map_err(|error| engine_failure(&error))?;
             // There are no more groups than rows, and of these no more than 32 bits count.
             group_of.extend(interned.iter().map(|group| *group as u32));
-            batches.push(others.to_vec());
+            batches.push((others.to_vec(), batch.num_rows()));
         }
         let keys = groups.emit(EmitTo::All).map_err(|error| engine_failure(&error))?;
         let order = order_of(&keys).map_err(|error| unordered(&error))?;
         let keys = keys.iter().map(|column| take(column, &order, None)).collect::<Result<Vec<_>, _>>();
         let keys = keys.map_err(|error| unordered(&error))?;
-        let (places, ends) = in_order(group_of, &order, rows.iter().map(RecordBatch::num_rows));
-        Ok(Self { keys, ends, places, batches, group: 0, row: 0 })
+        let mut rank_of = vec![0; order.len()];
+        for (rank, group) in (0_u32..).zip(order.values()) {
+            rank_of[*group as usize] = rank;
+        }
+        group_of.iter_mut().for_each(|group| *group = rank_of[*group as usize]);
+        Ok(Self { keys, group_of, batches })
     }
 
-    /// As [`super::Clustered::train_next`].
-    pub(super) fn train_next(&mut self, trainer: &mut impl GroupTrainer) -> Result<bool, Failure> {
-        let chunk = self.row..self.places.len().min(self.row + BATCH_ROWS);
-        if chunk.is_empty() {
-            return Ok(false);
-        }
-        let columns = self.gathered(chunk.clone()).map_err(|error| internal(&error))?;
-        while self.row < chunk.end {
-            let end = self.ends[self.group];
-            let rows = self.row - chunk.start..end.min(chunk.end) - chunk.start;
-            self.row = chunk.start + rows.end;
-            trainer.rows(&columns, rows)?;
-            if self.row == end {
-                trainer.finish(&self.keys, self.group)?;
-                self.group += 1;
-            }
-        }
-        Ok(true)
+    /// How many groups there are.
+    pub(super) fn groups(&self) -> usize {
+        self.keys.first().map_or(0, |keys| keys.len())
     }
 
-    fn gathered(&self, rows: Range<usize>) -> Result<Vec<ArrayRef>, ArrowError> {
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> usize {
+        self.group_of.len()
+    }
+
+    /// The moments of each group, of variables that are the columns after the keys.
+    ///
+    /// # Errors
+    /// An internal failure where these are no floats, or not as many.
+    pub(super) fn moments(&self, variables: usize) -> Result<StructArray, Failure> {
+        let mut moments = GroupMoments::new(variables);
+        moments.resize(self.groups());
+        let mut groups = &self.group_of[..];
+        for (columns, rows) in &self.batches {
+            let (of_batch, rest) = groups.split_at(*rows);
+            moments
+                .push(columns, of_batch.iter().map(|group| *group as usize), None)
+                .map_err(|error| engine_failure(&error))?;
+            groups = rest;
+        }
+        Ok(moments.emit(EmitTo::All))
+    }
+
+    /// Where the rows of each group are.
+    pub(super) fn places(&self) -> Places {
+        Places::new(&self.group_of, self.groups(), self.batches.iter().map(|(_, rows)| *rows))
+    }
+
+    /// Some rows, by the places of all.
+    ///
+    /// # Errors
+    /// An internal failure where batches are not alike.
+    pub(super) fn gathered(&self, places: &Places, rows: Range<usize>) -> Result<Vec<ArrayRef>, Failure> {
         let places: Vec<(usize, usize)> =
-            self.places[rows].iter().map(|(batch, row)| (*batch as usize, *row as usize)).collect();
-        let columns = self.batches.first().map_or(0, Vec::len);
-        (0..columns)
-            .map(|column| {
-                let pieces: Vec<&dyn Array> = self.batches.iter().map(|columns| columns[column].as_ref()).collect();
-                interleave(&pieces, &places)
-            })
-            .collect()
+            places.of_rows[rows].iter().map(|(batch, row)| (*batch as usize, *row as usize)).collect();
+        let columns = self.batches.first().map_or(0, |(columns, _)| columns.len());
+        let column = |column: usize| {
+            let pieces: Vec<&dyn Array> = self.batches.iter().map(|(columns, _)| columns[column].as_ref()).collect();
+            interleave(&pieces, &places).map_err(|error| internal(&error))
+        };
+        (0..columns).map(column).collect()
     }
 }
 
@@ -105,40 +110,6 @@ fn order_of(keys: &[ArrayRef]) -> Result<UInt32Array, ArrowError> {
     let columns: Vec<SortColumn> =
         keys.iter().map(|key| SortColumn { values: Arc::clone(key), options: Some(ascending) }).collect();
     lexsort_to_indices(&columns, None)
-}
-
-/// Where the rows of groups in that order are, and where those of each group end: a counting sort. `batches` are the rows
-/// of each batch.
-fn in_order(
-    mut group_of: Vec<u32>,
-    order: &UInt32Array,
-    batches: impl Iterator<Item = usize>,
-) -> (Vec<Place>, Vec<usize>) {
-    let mut rank_of = vec![0; order.len()];
-    for (rank, group) in (0_u32..).zip(order.values()) {
-        rank_of[*group as usize] = rank;
-    }
-    // How many rows each group has says where its first one goes.
-    let mut next = vec![0; rank_of.len() + 1];
-    for group in &mut group_of {
-        *group = rank_of[*group as usize];
-        next[*group as usize + 1] += 1;
-    }
-    for rank in 1..next.len() {
-        next[rank] += next[rank - 1];
-    }
-    let mut places = vec![Place::default(); group_of.len()];
-    let mut groups = group_of.into_iter();
-    for (batch, rows) in (0_u32..).zip(batches) {
-        for (row, group) in (0..rows as u32).zip(&mut groups) {
-            let next = &mut next[group as usize];
-            places[*next] = (batch, row);
-            *next += 1;
-        }
-    }
-    // Each group has moved its own start up to its end.
-    next.pop();
-    (places, next)
 }
 
 pub(super) fn internal(error: &ArrowError) -> Failure {

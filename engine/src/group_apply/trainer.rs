@@ -5,7 +5,7 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::Float64Type;
 use shoal_core::Failure;
-use shoal_ml::{Moments, Needs, Rows};
+use shoal_ml::{Moments, MomentsRef, Needs, Rows};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::GroupTrainer;
@@ -33,8 +33,10 @@ pub struct ModelTrainer {
     texts: TextClasses,
     /// Which folds they are of.
     folding: Folding,
-    /// What was folded of the open group: the moments of each fold, or of all rows where models are not tested.
+    /// What was folded of the open group: the moments of each fold.
     folded: Vec<Moments>,
+    /// The moments of all the open group's rows, added one after the other, where these are all that a model is made of.
+    moments: Option<Moments>,
     state: Open,
     used: u64,
     dropped: u64,
@@ -56,11 +58,14 @@ enum Open {
 impl ModelTrainer {
     /// A trainer for models of that table, which holds a group's rows up to so many bytes where it needs them all.
     pub fn new(table: Arc<ModelTable>, group_bytes_max: u64) -> Self {
+        let training = table.training();
+        let takes_moments = training.needs() == Needs::Moments && training.folds.is_none();
         Self {
-            held: vec![Vec::new(); table.training().variables()],
+            held: vec![Vec::new(); training.variables()],
             texts: TextClasses::default(),
-            folding: Folding::new(table.training().folds),
+            folding: Folding::new(training.folds),
             folded: Vec::new(),
+            moments: takes_moments.then(|| Moments::new(training.variables())),
             state: Open::Whole,
             used: 0,
             dropped: 0,
@@ -90,6 +95,19 @@ impl ModelTrainer {
         runs
     }
 
+    /// Adds the last of the held rows to the moments.
+    fn add(&mut self, rows: usize) {
+        let Some(moments) = &mut self.moments else { return };
+        let held = self.held.first().map_or(0, Vec::len);
+        let mut row = vec![0.0; self.held.len()];
+        for index in held - rows..held {
+            for (value, column) in row.iter_mut().zip(&self.held) {
+                *value = column[index];
+            }
+            moments.as_mut().push(&row);
+        }
+    }
+
     /// Makes room where too many rows are held.
     fn bound(&mut self) {
         let held = self.held[0].len();
@@ -112,19 +130,13 @@ impl ModelTrainer {
     /// Folds the held rows into moments.
     fn fold(&mut self) {
         let variables = self.held.len();
-        match self.folding.tests(&slices(&self.held)) {
-            Some(Tests::Folds(fold_of)) => {
-                let mut row = vec![0.0; variables];
-                for (index, fold) in fold_of.into_iter().enumerate() {
-                    for (value, column) in row.iter_mut().zip(&self.held) {
-                        *value = column[index];
-                    }
-                    moments_of(&mut self.folded, fold, variables).as_mut().push(&row);
+        if let Some(Tests::Folds(fold_of)) = self.folding.tests(&slices(&self.held)) {
+            let mut row = vec![0.0; variables];
+            for (index, fold) in fold_of.into_iter().enumerate() {
+                for (value, column) in row.iter_mut().zip(&self.held) {
+                    *value = column[index];
                 }
-            }
-            Some(Tests::Splits(_)) | None => {
-                let moments = with_rows(&self.held, false, |rows| rows.moments());
-                moments_of(&mut self.folded, 0, variables).as_mut().merge(moments.as_ref());
+                moments_of(&mut self.folded, fold, variables).as_mut().push(&row);
             }
         }
         self.held.iter_mut().for_each(Vec::clear);
@@ -133,6 +145,9 @@ impl ModelTrainer {
 
     /// The model of the open group, of which some rows are folded.
     fn fit_folded(&mut self) -> Result<Fitted, Failure> {
+        if let Some(moments) = &self.moments {
+            return self.table.fit_moments(moments.as_ref(), None);
+        }
         self.fold();
         let mut total = Moments::new(self.held.len());
         for fold in &self.folded {
@@ -142,9 +157,7 @@ impl ModelTrainer {
             Ok(table) => table,
             Err(fitted) => return Ok(*fitted),
         };
-        let fitted = table.fit_moments(total.as_ref(), None)?;
-        let is_tested = table.training().folds.is_some();
-        Ok(if is_tested { fitted.tested_on(&table, &self.folded) } else { fitted })
+        Ok(table.fit_moments(total.as_ref(), None)?.tested_on(&table, &self.folded))
     }
 
     /// The model of the open group, all of whose rows are held.
@@ -155,6 +168,9 @@ impl ModelTrainer {
         let needs_rows = training.needs() == Needs::Rows;
         let hash = if needs_rows { hash_of(keys, row)? } else { 0 };
         with_rows(&self.held, training.weighted, |rows| {
+            if let Some(moments) = &self.moments {
+                return self.table.fit_moments(moments.as_ref(), Some(rows));
+            }
             let group = GroupRows { rows, hash, texts: &texts };
             let tests = self.tests_of_whole(&texts);
             let table = match self.table.of_best_alpha_of_rows(rows, tests.as_ref()) {
@@ -219,6 +235,7 @@ impl GroupTrainer for ModelTrainer {
                 for (held, variable) in self.held.iter_mut().zip(&variables) {
                     variable.append_to(held, run.clone(), &mut self.texts);
                 }
+                self.add(run.len());
                 fold.iter().try_for_each(|fold| self.folding.extend(fold, run.clone()))?;
             }
         }
@@ -239,8 +256,29 @@ impl GroupTrainer for ModelTrainer {
         self.texts.clear();
         self.folding.forget_group();
         self.folded.clear();
+        if let Some(moments) = &mut self.moments {
+            moments.clear();
+        }
         (self.used, self.dropped, self.state) = (0, 0, Open::Whole);
         Ok(())
+    }
+
+    fn moments_wanted(&self) -> Option<usize> {
+        self.moments.as_ref().map(|_| self.held.len())
+    }
+
+    fn moments(
+        &mut self,
+        keys: &[ArrayRef],
+        row: usize,
+        (moments, dropped): (MomentsRef<'_>, u64),
+    ) -> Result<bool, Failure> {
+        let fitted = self.table.fit_moments(moments, None)?;
+        if fitted.loses_digits() {
+            return Ok(false);
+        }
+        self.finished.push((keys, row), &fitted, moments.count, dropped)?;
+        Ok(true)
     }
 }
 

@@ -55,6 +55,11 @@ pub(super) fn count(count: usize) -> Value {
 }
 
 impl Fitted {
+    /// Whether a fit of the rows themselves may have more digits.
+    pub(crate) fn loses_digits(&self) -> bool {
+        self.status == FitStatus::IllConditioned
+    }
+
     /// Adds what tests of the model on other rows found: a value for each column that tells of it.
     pub(super) fn tested(mut self, found: Vec<Value>) -> Self {
         self.values.extend(found);

@@ -13,7 +13,7 @@ use super::column::{MomentsColumn, moments_array};
 /// A group's means and cross-products lie side by side, because rows come in any order of groups: each row touches
 /// one place in memory instead of one per array.
 #[derive(Clone, Debug)]
-pub(super) struct GroupMoments {
+pub(crate) struct GroupMoments {
     variables: usize,
     /// Floats of one group: its means, then its cross-products.
     stride: usize,
@@ -23,7 +23,7 @@ pub(super) struct GroupMoments {
 }
 
 impl GroupMoments {
-    pub(super) fn new(variables: usize) -> Self {
+    pub(crate) fn new(variables: usize) -> Self {
         Self {
             variables,
             stride: variables + packed_len(variables),
@@ -38,14 +38,14 @@ impl GroupMoments {
     }
 
     /// Makes room for groups up to `groups`; new ones are of no rows.
-    pub(super) fn resize(&mut self, groups: usize) {
+    pub(crate) fn resize(&mut self, groups: usize) {
         self.count.resize(groups, 0);
         self.dropped.resize(groups, 0);
         self.values.resize(groups * self.stride, 0.0);
     }
 
     /// Folds the rows of some columns, one per variable; row `i` is of group `groups[i]`.
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         columns: &[ArrayRef],
         groups: impl ExactSizeIterator<Item = usize>,
@@ -126,7 +126,7 @@ impl GroupMoments {
     }
 
     /// Takes groups out, from the first on; those that stay move to the front.
-    pub(super) fn emit(&mut self, emit_to: EmitTo) -> StructArray {
+    pub(crate) fn emit(&mut self, emit_to: EmitTo) -> StructArray {
         let count = emit_to.take_needed(&mut self.count);
         let dropped = emit_to.take_needed(&mut self.dropped);
         let values = match emit_to {

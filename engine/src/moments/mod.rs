@@ -16,4 +16,5 @@ mod tests;
 mod udaf;
 
 pub use column::{MomentsColumn, moments_type};
+pub(crate) use groups::GroupMoments;
 pub use udaf::{merge_moments_udaf, moments_udaf};

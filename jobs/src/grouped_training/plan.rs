@@ -40,6 +40,9 @@ pub(super) fn plan(
 ) -> Result<Planned, Failure> {
     match done.last().map(|outcome| outcome.name.as_str()) {
         None if has_to_learn(&facts.columns) => learn(facts, capacity),
+        None | Some(stage::LEARN) if is_for_one_task(training, facts, done, capacity)? => {
+            train_by_one(training, facts, done, capacity)
+        }
         None | Some(stage::LEARN) if is_measured(training, facts, done, capacity)? => measure(facts),
         None | Some(stage::LEARN | stage::MEASURE) => map(training, facts, done, capacity),
         Some(stage::MAP) => reduce(training, facts, done),
@@ -57,6 +60,21 @@ fn trained(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> 
     let learned = learned.map(|output| output.payload.read()).collect::<Result<Vec<Learned>, _>>()?;
     let encoders = encoders(&facts.columns, &learned, training.model.name())?;
     Ok(Training::new(training, &facts.columns, &encoders))
+}
+
+/// Whether one task reads the input and trains it, faster than several that would have to exchange what they read: where
+/// one would read all of it anyway, holds its rows, and has little to do for each.
+fn is_for_one_task(
+    training: &GroupedTraining,
+    facts: &Facts,
+    done: &[StageOutcome],
+    capacity: Capacity,
+) -> Result<bool, Failure> {
+    if training.strategy != Strategy::Auto || splits_of(facts, capacity).len() > 1 {
+        return Ok(false);
+    }
+    let trained = trained(training, facts, done)?;
+    Ok(trained.needs() == Needs::Moments && bytes_of_rows(facts, &trained) <= BUCKET_BYTES)
 }
 
 /// Whether it depends on the data what travels between workers, or which groups are to be kept from others.
@@ -89,6 +107,12 @@ fn row_bytes(facts: &Facts, trained: &Training) -> u64 {
     (facts.columns.keys.len() + trained.variables()) as u64 * WORD
 }
 
+/// Bytes of all rows as tasks hold them; where nobody knows how many there are, those of the files.
+fn bytes_of_rows(facts: &Facts, trained: &Training) -> u64 {
+    let in_files = bytes_of(&facts.files);
+    known_rows(&facts.files).map_or(in_files, |rows| rows.saturating_mul(row_bytes(facts, trained)).max(in_files))
+}
+
 fn learn(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
     let common = LearnStage { table: facts.table.clone(), columns: facts.columns.clone() };
     let tasks = split_tasks(&splits_of(facts, capacity))?;
@@ -118,15 +142,13 @@ fn map(
     let measured = done.last().filter(|outcome| outcome.name == stage::MEASURE);
     let sample: Option<Sample> =
         measured.and_then(|outcome| outcome.outputs.first()).map(|output| output.payload.read()).transpose()?;
-    let (total_bytes, splits) = (bytes_of(&facts.files), splits_of(facts, capacity));
+    let splits = splits_of(facts, capacity);
     let rows_per_split = known_rows(&facts.files).map(|rows| rows.div_ceil(splits.len().max(1) as u64));
     let trained = trained(training, facts, done)?;
     let variables = trained.variables() as u64;
     let Decision { exchange, buckets, note } =
         decide(training.strategy, trained.needs(), sample.as_ref(), rows_per_split, variables);
-    let row_bytes = row_bytes(facts, &trained);
-    let all_bytes = known_rows(&facts.files).map_or(total_bytes, |rows| rows.saturating_mul(row_bytes));
-    let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, all_bytes.max(total_bytes), capacity.slots));
+    let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, bytes_of_rows(facts, &trained), capacity.slots));
     let own = match exchange {
         Exchange::Rows => skew::own_buckets(sample.as_ref(), buckets),
         // However many rows a group has, its states are few.
@@ -134,24 +156,14 @@ fn map(
     };
     let mut notes = vec![note];
     notes.extend(skew::in_words(own.len()));
-    let common = MapStage {
-        table: facts.table.clone(),
-        columns: facts.columns.clone(),
-        on_missing: training.on_missing,
-        folds: trained.folds,
-        variables: trained.variable_names(),
-        encoders: trained.encoded.iter().map(|(_, encoder)| encoder.clone()).collect(),
-        exchange,
-        buckets: Buckets::new(buckets, own),
-    };
+    let common = map_stage(training, facts, &trained, exchange, Buckets::new(buckets, own));
     if let Some(reading) = reading(facts, &trained, capacity) {
         let keys = clustered::in_words(&facts.columns.keys);
         match reading {
             Reading::WholeGroups(splits) => {
                 let note = format!("no exchange: the input is clustered by {keys}, and each task reads whole groups");
                 let reduce = reduce_stage(training, facts, exchange, trained);
-                let common = Payload::of(&TrainStage { map: common, reduce })?;
-                return Ok(run(stage::TRAIN, None, 97, common, split_tasks(&splits)?, vec![note]));
+                return train(TrainStage { map: common, reduce }, &splits, note);
             }
             Reading::AsRowsLie(why) => {
                 notes.push(format!("rows are exchanged although the input is clustered by {keys}: {why}"))
@@ -159,6 +171,43 @@ fn map(
         }
     }
     Ok(run(stage::MAP, None, 65, Payload::of(&common)?, split_tasks(&splits)?, notes))
+}
+
+/// One task trains all groups of the input.
+fn train_by_one(
+    training: &GroupedTraining,
+    facts: &Facts,
+    done: &[StageOutcome],
+    capacity: Capacity,
+) -> Result<Planned, Failure> {
+    let trained = trained(training, facts, done)?;
+    let map = map_stage(training, facts, &trained, Exchange::Rows, Buckets::new(1, Vec::new()));
+    let reduce = reduce_stage(training, facts, Exchange::Rows, trained);
+    let note = "no exchange: the input is small enough for one task".to_owned();
+    train(TrainStage { map, reduce }, &splits_of(facts, capacity), note)
+}
+
+fn train(stage: TrainStage, splits: &[Split], note: String) -> Result<Planned, Failure> {
+    Ok(run(stage::TRAIN, None, 97, Payload::of(&stage)?, split_tasks(splits)?, vec![note]))
+}
+
+fn map_stage(
+    training: &GroupedTraining,
+    facts: &Facts,
+    trained: &Training,
+    exchange: Exchange,
+    buckets: Buckets,
+) -> MapStage {
+    MapStage {
+        table: facts.table.clone(),
+        columns: facts.columns.clone(),
+        on_missing: training.on_missing,
+        folds: trained.folds,
+        variables: trained.variable_names(),
+        encoders: trained.encoded.iter().map(|(_, encoder)| encoder.clone()).collect(),
+        exchange,
+        buckets,
+    }
 }
 
 fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> Result<Planned, Failure> {

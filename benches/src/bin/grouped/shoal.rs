@@ -41,8 +41,7 @@ pub(crate) fn submit(plan: &Plan, folder: &Path, table: &Path, runs: usize, core
         )?;
         workers.push(worker);
     }
-    let job = folder.join("grouped.yaml");
-    std::fs::write(&job, job_file(plan, table, &folder.join("grouped-models")))?;
+    let job = write_job(plan, folder, table)?;
     let watched = workers.iter().chain([&head]).map(Process::id).collect();
     let watch = plan.memory.map(|_| Watch::start(watched, scratch(folder, 0)));
     let mut submitted = Submitted { jobs: Runs::default(), commands: Runs::default() };
@@ -89,8 +88,7 @@ fn scratch(folder: &Path, worker: usize) -> PathBuf {
 /// Runs `shoal run` again and again, from the command to its end.
 pub(crate) fn run(plan: &Plan, folder: &Path, table: &Path, runs: usize) -> BenchResult<Runs> {
     let program = shoal()?;
-    let job = folder.join("grouped.yaml");
-    std::fs::write(&job, job_file(plan, table, &folder.join("grouped-models")))?;
+    let job = write_job(plan, folder, table)?;
     let mut result = Runs::default();
     for run in 0..=runs {
         let state = folder.join("grouped-state");
@@ -137,13 +135,20 @@ fn print_stages(report: &Value) {
     }
 }
 
-fn job_file(plan: &Plan, table: &Path, output: &Path) -> String {
+/// Writes the job's file. Its output is a table that is not there yet: the log of one that other cases have written to
+/// would be theirs, and be read with each run.
+fn write_job(plan: &Plan, folder: &Path, table: &Path) -> BenchResult<PathBuf> {
     let Plan { model, statistics, strategy, .. } = plan;
-    format!(
+    let output = folder.join("grouped-models");
+    let _ = std::fs::remove_dir_all(&output);
+    let file = folder.join("grouped.yaml");
+    let job = format!(
         "apiVersion: shoal.dev/v1alpha1\nkind: ShoalJob\nmetadata: {{name: bench-grouped}}\nspec:\n  groupedTraining:\n    \
          input: {{table: {}}}\n    groupBy: [g]\n    statistics: {statistics}\n    strategy: {{{strategy}}}\n    \
          model: {{{model}}}\n    output: {{table: {}, mode: overwrite}}\n",
         table.display(),
         output.display(),
-    )
+    );
+    std::fs::write(&file, job)?;
+    Ok(file)
 }

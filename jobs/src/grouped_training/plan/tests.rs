@@ -116,6 +116,32 @@ fn auto_measures_the_largest_file_first_and_says_why() {
 }
 
 #[test]
+fn a_small_input_is_trained_by_the_task_that_reads_it() {
+    // (job, bytes of the files, rows, first stage)
+    for (job, files, rows, expected) in [
+        (job(json!({"auto": {}}), None), vec![MIB, MIB], Some(50_000), stage::TRAIN),
+        (job(json!({"auto": {}}), None), vec![4 * MIB], None, stage::TRAIN),
+        (job(json!({"auto": {}}), None), vec![4 * MIB, 4 * MIB], None, stage::MEASURE),
+        // A few bytes of Parquet may be millions of rows.
+        (job(json!({"auto": {}}), None), vec![MIB], Some(10_000_000), stage::MEASURE),
+        (job(json!({"aggregate": {}}), None), vec![MIB], Some(50_000), stage::MAP),
+        (forests(), vec![MIB], Some(50_000), stage::MEASURE),
+    ] {
+        let facts = facts(&files, rows);
+        let planned = plan_next(&job, &facts, &[], 2).unwrap();
+        let note = planned.notes.first().cloned().unwrap_or_default();
+        let first = stage_of(planned);
+        assert_eq!(first.name, expected, "{files:?} {rows:?}");
+        if expected == stage::TRAIN {
+            assert!(note.contains("small enough for one task"), "{note}");
+            assert_eq!((first.tasks.len(), first.reads), (1, None));
+            let common: TrainStage = first.common.read().unwrap();
+            assert_eq!((common.map.exchange, common.reduce.exchange), (Exchange::Rows, Exchange::Rows));
+        }
+    }
+}
+
+#[test]
 fn a_strategy_that_is_asked_for_is_not_measured() {
     let facts = facts(&[MIB], None);
     let map = stage_of(plan_next(&job(json!({"bucket": {"buckets": 7}}), None), &facts, &[], 2).unwrap());
