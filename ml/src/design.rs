@@ -33,7 +33,7 @@ impl Design {
         let features = rows.features().len();
         let (kept, dropped) = if drop_dependent {
             let factor = Factor::new(&products);
-            (factor.kept, factor.dropped)
+            (factor.kept.into_vec(), factor.dropped)
         } else {
             ((0..features).collect(), Vec::new())
         };

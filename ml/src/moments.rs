@@ -11,11 +11,13 @@
 //! computing the sample variance", The American Statistician 37 (1983).
 
 /// The number of entries in the packed upper triangle of a symmetric matrix, diagonal included.
+#[inline]
 pub const fn packed_len(variables: usize) -> usize {
     variables * (variables + 1) / 2
 }
 
 /// Where entry `(i, j)` with `i <= j < variables` lies in the row-major packed upper triangle.
+#[inline]
 pub const fn packed_index(variables: usize, i: usize, j: usize) -> usize {
     debug_assert!(i <= j && j < variables);
     i * (2 * variables - i + 1) / 2 + (j - i)

@@ -22,8 +22,15 @@ use crate::planning::{
     self, bucket_tasks, bytes_of, check_failed, counted, last_outputs, last_stage, no_rows, split_tasks, splits_for,
 };
 
-/// Bytes of rows that one reduce task pulls: what a slot holds in memory, in workers of a gigabyte too.
-const BUCKET_BYTES: u64 = 64 << 20;
+/// Bytes of rows that one reduce task pulls: few enough to stay in the last cache of a processor from when they are pulled
+/// until they are trained, and enough for a file of models that is worth opening.
+const BUCKET_BYTES: u64 = 24 << 20;
+
+/// As many as that of a large table: what a slot holds in memory, in workers of a gigabyte too.
+const BUCKET_BYTES_MAX: u64 = 64 << 20;
+
+/// Buckets of the smaller size at the most: where there would be more, they grow before their number does.
+const SMALL_BUCKETS_MAX: u64 = 256;
 
 /// Bytes of a float, and of a number or a short text that is a key.
 const WORD: u64 = 8;
@@ -247,7 +254,10 @@ fn bucket_count(exchange: Exchange, row_bytes: u64, slots: u32) -> u32 {
     let slots = slots.max(1);
     let rounds = match exchange {
         Exchange::States => 1,
-        Exchange::Rows => u32::try_from(row_bytes.div_ceil(BUCKET_BYTES * u64::from(slots))).unwrap_or(u32::MAX).max(1),
+        Exchange::Rows => {
+            let bytes = (row_bytes / SMALL_BUCKETS_MAX).clamp(BUCKET_BYTES, BUCKET_BYTES_MAX);
+            u32::try_from(row_bytes.div_ceil(bytes * u64::from(slots))).unwrap_or(u32::MAX).max(1)
+        }
     };
     slots.saturating_mul(rounds).min(BUCKETS_MAX)
 }

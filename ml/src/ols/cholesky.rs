@@ -1,17 +1,19 @@
 //! The in-order Cholesky factorisation of the normal equations, and what is solved with it.
 
-use super::cross_products::CrossProducts;
+use smallvec::SmallVec;
+
+use super::cross_products::{CrossProducts, Numbers};
 
 /// The factor `L` of the kept features' scaled cross-products, `L Lᵀ`, extended by the target.
 pub(crate) struct Factor {
     /// The features that do not depend on the ones before them, in order.
-    pub(crate) kept: Vec<usize>,
+    pub(crate) kept: SmallVec<[usize; 8]>,
     pub(crate) dropped: Vec<usize>,
     /// `L` by rows, row `r` with its `r + 1` entries up to the diagonal.
-    pub(crate) rows: Vec<Vec<f64>>,
+    pub(crate) rows: SmallVec<[Numbers; 4]>,
     /// `z = L⁻¹ Xᵀy`: its squares are what each kept feature explains of the target, after the ones
     /// before it.
-    pub(crate) explained: Vec<f64>,
+    pub(crate) explained: Numbers,
     /// The target's last pivot `yᵀy − zᵀz`: the scaled residual sum of squares, 0 where it cannot be
     /// told from rounding error.
     pub(crate) residual: f64,
@@ -24,10 +26,10 @@ impl Factor {
     /// With room for so many features, of which none is in it yet.
     pub(super) fn of_nothing(features: usize) -> Self {
         Self {
-            kept: Vec::with_capacity(features),
+            kept: SmallVec::with_capacity(features),
             dropped: Vec::new(),
-            rows: Vec::with_capacity(features),
-            explained: Vec::new(),
+            rows: SmallVec::with_capacity(features),
+            explained: Numbers::new(),
             residual: 0.0,
             unclear: false,
         }
@@ -65,22 +67,22 @@ impl Factor {
         if own == 0.0 {
             return true;
         }
-        let spread = 1.0 + self.solve_upper(row.to_vec()).iter().map(|b| b.abs()).sum::<f64>();
+        let spread = 1.0 + self.solve_upper(row.into()).iter().map(|b| b.abs()).sum::<f64>();
         let noise = products.rounding_share(&self.kept, feature) * spread * spread;
         let tolerance = products.dependence_tolerance(&self.kept, feature);
         pivot <= noise * own && noise <= tolerance
     }
 
     /// The next row of the factor for `variable`, and the square of its diagonal entry.
-    fn eliminate(&self, products: &CrossProducts, variable: usize) -> (Vec<f64>, f64) {
+    fn eliminate(&self, products: &CrossProducts, variable: usize) -> (Numbers, f64) {
         let row = self.solve_lower(self.kept.iter().map(|&k| products.get(k, variable)));
         let pivot = row.iter().fold(products.get(variable, variable), |left, v| v.mul_add(-v, left));
         (row, pivot)
     }
 
     /// `L⁻¹ b`.
-    pub(crate) fn solve_lower(&self, b: impl IntoIterator<Item = f64>) -> Vec<f64> {
-        let mut solution = Vec::with_capacity(self.rows.len() + 1);
+    pub(crate) fn solve_lower(&self, b: impl IntoIterator<Item = f64>) -> Numbers {
+        let mut solution = Numbers::with_capacity(self.rows.len() + 1);
         for (row, value) in self.rows.iter().zip(b) {
             let known = row.iter().zip(&solution);
             let left = known.fold(value, |left, (l, s): (_, &f64)| (-l).mul_add(*s, left));
@@ -94,12 +96,12 @@ impl Factor {
     /// They are not refined iteratively: on the NIST data sets neither that, with residuals in twice the
     /// precision, nor a residual sum of squares computed that way gains a digit over the rounding error
     /// that the moments come with.
-    pub(crate) fn slopes(&self) -> Vec<f64> {
+    pub(crate) fn slopes(&self) -> Numbers {
         self.solve_upper(self.explained.clone())
     }
 
     /// `L⁻ᵀ b`.
-    pub(crate) fn solve_upper(&self, mut b: Vec<f64>) -> Vec<f64> {
+    pub(crate) fn solve_upper(&self, mut b: Numbers) -> Numbers {
         for (r, row) in self.rows.iter().enumerate().rev() {
             b[r] /= row[r];
             let (above, solved) = b.split_at_mut(r);
@@ -111,7 +113,7 @@ impl Factor {
     }
 
     /// The diagonal of `(L Lᵀ)⁻¹`: a sum of squares, so nothing cancels.
-    pub(crate) fn inverse_diagonal(&self) -> Vec<f64> {
+    pub(crate) fn inverse_diagonal(&self) -> Numbers {
         let rank = self.rows.len();
         (0..rank)
             .map(|unit| {

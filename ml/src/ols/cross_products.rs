@@ -1,7 +1,12 @@
 //! The scaled cross-products a fit is solved from, and how far they can be trusted.
 
+use smallvec::SmallVec;
+
 use crate::moments::packed_index;
 use crate::summary::Summary;
+
+/// Numbers of which there is one per feature: of a few, as most models have, nothing is allocated.
+pub(crate) type Numbers = SmallVec<[f64; 8]>;
 
 /// The share of a feature's sum of squares that has to be left once the terms before it are taken out.
 ///
@@ -17,12 +22,12 @@ const DEPENDENCE_TOLERANCE: f64 = 1e-11;
 pub(crate) struct CrossProducts {
     pub(crate) variables: usize,
     /// Packed upper triangle, each variable divided by its scale.
-    pub(crate) scaled: Vec<f64>,
+    pub(crate) scaled: SmallVec<[f64; 21]>,
     /// The power of two just below each variable's root sum of squares: any other number would scale
     /// with a rounding error. 0 for a variable without spread, whose scaled products are 0 as well.
-    pub(crate) scale: Vec<f64>,
+    pub(crate) scale: Numbers,
     /// Per variable, the share of its sum of squares that may be rounding error.
-    noise: Vec<f64>,
+    noise: Numbers,
 }
 
 impl CrossProducts {
@@ -32,7 +37,7 @@ impl CrossProducts {
         let variables = mean.len();
         let count = count as f64;
 
-        let mut scaled = comoment.to_vec();
+        let mut scaled: SmallVec<[f64; 21]> = SmallVec::from_slice(comoment);
         if !intercept {
             let mut k = 0;
             for i in 0..variables {
@@ -46,8 +51,8 @@ impl CrossProducts {
             return None;
         }
 
-        let mut scale = Vec::with_capacity(variables);
-        let mut noise = Vec::with_capacity(variables);
+        let mut scale = Numbers::with_capacity(variables);
+        let mut noise = Numbers::with_capacity(variables);
         for i in 0..variables {
             let squares = scaled[packed_index(variables, i, i)];
             let offset = if intercept { mean[i] / (squares / weight).sqrt() } else { 0.0 };

@@ -55,13 +55,20 @@ pub struct OlsFit {
 impl OlsFit {
     /// A fit of `terms` terms that estimated nothing.
     pub(super) fn empty(status: FitStatus, terms: usize) -> Self {
+        let unknown = || vec![None; terms];
+        let (std_errors, t_values, p_values) = (unknown(), unknown(), unknown());
+        Self { std_errors, t_values, p_values, ..Self::of_coefficients(status, unknown()) }
+    }
+
+    /// A fit of which nothing but the coefficients is asked for: of their errors and tests there is not even room.
+    pub(super) fn of_coefficients(status: FitStatus, coefficients: Vec<Option<f64>>) -> Self {
         Self {
             status,
             dropped: Vec::new(),
-            coefficients: vec![None; terms],
-            std_errors: vec![None; terms],
-            t_values: vec![None; terms],
-            p_values: vec![None; terms],
+            coefficients,
+            std_errors: Vec::new(),
+            t_values: Vec::new(),
+            p_values: Vec::new(),
             r2: None,
             adj_r2: None,
             sigma: None,

@@ -5,6 +5,7 @@
 //! in the order of the features.
 
 use super::cholesky::Factor;
+use super::cross_products::Numbers;
 
 /// How many roundings of every column that goes into it may be left of a dependent one. On exactly dependent columns of
 /// up to 1000 rows a third of one was the most that was seen.
@@ -42,14 +43,14 @@ impl Factor {
 
     /// What rounding may leave of a column that depends on the kept ones, given its row of the factor.
     fn roundings(&self, norms: &[f64], column: usize, row: &[f64]) -> f64 {
-        let through = self.solve_upper(row.to_vec());
+        let through = self.solve_upper(row.into());
         let all = self.kept.iter().zip(&through).fold(norms[column], |sum, (&k, b)| b.abs().mul_add(norms[k], sum));
         ROUNDINGS * f64::EPSILON * all
     }
 }
 
 /// Reflects `column` as the kept ones before it were; its entries above what is left are returned.
-fn reflected(column: &mut [f64], reflectors: &[Vec<f64>], rows: &[Vec<f64>]) -> Vec<f64> {
+fn reflected(column: &mut [f64], reflectors: &[Vec<f64>], rows: &[Numbers]) -> Numbers {
     for (k, reflector) in reflectors.iter().enumerate() {
         let below = &mut column[k..];
         let along: f64 = reflector.iter().zip(&*below).map(|(v, x)| v * x).sum();

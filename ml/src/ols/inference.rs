@@ -2,12 +2,14 @@
 
 use std::f64::consts::PI;
 
+use smallvec::smallvec;
+
 use crate::distributions::{f_upper_tail, student_t_two_sided};
 use crate::status::FitStatus;
 use crate::summary::Summary;
 
 use super::cholesky::Factor;
-use super::cross_products::CrossProducts;
+use super::cross_products::{CrossProducts, Numbers};
 use super::fit::OlsFit;
 use super::precision::Precision;
 
@@ -24,14 +26,14 @@ pub(super) fn estimate(
     Some(fit)
 }
 
-/// The coefficients alone, with the diagonal of the inverse of the scaled cross-products.
+/// The coefficients and nothing else that is known per term, with the diagonal of the inverse of the scaled cross-products.
 pub(super) fn coefficients(
     summary: Summary<'_>,
     intercept: bool,
     products: &CrossProducts,
     factor: &Factor,
     precision: Precision,
-) -> Option<(OlsFit, Vec<f64>)> {
+) -> Option<(OlsFit, Numbers)> {
     let Summary { count, mean, .. } = summary;
     let target = products.variables - 1;
     let first_slope = usize::from(intercept);
@@ -46,12 +48,12 @@ pub(super) fn coefficients(
     } else {
         FitStatus::RankDeficient
     };
-    let mut fit = OlsFit::empty(status, target + first_slope);
+    let mut fit = OlsFit::of_coefficients(status, vec![None; target + first_slope]);
     fit.dropped.clone_from(&factor.dropped);
     fit.df_residual = i64::try_from(df_residual).ok();
 
     // Back from scaled slopes to the units of the data.
-    let unscaled: Vec<f64> = factor
+    let unscaled: Numbers = factor
         .slopes()
         .iter()
         .zip(&factor.kept)
@@ -93,6 +95,8 @@ fn complete(
     let rank = factor.kept.len() + first_slope;
     let df_residual = count - rank as u64;
     let exact = df_residual == 0;
+    let unknown = vec![None; fit.coefficients.len()];
+    (fit.std_errors, fit.t_values, fit.p_values) = (unknown.clone(), unknown.clone(), unknown);
 
     let total = products.get(target, target);
     let residual = if exact { 0.0 } else { factor.residual };
@@ -123,10 +127,10 @@ fn unit_errors(
     products: &CrossProducts,
     factor: &Factor,
     inverse_diagonal: &[f64],
-) -> Vec<f64> {
+) -> Numbers {
     let Summary { weight, mean, .. } = summary;
     let first_slope = usize::from(intercept);
-    let mut errors = vec![f64::NAN; products.variables - 1 + first_slope];
+    let mut errors: Numbers = smallvec![f64::NAN; products.variables - 1 + first_slope];
     for (&k, inverse) in factor.kept.iter().zip(inverse_diagonal) {
         errors[first_slope + k] = inverse.sqrt() / products.scale[k];
     }

@@ -56,7 +56,8 @@ pub fn fit_ols<'a>(moments: impl Into<Summary<'a>>, options: &OlsOptions) -> Ols
     fit_summary(moments.into(), options)
 }
 
-/// As [`fit_ols`], where nothing but the coefficients is asked for: all else but the status, and what it says, is missing.
+/// As [`fit_ols`], where nothing but the coefficients is asked for: all else but the status, and what it says, is missing, and the lists of
+/// errors and tests are empty or have nothing in them.
 ///
 /// # Panics
 ///

@@ -64,7 +64,7 @@ impl OlsPredictor {
             df_residual: fit.df_residual,
             weight: intercept.then_some(summary.weight),
             kept: factor.kept.iter().map(|&k| (k, center(k), products.scale[k])).collect(),
-            factor: factor.rows,
+            factor: factor.rows.into_iter().map(|row| row.into_vec()).collect(),
         })
     }
 

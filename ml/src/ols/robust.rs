@@ -9,7 +9,7 @@ use crate::weighted_moments::{WeightKind, WeightedMoments};
 
 use super::OlsOptions;
 use super::cholesky::Factor;
-use super::cross_products::CrossProducts;
+use super::cross_products::{CrossProducts, Numbers};
 use super::fit::OlsFit;
 use super::rows::factorised;
 
@@ -93,7 +93,7 @@ struct Basis<'a> {
 
 impl Basis<'_> {
     /// The row's `q`, whose squared length is its leverage.
-    fn of_row(&self, rows: Rows<'_>, i: usize) -> Vec<f64> {
+    fn of_row(&self, rows: Rows<'_>, i: usize) -> Numbers {
         let root = rows.weight(i).sqrt();
         let centred = self.factor.kept.iter().map(|&k| {
             let mean = if self.intercept { self.moments.mean[k] } else { 0.0 };
@@ -107,7 +107,7 @@ impl Basis<'_> {
     }
 
     /// Each estimated term with the vector whose product with `Qᵀy` is its coefficient.
-    fn terms(&self) -> Vec<(usize, Vec<f64>)> {
+    fn terms(&self) -> Vec<(usize, Numbers)> {
         let first_slope = usize::from(self.intercept);
         let rank = self.factor.kept.len();
         let mut terms = Vec::with_capacity(rank + first_slope);

@@ -174,8 +174,13 @@ fn buckets_fill_the_slots_and_hold_what_fits() {
         (Exchange::States, 100_000 * MIB, 4, 4),
         (Exchange::Rows, 100_000 * MIB, 4, 1_564),
         // A fifth bucket of four slots would keep three of them waiting.
-        (Exchange::Rows, 257 * MIB, 4, 8),
-        (Exchange::Rows, 256 * MIB, 4, 4),
+        (Exchange::Rows, 97 * MIB, 4, 8),
+        (Exchange::Rows, 96 * MIB, 4, 4),
+        // They grow from 24 MiB to 64 before there are more than 256 of them.
+        (Exchange::Rows, 256 * 24 * MIB, 4, 256),
+        (Exchange::Rows, 256 * 50 * MIB, 4, 256),
+        (Exchange::Rows, 256 * 64 * MIB, 4, 256),
+        (Exchange::Rows, 257 * 64 * MIB, 4, 260),
         (Exchange::Rows, 1, 4, 4),
         (Exchange::Rows, 0, 0, 1),
         (Exchange::Rows, u64::MAX, 4, BUCKETS_MAX),
