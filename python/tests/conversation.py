@@ -15,7 +15,7 @@ import pyarrow as pa
 
 SOURCES = pathlib.Path(__file__).parent.parent / "src"
 BOOT = "import sys; sys.path[0] = sys.argv[1]; from shoal.worker.guardian import main; main()"
-HEADER = struct.Struct("<BQQQ")
+HEADER = struct.Struct("<BQQQQ")
 NO_GROUP = 2**64 - 1
 
 
@@ -57,6 +57,7 @@ class Process:
         """Sends groups by their keys; each has lists by column."""
         tables = [pa.table(columns, schema=schema) for columns in groups.values()]
         rows = pa.concat_tables(tables).combine_chunks().to_batches()[0]
+        self._groups, self.answers = len(groups), 0
         ends, end = [], 0
         for table in tables:
             end += table.num_rows
@@ -67,10 +68,16 @@ class Process:
         self._send(2, stream(rows), stream(pa.record_batch(columns)))
 
     def results(self) -> Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]:
-        """Rows and failures of the message that was sent first."""
-        kind, first, second = self._receive()
-        assert kind == 3, (kind, self.end())
-        return batch(first).to_pylist(), batch(second).to_pylist()
+        """Rows and failures of the message that was sent last."""
+        rows, failures, done = [], [], 0
+        while done < self._groups:
+            kind, first, second = self._receive()
+            assert kind == 3, (kind, self.end())
+            done += self.answered
+            self.answers += 1
+            rows += batch(first).to_pylist()
+            failures += batch(second).to_pylist()
+        return rows, failures
 
     def apply(self, groups: Dict[Any, Dict[str, Any]], schema: Optional[pa.Schema] = None) -> Any:
         self.send(groups, schema)
@@ -95,13 +102,13 @@ class Process:
 
     def _send(self, kind: int, first: bytes, second: bytes = b"") -> None:
         self._sequence += 1
-        self.socket.sendall(HEADER.pack(kind, self._sequence, len(first), len(second)) + first + second)
+        self.socket.sendall(HEADER.pack(kind, self._sequence, 0, len(first), len(second)) + first + second)
 
     def _receive(self) -> Tuple[int, bytes, bytes]:
         header = self._exactly(HEADER.size)
         if not header:
             return 0, b"", b""
-        kind, _, first, second = HEADER.unpack(header)
+        kind, _, self.answered, first, second = HEADER.unpack(header)
         return kind, self._exactly(first), self._exactly(second)
 
     def _exactly(self, count: int) -> bytes:

@@ -79,8 +79,9 @@ def test_what_is_printed_has_the_key_of_its_group():
     with Process(code, keys=["firm", "year"]) as process:
         process.apply({("a", 1): {"x": [1]}, ("b", None): {"x": [1]}})
         _, said, complained = process.end()
-    assert said == "loaded\n\x1ea, 1\x1fin \n\x1eb, null\x1fin \n"
-    assert complained == "\x1ea, 1\x1fsaid\n\x1eb, null\x1fsaid\n"
+    # Marks say up to where the worker has to read.
+    assert said == "loaded\n\x1d0\n\x1ea, 1\x1fin \n\x1eb, null\x1fin \n\x1d2\n"
+    assert complained == "\x1d0\n\x1ea, 1\x1fsaid\n\x1eb, null\x1fsaid\n\x1d2\n"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,14 @@ def test_a_process_that_dies_leaves_which_group_it_was(line, code):
         assert process._receive()[0] == 0
         assert process.progress() == (2, 1)
         assert process.end()[0] == code
+
+
+def test_groups_that_are_done_are_answered_before_a_slow_message_is():
+    code = "import time\ndef fit(group, key):\n    time.sleep(0.4)\n    return {'n': 1}\n"
+    with Process(code) as process:
+        rows, _ = process.apply({str(number): {"x": [1]} for number in range(5)})
+        assert [row["group of the message"] for row in rows] == [0, 1, 2, 3, 4]
+        assert process.answers == 2
 
 
 def test_no_group_is_blamed_between_messages():

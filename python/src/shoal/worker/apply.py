@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from time import monotonic
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 import pyarrow as pa
 
@@ -15,6 +16,10 @@ from .speech import Speech
 # Characters of a message and of a trace: what a person reads, and a table can hold a million times.
 _MESSAGE_CHARS_MAX = 1000
 _TRACE_CHARS_MAX = 4000
+
+# Seconds after which the groups that are done are answered although others of their message are not: what is lost with a
+# process has to be done again.
+_ANSWER_AFTER = 1.0
 
 _FAILURES = pa.schema(
     [
@@ -37,6 +42,15 @@ class Message(NamedTuple):
     keys: List[Tuple[Any, ...]]
 
 
+class Answer(NamedTuple):
+    """What some groups of a message returned, those that follow the ones that were answered before."""
+
+    groups: int
+    # Both name groups by their place in the message.
+    rows: pa.RecordBatch
+    failures: pa.RecordBatch
+
+
 class Applier:
     """A function with all that a call of it takes."""
 
@@ -56,14 +70,15 @@ class Applier:
         self._progress = progress
         self._speech = speech
 
-    def apply(self, message: Message) -> Tuple[pa.RecordBatch, pa.RecordBatch]:
-        """What the groups returned, and which of them failed."""
+    def apply(self, message: Message) -> Iterator[Answer]:
+        """What the groups returned, in one answer or, where that takes long, in several."""
         collected, failures = Collected(self._returns), _Failures(self._function)
         call, params, add = self._function.call, self._params, collected.add
         words, is_of = self._progress.words, self._speech.is_of
         rows_of = self._slicer(message.rows)
         self._progress.begin(message.sequence)
-        start = 0
+        start = answered = 0
+        answer_at = monotonic() + _ANSWER_AFTER
         for group, (end, key) in enumerate(zip(message.ends, message.keys)):
             words[1] = group
             is_of(key)
@@ -75,12 +90,24 @@ class Applier:
                 # SystemExit and KeyboardInterrupt too: a function that ends itself ends its own group.
                 failures.raised(group, error)
             start = end
-        is_of(None)
+            if monotonic() > answer_at:
+                self._between_groups(message)
+                yield self._answer(group + 1 - answered, collected, failures)
+                answered = group + 1
+                answer_at = monotonic() + _ANSWER_AFTER
+        self._between_groups(message)
+        if answered < len(message.ends):
+            yield self._answer(len(message.ends) - answered, collected, failures)
+
+    def _between_groups(self, message: Message) -> None:
         self._progress.end()
-        rows, wrong = collected.batch()
+        self._speech.is_complete(message.sequence)
+
+    def _answer(self, groups: int, collected: Collected, failures: _Failures) -> Answer:
+        rows, wrong = collected.take()
         for group, error in wrong.items():
             failures.wrong_return(group, error)
-        return rows, failures.batch()
+        return Answer(groups, rows, failures.take())
 
 
 class _Failures:
@@ -108,9 +135,9 @@ class _Failures:
             }
         )
 
-    def batch(self) -> pa.RecordBatch:
-        self._found.sort(key=lambda failure: failure["group"])
-        return pa.RecordBatch.from_pylist(self._found, schema=_FAILURES)
+    def take(self) -> pa.RecordBatch:
+        found, self._found = self._found, []
+        return pa.RecordBatch.from_pylist(sorted(found, key=lambda failure: failure["group"]), schema=_FAILURES)
 
 
 def _storable(text: str) -> str:

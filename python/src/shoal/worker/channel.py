@@ -1,8 +1,8 @@
 """Frames on a socket.
 
-    kind: u8 | sequence: u64 | bytes of the first part: u64 | bytes of the second part: u64 | first part | second part
+    kind: u8 | sequence: u64 | groups: u64 | bytes of the first part: u64 | bytes of the second part: u64 | both parts
 
-All numbers are little-endian. Parts are JSON or streams of Arrow IPC; each is read into a buffer of its own, so that arrays
+All numbers are little-endian; `groups` is how many groups of a message have been answered by that frame. Parts are JSON or streams of Arrow IPC; each is read into a buffer of its own, so that arrays
 in it are aligned and nothing is copied again. Only the standard library is needed, to say what else is missing.
 """
 
@@ -12,7 +12,7 @@ import socket
 import struct
 from typing import Any, NamedTuple, Optional
 
-_HEADER = struct.Struct("<BQQQ")
+_HEADER = struct.Struct("<BQQQQ")
 
 # What a worker sends.
 PROGRAM = 1
@@ -45,15 +45,16 @@ class Channel:
         """The next frame; None where the other side has hung up."""
         if not self._fill(memoryview(self._header)):
             return None
-        kind, sequence, first, second = _HEADER.unpack(self._header)
+        kind, sequence, _, first, second = _HEADER.unpack(self._header)
         parts = [bytearray(length) for length in (first, second)]
         if not all(self._fill(memoryview(part)) for part in parts):
             return None
         return Frame(kind, sequence, *parts)
 
-    def send(self, kind: int, sequence: int, first: Any, second: Any = b"") -> None:
+    def send(self, kind: int, sequence: int, first: Any, second: Any = b"", groups: int = 0) -> None:
         """Sends a frame of two buffers, however long the other side takes to read it."""
-        self._socket.sendall(_HEADER.pack(kind, sequence, memoryview(first).nbytes, memoryview(second).nbytes))
+        lengths = [memoryview(part).nbytes for part in (first, second)]
+        self._socket.sendall(_HEADER.pack(kind, sequence, groups, *lengths))
         self._socket.sendall(first)
         self._socket.sendall(second)
 

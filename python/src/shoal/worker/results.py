@@ -72,7 +72,7 @@ class Returns:
 
 
 class Collected:
-    """What the groups of one message returned, in their order."""
+    """What groups of a message returned, in their order."""
 
     def __init__(self, returns: Returns) -> None:
         self._returns = returns
@@ -94,12 +94,13 @@ class Collected:
         self._close_rows()
         self._parts.append(_Frame(group, columns))
 
-    def batch(self) -> Tuple[pa.RecordBatch, Dict[int, WrongReturn]]:
-        """All rows, and why other groups have none."""
+    def take(self) -> Tuple[pa.RecordBatch, Dict[int, WrongReturn]]:
+        """The rows so far, and why other groups have none."""
         self._close_rows()
+        parts, self._parts = self._parts, []
         wrong: Dict[int, WrongReturn] = {}
         batches: List[pa.RecordBatch] = []
-        for part in self._parts:
+        for part in parts:
             batches.extend(part.batches(self._returns, wrong))
         return _together(batches, self._returns.schema), wrong
 

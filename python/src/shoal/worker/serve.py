@@ -29,7 +29,8 @@ def main(descriptor: int) -> None:
         return
     link.send(channel.LOADED, first.sequence, json.dumps(session.versions()).encode())
     while (frame := link.receive()) is not None:
-        link.send(channel.APPLIED, frame.sequence, *session.answer(frame))
+        for groups, rows, failures in session.answers(frame):
+            link.send(channel.APPLIED, frame.sequence, rows, failures, groups)
 
 
 class _Session:
@@ -53,14 +54,14 @@ class _Session:
         self._applier = Applier(
             load(spec), Returns(spec["returns"]), spec["params"], slicer, Progress(spec["progress"]), speech
         )
-        speech.is_of(None)
+        speech.is_complete(0)
 
     def versions(self) -> Dict[str, str]:
         """What the function runs on."""
         return {"python": sys.version.split()[0], "pyarrow": self._arrow.__version__}
 
-    def answer(self, frame: Frame) -> Tuple[Any, Any]:
-        """Applies the function to the groups of a message."""
+    def answers(self, frame: Frame) -> Iterator[Tuple[int, Any, Any]]:
+        """Applies the function to the groups of a message: how many are done, their rows, and which failed."""
         from .apply import Message
 
         rows, groups = self._batch(frame.first), self._batch(frame.second)
@@ -71,7 +72,8 @@ class _Session:
             ends=groups.column(0).to_pylist(),
             keys=list(map(self._key._make, zip(*keys))),
         )
-        return tuple(self._stream(batch) for batch in self._applier.apply(message))  # type: ignore[return-value]
+        for groups, rows, failures in self._applier.apply(message):
+            yield groups, self._stream(rows), self._stream(failures)
 
     def _batch(self, buffer: bytearray) -> Any:
         with self._arrow.ipc.open_stream(self._arrow.py_buffer(buffer)) as stream:

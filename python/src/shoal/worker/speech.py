@@ -13,6 +13,7 @@ from typing import Any
 
 _BEFORE_KEY = "\x1e"
 _AFTER_KEY = "\x1f"
+_COMPLETE = "\x1d"
 
 # Characters of a line without a break before it is cut.
 _LINE_CHARS_MAX = 4096
@@ -57,6 +58,11 @@ class Speaker(io.TextIOBase):
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
 
+    def is_complete(self, sequence: int) -> None:
+        """Marks that all that groups of that message have said so far has been written."""
+        self.speaks_for(None)
+        self._emit(f"{_COMPLETE}{sequence}")
+
     def writable(self) -> bool:
         return True
 
@@ -79,3 +85,8 @@ class Speech:
         """What comes next is said by the group with that key, or by none."""
         for stream in self._streams:
             stream.speaks_for(key)
+
+    def is_complete(self, sequence: int) -> None:
+        """Whoever reads the streams up to here has all that was said of that message."""
+        for stream in self._streams:
+            stream.is_complete(sequence)
