@@ -21,6 +21,7 @@ use arrow::compute::partition;
 use shoal_core::Failure;
 
 pub use clustering::{Clustered, Clustering};
+pub(crate) use key_collector::KeyCollector;
 pub use finished::{FinishedModels, ModelsOfGroups};
 pub use state_trainer::StateTrainer;
 pub use trainer::ModelTrainer;

@@ -99,10 +99,14 @@ pub struct FailurePolicy {
     /// worker's data do not.
     #[schemars(range(min = 1, max = 100))]
     pub max_task_attempts: u32,
+    /// Processes of a `python` function that may die under it before the job fails: each of them is started again and costs
+    /// the group that it was at. One that is killed for time or memory has died, too.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub max_process_deaths: u32,
 }
 
 impl Default for FailurePolicy {
     fn default() -> Self {
-        Self { max_failed: None, max_task_attempts: crate::limits::TASK_ATTEMPTS_DEFAULT }
+        Self { max_failed: None, max_task_attempts: crate::limits::TASK_ATTEMPTS_DEFAULT, max_process_deaths: crate::limits::PROCESS_DEATHS_DEFAULT }
     }
 }

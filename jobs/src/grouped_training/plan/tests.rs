@@ -44,14 +44,16 @@ fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
         keys: vec![KeyColumn { name: "g".into(), data_type: DataType::Int64 }],
         features: vec![number("x")],
         categories: Vec::new(),
-        target,
+        target: Some(target),
+        frame: Vec::new(),
         weight: None,
         fold: None,
         filter: None,
     };
     let job = job(json!({"auto": {}}), None);
     let training = super::super::training(&job).unwrap();
-    let models = Training::new(training, &columns, &[]);
+    let Learner::Model(model) = &training.learner else { panic!("{training:?}") };
+    let models = Training::new(training, model, &columns, &[]);
     let output_schema = ModelTable::new(&[Field::new("g", DataType::Int64, true)], models).schema().clone();
     let table = PinnedTable {
         location: "/in.parquet".into(),
@@ -66,6 +68,7 @@ fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
         columns,
         output_schema,
         clusters: Vec::new(),
+        program: None,
     }
 }
 
