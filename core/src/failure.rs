@@ -268,9 +268,8 @@ impl Reason {
             MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName
             | InvalidName | InvalidExpression | LocalPathRefused | JobConflict | JobNotFound | WorkerNotFound
             | ClusterNotFound | Unauthorized | Forbidden | NotPossible | TableNotFound | ColumnNotFound
-            | InvalidFunction | InvalidEnvironment | ProcessesKeepDying | ColumnNotNumeric | OutputExists | SchemaMismatch | TaskKillsWorkers | DeadlineExceeded | Cancelled => {
-                Actor::User
-            }
+            | InvalidFunction | InvalidEnvironment | ProcessesKeepDying | ColumnNotNumeric | OutputExists
+            | SchemaMismatch | TaskKillsWorkers | DeadlineExceeded | Cancelled => Actor::User,
             TableUnreadable | TableEmpty | MalformedRow | CorruptFile | MissingValue | TooManyFailed => Actor::Data,
             HeadUnreachable | WorkerStartFailed | NoWorkers | WorkerLost | PartitionLost | PartitionCorrupt
             | ResourcesExhausted | Io | StateLocked | NotLeading | HandedBack | CommitConflict

@@ -86,11 +86,11 @@ fn rows(batch: RecordBatch) -> io::Result<(Vec<u32>, RecordBatch)> {
 
 fn failed(batch: &RecordBatch) -> io::Result<Vec<FailedGroup>> {
     let wrong = || io::Error::other("failed groups are told of in another way");
-    let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>()).ok_or_else(wrong);
+    let text =
+        |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>()).ok_or_else(wrong);
     let groups = batch.column_by_name("group").and_then(|column| column.as_primitive_opt::<UInt32Type>());
     let groups = groups.ok_or_else(wrong)?;
-    let (status, error_type, message, trace) =
-        (text("status")?, text("error_type")?, text("message")?, text("trace")?);
+    let (status, error_type, message, trace) = (text("status")?, text("error_type")?, text("message")?, text("trace")?);
     let failed = (0..batch.num_rows()).map(|row| FailedGroup {
         group: groups.value(row),
         status: status.value(row).to_owned(),

@@ -157,5 +157,6 @@ fn key_text(keys: &RecordBatch) -> String {
 }
 
 fn foreign(why: &str) -> Failure {
-    Failure::internal("a function's process answers something else than it was asked").because(&std::io::Error::other(why.to_owned()))
+    Failure::internal("a function's process answers something else than it was asked")
+        .because(&std::io::Error::other(why.to_owned()))
 }

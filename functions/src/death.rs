@@ -136,7 +136,10 @@ mod tests {
         ];
         let complaints = complaints.map(str::to_owned);
         let group = Death::Ended(Some(139)).of_group(&complaints);
-        assert_eq!(group.trace.as_deref(), Some("File \"train.py\", line 9 in fit\nFile \"train.py\", line 3 in crash"));
+        assert_eq!(
+            group.trace.as_deref(),
+            Some("File \"train.py\", line 9 in fit\nFile \"train.py\", line 3 in crash")
+        );
     }
 
     #[test]

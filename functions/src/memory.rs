@@ -76,7 +76,8 @@ mod tests {
     #[test]
     fn what_processes_have_started_counts() {
         let mut command = Command::new("sh");
-        let child = Running(command.args(["-c", "cat; true"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
+        let child =
+            Running(command.args(["-c", "cat; true"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
         let own = std::process::id();
         // `sh` is there at once, `cat` after a moment.
         eventually("a grandchild is there", || {

@@ -80,7 +80,8 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let group = |group| Some(Running { sequence: 1, group });
         let mut watch = Watch::default();
-        let looks = [(group(1), 0, 0), (group(1), 3, 3), (group(2), 5, 0), (None, 6, 0), (group(2), 9, 0), (group(2), 11, 2)];
+        let looks =
+            [(group(1), 0, 0), (group(1), 3, 3), (group(2), 5, 0), (None, 6, 0), (group(2), 9, 0), (group(2), 11, 2)];
         for (running, now, seconds) in looks {
             assert_eq!(watch.look(running, at(now)), Duration::from_secs(seconds), "{running:?} at {now}");
         }

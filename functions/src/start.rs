@@ -165,9 +165,10 @@ pub(crate) fn refused(program: &Program, refused: Refused) -> Failure {
         (RefusedKind::Environment, _) => {
             in_environment(message).next("install it where workers run, or name an interpreter that has it")
         }
-        (RefusedKind::Code, Code::Text { file, .. }) => {
-            Failure::new(Reason::InvalidFunction, message).field(field(source_member(program))).file(file).next("mend the code")
-        }
+        (RefusedKind::Code, Code::Text { file, .. }) => Failure::new(Reason::InvalidFunction, message)
+            .field(field(source_member(program)))
+            .file(file)
+            .next("mend the code"),
         (RefusedKind::Code, Code::Module(_)) => Failure::new(Reason::InvalidFunction, message)
             .field(field("module"))
             .next("mend the module, or name another one"),
@@ -252,7 +253,10 @@ mod tests {
     #[test]
     fn an_old_interpreter_is_told_from_code_that_ends_the_process() {
         let old = ended(&program(), &Death::Ended(Some(TOO_OLD)), vec!["Python 3.8".into()]);
-        assert_eq!((old.reason, old.message.as_str()), (Reason::InvalidEnvironment, "Python 3.8 is too old: 3.10 or newer is needed"));
+        assert_eq!(
+            (old.reason, old.message.as_str()),
+            (Reason::InvalidEnvironment, "Python 3.8 is too old: 3.10 or newer is needed")
+        );
         let died = ended(&program(), &Death::Ended(Some(139)), vec!["last words".into()]);
         assert_eq!((died.reason, died.causes.as_slice()), (Reason::InvalidFunction, &["last words".to_owned()][..]));
     }

@@ -49,7 +49,9 @@ fn code(reason: Reason) -> Code {
         JobNotFound | WorkerNotFound | ClusterNotFound | TableNotFound | PartitionLost => Code::NotFound,
         JobConflict | OutputExists => Code::AlreadyExists,
         MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName | InvalidName
-        | InvalidExpression | InvalidFunction | InvalidEnvironment | ColumnNotFound | ColumnNotNumeric => Code::InvalidArgument,
+        | InvalidExpression | InvalidFunction | InvalidEnvironment | ColumnNotFound | ColumnNotNumeric => {
+            Code::InvalidArgument
+        }
         NotPossible | ProcessesKeepDying | SchemaMismatch | TableEmpty | MissingValue | TooManyFailed | StateLocked
         | IncompatibleVersion => Code::FailedPrecondition,
         TableUnreadable | MalformedRow | CorruptFile | PartitionCorrupt => Code::DataLoss,

@@ -63,7 +63,9 @@ impl Function {
             .map(Source::File)
             .or_else(|| module.map(Source::Module))
             .or_else(|| code.map(Source::Code))
-            .ok_or_else(|| Failure::new(Reason::MissingField, "no function is named").field(&path).next("add `file`"))?;
+            .ok_or_else(|| {
+            Failure::new(Reason::MissingField, "no function is named").field(&path).next("add `file`")
+        })?;
         if let Some(columns) = &columns {
             refuse_duplicates(columns, &format!("{path}.columns"), "column")?;
         }

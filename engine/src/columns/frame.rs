@@ -61,9 +61,7 @@ pub fn resolve_frame(
             })
             .map(|column| column.map(|column| frame_column(column.name(), column.data_type(), &keys)))
             .collect::<Result<_, _>>()?,
-        None => {
-            schema.fields().iter().map(|column| frame_column(column.name(), column.data_type(), &keys)).collect()
-        }
+        None => schema.fields().iter().map(|column| frame_column(column.name(), column.data_type(), &keys)).collect(),
     };
     for (index, Returned { name, data_type: _ }) in returns.iter().enumerate() {
         let path = member(&format!("returns[{index}].name"));
@@ -103,9 +101,12 @@ fn returnable(name: &str, keys: &[KeyColumn], reserved: &[&str]) -> Result<(), F
         .chain(reserved.iter().map(|own| (*own, "one of the output's own columns")))
         .collect();
     match taken.get(name) {
-        Some(what) => Err(Failure::new(Reason::InvalidName, format!("what is returned cannot be called `{name}`: that is {what}"))
-            .column(name)
-            .next("return it under another name; the keys are in the output anyway")),
+        Some(what) => Err(Failure::new(
+            Reason::InvalidName,
+            format!("what is returned cannot be called `{name}`: that is {what}"),
+        )
+        .column(name)
+        .next("return it under another name; the keys are in the output anyway")),
         None => Ok(()),
     }
 }

@@ -63,7 +63,10 @@ fn groups_come_whole_with_their_keys_as_the_table_has_them() {
     assert_eq!(keys.column(0).as_primitive::<Int64Type>().values(), &[1, 2, 3]);
     assert_eq!(rows["x"].as_primitive::<Float64Type>().values(), &[0.0, 1.0, 2.0, 0.0, 1.0, 0.0]);
     assert_eq!(rows["firm"].as_primitive::<Int32Type>().values(), &[1, 1, 2, 2, 2, 3]);
-    assert_eq!(rows.schema().fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), ["x", "firm", "name"]);
+    assert_eq!(
+        rows.schema().fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(),
+        ["x", "firm", "name"]
+    );
     assert_eq!(rows["name"].as_string::<i32>().value(4), "firm 2");
 }
 
@@ -118,7 +121,11 @@ fn a_row_per_result_and_one_for_each_group_that_failed() {
         trace: None,
     };
     let returned = Returns {
-        groups: Groups { rows: rows(&[0; 10]), keys: RecordBatch::try_from_iter([("firm", keys)]).unwrap(), ends: vec![1, 3, 6, 10] },
+        groups: Groups {
+            rows: rows(&[0; 10]),
+            keys: RecordBatch::try_from_iter([("firm", keys)]).unwrap(),
+            ends: vec![1, 3, 6, 10],
+        },
         rows: RecordBatch::try_from_iter([("slope", slopes)]).unwrap(),
         // The third group returned two rows, the last one none.
         group_of_row: vec![0, 2, 2],

@@ -21,8 +21,8 @@ use arrow::compute::partition;
 use shoal_core::Failure;
 
 pub use clustering::{Clustered, Clustering};
-pub(crate) use key_collector::KeyCollector;
 pub use finished::{FinishedModels, ModelsOfGroups};
+pub(crate) use key_collector::KeyCollector;
 pub use state_trainer::StateTrainer;
 pub use trainer::ModelTrainer;
 

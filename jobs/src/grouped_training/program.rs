@@ -15,13 +15,16 @@ const INLINE: &str = "inline.py";
 
 /// The program of a function; its file is read.
 pub(super) fn program(function: &Function, keys: &[String], policy: &FailurePolicy) -> Result<Program, Failure> {
-    let Function { source, name, frame, columns: _, returns, params, group_time_max, memory_max, interpreter } = function;
+    let Function { source, name, frame, columns: _, returns, params, group_time_max, memory_max, interpreter } =
+        function;
     let code = match source {
         Source::Module(module) => Code::Module(module.clone()),
         Source::Code(text) => Code::Text { text: text.clone(), file: INLINE.to_owned() },
         Source::File(path) => {
-            let text = read(path).map_err(|failure| failure.field("spec.groupedTraining.model.python.file").file(path))?;
-            let file = Path::new(path).file_name().map_or_else(|| path.clone(), |name| name.to_string_lossy().into_owned());
+            let text =
+                read(path).map_err(|failure| failure.field("spec.groupedTraining.model.python.file").file(path))?;
+            let file =
+                Path::new(path).file_name().map_or_else(|| path.clone(), |name| name.to_string_lossy().into_owned());
             Code::Text { text, file }
         }
     };

@@ -86,12 +86,8 @@ pub(super) async fn train(
         }
     };
     let file = file.finish().await?;
-    let counters = Counters {
-        rows_out: file.rows,
-        groups_ok: counts.ok,
-        groups_failed: counts.failed,
-        ..Counters::default()
-    };
+    let counters =
+        Counters { rows_out: file.rows, groups_ok: counts.ok, groups_failed: counts.failed, ..Counters::default() };
     tracing::info!(ok = counts.ok, failed = counts.failed, "the bucket's groups are trained");
     Ok(TaskOutput { files: vec![file], counters, ..TaskOutput::default() })
 }

@@ -19,14 +19,14 @@ const NO_ALPHA_COMPARED: &str =
     "`alphas` are compared on rows that models were not trained on: say with `evaluate` which";
 
 /// What learns from rows in which a feature is missing.
-const LEARNS_FROM_MISSING: &str =
-    "self.onMissing != 'keep' || has(self.model.randomForest) || has(self.model.gradientBoosting) || has(self.model.python)";
+const LEARNS_FROM_MISSING: &str = "self.onMissing != 'keep' || has(self.model.randomForest) || has(self.model.gradientBoosting) || has(self.model.python)";
 const NOTHING_FROM_MISSING: &str = "this model takes no missing values: `keep` is for `randomForest` and \
     `gradientBoosting`, whose trees learn where such rows go";
 
 /// What means nothing to a function of the user's.
 const ALL_ROWS: &str = "self.onMissing != 'fail' || !has(self.model.python)";
-const ALL_ROWS_AS_THEY_ARE: &str = "a function gets all rows of its group as they are: it has to look for missing values";
+const ALL_ROWS_AS_THEY_ARE: &str =
+    "a function gets all rows of its group as they are: it has to look for missing values";
 const NOT_TESTED: &str = "!has(self.evaluate) || !has(self.model.python)";
 const TESTS_ITSELF: &str = "what a function returns is not tested: `evaluate` is for models that Shoal trains";
 const ALL_IT_RETURNS: &str = "self.statistics == 'full' || !has(self.model.python)";

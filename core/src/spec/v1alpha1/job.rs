@@ -107,6 +107,10 @@ pub struct FailurePolicy {
 
 impl Default for FailurePolicy {
     fn default() -> Self {
-        Self { max_failed: None, max_task_attempts: crate::limits::TASK_ATTEMPTS_DEFAULT, max_process_deaths: crate::limits::PROCESS_DEATHS_DEFAULT }
+        Self {
+            max_failed: None,
+            max_task_attempts: crate::limits::TASK_ATTEMPTS_DEFAULT,
+            max_process_deaths: crate::limits::PROCESS_DEATHS_DEFAULT,
+        }
     }
 }

@@ -9,6 +9,7 @@ Before the fork nothing heavier than the standard library is imported and no thr
 """
 
 import os
+import resource
 import select
 import signal
 import sys
@@ -16,6 +17,9 @@ import sys
 # From <sys/prctl.h>.
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+
+# No descriptor is higher, whatever the limit says.
+_DESCRIPTORS_MAX = 1 << 20
 
 # How a shell tells of a signal.
 _SIGNALLED = 128
@@ -29,7 +33,7 @@ def main() -> None:
     channel = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
-    os.close(nothing)
+    _close_others(channel)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     guardian = os.getpid()
     child = os.fork()
@@ -48,6 +52,14 @@ def main() -> None:
         # The child was faster, or is gone.
         pass
     os._exit(_watch(channel, child))
+
+
+def _close_others(channel: int) -> None:
+    """Closes what the worker itself was started with and has passed on without knowing."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _DESCRIPTORS_MAX if soft == resource.RLIM_INFINITY else min(soft, _DESCRIPTORS_MAX)
+    os.closerange(3, channel)
+    os.closerange(channel + 1, most)
 
 
 def _watch(channel: int, child: int) -> int:

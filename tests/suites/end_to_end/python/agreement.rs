@@ -48,7 +48,7 @@ fn a_pickled_pipeline_lies_in_the_row_of_its_group() {
     let (_, rows) = run_example(&Place::new(), "pipeline");
     assert_eq!(rows.len(), 11);
     for row in rows {
-        assert!(row["status"] == "ok" && row["score"].as_f64().is_some_and(|score| score > 0.3), "{row:#}");
+        assert!(row["status"] == "ok" && row["score"].as_f64().is_some_and(|score| score > 0.1), "{row:#}");
         // In hex digits, as a pickle of protocol 2 or later begins.
         assert!(row["model"].as_str().is_some_and(|model| model.starts_with("80") && model.len() > 500), "{row:#}");
     }

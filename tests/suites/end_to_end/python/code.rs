@@ -32,7 +32,11 @@ fn code_that_does_not_load_is_refused_with_its_line() {
         ("def fit(group):\n    return {'n': 1\n", Some(2), "SyntaxError"),
         ("import os\nx = [1][5]\n", Some(2), "the code raises as it is loaded: IndexError"),
         ("def fitt(group):\n    pass\n", None, "has no function `fit`; did you mean `fitt`?"),
-        ("\ndef fit(a, b, c, d):\n    pass\n", Some(2), "`fit(a, b, c, d)` cannot be called as `fit(group, key, params)`"),
+        (
+            "\ndef fit(a, b, c, d):\n    pass\n",
+            Some(2),
+            "`fit(a, b, c, d)` cannot be called as `fit(group, key, params)`",
+        ),
         ("import os\nos._exit(5)\n", None, "ended with exit code 5 while it loaded"),
     ] {
         let job = jobs::with(good(&place), &member("code"), json!(code));
@@ -55,7 +59,10 @@ fn a_file_is_read_beside_the_job_file_and_one_that_is_not_there_is_named() {
     refused(&place, &job, ("InvalidFunction", "file", "no text in UTF-8"));
     std::fs::write(place.join("train.py"), "import os\n\nraise KeyError('a')\n").unwrap();
     let failure = refused(&place, &job, ("InvalidFunction", "function", "KeyError"));
-    assert_eq!((failure["location"]["file"].as_str(), failure["location"]["line"].as_u64()), (Some("train.py"), Some(3)));
+    assert_eq!(
+        (failure["location"]["file"].as_str(), failure["location"]["line"].as_u64()),
+        (Some("train.py"), Some(3))
+    );
     std::fs::write(place.join("train.py"), "def fit(group):\n    return {'n': 1}\n").unwrap();
     run_here(&place, &job, &[]).succeeded();
 }

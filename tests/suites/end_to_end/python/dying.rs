@@ -20,7 +20,11 @@ fn costs_one_group(place: &Place, line: &str, changes: &[(&str, Value)]) -> Valu
     }
     let status = run_here(place, &job, &[]).succeeded();
     let counters = &status["report"]["counters"];
-    assert_eq!((&counters["groupsOk"], &counters["groupsFailed"]), (&json!(FIRMS - 1), &json!(1)), "{line}: {status:#}");
+    assert_eq!(
+        (&counters["groupsOk"], &counters["groupsFailed"]),
+        (&json!(FIRMS - 1), &json!(1)),
+        "{line}: {status:#}"
+    );
     let rows: BTreeMap<String, Value> =
         read_delta(&output).into_iter().map(|row| (row["firm"].as_str().unwrap().to_owned(), row)).collect();
     assert_eq!(rows.len(), FIRMS, "{line}");

@@ -63,11 +63,12 @@ fn the_worker_shows_a_function_nothing_of_its_own() {
     let place = Place::new();
     let code = "import os\n\ndef fit(group):\n    secrets = [name for name in os.environ if 'SECRET' in name]\n    \
                 mine = os.environ['TMPDIR'] == os.getcwd() and os.access(os.getcwd(), os.W_OK)\n    \
+                home = os.path.dirname(os.getcwd())\n    \
                 threads = {os.environ[name] for name in ['OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'RAYON_NUM_THREADS']}\n    \
                 files = [os.readlink(f'/proc/self/fd/{file}') for file in os.listdir('/proc/self/fd') if int(file) > 2 \
-                and os.path.exists(f'/proc/self/fd/{file}')]\n    \
-                foreign = [file for file in files if 'progress' not in file and 'python' not in file]\n    \
-                assert not secrets and mine and threads == {'1'} and not foreign, (secrets, mine, threads, foreign)\n    \
+                and os.path.lexists(f'/proc/self/fd/{file}')]\n    \
+                foreign = [file for file in files if not file.startswith('socket:') and file != home + '/progress']\n    \
+                assert not secrets and mine and threads == {'1'} and not foreign and len(files) == 2, (secrets, mine, threads, foreign)\n    \
                 return {'n': 1}\n";
     let output = place.join("out");
     let job = job("secrets", &firms(&place), code, &output);
