@@ -33,12 +33,12 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 /// A sentence for whoever typed it.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no duration; write it as 30s, 5m, 2h or 7d");
-    let (unit, seconds) = DURATION_UNITS.iter().find(|(unit, _)| text.ends_with(*unit)).ok_or_else(wrong)?;
-    let digits = text.trim_end_matches(*unit);
+    let with_unit = |(unit, seconds): &(char, u64)| Some((text.strip_suffix(*unit)?, *seconds));
+    let (digits, seconds) = DURATION_UNITS.iter().find_map(with_unit).ok_or_else(wrong)?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(wrong());
     }
-    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(*seconds));
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
     number.map(Duration::from_secs).ok_or_else(wrong)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) const LOAD_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// How long a process that nobody uses is kept: the next task of its job comes within milliseconds, if it comes.
-pub(crate) const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
+pub(crate) const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// How often a process that works is looked at: a hung one holds a slot that much longer than it has to.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);

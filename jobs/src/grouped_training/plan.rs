@@ -32,6 +32,10 @@ const WORD: u64 = 8;
 /// Buckets at the most: each costs a file, and every pair of split and bucket a partition.
 const BUCKETS_MAX: u32 = 4_096;
 
+/// Processes that load a user's function before rows are read, one in each slot: of a large cluster's slots some, as the job may
+/// not need them all.
+const LOADS_MAX: u32 = 32;
+
 pub(super) fn plan(
     job: &Job,
     training: &GroupedTraining,
@@ -40,7 +44,7 @@ pub(super) fn plan(
     capacity: Capacity,
 ) -> Result<Planned, Failure> {
     match done.last().map(|outcome| outcome.name.as_str()) {
-        None if facts.program.is_some() => load(facts),
+        None if facts.program.is_some() => load(facts, capacity),
         None if has_to_learn(&facts.columns) => learn(facts, capacity),
         None | Some(stage::LOAD | stage::LEARN) if is_measured(training, facts, done, capacity)? => measure(facts),
         None | Some(stage::LOAD | stage::LEARN | stage::MEASURE) => map(training, facts, done, capacity),
@@ -98,10 +102,11 @@ fn row_bytes(facts: &Facts, trained: &Fitting) -> u64 {
     (facts.columns.keys.len() + trained.variables(&facts.columns)) as u64 * WORD
 }
 
-/// A process loads the function before anything else is done: it shows what is wrong with it, and stays for the groups.
-fn load(facts: &Facts) -> Result<Planned, Failure> {
+/// Processes load the function before anything else is done: that shows what is wrong with it, and they stay for the groups.
+fn load(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
     let task = TaskPlan { bucket: None, weight: 1, payload: Payload::default() };
-    Ok(run(stage::LOAD, None, 1, Payload::of(&facts.program)?, vec![task], Vec::new()))
+    let tasks = vec![task; capacity.slots.clamp(1, LOADS_MAX) as usize];
+    Ok(run(stage::LOAD, None, 1, Payload::of(&facts.program)?, tasks, Vec::new()))
 }
 
 fn learn(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
