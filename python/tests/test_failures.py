@@ -108,6 +108,13 @@ def test_groups_that_are_done_are_answered_before_a_slow_message_is():
         assert process.answers == 2
 
 
+def test_a_child_that_is_forked_does_not_come_back():
+    with in_b("os.fork()", imports="import os") as process:
+        rows, failures = process.apply(THREE)
+        assert ([row["group of the message"] for row in rows], failures) == ([0, 1, 2], [])
+        assert process.apply(THREE)[0] == rows
+
+
 def test_no_group_is_blamed_between_messages():
     with in_b("pass") as process:
         process.apply(THREE)

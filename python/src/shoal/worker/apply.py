@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from time import monotonic
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
@@ -30,6 +31,11 @@ _FAILURES = pa.schema(
         pa.field("trace", pa.string()),
     ]
 )
+
+
+# Whether this process is one that the function has forked: it is not to come back from the function.
+_forked: List[bool] = []
+os.register_at_fork(after_in_child=lambda: _forked.append(True))
 
 
 class Message(NamedTuple):
@@ -89,6 +95,8 @@ class Applier:
             except BaseException as error:
                 # SystemExit and KeyboardInterrupt too: a function that ends itself ends its own group.
                 failures.raised(group, error)
+            if _forked:
+                os._exit(1)
             start = end
             if monotonic() > answer_at:
                 self._between_groups(message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import os
 import sys
 from collections import namedtuple
 from typing import Any, Dict, Iterator, List, Tuple
@@ -18,6 +19,8 @@ from .speech import Speech
 def main(descriptor: int) -> None:
     """Serves until the other side hangs up."""
     link = Channel(descriptor)
+    # What the function forks has nothing to say to the worker.
+    os.register_at_fork(after_in_child=link.close)
     first = link.receive()
     if first is None:
         return

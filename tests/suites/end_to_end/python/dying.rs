@@ -1,8 +1,9 @@
 //! Every way of dying costs the group that it is in, and no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use shoal_tests::cluster::{Head, Worker};
 use shoal_tests::oracle::read_delta;
 use shoal_tests::process::{Process, is_alive};
 use shoal_tests::{job as jobs, slots};
@@ -110,13 +111,60 @@ fn a_group_that_eats_memory_is_ended_at_its_limit() {
 }
 
 #[test]
-fn standard_input_is_empty_and_a_forked_child_is_nobody() {
+fn standard_input_is_empty_and_forked_children_end_with_their_group() {
     let _slots = slots::take(2);
     let place = Place::new();
     assert_died(&costs_one_group(&place, "input()", &[]), "raised", "EOFError");
-    // A child that goes on as if it were its parent.
-    let row = costs_one_group(&place, "os.fork() and os._exit(3) or os._exit(4)", &[]);
+    // A parent that ends while its child goes on.
+    let row = costs_one_group(&place, "os.fork() and os._exit(3) or time.sleep(600)", &[]);
     assert_died(&row, "process_died", "ended with exit code 3");
+}
+
+#[test]
+fn a_group_that_breaks_what_comes_after_it_is_found_among_its_neighbours() {
+    let _slots = slots::take(2);
+    // The results of the whole message cannot be sent any more.
+    let row = costs_one_group(&Place::new(), "os.closerange(3, 100)", &[]);
+    assert_died(&row, "process_died", "ended with exit code 1");
+}
+
+#[test]
+fn a_job_that_is_cancelled_takes_its_processes_with_it() {
+    let _slots = slots::take(2);
+    let place = Place::new();
+    let marks = place.join("pids");
+    let code = format!(
+        "import os, time\n\ndef fit(group, key):\n    open('{}', 'w').write(str(os.getpid()))\n    time.sleep(600)\n",
+        marks.display()
+    );
+    let job = job("cancelled", &firms(&place), &code, &place.join("out"));
+    let head = Head::start(&place.join("state"), &[]);
+    let _worker = Worker::start(&head, "only", 1, &place.join("scratch"), &[]);
+    assert_eq!(head.submit(&place.job(&job), &[]).code, 0);
+    let pid: u32 = shoal_testkit::eventually("a group runs", || std::fs::read_to_string(&marks).ok()?.parse().ok());
+    assert_eq!(head.ask(&["cancel", "cancelled"]).code, 0);
+    shoal_testkit::eventually("its process ends", || (!is_alive(pid)).then_some(()));
+    // The worker goes on.
+    let code = "def fit(group):\n    return {'n': 1}\n";
+    let next = super::job("next", &firms(&place), code, &place.join("next"));
+    head.submit(&place.job(&next), &["--wait"]).succeeded();
+}
+
+#[test]
+fn a_process_serves_all_tasks_of_its_job() {
+    let _slots = slots::take(2);
+    let place = Place::new();
+    let code = "import os\n\ndef fit(group):\n    return {'n': os.getpid()}\n";
+    let output = place.join("out");
+    let job = job("reused", &firms(&place), code, &output);
+    let job = jobs::with(job, "/groupedTraining/strategy", json!({"bucket": {"buckets": 4}}));
+    let head = Head::start(&place.join("state"), &[]);
+    let _worker = Worker::start(&head, "only", 1, &place.join("scratch"), &[]);
+    let status = head.submit(&place.job(&job), &["--wait"]).succeeded();
+    let tasks = status["report"]["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == "reduce").unwrap();
+    assert_eq!(tasks["tasks"], 4, "{status:#}");
+    let pids: BTreeSet<u64> = read_delta(&output).iter().map(|row| row["n"].as_u64().unwrap()).collect();
+    assert_eq!(pids.len(), 1, "{pids:?}");
 }
 
 #[test]
