@@ -19,9 +19,13 @@ demo: setup ## Trains one regression per firm on two local workers and shows the
 	$(SHOAL) run examples/grunfeld.yaml --workers 2 --state-dir target/demo/state
 
 .PHONY: test
-test: setup services ## Runs every test that this machine can run.
+test: setup services test-python ## Runs every test that this machine can run.
 	cargo build --quiet --package shoal-cli
 	cargo test --workspace
+
+.PHONY: test-python
+test-python: setup ## Tests the Python package on the oldest and the newest Python that this machine has.
+	@scripts/test-python
 
 .PHONY: chaos
 chaos: setup ## Real faults on real processes: RUNS=N runs with fresh seeds, or SEED=S again (as root).

@@ -55,15 +55,16 @@ impl JobFile {
 
 /// The job with its relative paths made absolute: they start at `folder`, which is where its file lies.
 fn with_absolute_paths(mut job: ShoalJob, folder: &Path) -> ShoalJob {
-    let mut tables = Vec::new();
+    let mut paths = Vec::new();
     if let Some(training) = &mut job.spec.grouped_training {
-        tables.extend([&mut training.input.table, &mut training.output.table]);
+        paths.extend([&mut training.input.table, &mut training.output.table]);
+        paths.extend(training.model.python.as_mut().and_then(|python| python.file.as_mut()));
     }
     if let Some(scoring) = &mut job.spec.grouped_scoring {
-        tables.extend([&mut scoring.models.table, &mut scoring.input.table, &mut scoring.output.table]);
+        paths.extend([&mut scoring.models.table, &mut scoring.input.table, &mut scoring.output.table]);
     }
-    for table in tables {
-        *table = absolute(table, folder);
+    for path in paths {
+        *path = absolute(path, folder);
     }
     job
 }

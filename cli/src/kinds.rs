@@ -1,15 +1,18 @@
 //! What this build can run. The one place where kinds, their runner and the publisher are chosen.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use shoal_core::Failure;
 use shoal_core::archive::Archive;
+use shoal_core::functions::Functions;
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
 use shoal_core::runner::TaskRunner;
 use shoal_core::traces::Traces;
 use shoal_engine::archive::FileArchive;
 use shoal_engine::delta::DeltaPublisher;
+use shoal_functions::Pool;
 use shoal_telemetry::OtlpTraces;
 
 /// The kinds that a head can plan.
@@ -20,6 +23,14 @@ pub(crate) fn kinds() -> Kinds {
 /// What runs a worker's tasks.
 pub(crate) fn runner() -> Arc<dyn TaskRunner> {
     shoal_jobs::runner()
+}
+
+/// Threads that libraries may compute with in a process of a function: a task has one CPU.
+const FUNCTION_THREADS: usize = 1;
+
+/// What runs users' functions for a worker's tasks, in a worker's own folder: it goes with the worker.
+pub(crate) fn functions(worker_folder: &Path) -> Arc<dyn Functions> {
+    Arc::new(Pool::new(worker_folder.join("functions"), FUNCTION_THREADS))
 }
 
 /// What writes a head's commits.

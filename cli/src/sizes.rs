@@ -1,27 +1,8 @@
-//! Sizes as people write and read them.
+//! Sizes as people read them; how they write them is in `shoal_core::units`.
+
+pub(crate) use shoal_core::units::parse_size as parse;
 
 const UNITS: [(&str, u32); 4] = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40)];
-
-/// Bytes of a size as `512Mi`, `1Gi` or `1GiB`; a bare number is bytes.
-///
-/// # Errors
-/// A sentence for whoever typed it.
-pub(crate) fn parse(text: &str) -> Result<u64, String> {
-    let size = text.trim();
-    let (number, shift) = UNITS
-        .iter()
-        .find_map(|(unit, shift)| {
-            let number = size.strip_suffix(unit).or_else(|| size.strip_suffix('B')?.strip_suffix(unit))?;
-            Some((number, *shift))
-        })
-        .unwrap_or((size, 0));
-    let digits = number.trim_end();
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("`{text}` is no size; write it as 512Mi, 2Gi or 2GiB"));
-    }
-    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-    bytes.ok_or_else(|| format!("`{text}` is larger than any memory"))
-}
 
 /// A size for people: `1.5 MiB`.
 pub(crate) fn show(bytes: u64) -> String {
@@ -44,28 +25,6 @@ pub(crate) fn count(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_binary_with_or_without_b() {
-        for (text, expected) in [
-            ("512Mi", 512 << 20),
-            ("1Gi", 1 << 30),
-            ("1GiB", 1 << 30),
-            ("3 Ki", 3 << 10),
-            ("2Ti", 2 << 40),
-            ("1048576", 1 << 20),
-            ("0", 0),
-        ] {
-            assert_eq!(parse(text), Ok(expected), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_could_mean_two_things_is_refused() {
-        for text in ["", "Mi", "1G", "1GB", "512MB", "-1Mi", "1.5Gi", "1mi", "1 Gi B", "99999999999Ti", "+1Ki"] {
-            assert!(parse(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn numbers_are_cut_to_what_a_person_compares() {

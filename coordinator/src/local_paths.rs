@@ -14,13 +14,13 @@ pub enum LocalPaths {
 }
 
 impl LocalPaths {
-    /// Checks every table that a job names.
+    /// Checks every table and file that a job names.
     ///
     /// # Errors
-    /// [`Reason::LocalPathRefused`] with the field's path: the table is a relative path, which only its client could
+    /// [`Reason::LocalPathRefused`] with the field's path: it is a relative path, which only its client could
     /// resolve, or lies outside of what is allowed.
     pub fn check(&self, job: &Job) -> Result<(), Failure> {
-        job.work.tables().into_iter().filter(|(_, table)| !is_elsewhere(table)).try_for_each(|(field, table)| {
+        job.work.places().into_iter().filter(|(_, table)| !is_elsewhere(table)).try_for_each(|(field, table)| {
             self.check_path(Path::new(table)).map_err(|failure| failure.field(field).file(table))
         })
     }

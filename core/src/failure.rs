@@ -57,6 +57,12 @@ pub enum Reason {
     Forbidden,
     /// Something asked for cannot be done in the state that things are in.
     NotPossible,
+    /// The user's function cannot be called: its file is missing, its code does not load, or it takes other arguments.
+    InvalidFunction,
+    /// What the user's function runs in lacks something: a Python that is new enough, or a package.
+    InvalidEnvironment,
+    /// The user's function costs more processes than `failurePolicy.maxProcessDeaths` allows.
+    ProcessesKeepDying,
 
     // The data.
     /// No table, file or folder is at that location.
@@ -262,9 +268,8 @@ impl Reason {
             MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName
             | InvalidName | InvalidExpression | LocalPathRefused | JobConflict | JobNotFound | WorkerNotFound
             | ClusterNotFound | Unauthorized | Forbidden | NotPossible | TableNotFound | ColumnNotFound
-            | ColumnNotNumeric | OutputExists | SchemaMismatch | TaskKillsWorkers | DeadlineExceeded | Cancelled => {
-                Actor::User
-            }
+            | InvalidFunction | InvalidEnvironment | ProcessesKeepDying | ColumnNotNumeric | OutputExists
+            | SchemaMismatch | TaskKillsWorkers | DeadlineExceeded | Cancelled => Actor::User,
             TableUnreadable | TableEmpty | MalformedRow | CorruptFile | MissingValue | TooManyFailed => Actor::Data,
             HeadUnreachable | WorkerStartFailed | NoWorkers | WorkerLost | PartitionLost | PartitionCorrupt
             | ResourcesExhausted | Io | StateLocked | NotLeading | HandedBack | CommitConflict

@@ -7,8 +7,10 @@ use crate::failure::{Failure, Reason};
 use crate::id::JobUid;
 use crate::spec::v1alpha1::{self, FailurePolicy, OnMissing, OutputTable, ShoalJob, Statistics};
 
+mod function;
 mod model;
 
+pub use function::{Function, Source};
 pub use model::Model;
 
 mod grouped_scoring;
@@ -59,6 +61,17 @@ impl Work {
         }
     }
 
+    /// Everything that the job names by path or URL, with the path of its field.
+    pub fn places(&self) -> Vec<(String, &str)> {
+        let mut places = self.tables();
+        if let Self::GroupedTraining(GroupedTraining { learner: Learner::Function(function), .. }) = self
+            && let Source::File(file) = &function.source
+        {
+            places.push((format!("spec.{}.model.{}.file", self.kind(), Function::MEMBER), file));
+        }
+        places
+    }
+
     /// Every table that the job names, with the path of its field.
     pub fn tables(&self) -> Vec<(String, &str)> {
         match self {
@@ -98,10 +111,28 @@ pub struct GroupedTraining {
     pub statistics: Statistics,
     /// How models are tested on rows that they were not trained on, where they are.
     pub evaluate: Option<Evaluate>,
-    /// The model.
-    pub model: Model,
+    /// What makes a model of a group.
+    pub learner: Learner,
     /// The table of models; the location is absolute.
     pub output: OutputTable,
+}
+
+/// What makes a model of a group.
+#[derive(Clone, Debug)]
+pub enum Learner {
+    /// One of ours.
+    Model(Box<Model>),
+    /// A function of the user's.
+    Function(Box<Function>),
+}
+
+impl Learner {
+    fn parse(spec: &v1alpha1::Model, path: &str) -> Result<Self, Failure> {
+        Ok(match &spec.python {
+            Some(python) => Self::Function(Box::new(Function::parse(python, path)?)),
+            None => Self::Model(Box::new(Model::parse(spec, path)?)),
+        })
+    }
 }
 
 /// How rows are chosen that a model is tested on.
@@ -162,7 +193,7 @@ fn parse_grouped_training(spec: &v1alpha1::GroupedTraining) -> Result<GroupedTra
         strategy: parse_strategy(strategy),
         statistics: *statistics,
         evaluate: evaluate.as_ref().map(parse_evaluate).transpose()?,
-        model: Model::parse(model, &format!("{PATH}.model"))?,
+        learner: Learner::parse(model, &format!("{PATH}.model"))?,
         output: output.clone(),
     })
 }

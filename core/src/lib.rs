@@ -13,6 +13,7 @@
 pub mod archive;
 pub mod control;
 pub mod failure;
+pub mod functions;
 pub mod history;
 pub mod id;
 pub mod job;
@@ -29,6 +30,7 @@ pub mod skew;
 pub mod spec;
 pub mod task;
 pub mod traces;
+pub mod units;
 
 pub use failure::{Actor, Failure, Location, Reason};
 pub use id::{AttemptId, JobUid, TaskId, WorkerId};

@@ -24,6 +24,10 @@ pub const NO_WORKER_MAX: Duration = Duration::from_secs(30 * 86_400);
 /// Attempts of one task before its job fails, where the spec does not say; the number that Spark users know.
 pub const TASK_ATTEMPTS_DEFAULT: u32 = 4;
 
+/// Processes of a user's function that may die under it, where the spec does not say: more than a few bad groups cost, and
+/// little enough that a function which always dies is told of within seconds.
+pub const PROCESS_DEATHS_DEFAULT: u32 = 10;
+
 /// First pause before a failed task runs again; doubles with every further failure up to [`RETRY_PAUSE_MAX`].
 pub const RETRY_PAUSE: Duration = Duration::from_millis(200);
 

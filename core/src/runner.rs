@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use crate::failure::{Failure, Reason};
+use crate::functions::Functions;
 use crate::partition::PartitionStore;
 use crate::task::{Assignment, TaskOutput};
 
@@ -26,6 +27,8 @@ pub trait TaskRunner: Send + Sync {
 pub struct TaskContext {
     /// Partitions, its own and other workers'.
     pub partitions: Arc<dyn PartitionStore>,
+    /// Processes for users' functions.
+    pub functions: Arc<dyn Functions>,
     /// A folder of this attempt's own for what does not fit in memory. Whoever writes there makes it; it is
     /// deleted when the attempt ends.
     pub scratch: PathBuf,

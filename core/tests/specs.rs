@@ -86,8 +86,22 @@ fn columns() -> impl Strategy<Value = (Vec<String>, String)> {
 
 /// One of all models, with its defaults.
 fn model(index: usize, features: Vec<String>, target: String, weight: Option<String>) -> Model {
-    const NAMES: [&str; 9] =
-        ["ols", "ridge", "lasso", "elasticNet", "logistic", "glm", "randomForest", "gradientBoosting", "mean"];
+    const NAMES: [&str; 10] = [
+        "ols",
+        "ridge",
+        "lasso",
+        "elasticNet",
+        "logistic",
+        "glm",
+        "randomForest",
+        "gradientBoosting",
+        "mean",
+        "python",
+    ];
+    if NAMES[index] == "python" {
+        let code = json!({"code": target, "columns": features, "returns": [{"name": "n", "type": "int64"}]});
+        return serde_json::from_value(json!({"python": code})).unwrap();
+    }
     let mut model = json!({"target": target});
     if NAMES[index] != "mean" {
         model["features"] = json!(features);
@@ -151,8 +165,13 @@ fn input() -> impl Strategy<Value = InputTable> {
 
 fn failure_policy() -> impl Strategy<Value = FailurePolicy> {
     let limit = prop_oneof![any::<u32>().prop_map(IntOrPercent::Int), (0..=100u8).prop_map(IntOrPercent::Percent),];
-    (prop::option::of(limit), 1..=100u32)
-        .prop_map(|(max_failed, max_task_attempts)| FailurePolicy { max_failed, max_task_attempts })
+    (prop::option::of(limit), 1..=100u32, 0..=1_000_000u32).prop_map(
+        |(max_failed, max_task_attempts, max_process_deaths)| FailurePolicy {
+            max_failed,
+            max_task_attempts,
+            max_process_deaths,
+        },
+    )
 }
 
 /// A cluster to run on: another's, one of the job's own, or none.
@@ -192,7 +211,7 @@ prop_compose! {
         on_missing in prop_oneof![Just(OnMissing::Drop), Just(OnMissing::Fail), Just(OnMissing::Keep)],
         strategy in meeting(),
         (features, target) in columns(),
-        (kind, weight) in (0..9_usize, prop::option::of("w_[a-z]{1,5}")),
+        (kind, weight) in (0..10_usize, prop::option::of("w_[a-z]{1,5}")),
         statistics in prop_oneof![Just(Statistics::Full), Just(Statistics::Coefficients)],
         evaluate in evaluate(),
         table in name(),
@@ -207,6 +226,9 @@ prop_compose! {
         let strategy = if strategy.aggregate.is_some() && takes_rows { Meeting::default() } else { strategy };
         let is_tree = model.random_forest.is_some() || model.gradient_boosting.is_some();
         let on_missing = if is_tree || on_missing != OnMissing::Keep { on_missing } else { OnMissing::Drop };
+        let is_ours = model.python.is_none();
+        let on_missing = if is_ours { on_missing } else { OnMissing::Drop };
+        let (statistics, evaluate) = if is_ours { (statistics, evaluate) } else { (Statistics::Full, None) };
         GroupedTraining { input, group_by, on_missing, strategy, statistics, evaluate, model, output }
     }
 }

@@ -2,6 +2,7 @@
 
 mod encoding;
 mod expression;
+mod frame;
 mod names;
 pub(crate) mod scoring;
 mod selection;
@@ -20,6 +21,7 @@ use shoal_core::{Failure, Reason};
 use crate::keys::logical_type;
 use expression::Resolved;
 
+pub use frame::{FrameColumn, WantedFrame, resolve_frame};
 pub use selection::{categories_in, select};
 
 /// Everything that a training reads: keys, features in their order, the target, weights, and which rows.
@@ -33,8 +35,11 @@ pub struct ResolvedColumns {
     /// Columns of categories, which it explains by as well.
     #[serde(default)]
     pub categories: Vec<CategoryColumn>,
-    /// What the model explains.
-    pub target: TargetColumn,
+    /// What the model explains; nothing where a function is called.
+    pub target: Option<TargetColumn>,
+    /// What a function sees, where one is called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frame: Vec<FrameColumn>,
     /// What a row weighs, where rows differ in that.
     #[serde(default)]
     pub weight: Option<NumericColumn>,
@@ -147,13 +152,7 @@ pub fn resolve(
 ) -> Result<ResolvedColumns, Failure> {
     let Wanted { group_by, model, evaluate, filter } = *wanted;
     let table = Table::new(ctx, schema)?;
-    let keys = group_by
-        .iter()
-        .enumerate()
-        .map(|(index, name)| {
-            table.key(name, reserved).map_err(|failure| failure.field(format!("{field}.groupBy[{index}]")))
-        })
-        .collect::<Result<_, _>>()?;
+    let keys = table.keys(group_by, reserved, field)?;
     let member = |name: &str| format!("{field}.model.{}.{name}", model.name());
     let target = table.target(model).map_err(|failure| failure.field(member("target")))?;
     let feature_path = |index: usize| member(&format!("features[{index}]"));
@@ -194,10 +193,8 @@ pub fn resolve(
     let weight = model.weight().map(|weight| table.weight(weight, &target.1)).transpose();
     let weight = weight.map_err(|failure| failure.field(member("weight")))?;
     let fold = evaluate.and_then(|evaluate| table.fold(evaluate, field)).transpose()?;
-    let filter_path = format!("{field}.input.where");
-    let filter =
-        filter.map(|filter| table.filter(filter).map_err(|failure| failure.field(&filter_path))).transpose()?;
-    Ok(ResolvedColumns { keys, features, categories, target: target.0, weight, fold, filter })
+    let filter = table.filter_at(filter, field)?;
+    Ok(ResolvedColumns { keys, features, categories, target: Some(target.0), frame: Vec::new(), weight, fold, filter })
 }
 
 /// The first two features with one name, by their indices.
@@ -218,6 +215,13 @@ impl<'a> Table<'a> {
         let df_schema = DFSchema::try_from(schema.clone())
             .map_err(|error| Failure::new(Reason::TableUnreadable, "the table's columns clash").because(&error))?;
         Ok(Self { ctx, schema, df_schema })
+    }
+
+    fn keys(&self, names: &[String], reserved: &[&str], field: &str) -> Result<Vec<KeyColumn>, Failure> {
+        let key = |(index, name): (usize, &String)| {
+            self.key(name, reserved).map_err(|failure| failure.field(format!("{field}.groupBy[{index}]")))
+        };
+        names.iter().enumerate().map(key).collect()
     }
 
     fn key(&self, name: &str, reserved: &[&str]) -> Result<KeyColumn, Failure> {
@@ -336,6 +340,11 @@ impl<'a> Table<'a> {
             return Err(names::not_numeric(&name, text, &data_type, is_column));
         }
         Ok((NumericColumn { name, expression: text.to_owned(), is_column }, expr))
+    }
+
+    fn filter_at(&self, text: Option<&str>, field: &str) -> Result<Option<String>, Failure> {
+        let located = |failure: Failure| failure.field(format!("{field}.input.where"));
+        text.map(|text| self.filter(text).map_err(located)).transpose()
     }
 
     fn filter(&self, text: &str) -> Result<String, Failure> {

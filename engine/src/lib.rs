@@ -7,6 +7,7 @@ pub mod delta;
 pub mod error;
 pub mod exchange;
 pub mod folds;
+pub mod functions;
 pub mod group_apply;
 pub mod keys;
 pub mod models;

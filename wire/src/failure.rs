@@ -49,8 +49,10 @@ fn code(reason: Reason) -> Code {
         JobNotFound | WorkerNotFound | ClusterNotFound | TableNotFound | PartitionLost => Code::NotFound,
         JobConflict | OutputExists => Code::AlreadyExists,
         MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName | InvalidName
-        | InvalidExpression | ColumnNotFound | ColumnNotNumeric => Code::InvalidArgument,
-        NotPossible | SchemaMismatch | TableEmpty | MissingValue | TooManyFailed | StateLocked
+        | InvalidExpression | InvalidFunction | InvalidEnvironment | ColumnNotFound | ColumnNotNumeric => {
+            Code::InvalidArgument
+        }
+        NotPossible | ProcessesKeepDying | SchemaMismatch | TableEmpty | MissingValue | TooManyFailed | StateLocked
         | IncompatibleVersion => Code::FailedPrecondition,
         TableUnreadable | MalformedRow | CorruptFile | PartitionCorrupt => Code::DataLoss,
         HeadUnreachable | NotLeading | WorkerStartFailed | NoWorkers | WorkerLost | Io => Code::Unavailable,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shoal_core::functions::Functions;
 use shoal_core::runner::TaskRunner;
 use shoal_core::{Failure, Reason, WorkerId};
 use shoal_wire::listen::check_listen;
@@ -46,6 +47,8 @@ pub struct WorkerConfig {
     pub tls: Option<Tls>,
     /// Runs the tasks.
     pub runner: Arc<dyn TaskRunner>,
+    /// Runs users' functions for them.
+    pub functions: Arc<dyn Functions>,
 }
 
 /// How a worker's memory is divided, in bytes. A part is held back: see [`HEADROOM_SHARE`].
@@ -111,6 +114,7 @@ impl WorkerConfig {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use async_trait::async_trait;
+    use shoal_core::functions::NoFunctions;
     use shoal_core::runner::TaskContext;
     use shoal_core::task::{Assignment, TaskOutput};
 
@@ -141,6 +145,7 @@ mod tests {
             token: None,
             tls: None,
             runner: Arc::new(NoRunner),
+            functions: Arc::new(NoFunctions),
         }
     }
 

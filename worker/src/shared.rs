@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ractor::ActorRef;
+use shoal_core::functions::Functions;
 use shoal_core::limits::DRAIN_MAX;
 use shoal_core::runner::TaskRunner;
 use shoal_core::task::TaskOutput;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) token: Option<Token>,
     pub(crate) tls: Option<Tls>,
     pub(crate) runner: Arc<dyn TaskRunner>,
+    pub(crate) functions: Arc<dyn Functions>,
     /// The threads that tasks compute on, apart from those that actors and servers run on.
     pub(crate) task_runtime: Handle,
     /// Where attempts get a folder each.
@@ -70,6 +72,7 @@ pub(crate) struct SharedParts {
     pub(crate) token: Option<Token>,
     pub(crate) tls: Option<Tls>,
     pub(crate) runner: Arc<dyn TaskRunner>,
+    pub(crate) functions: Arc<dyn Functions>,
     pub(crate) task_runtime: Handle,
     pub(crate) attempts_folder: PathBuf,
     pub(crate) task_memory_bytes: u64,
@@ -87,6 +90,7 @@ impl Shared {
             token,
             tls,
             runner,
+            functions,
             task_runtime,
             attempts_folder,
             task_memory_bytes,
@@ -101,6 +105,7 @@ impl Shared {
             token,
             tls,
             runner,
+            functions,
             task_runtime,
             attempts_folder,
             task_memory_bytes,

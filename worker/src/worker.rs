@@ -83,6 +83,7 @@ pub async fn start(config: WorkerConfig) -> Result<Worker, Failure> {
         token: token.clone(),
         tls: tls.clone(),
         runner: config.runner,
+        functions: config.functions,
         task_runtime: task_runtime.handle(),
         attempts_folder: scratch.attempts(),
         task_memory_bytes: task,

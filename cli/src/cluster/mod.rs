@@ -124,6 +124,7 @@ impl LocalCluster {
             token: None,
             tls: None,
             runner: kinds::runner(),
+            functions: kinds::functions(&scratch.join("worker-1")),
         }
     }
 

@@ -71,6 +71,7 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
         advertise: args.advertise,
         slots: args.slots.unwrap_or(share.slots),
         memory_bytes: share.memory_bytes,
+        functions: kinds::functions(&scratch.join(&name)),
         scratch,
         token,
         tls,

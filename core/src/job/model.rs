@@ -44,8 +44,18 @@ impl Model {
     /// term's name.
     pub(super) fn parse(spec: &v1alpha1::Model, path: &str) -> Result<Self, Failure> {
         // Taken apart without `..`, so that a new model cannot be forgotten here.
-        let v1alpha1::Model { ols, ridge, lasso, elastic_net, logistic, glm, random_forest, gradient_boosting, mean } =
-            spec.clone();
+        let v1alpha1::Model {
+            ols,
+            ridge,
+            lasso,
+            elastic_net,
+            logistic,
+            glm,
+            random_forest,
+            gradient_boosting,
+            mean,
+            python: _,
+        } = spec.clone();
         let model = ols
             .map(Self::Ols)
             .or_else(|| ridge.map(Self::Ridge))

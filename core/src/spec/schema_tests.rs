@@ -116,7 +116,9 @@ fn defaults_and_enums_are_those_of_the_types() {
         Some(json!(["csv", "ndjson", "parquet", "delta"]))
     );
     assert_eq!(at(&format!("{training}/model/properties/ols/properties/intercept/default")), Some(json!(true)));
-    assert_eq!(at("/properties/spec/properties/failurePolicy/default"), Some(json!({"maxTaskAttempts": 4})));
+    let policy = "/properties/spec/properties/failurePolicy";
+    assert_eq!(at(&format!("{policy}/default")), Some(json!({"maxTaskAttempts": 4})));
+    assert_eq!(at(&format!("{policy}/properties/maxProcessDeaths/default")), Some(json!(10)));
 }
 
 #[test]

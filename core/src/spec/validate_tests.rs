@@ -117,7 +117,7 @@ fn messages_name_the_field_what_is_expected_and_what_is_there() {
             "/model",
             json!({}),
             "model",
-            "exactly one model is expected: ols, ridge, lasso, elasticNet, logistic, glm, randomForest, gradientBoosting, mean",
+            "exactly one model is expected: ols, ridge, lasso, elasticNet, logistic, glm, randomForest, gradientBoosting, mean, python",
         ),
     ] {
         let (reason, at, said, _) = one(with(&format!("{training}{pointer}"), value));

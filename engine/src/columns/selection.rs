@@ -16,7 +16,8 @@ use crate::error::engine_failure;
 /// Filters the rows of a table and selects what a training reads: the keys under their own names, cast to their logical
 /// types; then the features in order, the terms of the categories that there are encoders for, the target, and what a row
 /// weighs where that differs, all as `Float64`, but a target of texts as `Utf8`; and last, where a column says which fold a
-/// row is of, a point in time as `Float64` or another value as `Utf8`.
+/// row is of, a point in time as `Float64` or another value as `Utf8`. For a function, what it sees beside the keys takes the
+/// place of all these.
 ///
 /// Go by position, not by name: a key may be a feature as well, so these are called `__variable_0`, `__variable_1`, ...,
 /// and `__fold`, with more underscores in front where a key has such a name.
@@ -42,7 +43,13 @@ pub fn select(
     for (category, encoder) in columns.categories.iter().zip(encoders) {
         variables.extend(term_exprs(&category_value(ctx, &schema, category)?, encoder));
     }
-    variables.push(target_value(ctx, &schema, &columns.target)?);
+    if let Some(target) = &columns.target {
+        variables.push(target_value(ctx, &schema, target)?);
+    }
+    // Keys come along anyway.
+    for seen in columns.frame.iter().filter(|seen| seen.key.is_none()) {
+        variables.push(cast(column(&seen.name), seen.data_type.clone()));
+    }
     if let Some(weight) = &columns.weight {
         variables.push(number(ctx, &schema, weight)?);
     }

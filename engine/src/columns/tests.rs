@@ -3,7 +3,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{AsArray, Float64Array, Int32Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{Field, Fields, Float64Type, TimeUnit};
 
-use shoal_core::job::Work;
+use shoal_core::job::{Learner, Work};
 use shoal_core::spec::v1alpha1::{Ols, StandardErrors};
 
 use super::*;
@@ -168,9 +168,10 @@ fn texts_are_a_target_where_classes_are_predicted() {
         let uid = serde_json::from_value(serde_json::json!("00000000-0000-0000-0000-000000000001")).unwrap();
         let job = shoal_core::Job::parse(uid, Arc::new(serde_json::from_value(spec).unwrap())).unwrap();
         let Work::GroupedTraining(training) = job.work else { unreachable!() };
-        let wanted = Wanted { group_by: &training.group_by, model: &training.model, evaluate: None, filter: None };
+        let Learner::Model(model) = &training.learner else { unreachable!() };
+        let wanted = Wanted { group_by: &training.group_by, model, evaluate: None, filter: None };
         let resolved = resolve(&query_session(), &schema(), &wanted, "spec.groupedTraining", &RESERVED);
-        resolved.map(|resolved| (resolved.target.is_text, resolved.target.is_boolean))
+        resolved.map(|resolved| resolved.target.map(|target| (target.is_text, target.is_boolean)).unwrap())
     };
     let of =
         |target: &str, predict: &str| serde_json::json!({"target": target, "features": ["value"], "predict": predict});

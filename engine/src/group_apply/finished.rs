@@ -47,7 +47,7 @@ impl FinishedModels {
     /// # Errors
     /// An internal failure where the keys do not fit the table's schema.
     pub fn take(&mut self) -> Result<RecordBatch, Failure> {
-        let keys = self.keys.take(&self.table)?;
+        let keys = self.keys.take(&self.table.schema().fields()[..self.table.key_columns()])?;
         self.models.finish(keys)
     }
 

@@ -1,14 +1,13 @@
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::array::{Array, ArrayRef, UInt32Array, new_empty_array};
 use arrow::compute::{concat, take};
+use arrow::datatypes::FieldRef;
 use shoal_core::Failure;
-
-use crate::models::ModelTable;
 
 /// Collects the keys of finished groups out of the batches they were in.
 #[derive(Default)]
-pub(super) struct KeyCollector {
+pub(crate) struct KeyCollector {
     /// Keys taken out of earlier batches, one list of columns per batch.
     taken: Vec<Vec<ArrayRef>>,
     /// The batch that rows are being picked from.
@@ -17,7 +16,7 @@ pub(super) struct KeyCollector {
 }
 
 impl KeyCollector {
-    pub(super) fn push(&mut self, keys: &[ArrayRef], row: usize) -> Result<(), Failure> {
+    pub(crate) fn push(&mut self, keys: &[ArrayRef], row: usize) -> Result<(), Failure> {
         let is_current = keys.iter().zip(&self.current).all(|(new, old)| Arc::ptr_eq(new, old));
         if !is_current || self.current.len() != keys.len() {
             self.close()?;
@@ -39,13 +38,14 @@ impl KeyCollector {
         Ok(())
     }
 
-    pub(super) fn take(&mut self, table: &ModelTable) -> Result<Vec<ArrayRef>, Failure> {
+    /// The keys so far, as columns of these fields.
+    pub(crate) fn take(&mut self, keys: &[FieldRef]) -> Result<Vec<ArrayRef>, Failure> {
         self.close()?;
         let taken = std::mem::take(&mut self.taken);
         if taken.is_empty() {
-            return Ok(table.no_keys());
+            return Ok(keys.iter().map(|key| new_empty_array(key.data_type())).collect());
         }
-        (0..table.key_columns())
+        (0..keys.len())
             .map(|column| {
                 let pieces: Vec<&dyn Array> = taken.iter().map(|keys| keys[column].as_ref()).collect();
                 concat(&pieces).map_err(|error| Failure::internal("keys cannot be collected").because(&error))

@@ -25,6 +25,7 @@ use shoal_ml::MomentsRef;
 
 pub use clustering::{Clustered, Clustering};
 pub use finished::{FinishedModels, ModelsOfGroups};
+pub(crate) use key_collector::KeyCollector;
 pub use state_trainer::StateTrainer;
 pub use trainer::ModelTrainer;
 

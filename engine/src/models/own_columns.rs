@@ -1,7 +1,7 @@
 //! The columns of a table of models that depend on the estimator.
 
 use arrow::datatypes::Schema;
-use shoal_core::job::{GroupedTraining, INTERCEPT};
+use shoal_core::job::{GroupedTraining, INTERCEPT, Model};
 use shoal_core::spec::v1alpha1::{Predicted, Statistics};
 
 use super::estimator::{Classes, Estimator};
@@ -137,12 +137,12 @@ const TESTED_CLASSES: &[OwnColumn] =
 
 /// The names that a table of such models has for its own columns, which no key may have. `input` has the columns of the
 /// table that is trained on.
-pub fn reserved_columns(training: &GroupedTraining, input: &Schema) -> Vec<&'static str> {
-    let estimator = Estimator::new(&training.model);
+pub fn reserved_columns(training: &GroupedTraining, model: &Model, input: &Schema) -> Vec<&'static str> {
+    let estimator = Estimator::new(model);
     let is_column = |feature: &String| input.field_with_name(feature).is_ok();
-    let is_told_by_names = training.model.categorical().is_empty() && training.model.features().iter().all(is_column);
+    let is_told_by_names = model.categorical().is_empty() && model.features().iter().all(is_column);
     let tested: &[OwnColumn] = if training.evaluate.is_some() { evaluation_columns(&estimator) } else { &[] };
-    let chooses_alpha = training.model.alphas().is_some();
+    let chooses_alpha = model.alphas().is_some();
     let own = own_columns(&estimator, chooses_alpha, training.statistics, is_told_by_names);
     let own = own.iter().chain(tested).map(|column| column.name);
     [STATUS, MESSAGE, ROWS_USED, ROWS_DROPPED, TERMS].into_iter().chain(own).collect()

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, new_empty_array};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
 use super::own_columns::{Holds, MESSAGE, OwnColumn, ROWS_DROPPED, ROWS_USED, STATUS, TERMS, TermsLayout};
@@ -83,11 +82,6 @@ impl ModelTable {
 
     pub(super) fn layout(&self) -> TermsLayout {
         self.layout
-    }
-
-    /// Key columns without rows.
-    pub(crate) fn no_keys(&self) -> Vec<ArrayRef> {
-        self.schema.fields()[..self.key_columns].iter().map(|key| new_empty_array(key.data_type())).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use shoal_core::job::{Evaluate, GroupedTraining};
+use shoal_core::job::{Evaluate, GroupedTraining, Model};
 use shoal_core::spec::v1alpha1::{self, AlphaPath, OnMissing, Statistics};
 use shoal_ml::encode::Encoder;
 use shoal_ml::model::Feature;
@@ -76,28 +76,29 @@ fn alphas(spec: &v1alpha1::Alphas) -> Alphas {
 }
 
 impl Training {
-    /// What a job asks for, of columns that were resolved for it, with the encoders of those of categories once they are
+    /// What a job asks for with that model, of columns that were resolved for it, with the encoders of those of categories once they are
     /// known.
-    pub fn new(training: &GroupedTraining, columns: &ResolvedColumns, encoders: &[Encoder]) -> Self {
+    pub fn new(training: &GroupedTraining, model: &Model, columns: &ResolvedColumns, encoders: &[Encoder]) -> Self {
         let named = columns.categories.iter().map(|column| column.name.clone());
         let encoded: Vec<(String, Encoder)> = named.zip(encoders.iter().cloned()).collect();
         let numbers = columns.features.iter().map(|feature| feature.name.clone());
         let terms = encoded.iter().flat_map(|(name, encoder)| encoder.terms(name));
         let features = columns.features.iter().map(|it| (it.is_column, &it.name, &it.expression));
         let categories = columns.categories.iter().map(|it| (it.is_column, &it.name, &it.expression));
+        let target = columns.target.as_ref();
         let expressions = features.chain(categories).filter(|(is_column, ..)| !is_column);
         Self {
-            target: columns.target.name.clone(),
-            boolean_target: columns.target.is_boolean,
-            text_target: columns.target.is_text,
+            target: target.map(|target| target.name.clone()).unwrap_or_default(),
+            boolean_target: target.is_some_and(|target| target.is_boolean),
+            text_target: target.is_some_and(|target| target.is_text),
             features: numbers.chain(terms).collect(),
             has_categories: !columns.categories.is_empty(),
             expressions: expressions.map(|(_, name, expression)| (name.clone(), expression.clone())).collect(),
             encoded,
             weighted: columns.weight.is_some(),
             keeps_missing: training.on_missing == OnMissing::Keep,
-            estimator: Estimator::new(&training.model),
-            alphas: training.model.alphas().map(alphas),
+            estimator: Estimator::new(model),
+            alphas: model.alphas().map(alphas),
             statistics: training.statistics,
             folds: training.evaluate.as_ref().map(Folds::new),
         }

@@ -1,35 +1,74 @@
 //! Finds out what planning needs: the only step of the head that does IO for this kind.
 
-use shoal_core::Failure;
-use shoal_core::job::{GroupedTraining, Strategy};
-use shoal_engine::columns::{Wanted, resolve};
+use datafusion::arrow::datatypes::SchemaRef;
+use shoal_core::functions::Program;
+use shoal_core::job::{Function, GroupedTraining, Learner, Model, Strategy};
+use shoal_core::{Failure, Job};
+use shoal_engine::columns::{ResolvedColumns, Wanted, WantedFrame, resolve, resolve_frame};
 use shoal_engine::delta::check_output;
+use shoal_engine::functions::{FunctionTable, OWN_COLUMNS};
 use shoal_engine::models::{ModelTable, Training, reserved_columns};
 use shoal_engine::session::query_session;
-use shoal_engine::table::{clusters, pin};
+use shoal_engine::table::{PinnedTable, clusters, pin};
 use shoal_ml::Needs;
 
+use super::program::program;
 use super::reduce::key_fields;
 use super::tasks::Facts;
 
 const FIELD: &str = "spec.groupedTraining";
 
+/// What is read, and what the output is made of.
+struct Resolved {
+    columns: ResolvedColumns,
+    output_schema: SchemaRef,
+    needs: Needs,
+    program: Option<Program>,
+}
+
 /// Pins the input, resolves columns and expressions against it, and checks that the output can take the models.
-pub(super) async fn gather(training: &GroupedTraining) -> Result<Facts, Failure> {
+pub(super) async fn gather(job: &Job, training: &GroupedTraining) -> Result<Facts, Failure> {
     let (table, files) = pin(&training.input, &format!("{FIELD}.input")).await?;
-    let wanted = Wanted {
-        group_by: &training.group_by,
-        model: &training.model,
-        evaluate: training.evaluate.as_ref(),
-        filter: training.input.filter.as_deref(),
+    let Resolved { columns, output_schema, needs, program } = match &training.learner {
+        Learner::Model(model) => of_model(training, model, &table)?,
+        Learner::Function(function) => of_function(job, training, function, &table)?,
     };
-    let columns = resolve(&query_session(), &table.schema, &wanted, FIELD, &reserved_columns(training, &table.schema))?;
-    let trained = Training::new(training, &columns, &[]);
-    let models = ModelTable::new(&key_fields(&columns), trained);
-    check_output(&training.output, models.schema(), &format!("{FIELD}.output")).await?;
-    let clusters = match (training.strategy, models.training().needs()) {
+    check_output(&training.output, &output_schema, &format!("{FIELD}.output")).await?;
+    let clusters = match (training.strategy, needs) {
         (Strategy::Auto, Needs::Rows) => clusters(&table, &files, &columns.keys).await?,
         _ => Vec::new(),
     };
-    Ok(Facts { table, files, columns, output_schema: models.schema().clone(), clusters })
+    Ok(Facts { table, files, columns, output_schema, clusters, program })
+}
+
+fn of_model(training: &GroupedTraining, model: &Model, table: &PinnedTable) -> Result<Resolved, Failure> {
+    let wanted = Wanted {
+        group_by: &training.group_by,
+        model,
+        evaluate: training.evaluate.as_ref(),
+        filter: training.input.filter.as_deref(),
+    };
+    let reserved = reserved_columns(training, model, &table.schema);
+    let columns = resolve(&query_session(), &table.schema, &wanted, FIELD, &reserved)?;
+    let models = ModelTable::new(&key_fields(&columns), Training::new(training, model, &columns, &[]));
+    let needs = models.training().needs();
+    Ok(Resolved { columns, output_schema: models.schema().clone(), needs, program: None })
+}
+
+fn of_function(
+    job: &Job,
+    training: &GroupedTraining,
+    function: &Function,
+    table: &PinnedTable,
+) -> Result<Resolved, Failure> {
+    let wanted = WantedFrame {
+        group_by: &training.group_by,
+        columns: function.columns.as_deref(),
+        returns: &function.returns,
+        filter: training.input.filter.as_deref(),
+    };
+    let columns = resolve_frame(&query_session(), &table.schema, &wanted, FIELD, &OWN_COLUMNS)?;
+    let output_schema = FunctionTable::new(&key_fields(&columns), &function.returns).schema().clone();
+    let program = program(function, &training.group_by, &job.failure_policy)?;
+    Ok(Resolved { columns, output_schema, needs: Needs::Rows, program: Some(program) })
 }

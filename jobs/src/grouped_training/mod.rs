@@ -6,17 +6,22 @@
 //!
 //!   aggregate: map folds rows into one state per group, reduce merges states and fits
 //!   bucket:    map deals rows to buckets by their key, reduce trains group by group
+//!   function:  models are what a user's function returns; before anything is read, load has a process load it
 //!   clustered: where the input's files prove that groups lie together, train reads whole groups, and no row is exchanged
 //! ```
 
 mod clustered;
 mod facts;
+mod fitting;
 mod learn;
+mod load;
 mod map;
 mod measure;
 mod plan;
+mod program;
 mod reduce;
 mod runner;
+mod sink;
 mod skew;
 mod strategy;
 mod tasks;
@@ -40,7 +45,7 @@ impl JobKind for Planner {
     }
 
     async fn facts(&self, job: &Job) -> Result<Payload, Failure> {
-        Payload::of(&facts::gather(training(job)?).await?)
+        Payload::of(&facts::gather(job, training(job)?).await?)
     }
 
     fn plan(&self, job: &Job, facts: &Payload, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure> {

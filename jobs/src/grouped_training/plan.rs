@@ -1,7 +1,7 @@
 //! Decides what comes next. Pure.
 
 use shoal_core::Payload;
-use shoal_core::job::{GroupedTraining, Strategy};
+use shoal_core::job::{GroupedTraining, Learner, Strategy};
 use shoal_core::kind::{Capacity, Planned, StageOutcome, Step};
 use shoal_core::task::{StagePlan, TaskPlan};
 use shoal_core::{Failure, Job};
@@ -12,6 +12,7 @@ use shoal_engine::table::{InputFile, Split};
 use shoal_ml::Needs;
 
 use super::clustered::{self, Reading};
+use super::fitting::{Fitting, FunctionCall};
 use super::learn::{encoders, has_to_learn};
 use super::skew;
 use super::strategy::{Decision, decide};
@@ -38,6 +39,10 @@ const WORD: u64 = 8;
 /// Buckets at the most: each costs a file, and every pair of split and bucket a partition.
 const BUCKETS_MAX: u32 = 4_096;
 
+/// Processes that load a user's function before rows are read, one in each slot: of a large cluster's slots some, as the job may
+/// not need them all.
+const LOADS_MAX: u32 = 32;
+
 pub(super) fn plan(
     job: &Job,
     training: &GroupedTraining,
@@ -46,12 +51,13 @@ pub(super) fn plan(
     capacity: Capacity,
 ) -> Result<Planned, Failure> {
     match done.last().map(|outcome| outcome.name.as_str()) {
+        None if facts.program.is_some() => load(facts, capacity),
         None if has_to_learn(&facts.columns) => learn(facts, capacity),
         None | Some(stage::LEARN) if is_for_one_task(training, facts, done, capacity)? => {
             train_by_one(training, facts, done, capacity)
         }
-        None | Some(stage::LEARN) if is_measured(training, facts, done, capacity)? => measure(facts),
-        None | Some(stage::LEARN | stage::MEASURE) => map(training, facts, done, capacity),
+        None | Some(stage::LOAD | stage::LEARN) if is_measured(training, facts, done, capacity)? => measure(facts),
+        None | Some(stage::LOAD | stage::LEARN | stage::MEASURE) => map(training, facts, done, capacity),
         Some(stage::MAP) => reduce(training, facts, done),
         Some(stage::TRAIN) if counted(last_outputs(done)).rows_in == 0 => {
             Err(no_rows(&training.input, "groupedTraining", "to train on"))
@@ -62,11 +68,18 @@ pub(super) fn plan(
 }
 
 /// What the models are of, once the categories are known.
-fn trained(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> Result<Training, Failure> {
+fn trained(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> Result<Fitting, Failure> {
+    let model = match (&training.learner, &facts.program) {
+        (Learner::Model(model), _) => model,
+        (Learner::Function(_), Some(program)) => {
+            return Ok(Fitting::Function(Box::new(FunctionCall { program: program.clone() })));
+        }
+        (Learner::Function(_), None) => return Err(Failure::internal("the function's code was not read")),
+    };
     let learned = done.iter().filter(|stage| stage.name == stage::LEARN).flat_map(|stage| &stage.outputs);
     let learned = learned.map(|output| output.payload.read()).collect::<Result<Vec<Learned>, _>>()?;
-    let encoders = encoders(&facts.columns, &learned, training.model.name())?;
-    Ok(Training::new(training, &facts.columns, &encoders))
+    let encoders = encoders(&facts.columns, &learned, model.name())?;
+    Ok(Fitting::Model(Box::new(Training::new(training, model, &facts.columns, &encoders))))
 }
 
 /// Whether one task reads the input and trains it, faster than several that would have to exchange what they read: where
@@ -104,18 +117,25 @@ fn is_measured(
 }
 
 /// How an input that is clustered by key is read, if it is.
-fn reading(facts: &Facts, trained: &Training, capacity: Capacity) -> Option<Reading> {
+fn reading(facts: &Facts, trained: &Fitting, capacity: Capacity) -> Option<Reading> {
     let is_clustered = !facts.clusters.is_empty();
     is_clustered.then(|| clustered::reading(&facts.clusters, row_bytes(facts, trained), capacity.slots, BUCKET_BYTES))
 }
 
 /// Bytes of a row as tasks hold it.
-fn row_bytes(facts: &Facts, trained: &Training) -> u64 {
-    (facts.columns.keys.len() + trained.variables()) as u64 * WORD
+fn row_bytes(facts: &Facts, trained: &Fitting) -> u64 {
+    (facts.columns.keys.len() + trained.variables(&facts.columns)) as u64 * WORD
+}
+
+/// Processes load the function before anything else is done: that shows what is wrong with it, and they stay for the groups.
+fn load(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
+    let task = TaskPlan { bucket: None, weight: 1, payload: Payload::default() };
+    let tasks = vec![task; capacity.slots.clamp(1, LOADS_MAX) as usize];
+    Ok(run(stage::LOAD, None, 1, Payload::of(&facts.program)?, tasks, Vec::new()))
 }
 
 /// Bytes of all rows as tasks hold them; where nobody knows how many there are, those of the files.
-fn bytes_of_rows(facts: &Facts, trained: &Training) -> u64 {
+fn bytes_of_rows(facts: &Facts, trained: &Fitting) -> u64 {
     let in_files = bytes_of(&facts.files);
     known_rows(&facts.files).map_or(in_files, |rows| rows.saturating_mul(row_bytes(facts, trained)).max(in_files))
 }
@@ -152,7 +172,7 @@ fn map(
     let splits = splits_of(facts, capacity);
     let rows_per_split = known_rows(&facts.files).map(|rows| rows.div_ceil(splits.len().max(1) as u64));
     let trained = trained(training, facts, done)?;
-    let variables = trained.variables() as u64;
+    let variables = trained.variables(&facts.columns) as u64;
     let Decision { exchange, buckets, note } =
         decide(training.strategy, trained.needs(), sample.as_ref(), rows_per_split, variables);
     let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, bytes_of_rows(facts, &trained), capacity.slots));
@@ -201,7 +221,7 @@ fn train(stage: TrainStage, splits: &[Split], note: String) -> Result<Planned, F
 fn map_stage(
     training: &GroupedTraining,
     facts: &Facts,
-    trained: &Training,
+    trained: &Fitting,
     exchange: Exchange,
     buckets: Buckets,
 ) -> MapStage {
@@ -209,9 +229,9 @@ fn map_stage(
         table: facts.table.clone(),
         columns: facts.columns.clone(),
         on_missing: training.on_missing,
-        folds: trained.folds,
+        folds: trained.folds(),
         variables: trained.variable_names(),
-        encoders: trained.encoded.iter().map(|(_, encoder)| encoder.clone()).collect(),
+        encoders: trained.encoders(),
         exchange,
         buckets,
     }
@@ -226,7 +246,7 @@ fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> R
     Ok(run(stage::REDUCE, Some(last_stage(done)?), 97, Payload::of(&common)?, bucket_tasks(mapped), Vec::new()))
 }
 
-fn reduce_stage(training: &GroupedTraining, facts: &Facts, exchange: Exchange, trained: Training) -> ReduceStage {
+fn reduce_stage(training: &GroupedTraining, facts: &Facts, exchange: Exchange, trained: Fitting) -> ReduceStage {
     let output_table = training.output.table.clone();
     ReduceStage { columns: facts.columns.clone(), exchange, training: trained, output_table }
 }

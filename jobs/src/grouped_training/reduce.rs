@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, FieldRef, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, SortExpr};
 use datafusion::prelude::DataFrame;
@@ -16,17 +16,17 @@ use shoal_engine::columns::ResolvedColumns;
 use shoal_engine::delta::attempt_file_name;
 use shoal_engine::error::engine_failure;
 use shoal_engine::exchange;
-use shoal_engine::group_apply::{Clustering, GroupCutter, ModelTrainer, ModelsOfGroups, StateTrainer};
+use shoal_engine::functions::{FunctionTable, Packer};
+use shoal_engine::group_apply::{Clustering, GroupCutter, ModelTrainer, StateTrainer};
 use shoal_engine::models::{ModelCounts, ModelTable, ParquetFile, fit_moments_batch};
 use shoal_engine::moments::merge_moments_udaf;
 use shoal_engine::session::task_session;
 use shoal_engine::storage::Location;
 
+use super::fitting::Fitting;
 use super::map::key_exprs;
+use super::sink::{Called, GroupSink, Models};
 use super::tasks::{Exchange, ReduceStage};
-
-/// Models that are written at a time: a batch, so that memory stays flat however many groups a bucket has.
-const MODELS_PER_BATCH: usize = 8192;
 
 /// A group's rows may take this part of a task's memory, where a model is trained from all of them: beside them are those
 /// that the sort holds, and the estimator's own copy.
@@ -60,31 +60,53 @@ pub(super) async fn train(
     assignment: &Assignment,
     context: &TaskContext,
 ) -> Result<TaskOutput, Failure> {
-    let table = Arc::new(ModelTable::new(&key_fields(&stage.columns), stage.training));
-    let file_name = attempt_file_name(&assignment.attempt);
-    let output = Location::parse(&stage.output_table)?;
-    let mut file = ParquetFile::create(&output, &file_name, Arc::clone(table.schema()), table.key_columns())?;
-    let mut bucket = Bucket { table: &table, file: &mut file, context };
-    let counts = match stage.exchange {
-        Exchange::States => bucket.merge_states(pulled.batches, &stage.columns).await?,
-        Exchange::Rows => match pulled.bytes_held {
-            Some(bytes) => bucket.train_clustered(pulled.batches, bytes).await?,
-            None => bucket.train_sorted(pulled.batches).await?,
-        },
+    let ReduceStage { columns, exchange, training, output_table } = stage;
+    let keys = key_fields(&columns);
+    let output = Output { table: Location::parse(&output_table)?, file_name: attempt_file_name(&assignment.attempt) };
+    let group_bytes_max = context.memory_bytes / GROUP_MEMORY_SHARE;
+    let (counts, file) = match training {
+        Fitting::Model(training) => {
+            let table = Arc::new(ModelTable::new(&keys, *training));
+            let mut file = output.create(table.schema(), table.key_columns())?;
+            let mut bucket = Bucket { keys: &keys, file: &mut file, context };
+            let counts = match exchange {
+                Exchange::States => bucket.merge_states(pulled.batches, &columns, &table).await?,
+                Exchange::Rows => {
+                    bucket.train_rows(pulled, Models(ModelTrainer::new(Arc::clone(&table), group_bytes_max))).await?
+                }
+            };
+            (counts, file)
+        }
+        Fitting::Function(call) => {
+            let table = Arc::new(FunctionTable::new(&keys, &call.program.returns));
+            let calls = context.functions.load(assignment.attempt.task.job, Arc::new(call.program)).await?;
+            let mut file = output.create(table.schema(), table.key_columns())?;
+            let called = Called::new(Packer::new(&columns, group_bytes_max), calls, table);
+            (Bucket { keys: &keys, file: &mut file, context }.train_rows(pulled, called).await?, file)
+        }
     };
-    let counters = Counters {
-        rows_out: counts.ok + counts.failed,
-        groups_ok: counts.ok,
-        groups_failed: counts.failed,
-        ..Counters::default()
-    };
+    let file = file.finish().await?;
+    let counters =
+        Counters { rows_out: file.rows, groups_ok: counts.ok, groups_failed: counts.failed, ..Counters::default() };
     tracing::info!(ok = counts.ok, failed = counts.failed, "the bucket's groups are trained");
-    Ok(TaskOutput { files: vec![file.finish().await?], counters, ..TaskOutput::default() })
+    Ok(TaskOutput { files: vec![file], counters, ..TaskOutput::default() })
+}
+
+/// The file that an attempt writes.
+struct Output {
+    table: Location,
+    file_name: String,
+}
+
+impl Output {
+    fn create(&self, schema: &SchemaRef, key_columns: usize) -> Result<ParquetFile, Failure> {
+        ParquetFile::create(&self.table, &self.file_name, Arc::clone(schema), key_columns)
+    }
 }
 
 /// A bucket's models on their way into its file.
 struct Bucket<'a> {
-    table: &'a Arc<ModelTable>,
+    keys: &'a [Field],
     file: &'a mut ParquetFile,
     context: &'a TaskContext,
 }
@@ -92,93 +114,90 @@ struct Bucket<'a> {
 impl Bucket<'_> {
     /// Merges the states of each group and fits what comes out. States of a group merge as they come, which is in the
     /// order of their splits.
-    async fn merge_states(&mut self, batches: BatchStream, columns: &ResolvedColumns) -> Result<ModelCounts, Failure> {
+    async fn merge_states(
+        &mut self,
+        batches: BatchStream,
+        columns: &ResolvedColumns,
+        table: &Arc<ModelTable>,
+    ) -> Result<ModelCounts, Failure> {
         let frame = frame(batches, self.context).await?;
-        let keys = self.table.key_columns();
+        let keys = self.keys.len();
         let mut others: Vec<Expr> = frame.schema().columns().into_iter().skip(keys).map(Expr::Column).collect();
         let states = others.pop().ok_or_else(|| Failure::internal("there are no states"))?;
-        let merged = merge_moments_udaf(self.table.training().variables()).call(vec![states]).alias("__moments");
+        let merged = merge_moments_udaf(table.training().variables()).call(vec![states]).alias("__moments");
         // Where models are tested, the fold comes after the keys.
         let groups: Vec<Expr> = key_exprs(columns).into_iter().chain(others).collect();
         let frame = frame.aggregate(groups, vec![merged]).map_err(|error| engine_failure(&error))?;
-        if self.table.training().folds.is_some() {
+        if table.training().folds.is_some() {
             let columns = frame.schema().columns().into_iter().take(keys + 1);
             let order: Vec<SortExpr> = columns.map(|column| Expr::Column(column).sort(true, true)).collect();
             let sorted = frame.sort(order).map_err(|error| engine_failure(&error))?;
-            return self.each_group(sorted, StateTrainer::new(Arc::clone(self.table))).await;
+            return self.each_group(sorted, Models(StateTrainer::new(Arc::clone(table)))).await;
         }
         let mut batches = stream(frame).await?;
         let mut counts = ModelCounts::default();
         while let Some(batch) = next(&mut batches, self.context).await? {
-            let (models, fitted) = fit_moments_batch(&batch, self.table)?;
+            let (models, fitted) = fit_moments_batch(&batch, table)?;
             counts.add(fitted);
             self.file.write(&models).await?;
         }
         Ok(counts)
     }
 
+    /// Trains one group after the other, however their rows come together.
+    async fn train_rows(&mut self, pulled: Pulled, sink: impl GroupSink) -> Result<ModelCounts, Failure> {
+        match pulled.bytes_held {
+            Some(bytes) => self.train_clustered(pulled.batches, bytes, sink).await,
+            None => self.train_sorted(pulled.batches, sink).await,
+        }
+    }
+
     /// Trains one group after the other of rows that memory holds.
-    async fn train_clustered(&mut self, mut batches: BatchStream, bytes: u64) -> Result<ModelCounts, Failure> {
-        let mut clustering = Clustering::new(&self.table.schema().fields()[..self.table.key_columns()], bytes);
+    async fn train_clustered(
+        &mut self,
+        mut batches: BatchStream,
+        bytes: u64,
+        mut sink: impl GroupSink,
+    ) -> Result<ModelCounts, Failure> {
+        let keys: Vec<FieldRef> = self.keys.iter().cloned().map(Arc::new).collect();
+        let mut clustering = Clustering::new(&keys, bytes);
         while let Some(batch) = batches.next().await.transpose()? {
             self.context.cancelled.check()?;
             clustering.push(batch)?;
         }
-        let (mut clustered, mut trainer) = (clustering.cluster()?, self.trainer());
-        while clustered.train_next(&mut trainer)? {
+        let mut clustered = clustering.cluster()?;
+        while clustered.train_next(&mut sink)? {
             self.context.cancelled.check()?;
-            self.write(&mut trainer, MODELS_PER_BATCH).await?;
+            sink.write(self.file).await?;
         }
-        self.end(trainer).await
+        sink.end(self.file).await
     }
 
     /// Sorts the rows by key, on disk where they do not fit in memory, and within a group as they stand in the input, and
     /// trains one group after the other. Sums depend on the order of what is added: this one is the same in every run, and
     /// whether memory holds the rows or not.
-    async fn train_sorted(&mut self, batches: BatchStream) -> Result<ModelCounts, Failure> {
+    async fn train_sorted(&mut self, batches: BatchStream, sink: impl GroupSink) -> Result<ModelCounts, Failure> {
         let frame = frame(exchange::numbered(batches), self.context).await?;
-        let keys = self.table.key_columns();
+        let keys = self.keys.len();
         let columns = || frame.schema().columns().into_iter().map(Expr::Column);
         let is_place = |column: &Expr| matches!(column, Expr::Column(column) if column.name == exchange::PLACE);
         let order: Vec<SortExpr> =
             columns().take(keys).chain(columns().filter(is_place)).map(|column| column.sort(true, true)).collect();
         let rest: Vec<Expr> = columns().filter(|column| !is_place(column)).collect();
         let sorted = frame.clone().sort(order).and_then(|sorted| sorted.select(rest));
-        let trainer = self.trainer();
-        self.each_group(sorted.map_err(|error| engine_failure(&error))?, trainer).await
+        self.each_group(sorted.map_err(|error| engine_failure(&error))?, sink).await
     }
 
     /// Trains one group after the other of what is sorted by key.
-    async fn each_group(
-        &mut self,
-        sorted: DataFrame,
-        mut trainer: impl ModelsOfGroups,
-    ) -> Result<ModelCounts, Failure> {
+    async fn each_group(&mut self, sorted: DataFrame, mut sink: impl GroupSink) -> Result<ModelCounts, Failure> {
         let mut batches = stream(sorted).await?;
-        let mut cutter = GroupCutter::new(self.table.key_columns());
+        let mut cutter = GroupCutter::new(self.keys.len());
         while let Some(batch) = next(&mut batches, self.context).await? {
-            cutter.push(&batch, &mut trainer)?;
-            self.write(&mut trainer, MODELS_PER_BATCH).await?;
+            cutter.push(&batch, &mut sink)?;
+            sink.write(self.file).await?;
         }
-        cutter.end(&mut trainer)?;
-        self.end(trainer).await
-    }
-
-    fn trainer(&self) -> ModelTrainer {
-        ModelTrainer::new(Arc::clone(self.table), self.context.memory_bytes / GROUP_MEMORY_SHARE)
-    }
-
-    /// Writes the models that are finished once there are so many.
-    async fn write(&mut self, trainer: &mut impl ModelsOfGroups, models_min: usize) -> Result<(), Failure> {
-        if trainer.models().len() >= models_min {
-            self.file.write(&trainer.models().take()?).await?;
-        }
-        Ok(())
-    }
-
-    async fn end(&mut self, mut trainer: impl ModelsOfGroups) -> Result<ModelCounts, Failure> {
-        self.write(&mut trainer, 1).await?;
-        Ok(trainer.models().counts())
+        cutter.end(&mut sink)?;
+        sink.end(self.file).await
     }
 }
 

@@ -2,15 +2,19 @@
 
 use datafusion::arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
+use shoal_core::functions::Program;
 use shoal_core::spec::v1alpha1::OnMissing;
 use shoal_engine::columns::ResolvedColumns;
 use shoal_engine::keys::Buckets;
-use shoal_engine::models::{Folds, Training};
+use shoal_engine::models::Folds;
 use shoal_engine::table::{Cluster, InputFile, PinnedTable, Split};
 use shoal_ml::encode::Encoder;
 
+use super::fitting::Fitting;
+
 /// Names of the stages.
 pub(super) mod stage {
+    pub(crate) const LOAD: &str = "load";
     pub(crate) const LEARN: &str = "learn";
     pub(crate) const MEASURE: &str = "measure";
     pub(crate) const MAP: &str = "map";
@@ -29,6 +33,9 @@ pub(super) struct Facts {
     /// trained from rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) clusters: Vec<Cluster>,
+    /// The user's function with its code, where one is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) program: Option<Program>,
 }
 
 /// How rows of a group meet, decided.
@@ -103,7 +110,7 @@ pub(super) struct MapStage {
 pub(super) struct ReduceStage {
     pub(super) columns: ResolvedColumns,
     pub(super) exchange: Exchange,
-    pub(super) training: Training,
+    pub(super) training: Fitting,
     pub(super) output_table: String,
 }
 

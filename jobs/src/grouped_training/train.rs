@@ -86,6 +86,7 @@ mod tests {
     use async_trait::async_trait;
     use futures::TryStreamExt;
     use shoal_core::AttemptId;
+    use shoal_core::functions::NoFunctions;
     use shoal_core::partition::{PartitionReader, PartitionStore};
     use shoal_core::runner::Cancelled;
     use shoal_core::task::{PartitionMeta, PartitionSource};
@@ -118,6 +119,7 @@ mod tests {
         };
         let context = TaskContext {
             partitions: Arc::new(NoPartitions),
+            functions: Arc::new(NoFunctions),
             scratch: std::path::PathBuf::new(),
             memory_bytes,
             cancelled: Cancelled::default(),

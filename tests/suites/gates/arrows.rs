@@ -6,11 +6,12 @@ use cargo_metadata::DependencyKind;
 use shoal_tests::workspace;
 
 /// A crate and the crates of the workspace that it may be built from. Tests and benches of a crate may use more.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("shoal-ml", &[]),
     ("shoal-core", &[]),
     ("shoal-wire", &["shoal-core"]),
     ("shoal-engine", &["shoal-core", "shoal-ml"]),
+    ("shoal-functions", &["shoal-core"]),
     ("shoal-jobs", &["shoal-core", "shoal-ml", "shoal-engine"]),
     ("shoal-worker", &["shoal-core", "shoal-wire"]),
     ("shoal-coordinator", &["shoal-core", "shoal-wire"]),

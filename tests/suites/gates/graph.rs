@@ -6,11 +6,12 @@ use cargo_metadata::{DependencyKind, Metadata, PackageId};
 use shoal_tests::workspace;
 
 /// A crate, and the beginnings of the names of packages that it must not be built from.
-const MUST_NOT_REACH: [(&str, &[&str]); 6] = [
+const MUST_NOT_REACH: [(&str, &[&str]); 7] = [
     ("shoal-ml", &["tokio", "datafusion", "deltalake", "ractor", "tonic"]),
     ("shoal-core", &["datafusion", "deltalake", "ractor", "tonic", "redb", "actix"]),
     ("shoal-wire", &["datafusion", "deltalake"]),
     ("shoal-worker", &["datafusion", "deltalake", "redb"]),
+    ("shoal-functions", &["datafusion", "deltalake", "ractor", "tonic"]),
     ("shoal-coordinator", &["datafusion", "deltalake"]),
     ("shoal-operator", &["datafusion", "deltalake", "shoal-engine"]),
 ];

@@ -99,6 +99,7 @@ async fn run(
     let (store, exchange) = Timed::new(shared.store.clone());
     let context = TaskContext {
         partitions: Arc::new(store),
+        functions: Arc::clone(&shared.functions),
         scratch: scratch.path(),
         memory_bytes: shared.task_memory_bytes,
         cancelled,

@@ -16,6 +16,7 @@ use std::time::Duration;
 use head::{FakeHead, Link};
 use runner::FakeRunner;
 use shoal_core::WorkerId;
+use shoal_core::functions::NoFunctions;
 use shoal_wire::Token;
 use shoal_worker::{FixedHeads, Worker, WorkerConfig};
 use tempfile::TempDir;
@@ -51,6 +52,7 @@ fn config(head: &FakeHead, runner: &Arc<FakeRunner>, scratch: &TempDir) -> Worke
         token: None,
         tls: None,
         runner: runner.clone(),
+        functions: Arc::new(NoFunctions),
     }
 }
 

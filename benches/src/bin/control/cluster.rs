@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use shoal_benches::BenchResult;
 use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_core::functions::NoFunctions;
 use shoal_core::limits::{HEAD_GONE_DEFAULT, NO_WORKER_DEFAULT};
 use shoal_core::publish::Publisher;
 use shoal_core::report::JobStatus;
@@ -63,6 +64,7 @@ pub(crate) async fn start_worker(
         token: None,
         tls: None,
         runner,
+        functions: Arc::new(NoFunctions),
     })
     .await?;
     while !head.workers().await?.iter().any(|known| known.name == name) {

@@ -19,10 +19,18 @@ const NO_ALPHA_COMPARED: &str =
     "`alphas` are compared on rows that models were not trained on: say with `evaluate` which";
 
 /// What learns from rows in which a feature is missing.
-const LEARNS_FROM_MISSING: &str =
-    "self.onMissing != 'keep' || has(self.model.randomForest) || has(self.model.gradientBoosting)";
+const LEARNS_FROM_MISSING: &str = "self.onMissing != 'keep' || has(self.model.randomForest) || has(self.model.gradientBoosting) || has(self.model.python)";
 const NOTHING_FROM_MISSING: &str = "this model takes no missing values: `keep` is for `randomForest` and \
     `gradientBoosting`, whose trees learn where such rows go";
+
+/// What means nothing to a function of the user's.
+const ALL_ROWS: &str = "self.onMissing != 'fail' || !has(self.model.python)";
+const ALL_ROWS_AS_THEY_ARE: &str =
+    "a function gets all rows of its group as they are: it has to look for missing values";
+const NOT_TESTED: &str = "!has(self.evaluate) || !has(self.model.python)";
+const TESTS_ITSELF: &str = "what a function returns is not tested: `evaluate` is for models that Shoal trains";
+const ALL_IT_RETURNS: &str = "self.statistics == 'full' || !has(self.model.python)";
+const RETURNS_SAY: &str = "`returns` says which columns the output of a function has";
 
 /// Trains one model per group of a table's rows, and writes one row per group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +39,9 @@ const NOTHING_FROM_MISSING: &str = "this model takes no missing values: `keep` i
     {"rule": MERGEABLE, "message": NOT_MERGEABLE, "fieldPath": ".strategy"},
     {"rule": COMPARES_ALPHAS, "message": NO_ALPHA_COMPARED, "fieldPath": ".evaluate", "reason": "FieldValueRequired"},
     {"rule": LEARNS_FROM_MISSING, "message": NOTHING_FROM_MISSING, "fieldPath": ".onMissing"},
+    {"rule": ALL_ROWS, "message": ALL_ROWS_AS_THEY_ARE, "fieldPath": ".onMissing"},
+    {"rule": NOT_TESTED, "message": TESTS_ITSELF, "fieldPath": ".evaluate"},
+    {"rule": ALL_IT_RETURNS, "message": RETURNS_SAY, "fieldPath": ".statistics"},
 ]))]
 pub struct GroupedTraining {
     /// The table with the rows to train on.
@@ -41,7 +52,7 @@ pub struct GroupedTraining {
     pub group_by: Vec<String>,
     /// What happens to a row in which the target or a feature is null, NaN or infinite: `drop` leaves it out and counts
     /// it, `fail` fails the job. `keep`, for trees, drops it for its target only: each split learns to which side rows go
-    /// whose feature is null or NaN, and an infinite feature is beyond all others.
+    /// whose feature is null or NaN, and an infinite feature is beyond all others. A `python` function gets all rows.
     #[serde(default)]
     pub on_missing: OnMissing,
     /// How rows meet the other rows of their group; chosen from the data where it is absent.

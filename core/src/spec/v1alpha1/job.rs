@@ -2,6 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ClusterSpec, GroupedScoring, GroupedTraining, IntOrPercent, LocalRef};
+use crate::limits::{PROCESS_DEATHS_DEFAULT, TASK_ATTEMPTS_DEFAULT};
 
 /// The `apiVersion` of every resource in this module.
 pub const API_VERSION: &str = "shoal.dev/v1alpha1";
@@ -99,10 +100,20 @@ pub struct FailurePolicy {
     /// worker's data do not.
     #[schemars(range(min = 1, max = 100))]
     pub max_task_attempts: u32,
+    /// Processes of a `python` function that may die under it on one worker before the job fails: each of them is started
+    /// again and costs the group that it was at. One that is killed for time or memory has died, too.
+    // Specs that were stored before there was such a limit stay as they were.
+    #[serde(skip_serializing_if = "is_default_of_deaths")]
+    #[schemars(range(min = 0, max = 1_000_000), extend("default" = PROCESS_DEATHS_DEFAULT))]
+    pub max_process_deaths: u32,
+}
+
+fn is_default_of_deaths(deaths: &u32) -> bool {
+    *deaths == PROCESS_DEATHS_DEFAULT
 }
 
 impl Default for FailurePolicy {
     fn default() -> Self {
-        Self { max_failed: None, max_task_attempts: crate::limits::TASK_ATTEMPTS_DEFAULT }
+        Self { max_failed: None, max_task_attempts: TASK_ATTEMPTS_DEFAULT, max_process_deaths: PROCESS_DEATHS_DEFAULT }
     }
 }

@@ -26,8 +26,8 @@ pub use job::{API_VERSION, FailurePolicy, JOB_KIND, JobSpec, MANAGED_BY_OPERATOR
 pub use limits::{IntOrPercent, ParseIntOrPercentError};
 pub use models::{
     AlphaPath, Alphas, BoostingLoss, Categorical, CostOfBoth, CostOfCoefficients, EarlyStopping, ElasticNet, Encode,
-    Glm, GlmFamily, GlmLink, GradientBoosting, Lasso, Logistic, LogisticPenalty, Mean, Model, Ols, Predicted,
-    RandomForest, Ridge, StandardErrors,
+    Environment, Frame, Glm, GlmFamily, GlmLink, GradientBoosting, Lasso, Logistic, LogisticPenalty, Mean, Model, Ols,
+    Params, Predicted, Python, RandomForest, Returned, ReturnedType, Ridge, StandardErrors,
 };
 pub use pods::{PodTemplate, Resources};
 pub use table::{InputTable, OutputMode, OutputTable, TableFormat};

@@ -44,14 +44,16 @@ fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
         keys: vec![KeyColumn { name: "g".into(), data_type: DataType::Int64 }],
         features: vec![number("x")],
         categories: Vec::new(),
-        target,
+        target: Some(target),
+        frame: Vec::new(),
         weight: None,
         fold: None,
         filter: None,
     };
     let job = job(json!({"auto": {}}), None);
     let training = super::super::training(&job).unwrap();
-    let models = Training::new(training, &columns, &[]);
+    let Learner::Model(model) = &training.learner else { panic!("{training:?}") };
+    let models = Training::new(training, model, &columns, &[]);
     let output_schema = ModelTable::new(&[Field::new("g", DataType::Int64, true)], models).schema().clone();
     let table = PinnedTable {
         location: "/in.parquet".into(),
@@ -66,7 +68,51 @@ fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
         columns,
         output_schema,
         clusters: Vec::new(),
+        program: None,
     }
+}
+
+#[test]
+fn a_function_is_loaded_in_every_slot_before_rows_are_read() {
+    let spec = json!({
+        "apiVersion": "shoal.dev/v1alpha1",
+        "kind": "ShoalJob",
+        "metadata": {"name": "job"},
+        "spec": {"groupedTraining": {
+            "input": {"table": "/in.parquet"},
+            "groupBy": ["g"],
+            "model": {"python": {"code": "x = 1", "returns": [{"name": "n", "type": "int64"}]}},
+            "output": {"table": "/out"},
+        }},
+    });
+    let uid: JobUid = serde_json::from_value(json!("00000000-0000-0000-0000-000000000001")).unwrap();
+    let job = Job::parse(uid, Arc::new(serde_json::from_value(spec).unwrap())).unwrap();
+    let training = super::super::training(&job).unwrap();
+    let Learner::Function(function) = &training.learner else { panic!("{training:?}") };
+    let program = super::super::program::program(function, &training.group_by, &job.failure_policy).unwrap();
+    let mut facts = facts(&[64 * MIB], Some(1_000_000));
+    facts.columns.features = Vec::new();
+    facts.columns.target = None;
+    facts.program = Some(program);
+    let step = |done: &[StageOutcome], slots| match plan(&job, training, &facts, done, Capacity { slots }).unwrap().step
+    {
+        Step::Run(stage) => stage,
+        Step::Publish(_) => panic!("published"),
+    };
+    let outcome =
+        |stage: StagePlan| StageOutcome { name: stage.name, outputs: vec![TaskOutput::default(); stage.tasks.len()] };
+    for (slots, loads) in [(1, 1), (4, 4), (1_000, 32)] {
+        let load = step(&[], slots);
+        assert_eq!((load.name.as_str(), load.tasks.len()), (stage::LOAD, loads), "{slots}");
+        assert_eq!(load.common.read::<shoal_core::functions::Program>().unwrap(), *facts.program.as_ref().unwrap());
+    }
+    let loaded = outcome(step(&[], 4));
+    assert_eq!(step(std::slice::from_ref(&loaded), 4).name, stage::MEASURE);
+    // In one slot there is nothing to keep apart.
+    let map = step(&[loaded], 1);
+    assert_eq!(map.name, stage::MAP);
+    let map: MapStage = map.common.read().unwrap();
+    assert_eq!((map.exchange, map.variables.len()), (Exchange::Rows, 0));
 }
 
 fn measured(rows: u64, groups: u64) -> StageOutcome {

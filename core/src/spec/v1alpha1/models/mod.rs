@@ -5,6 +5,7 @@ mod glm;
 mod linear;
 mod logistic;
 mod mean;
+mod python;
 mod trees;
 
 use schemars::JsonSchema;
@@ -16,6 +17,7 @@ pub use glm::{Glm, GlmFamily, GlmLink};
 pub use linear::{AlphaPath, Alphas, ElasticNet, Lasso, Ols, Ridge, StandardErrors};
 pub use logistic::{CostOfBoth, CostOfCoefficients, Logistic, LogisticPenalty};
 pub use mean::Mean;
+pub use python::{Environment, Frame, Params, Python, Returned, ReturnedType};
 pub use trees::{BoostingLoss, EarlyStopping, GradientBoosting, Predicted, RandomForest};
 
 /// The model to train: exactly one.
@@ -50,11 +52,14 @@ pub struct Model {
     /// The mean of the target: what any other model has to beat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<Mean>,
+    /// A Python function of yours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<Box<Python>>,
 }
 
 /// The members of [`Model`].
-const MODELS: [&str; 9] =
-    ["ols", "ridge", "lasso", "elasticNet", "logistic", "glm", "randomForest", "gradientBoosting", "mean"];
+const MODELS: [&str; 10] =
+    ["ols", "ridge", "lasso", "elasticNet", "logistic", "glm", "randomForest", "gradientBoosting", "mean", "python"];
 
 fn exactly_one() -> Value {
     let members = MODELS.map(|name| format!("has(self.{name})")).join(", ");

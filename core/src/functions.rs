@@ -1,0 +1,204 @@
+//! Users' functions that workers call for groups: what a task asks for, and what it gets.
+//!
+//! A function runs in a process of its own, because it may do anything. Whoever implements these traits owns the processes; a
+//! kind of job sees groups go in and rows come out, each group exactly once and in order, whatever happened to processes
+//! on the way.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Reason};
+use crate::id::JobUid;
+use crate::spec::v1alpha1::{Frame, Params, Returned};
+
+/// A function, with all that a process has to know of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// Where it is.
+    pub code: Code,
+    /// Its name there.
+    pub function: String,
+    /// What a group's rows come as.
+    pub frame: Frame,
+    /// What it gets beside the group and its key.
+    pub params: Params,
+    /// Names of the columns that make a key.
+    pub keys: Vec<String>,
+    /// What it returns.
+    pub returns: Vec<Returned>,
+    /// The interpreter, where it is not to be looked for.
+    pub interpreter: Option<String>,
+    /// How long one group may take.
+    pub group_time_max: Option<Duration>,
+    /// Memory that its process may take, in bytes.
+    pub memory_max: Option<u64>,
+    /// Processes that may die under it before its job is given up.
+    pub deaths_max: u32,
+}
+
+/// Where a program's function is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Code {
+    /// In a text, which errors call by the name of its file.
+    Text {
+        /// The text.
+        text: String,
+        /// What it is called.
+        file: String,
+    },
+    /// In an installed module.
+    Module(String),
+}
+
+/// Rows of some groups, group by group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Groups {
+    /// The columns that the function sees.
+    pub rows: RecordBatch,
+    /// The key columns, a row per group.
+    pub keys: RecordBatch,
+    /// Where each group's rows end among all.
+    pub ends: Vec<u64>,
+}
+
+impl Groups {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// How many rows a group has.
+    pub fn rows_of(&self, group: usize) -> u64 {
+        self.ends[group] - self.start_of(group)
+    }
+
+    /// Some of them; no row is copied.
+    #[must_use]
+    pub fn slice(&self, groups: Range<usize>) -> Self {
+        let (start, end) = (self.start_of(groups.start), self.start_of(groups.end));
+        // They were counted by rows that are in memory.
+        let rows = self.rows.slice(start as usize, (end - start) as usize);
+        let ends = self.ends[groups.clone()].iter().map(|end| end - start).collect();
+        Self { rows, keys: self.keys.slice(groups.start, groups.len()), ends }
+    }
+
+    fn start_of(&self, group: usize) -> u64 {
+        group.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+}
+
+/// What the function returned for some groups.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Returns {
+    /// The groups.
+    pub groups: Groups,
+    /// The declared columns.
+    pub rows: RecordBatch,
+    /// Which group each row is of, by its place, in ascending order.
+    pub group_of_row: Vec<u32>,
+    /// Groups without a result, in ascending order.
+    pub failed: Vec<FailedGroup>,
+}
+
+/// A group that has no result, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedGroup {
+    /// Its place.
+    pub group: u32,
+    /// What happened, as a word of [`status`].
+    pub status: String,
+    /// Type of the exception, where one was raised.
+    pub error_type: Option<String>,
+    /// What happened, for people.
+    pub message: String,
+    /// The user's own lines that led there, where one was raised.
+    pub trace: Option<String>,
+}
+
+/// Words for how a call of a function ended, beside those of models.
+pub mod status {
+    /// The function raised an exception.
+    pub const RAISED: &str = "raised";
+    /// It returned something else than the job declares.
+    pub const WRONG_RETURN: &str = "wrong_return";
+    /// It took longer than a group may.
+    pub const TIMED_OUT: &str = "timed_out";
+    /// Its process died.
+    pub const PROCESS_DIED: &str = "process_died";
+    /// Its process took more memory than it may.
+    pub const OUT_OF_MEMORY: &str = "out_of_memory";
+}
+
+/// Processes that run functions.
+#[async_trait]
+pub trait Functions: Send + Sync {
+    /// Has a process load a program for a task of that job, and gives the way to call it. Processes are used again.
+    ///
+    /// # Errors
+    /// [`crate::Reason::InvalidFunction`] or [`crate::Reason::InvalidEnvironment`], with what has to be mended.
+    async fn load(&self, job: JobUid, program: Arc<Program>) -> Result<Box<dyn Calls>, Failure>;
+}
+
+/// For a worker that runs no users' functions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoFunctions;
+
+#[async_trait]
+impl Functions for NoFunctions {
+    async fn load(&self, _: JobUid, _: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
+        Err(Failure::new(Reason::InvalidEnvironment, "this worker runs no functions of users")
+            .next("run the job on workers that do"))
+    }
+}
+
+/// Calls of a loaded function. Dropping it ends those that are on their way.
+#[async_trait]
+pub trait Calls: Send {
+    /// Has it called for each of these groups, after those that were sent before. Nobody waits here.
+    fn send(&mut self, groups: Groups);
+
+    /// How many groups have been sent and not answered.
+    fn waiting(&self) -> usize;
+
+    /// Waits for what it returned for the next groups, some or all that were sent together; `None` where no group waits. A group
+    /// that costs its process is one that failed, and the others are tried again.
+    ///
+    /// # Errors
+    /// [`crate::Reason::ProcessesKeepDying`] where more died than may.
+    async fn next(&mut self) -> Result<Option<Returns>, Failure>;
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use arrow_array::{ArrayRef, Int64Array};
+
+    use super::*;
+
+    fn batch(name: &str, values: Range<i64>) -> RecordBatch {
+        let values: ArrayRef = Arc::new(Int64Array::from_iter_values(values));
+        RecordBatch::try_from_iter([(name, values)]).unwrap()
+    }
+
+    #[test]
+    fn a_slice_has_its_own_rows_and_keys() {
+        let groups = Groups { rows: batch("x", 0..10), keys: batch("key", 0..4), ends: vec![2, 3, 9, 10] };
+        assert_eq!((0..4).map(|group| groups.rows_of(group)).collect::<Vec<_>>(), [2, 1, 6, 1]);
+        let middle = groups.slice(1..3);
+        assert_eq!(middle, Groups { rows: batch("x", 2..9), keys: batch("key", 1..3), ends: vec![1, 7] });
+        assert_eq!(middle.slice(1..2).rows, batch("x", 3..9));
+        assert_eq!(groups.slice(0..4), groups);
+        assert!(groups.slice(2..2).is_empty());
+    }
+}

@@ -1,0 +1,144 @@
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+const ONE_SOURCE: &str = "[has(self.file), has(self.module), has(self.code)].filter(source, source).size() == 1";
+const NO_SOURCE: &str = "where the function is has to be said exactly once: file, module or code";
+
+/// A Python function that is called with the rows of each group, its key, and `params`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [{"rule": ONE_SOURCE, "message": NO_SOURCE}]))]
+pub struct Python {
+    /// The file that has the function, relative to the job file. The head reads it once and workers get its text; what
+    /// else it imports has to be installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub file: Option<String>,
+    /// The module that has the function, as `package.module`, installed where workers run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"))]
+    pub module: Option<String>,
+    /// The text of the file itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 262_144))]
+    pub code: Option<String>,
+    /// Name of the function. It takes a group, its key and `params`, of which it may leave the last ones out, and returns a
+    /// dict or a Series for one row of the output, or a DataFrame for several.
+    #[serde(default = "fit")]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    pub function: String,
+    /// What a group's rows come as: `pandas` and `polars` DataFrames, an `arrow` RecordBatch, or `numpy` arrays by the names
+    /// of columns, which cannot be written to.
+    #[serde(default)]
+    pub frame: Frame,
+    /// The columns that the function sees, in this order; all of the table where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), inner(length(min = 1, max = 255)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub columns: Option<Vec<String>>,
+    /// What the function returns: the columns that the output has beside the keys.
+    #[schemars(length(min = 1, max = 512))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub returns: Vec<Returned>,
+    /// What the function gets as its third argument.
+    #[serde(default)]
+    pub params: Params,
+    /// How long one group may take, as `30s`, `5m` or `2h`; without a limit where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 8), regex(pattern = "^[1-9][0-9]{0,5}[smhd]$"))]
+    pub group_timeout: Option<String>,
+    /// Memory that the function's process, with all that it starts, may take, as `512Mi` or `1Gi`; without a limit where it
+    /// is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 12), regex(pattern = "^[1-9][0-9]{0,6}(Mi|Gi|Ti)B?$"))]
+    pub process_memory_limit: Option<String>,
+    /// What the function runs in: the first `python3` of the worker's path where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+}
+
+/// What a group's rows come as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Frame {
+    #[allow(missing_docs)]
+    #[default]
+    Pandas,
+    #[allow(missing_docs)]
+    Polars,
+    #[allow(missing_docs)]
+    Arrow,
+    #[allow(missing_docs)]
+    Numpy,
+}
+
+/// A column that the function returns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Returned {
+    /// Its name in what is returned, and in the output.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    /// Its type. `timestamp` counts microseconds in UTC; `binary` takes what `pickle.dumps` gives.
+    #[serde(rename = "type")]
+    pub data_type: ReturnedType,
+}
+
+/// The type of a column that the function returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ReturnedType {
+    #[allow(missing_docs)]
+    Boolean,
+    #[allow(missing_docs)]
+    Int32,
+    #[allow(missing_docs)]
+    Int64,
+    #[allow(missing_docs)]
+    Float32,
+    #[allow(missing_docs)]
+    Float64,
+    #[allow(missing_docs)]
+    String,
+    #[allow(missing_docs)]
+    Binary,
+    #[allow(missing_docs)]
+    Date,
+    #[allow(missing_docs)]
+    Timestamp,
+}
+
+/// What the function runs in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Environment {
+    /// A Python of 3.10 or newer that has `pyarrow`, as `/opt/venv/bin/python`, at the same place on every worker.
+    #[schemars(length(min = 1, max = 4096))]
+    pub interpreter: String,
+}
+
+/// Any JSON object.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Params(pub Map<String, Value>);
+
+impl JsonSchema for Params {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Params".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+    }
+}
+
+fn fit() -> String {
+    "fit".to_owned()
+}

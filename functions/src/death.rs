@@ -1,0 +1,152 @@
+//! How a process ended, and what that means for a group and for a job. Pure.
+
+use std::time::Duration;
+
+use shoal_core::functions::{FailedGroup, status};
+use shoal_core::{Failure, Reason};
+
+/// Exit codes from here on stand for signals.
+const SIGNALLED: i32 = 128;
+
+/// Signals by their numbers on Linux, those that a process dies of by itself or is killed with.
+const SIGNALS: [(i32, &str); 9] = [
+    (2, "SIGINT"),
+    (4, "SIGILL"),
+    (6, "SIGABRT"),
+    (7, "SIGBUS"),
+    (8, "SIGFPE"),
+    (9, "SIGKILL"),
+    (11, "SIGSEGV"),
+    (13, "SIGPIPE"),
+    (15, "SIGTERM"),
+];
+
+/// Lines of the user's own that are shown of where a process died.
+const TRACE_LINES_MAX: usize = 12;
+
+/// Why a process is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// It ended with that code, as far as that is known.
+    Ended(Option<i32>),
+    /// It was killed because a group took longer than that.
+    TooLong(Duration),
+    /// It was killed because it held so many bytes, more than the second number.
+    TooMuchMemory(u64, u64),
+    /// It said what nobody understands, and was killed.
+    Unintelligible(String),
+}
+
+impl Death {
+    /// How it ended, as the end of a sentence about the process.
+    pub(crate) fn in_words(&self) -> String {
+        match self {
+            Self::Ended(None) => "is gone".to_owned(),
+            Self::Ended(Some(code)) if *code > SIGNALLED => {
+                let number = code - SIGNALLED;
+                match SIGNALS.iter().find(|(known, _)| *known == number) {
+                    Some((_, name)) => format!("was ended by {name}"),
+                    None => format!("was ended by signal {number}"),
+                }
+            }
+            Self::Ended(Some(code)) => format!("ended with exit code {code}"),
+            Self::TooLong(limit) => {
+                format!("was killed: a group took longer than the {} s of `groupTimeout`", limit.as_secs_f64())
+            }
+            Self::TooMuchMemory(bytes, limit) => format!(
+                "was killed: it held {} MiB, more than the {} MiB of `processMemoryLimit`",
+                bytes >> 20,
+                limit >> 20
+            ),
+            Self::Unintelligible(why) => format!("was killed: it said what cannot be understood ({why})"),
+        }
+    }
+
+    fn status(&self) -> &'static str {
+        match self {
+            Self::Ended(_) | Self::Unintelligible(_) => status::PROCESS_DIED,
+            Self::TooLong(_) => status::TIMED_OUT,
+            Self::TooMuchMemory(..) => status::OUT_OF_MEMORY,
+        }
+    }
+
+    /// The group that is to blame, as one that failed. `complaints` are the interpreter's last words.
+    pub(crate) fn of_group(&self, complaints: &[String]) -> FailedGroup {
+        FailedGroup {
+            group: 0,
+            status: self.status().to_owned(),
+            error_type: None,
+            message: format!("the function's process {}", self.in_words()),
+            trace: trace(complaints),
+        }
+    }
+
+    /// What becomes of a job whose processes die more often than may be. `group` is the last one's key.
+    pub(crate) fn of_job(&self, deaths: u32, deaths_max: u32, group: Option<String>) -> Failure {
+        let message = format!("{deaths} processes of the function died on this worker; {deaths_max} may");
+        let mut failure = Failure::new(Reason::ProcessesKeepDying, message)
+            .field("spec.failurePolicy.maxProcessDeaths")
+            .next("mend what the function does with this group, or raise the limit: each death costs one group");
+        failure.causes.push(format!("the last one {}", self.in_words()));
+        failure.location.group = group;
+        failure
+    }
+}
+
+/// Where native code died, as `faulthandler` wrote it: the innermost line first, which is turned around here.
+fn trace(complaints: &[String]) -> Option<String> {
+    let lines = complaints.iter().map(|line| line.trim()).filter(|line| line.starts_with("File \""));
+    let own = lines.filter(|line| !line.contains("/shoal/worker/") && !line.contains("<string>"));
+    let mut own: Vec<&str> = own.take(TRACE_LINES_MAX).collect();
+    own.reverse();
+    (!own.is_empty()).then(|| own.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_end_has_its_words_and_its_status() {
+        for (death, words, status) in [
+            (Death::Ended(Some(7)), "ended with exit code 7", "process_died"),
+            (Death::Ended(Some(0)), "ended with exit code 0", "process_died"),
+            (Death::Ended(Some(139)), "was ended by SIGSEGV", "process_died"),
+            (Death::Ended(Some(128 + 40)), "was ended by signal 40", "process_died"),
+            (Death::Ended(None), "is gone", "process_died"),
+            (Death::TooLong(Duration::from_secs(3)), "longer than the 3 s of `groupTimeout`", "timed_out"),
+            (Death::TooMuchMemory(3 << 20, 2 << 20), "it held 3 MiB, more than the 2 MiB", "out_of_memory"),
+            (Death::Unintelligible("kind 9".into()), "(kind 9)", "process_died"),
+        ] {
+            let group = death.of_group(&[]);
+            assert!(group.message.contains(words), "{}", group.message);
+            assert_eq!((group.status.as_str(), group.trace), (status, None));
+        }
+    }
+
+    #[test]
+    fn the_users_lines_are_picked_from_the_interpreters_last_words() {
+        let complaints = [
+            "Fatal Python error: Segmentation fault",
+            "Current thread 0x00007f (most recent call first):",
+            "  File \"train.py\", line 3 in crash",
+            "  File \"train.py\", line 9 in fit",
+            "  File \"/tmp/a/shoal/worker/apply.py\", line 70 in apply",
+            "  File \"<string>\", line 1 in <module>",
+        ];
+        let complaints = complaints.map(str::to_owned);
+        let group = Death::Ended(Some(139)).of_group(&complaints);
+        assert_eq!(
+            group.trace.as_deref(),
+            Some("File \"train.py\", line 9 in fit\nFile \"train.py\", line 3 in crash")
+        );
+    }
+
+    #[test]
+    fn a_job_that_is_given_up_says_how_the_last_process_died() {
+        let failure = Death::Ended(Some(137)).of_job(11, 10, Some("firm=a".into()));
+        assert_eq!(failure.reason, Reason::ProcessesKeepDying);
+        assert_eq!(failure.causes, ["the last one was ended by SIGKILL"]);
+        assert!(!failure.is_transient());
+    }
+}

@@ -1,0 +1,27 @@
+//! Long-lived Python processes that call users' functions for groups.
+//!
+//! ```text
+//!   task --Groups--> Queue --> process: guardian -- forks --> Python with the user's code
+//!        <-Returns--            |   ^                           |
+//!                               |   +---- results, Arrow -------+   one socket, its standard input
+//!                               +-- watched: which group runs, for how long; memory; what it prints
+//! ```
+//!
+//! A process is a pair: see `python/src/shoal/worker/guardian.py`. Closing the socket ends both with all that the user's code
+//! has started, and so does the end of this process.
+
+mod answer;
+mod calls;
+mod death;
+mod limits;
+mod memory;
+mod pool;
+mod process;
+mod progress;
+mod queue;
+mod said;
+mod sources;
+mod start;
+mod wire;
+
+pub use pool::Pool;

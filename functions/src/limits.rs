@@ -1,0 +1,40 @@
+//! Every limit of the processes, each with its reason.
+
+use std::time::Duration;
+
+/// How long a process may take to load its program: libraries that are imported for the first time from a slow disk take tens
+/// of seconds.
+pub(crate) const LOAD_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// How long a process that nobody uses is kept: the next task of its job comes within milliseconds, if it comes.
+pub(crate) const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// How often a process that works is looked at: a hung one holds a slot that much longer than it has to.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Looks at a process between two looks at its memory, which costs some hundred microseconds.
+pub(crate) const MEMORY_LOOK_EVERY: u32 = 2;
+
+/// How long a process may take to be gone once it was told to. Its guardian needs milliseconds.
+pub(crate) const END_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long the last lines of a message may take to arrive after its results, before they count as somebody else's.
+pub(crate) const LINES_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes of each part of an answer: what a function returns for the groups of one message.
+pub(crate) const ANSWER_BYTES_MAX: u64 = 1 << 30;
+
+/// Messages that wait to be written to a process. Whoever sends them keeps fewer on their way.
+pub(crate) const OUTGOING_MAX: usize = 16;
+
+/// Answers that were read and not yet taken.
+pub(crate) const ANSWERS_MAX: usize = 4;
+
+/// Lines that are kept until somebody takes them; further ones push the oldest out.
+pub(crate) const LINES_MAX: usize = 1_000;
+
+/// Bytes of a line; the rest of it is left out.
+pub(crate) const LINE_BYTES_MAX: usize = 4_096;
+
+/// Jobs whose dead processes are counted; with more the oldest is forgotten.
+pub(crate) const JOBS_COUNTED_MAX: usize = 1_000;

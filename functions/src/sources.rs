@@ -1,0 +1,60 @@
+//! The Python side, which travels in this binary.
+
+use std::io;
+use std::path::Path;
+
+macro_rules! sources {
+    ($($file:literal),* $(,)?) => {
+        [$(($file, include_str!(concat!("../../python/src/shoal/", $file)))),*]
+    };
+}
+
+/// Files of the package `shoal`, by their paths in it.
+const SOURCES: [(&str, &str); 11] = sources![
+    "__init__.py",
+    "worker/__init__.py",
+    "worker/apply.py",
+    "worker/channel.py",
+    "worker/frames.py",
+    "worker/guardian.py",
+    "worker/program.py",
+    "worker/progress.py",
+    "worker/results.py",
+    "worker/serve.py",
+    "worker/speech.py",
+];
+
+/// Writes the package into a folder, from which Python imports it.
+pub(crate) fn write(folder: &Path) -> io::Result<()> {
+    for (file, text) in SOURCES {
+        let path = folder.join("shoal").join(file);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(path, text)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn python_files(folder: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let found = entries.flat_map(|path| if path.is_dir() { python_files(&path) } else { vec![path] });
+        found.filter(|path| path.extension().is_some_and(|extension| extension == "py")).collect()
+    }
+
+    #[test]
+    fn no_file_of_the_package_is_left_behind() {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python/src/shoal");
+        let files: BTreeSet<PathBuf> =
+            python_files(&package).iter().map(|file| file.strip_prefix(&package).unwrap().to_owned()).collect();
+        assert_eq!(files, SOURCES.iter().map(|(file, _)| PathBuf::from(file)).collect());
+    }
+}

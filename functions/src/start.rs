@@ -1,0 +1,263 @@
+//! How a process is started: its command, its environment, its folder; and why it could not be.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use shoal_core::functions::{Code, Program};
+use shoal_core::{Failure, Reason};
+use tokio::process::Command;
+
+use crate::answer::{Refused, RefusedKind};
+use crate::death::Death;
+
+/// The interpreter where the job names none.
+const INTERPRETER: &str = "python3";
+
+/// What the interpreter runs. Old ones have to understand it, down to Python 2.
+const BOOT: &str = "import sys
+if sys.version_info < (3, 10):
+    sys.stderr.write('Python %d.%d\\n' % sys.version_info[:2])
+    sys.exit(97)
+sys.path[0] = sys.argv[1]
+from shoal.worker.guardian import main
+main()
+";
+
+/// How [`BOOT`] ends on an interpreter that is too old.
+const TOO_OLD: i32 = 97;
+
+/// What a process gets of the worker's environment: how to find programs and libraries, and how to read and write texts.
+/// Credentials are in none of these.
+const PASSED_ON: [&str; 9] =
+    ["PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "PYENV_ROOT", "PYENV_VERSION"];
+
+/// What tells libraries how many threads to compute with.
+const THREADS: [&str; 8] = [
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "RAYON_NUM_THREADS",
+];
+
+/// Where a process lives: a folder of its own, deleted with it.
+#[derive(Debug)]
+pub(crate) struct Home(PathBuf);
+
+impl Home {
+    pub(crate) fn make(path: PathBuf) -> io::Result<Self> {
+        std::fs::create_dir_all(&path)?;
+        let home = Self(path);
+        std::fs::create_dir(home.temporary())?;
+        Ok(home)
+    }
+
+    /// What it may write to.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.0.join("tmp")
+    }
+
+    pub(crate) fn progress(&self) -> PathBuf {
+        self.0.join("progress")
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // The process may still be at its end; the folder above is deleted with the worker.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The command of a guardian. Variables are asked of `environment`.
+pub(crate) fn command(
+    program: &Program,
+    sources: &Path,
+    home: &Home,
+    threads: usize,
+    channel: Stdio,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Command {
+    let mut command = Command::new(program.interpreter.as_deref().unwrap_or(INTERPRETER));
+    command
+        .args(["-c", BOOT])
+        .arg(sources)
+        .current_dir(home.temporary())
+        // A signal that a terminal sends to the worker is not meant for it.
+        .process_group(0)
+        .stdin(channel)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env_clear()
+        .envs(PASSED_ON.iter().filter_map(|name| Some((name, environment(name)?))))
+        .envs(THREADS.iter().map(|name| (name, threads.max(1).to_string())))
+        .env("TMPDIR", home.temporary())
+        .env("PYTHONUTF8", "1");
+    command
+}
+
+/// The program as its process reads it.
+pub(crate) fn program_json(program: &Program, progress: &Path) -> Value {
+    let (code, file, module) = match &program.code {
+        Code::Text { text, file } => (Some(text), Some(file), None),
+        Code::Module(module) => (None, None, Some(module)),
+    };
+    json!({
+        "code": code,
+        "file": file,
+        "module": module,
+        "function": program.function,
+        "frame": program.frame,
+        "params": program.params,
+        "keys": program.keys,
+        "returns": program.returns,
+        "progress": progress,
+    })
+}
+
+/// The interpreter cannot be started.
+pub(crate) fn not_started(program: &Program, error: &io::Error) -> Failure {
+    let interpreter = program.interpreter.as_deref().unwrap_or(INTERPRETER);
+    let message = match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no `{interpreter}`"),
+        _ => format!("`{interpreter}` cannot be started"),
+    };
+    in_environment(message).because(error).next(
+        "name a Python of 3.10 or newer that every worker has, with `pyarrow` in it: \
+         `environment: {interpreter: /opt/venv/bin/python}`",
+    )
+}
+
+/// The process ended before it had loaded the program. `complaints` are its last words.
+pub(crate) fn ended(program: &Program, death: &Death, complaints: Vec<String>) -> Failure {
+    let mut failure = match death {
+        Death::Ended(Some(TOO_OLD)) => {
+            let found = complaints.last().cloned().unwrap_or_default();
+            return in_environment(format!("{found} is too old: 3.10 or newer is needed"))
+                .next("name another one: `environment: {interpreter: /opt/venv/bin/python}`");
+        }
+        Death::Ended(_) => {
+            let message = format!("the function's process {} while it loaded", death.in_words());
+            Failure::new(Reason::InvalidFunction, message).field(field(source_member(program)))
+        }
+        Death::TooLong(limit) => {
+            let message = format!("the function's code does not load within {} s", limit.as_secs());
+            Failure::new(Reason::InvalidFunction, message).field(field(source_member(program)))
+        }
+        Death::TooMuchMemory(..) | Death::Unintelligible(_) => {
+            Failure::internal(format!("the function's process {} while it loaded", death.in_words()))
+        }
+    };
+    failure.causes = complaints;
+    failure.next("see whether the code loads with the same interpreter by hand")
+}
+
+/// The process says what is wrong with the program.
+pub(crate) fn refused(program: &Program, refused: Refused) -> Failure {
+    let Refused { kind, message, line, trace } = refused;
+    let mut failure = match (kind, &program.code) {
+        (RefusedKind::Environment, _) => {
+            in_environment(message).next("install it where workers run, or name an interpreter that has it")
+        }
+        (RefusedKind::Code, Code::Text { file, .. }) => Failure::new(Reason::InvalidFunction, message)
+            .field(field(source_member(program)))
+            .file(file)
+            .next("mend the code"),
+        (RefusedKind::Code, Code::Module(_)) => Failure::new(Reason::InvalidFunction, message)
+            .field(field("module"))
+            .next("mend the module, or name another one"),
+    };
+    if let (RefusedKind::Code, Some(line)) = (kind, line) {
+        failure = failure.line(line);
+    }
+    failure.causes = trace;
+    failure
+}
+
+fn in_environment(message: String) -> Failure {
+    Failure::new(Reason::InvalidEnvironment, message).field(field("environment"))
+}
+
+fn source_member(program: &Program) -> &'static str {
+    match program.code {
+        Code::Text { .. } => "function",
+        Code::Module(_) => "module",
+    }
+}
+
+fn field(member: &str) -> String {
+    format!("spec.groupedTraining.model.python.{member}")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn program() -> Program {
+        Program {
+            code: Code::Text { text: "x = 1".into(), file: "train.py".into() },
+            function: "fit".into(),
+            frame: Default::default(),
+            params: Default::default(),
+            keys: vec!["firm".into()],
+            returns: Vec::new(),
+            interpreter: None,
+            group_time_max: None,
+            memory_max: None,
+            deaths_max: 10,
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_workers_environment_is_passed_on_but_what_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::make(folder.path().join("1")).unwrap();
+        let environment = |name: &str| (name != "TZ").then(|| OsString::from(format!("of {name}")));
+        let command = command(&program(), Path::new("/sources"), &home, 2, Stdio::null(), environment);
+        let given: Vec<(String, String)> = (command.as_std().get_envs())
+            .map(|(name, value)| (name.to_string_lossy().into(), value.unwrap().to_string_lossy().into()))
+            .collect();
+        let value = |name: &str| given.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        assert_eq!((value("PATH"), value("TZ"), value("AWS_SECRET_ACCESS_KEY")), (Some("of PATH"), None, None));
+        assert!(THREADS.iter().all(|name| value(name) == Some("2")), "{given:?}");
+        assert_eq!(value("TMPDIR"), home.temporary().to_str());
+        assert_eq!(given.len(), PASSED_ON.len() - 1 + THREADS.len() + 2);
+    }
+
+    #[test]
+    fn a_home_goes_with_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::make(folder.path().join("1")).unwrap();
+        std::fs::write(home.temporary().join("left"), "behind").unwrap();
+        drop(home);
+        assert!(!folder.path().join("1").exists());
+    }
+
+    #[test]
+    fn what_is_wrong_with_code_has_its_line_and_what_is_missing_around_it_does_not() {
+        let said = |kind| Refused { kind, message: "wrong".into(), line: Some(3), trace: vec!["a".into()] };
+        let code = refused(&program(), said(RefusedKind::Code));
+        assert_eq!((code.reason, code.location.line), (Reason::InvalidFunction, Some(3)));
+        assert_eq!(code.location.file.as_deref(), Some("train.py"));
+        let environment = refused(&program(), said(RefusedKind::Environment));
+        assert_eq!((environment.reason, environment.location.line), (Reason::InvalidEnvironment, None));
+    }
+
+    #[test]
+    fn an_old_interpreter_is_told_from_code_that_ends_the_process() {
+        let old = ended(&program(), &Death::Ended(Some(TOO_OLD)), vec!["Python 3.8".into()]);
+        assert_eq!(
+            (old.reason, old.message.as_str()),
+            (Reason::InvalidEnvironment, "Python 3.8 is too old: 3.10 or newer is needed")
+        );
+        let died = ended(&program(), &Death::Ended(Some(139)), vec!["last words".into()]);
+        assert_eq!((died.reason, died.causes.as_slice()), (Reason::InvalidFunction, &["last words".to_owned()][..]));
+    }
+}

@@ -1,0 +1,133 @@
+//! Where groups go one after the other, and from where what is made of them comes into the output's file.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use shoal_core::Failure;
+use shoal_core::functions::Calls;
+use shoal_engine::functions::{FunctionTable, Packed, Packer};
+use shoal_engine::group_apply::{GroupTrainer, ModelsOfGroups};
+use shoal_engine::models::{ModelCounts, ParquetFile};
+
+/// Models that are written at a time: a batch, so that memory stays flat however many groups a bucket has.
+const MODELS_PER_BATCH: usize = 8192;
+
+/// Messages that a function's process has beyond the one that it works on: it never waits for the next one, and memory holds
+/// few.
+const MESSAGES_AHEAD: usize = 2;
+
+/// Takes groups, and writes what is made of them.
+pub(super) trait GroupSink: GroupTrainer + Send {
+    /// Writes what is there to be written, as groups of one batch have been handed over.
+    fn write(&mut self, file: &mut ParquetFile) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Writes the rest, and says what was counted.
+    fn end(self, file: &mut ParquetFile) -> impl Future<Output = Result<ModelCounts, Failure>> + Send;
+}
+
+/// Our own models, which are trained as their groups come.
+pub(super) struct Models<T>(pub(super) T);
+
+impl<T: ModelsOfGroups> Models<T> {
+    async fn write_from(&mut self, file: &mut ParquetFile, models_min: usize) -> Result<(), Failure> {
+        if self.0.models().len() >= models_min {
+            file.write(&self.0.models().take()?).await?;
+        }
+        Ok(())
+    }
+}
+
+impl<T: GroupTrainer> GroupTrainer for Models<T> {
+    fn rows(&mut self, columns: &[ArrayRef], rows: Range<usize>) -> Result<(), Failure> {
+        self.0.rows(columns, rows)
+    }
+
+    fn finish(&mut self, keys: &[ArrayRef], row: usize) -> Result<(), Failure> {
+        self.0.finish(keys, row)
+    }
+}
+
+impl<T: ModelsOfGroups + Send> GroupSink for Models<T> {
+    async fn write(&mut self, file: &mut ParquetFile) -> Result<(), Failure> {
+        self.write_from(file, MODELS_PER_BATCH).await
+    }
+
+    async fn end(mut self, file: &mut ParquetFile) -> Result<ModelCounts, Failure> {
+        self.write_from(file, 1).await?;
+        Ok(self.0.models().counts())
+    }
+}
+
+/// What a user's function returns, which works while further groups are packed.
+pub(super) struct Called {
+    packer: Packer,
+    calls: Box<dyn Calls>,
+    table: Arc<FunctionTable>,
+    counts: ModelCounts,
+    /// Groups of each message that is on its way.
+    ahead: VecDeque<usize>,
+}
+
+impl Called {
+    pub(super) fn new(packer: Packer, calls: Box<dyn Calls>, table: Arc<FunctionTable>) -> Self {
+        Self { packer, calls, table, counts: ModelCounts::default(), ahead: VecDeque::new() }
+    }
+
+    /// Sends what is packed, and waits where much is on its way.
+    async fn send(&mut self, file: &mut ParquetFile) -> Result<(), Failure> {
+        while let Some(packed) = self.packer.take() {
+            match packed {
+                Packed::Groups(groups) => {
+                    self.ahead.push_back(groups.len());
+                    self.calls.send(groups);
+                }
+                Packed::TooLarge(key, rows) => {
+                    let (batch, counts) = self.table.too_large(key, rows)?;
+                    self.counts.add(counts);
+                    file.write(&batch).await?;
+                }
+            }
+            while self.ahead.len() > MESSAGES_AHEAD && self.receive(file).await? {}
+        }
+        Ok(())
+    }
+
+    /// Waits for what came of the next groups; false where none are on their way.
+    async fn receive(&mut self, file: &mut ParquetFile) -> Result<bool, Failure> {
+        let Some(returns) = self.calls.next().await? else { return Ok(false) };
+        let (batch, counts) = self.table.rows(&returns)?;
+        self.counts.add(counts);
+        file.write(&batch).await?;
+        // A message is answered in one piece or in several.
+        let waiting = self.calls.waiting();
+        while self.ahead.iter().skip(1).sum::<usize>() >= waiting && !self.ahead.is_empty() {
+            self.ahead.pop_front();
+        }
+        Ok(true)
+    }
+}
+
+impl GroupTrainer for Called {
+    fn rows(&mut self, columns: &[ArrayRef], rows: Range<usize>) -> Result<(), Failure> {
+        self.packer.rows(columns, rows)
+    }
+
+    fn finish(&mut self, keys: &[ArrayRef], row: usize) -> Result<(), Failure> {
+        self.packer.finish(keys, row)
+    }
+}
+
+impl GroupSink for Called {
+    async fn write(&mut self, file: &mut ParquetFile) -> Result<(), Failure> {
+        self.send(file).await
+    }
+
+    async fn end(mut self, file: &mut ParquetFile) -> Result<ModelCounts, Failure> {
+        self.packer.close()?;
+        self.send(file).await?;
+        while self.receive(file).await? {}
+        Ok(self.counts)
+    }
+}

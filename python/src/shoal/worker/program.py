@@ -1,0 +1,175 @@
+"""Finds the user's function, or says what is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import linecache
+import os
+import sys
+import traceback
+import types
+from typing import Any, Callable, Dict, List, Optional
+
+# Arguments that a function may take: the group, its key, the parameters.
+_ARGUMENTS_MAX = 3
+
+_TRACE_LINES_MAX = 12
+
+
+class Refused(Exception):
+    """The function cannot be called, and no group is to blame.
+
+    `kind` is `code` where the user's own code is wrong, `environment` where something is missing around it.
+    """
+
+    def __init__(self, kind: str, message: str, line: Optional[int] = None, trace: Optional[List[str]] = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.line = line
+        self.trace = trace or []
+
+    def to_json(self) -> Dict[str, Any]:
+        """As the worker reads it."""
+        return {"kind": self.kind, "message": self.message, "line": self.line, "trace": self.trace}
+
+
+class Function:
+    """The user's function, and what is its own of a stack."""
+
+    def __init__(self, call: Callable[[Any, Any, Any], Any], file: str) -> None:
+        self.call = call
+        self._file = file
+
+    def trace(self, error: BaseException) -> List[str]:
+        """The user's own lines of an error's stack, outermost first; of an error within libraries, where it was called."""
+        return _own_lines(error, self._file)
+
+
+def load(spec: Dict[str, Any]) -> Function:
+    """Loads what the job names."""
+    module_name, name = spec.get("module"), spec["function"]
+    if module_name is None:
+        module = _from_code(spec["code"], spec["file"])
+        file, place = spec["file"], f"`{spec['file']}`"
+    else:
+        module = _imported(module_name)
+        file, place = getattr(module, "__file__", None) or module_name, f"the module `{module_name}`"
+    function = getattr(module, name, None)
+    if function is None:
+        raise Refused("code", f"{place} has no function `{name}`{_instead(module, name)}")
+    if not callable(function):
+        raise Refused("code", f"`{name}` in {place} is a {type(function).__name__}, not a function")
+    return Function(_with_three_arguments(function, name), file)
+
+
+def _from_code(code: str, file: str) -> types.ModuleType:
+    # Its lines are shown in traces although there is no such file here.
+    linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
+    name = os.path.splitext(os.path.basename(file))[0]
+    module = types.ModuleType(name)
+    module.__file__ = file
+    try:
+        compiled = compile(code, file, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise Refused("code", f"{type(error).__name__}: {error.msg}", line=error.lineno) from None
+    except ValueError as error:
+        raise Refused("code", f"the code is no Python: {error}") from None
+    # Under its name, so that what is pickled from it is found again. What is installed under that name stays.
+    if name in sys.modules:
+        module.__name__ = name = f"{name}_of_the_job"
+    sys.modules[name] = module
+    try:
+        exec(compiled, module.__dict__)  # noqa: S102: this is what the user asks for
+    except BaseException as error:
+        raise _raised(error, file) from None
+    return module
+
+
+def _imported(name: str) -> types.ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            raise Refused("environment", f"there is no module `{error.name}`") from None
+        raise _raised(error, name) from None
+    except SyntaxError as error:
+        raise Refused("code", f"{type(error).__name__}: {error.msg} ({error.filename})", line=error.lineno) from None
+    except BaseException as error:
+        raise _raised(error, name) from None
+
+
+def _raised(error: BaseException, file: str) -> Refused:
+    """What loading the code raised."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    line = own[-1].lineno if own else None
+    trace = _own_lines(error, file)
+    if isinstance(error, ModuleNotFoundError):
+        return Refused("environment", f"there is no package `{error.name}`, which the code imports", line, trace)
+    if isinstance(error, SyntaxError):
+        return Refused("code", f"{type(error).__name__}: {error.msg} ({error.filename})", line, trace)
+    return Refused("code", f"the code raises as it is loaded: {describe(error)}", line, trace)
+
+
+def describe(error: BaseException) -> str:
+    """An error's type and message, whatever its own methods do."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "its message cannot be shown"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _own_lines(error: BaseException, file: str) -> List[str]:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return [
+        f"{os.path.basename(file)}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames[-_TRACE_LINES_MAX:]
+    ]
+
+
+def _instead(module: types.ModuleType, name: str) -> str:
+    functions = [
+        known
+        for known, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__
+    ]
+    near = difflib.get_close_matches(name, functions, 1)
+    if near:
+        return f"; did you mean `{near[0]}`?"
+    return "; it has " + ", ".join(f"`{known}`" for known in functions) if functions else "; it has none"
+
+
+def _with_three_arguments(function: Callable[..., Any], name: str) -> Callable[[Any, Any, Any], Any]:
+    """The function as one that takes a group, a key and parameters, of which it may leave the last ones out."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        # Native functions may not tell: they get all.
+        return function
+    taken = next((count for count in range(_ARGUMENTS_MAX, 0, -1) if _takes(signature, count)), None)
+    if taken == 3:
+        return function
+    if taken == 2:
+        return lambda group, key, params: function(group, key)
+    if taken == 1:
+        return lambda group, key, params: function(group)
+    raise Refused(
+        "code",
+        f"`{name}{signature}` cannot be called as `{name}(group, key, params)`, `{name}(group, key)` or `{name}(group)`",
+        line=_line_of(function),
+    )
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
+
+
+def _line_of(function: Callable[..., Any]) -> Optional[int]:
+    code = getattr(function, "__code__", None)
+    return code.co_firstlineno if code is not None else None

@@ -1,0 +1,89 @@
+"""The loop of the process that works: a program, then messages of groups until the worker hangs up."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import sys
+from collections import namedtuple
+from typing import Any, Dict, Iterator, List, Tuple
+
+from . import channel
+from .channel import Channel, Frame
+from .program import Refused, load
+from .progress import Progress
+from .speech import Speech
+
+
+def main(descriptor: int) -> None:
+    """Serves until the other side hangs up."""
+    link = Channel(descriptor)
+    # What the function forks has nothing to say to the worker.
+    os.register_at_fork(after_in_child=link.close)
+    first = link.receive()
+    if first is None:
+        return
+    try:
+        spec = json.loads(bytes(first.first))
+        session = _Session(spec)
+    except Refused as refused:
+        link.send(channel.REFUSED, first.sequence, json.dumps(refused.to_json()).encode())
+        return
+    link.send(channel.LOADED, first.sequence, json.dumps(session.versions()).encode())
+    while (frame := link.receive()) is not None:
+        for groups, rows, failures in session.answers(frame):
+            link.send(channel.APPLIED, frame.sequence, rows, failures, groups)
+
+
+class _Session:
+    """One program, loaded."""
+
+    def __init__(self, spec: Dict[str, Any]) -> None:
+        # What kills the process says where it was, if it can.
+        faulthandler.enable(file=2, all_threads=False)
+        try:
+            import pyarrow
+        except ModuleNotFoundError:
+            raise Refused("environment", "there is no package `pyarrow`, which every environment needs") from None
+        self._arrow = pyarrow
+        from .apply import Applier
+        from .frames import slicer_of
+        from .results import Returns
+
+        speech = Speech()
+        slicer = slicer_of(spec["frame"])
+        self._key = namedtuple("Key", spec["keys"], rename=True)  # type: ignore[misc]
+        self._applier = Applier(
+            load(spec), Returns(spec["returns"]), spec["params"], slicer, Progress(spec["progress"]), speech
+        )
+        speech.is_complete(0)
+
+    def versions(self) -> Dict[str, str]:
+        """What the function runs on."""
+        return {"python": sys.version.split()[0], "pyarrow": self._arrow.__version__}
+
+    def answers(self, frame: Frame) -> Iterator[Tuple[int, Any, Any]]:
+        """Applies the function to the groups of a message: how many are done, their rows, and which failed."""
+        from .apply import Message
+
+        rows, groups = self._batch(frame.first), self._batch(frame.second)
+        keys: List[Iterator[Any]] = [column.to_pylist() for column in groups.columns[1:]]
+        message = Message(
+            sequence=frame.sequence,
+            rows=rows,
+            ends=groups.column(0).to_pylist(),
+            keys=list(map(self._key._make, zip(*keys))),
+        )
+        for groups, rows, failures in self._applier.apply(message):
+            yield groups, self._stream(rows), self._stream(failures)
+
+    def _batch(self, buffer: bytearray) -> Any:
+        with self._arrow.ipc.open_stream(self._arrow.py_buffer(buffer)) as stream:
+            return stream.read_next_batch()
+
+    def _stream(self, batch: Any) -> Any:
+        sink = self._arrow.BufferOutputStream()
+        with self._arrow.ipc.new_stream(sink, batch.schema) as stream:
+            stream.write_batch(batch)
+        return sink.getvalue()
