@@ -7,4 +7,4 @@ def fit(group, key, params):
     features = sm.add_constant(group[params["features"]])
     result = sm.OLS(group[params["target"]], features).fit()
     coefficients = {"intercept" if name == "const" else name: slope for name, slope in result.params.items()}
-    return {**coefficients, "r2": result.rsquared, "n": int(result.nobs)}
+    return {**coefficients, "r2": result.rsquared, "rows": int(result.nobs)}

@@ -135,7 +135,7 @@ mod tests {
             (131_072, 122_900, Some(500_000_000), 3, Exchange::States),
             // States grow with the square of the variables.
             (100_000, 30_000, None, 30, Exchange::Rows),
-            (100_000, 5_000, None, 30, Exchange::States),
+            (100_000, 4_000, None, 30, Exchange::States),
             (1, 1, Some(1_000), 3, Exchange::Rows),
         ];
         for (rows, groups, split, variables, expected) in cases {

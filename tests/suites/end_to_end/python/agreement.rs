@@ -33,7 +33,7 @@ fn least_squares_in_python_are_those_of_statsmodels() {
         .map(|fit| {
             let slope = |term: &str| fit["coefficients"][term].clone();
             json!({
-                "firm": fit["firm"], "status": "ok", "message": null, "rows_used": 20, "n": 20, "r2": fit["r2"],
+                "firm": fit["firm"], "status": "ok", "message": null, "rows_used": 20, "rows": 20, "r2": fit["r2"],
                 "intercept": slope("intercept"), "value": slope("value"), "capital": slope("capital"),
             })
         })
