@@ -56,10 +56,10 @@ fn finished_jobs_are_told_of_after_a_restart_as_before() {
     }
     let lines = texts(log);
     assert_eq!((lines.first(), lines.last()), (Some(&"accepted"), Some(&"succeeded")), "{lines:?}");
-    let of_task = head.ask(&["logs", "good", "--task", "map/0"]).succeeded();
+    let of_task = head.ask(&["logs", "good", "--task", "train/0"]).succeeded();
     let of_task = of_task["lines"].as_array().unwrap();
     assert!(!of_task.is_empty(), "what the task logged on its worker is there: {lines:?}");
-    assert!(of_task.iter().all(|line| line["worker"] == "only" && line["stage"] == "map"), "{of_task:#?}");
+    assert!(of_task.iter().all(|line| line["worker"] == "only" && line["stage"] == "train"), "{of_task:#?}");
 
     let bad = all_of(&head, "bad");
     let [status, _, attempts, log] = &bad;
@@ -77,7 +77,7 @@ fn finished_jobs_are_told_of_after_a_restart_as_before() {
     let shown = Process::start(shoal::command(["job", "show", "bad", "--head", head.url()]).arg("--attempts")).finish();
     assert!(shown.code == 0 && shown.stdout.contains("Failed") && shown.stdout.contains("CorruptFile"), "{shown:#?}");
     let shown = Process::start(&mut shoal::command(["job", "logs", "good", "--head", head.url()])).finish();
-    assert!(shown.code == 0 && shown.stdout.contains(" only map/0 attempt 1: "), "{shown:#?}");
+    assert!(shown.code == 0 && shown.stdout.contains(" only train/0 attempt 1: "), "{shown:#?}");
     // A stored spec is enough to run it again.
     let overwriting =
         job::with(job::grunfeld("good", &place.join("models")), "/groupedTraining/output/mode", json!("overwrite"));

@@ -103,7 +103,7 @@ pub enum Statistics {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub struct Strategy {
-    /// Measures rows per group on a sample and takes what moves fewer bytes.
+    /// Measures rows per group on a sample and takes what is done sooner; a small input is trained by one task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto: Option<Chosen>,
     /// Workers fold rows into one state per group and exchange the states. Best for groups of many rows.
