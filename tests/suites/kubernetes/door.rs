@@ -26,7 +26,7 @@ pub(crate) fn ask_about_the_example(place: &Place) {
     assert!(attempts.contains("shared-cpu-"), "the workers' pods are named: {attempts}");
     let log = job(place, &["logs", "grunfeld"]);
     assert!(log.contains(" head: accepted") && log.contains(" head: succeeded"), "{log}");
-    assert!(log.lines().any(|line| line.contains(" shared-cpu-") && line.contains(" map/0 attempt 1: ")), "{log}");
+    assert!(log.lines().any(|line| line.contains(" shared-cpu-") && line.contains(" train/0 attempt 1: ")), "{log}");
 
     let drain = ["cluster", "drain", "nobody", "--cluster", "shared", "-n", place.name(), "--output", "json"];
     assert_eq!(with_kubeconfig(&drain).failed(2)["reason"], "WorkerNotFound");
