@@ -40,7 +40,7 @@ fn said(arguments: &[&str], of: &[&str], environment: &Environment) -> [String; 
 }
 
 /// All that there is to ask of a job that has ended.
-const QUESTIONS: [&[&str]; 4] = [&["show"], &["show", "--attempts"], &["logs"], &["logs", "--task", "map/0"]];
+const QUESTIONS: [&[&str]; 4] = [&["show"], &["show", "--attempts"], &["logs"], &["logs", "--task", "train/0"]];
 
 /// Asks a head for everything, ends it, and reads the same without it.
 fn reads_the_same_without(mut head: Head, jobs: &[(&str, &str)], environment: &Environment) {

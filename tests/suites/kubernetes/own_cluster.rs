@@ -36,7 +36,7 @@ fn a_cluster_of_its_own_leaves_results_report_and_log_and_nothing_else() {
     let log = ask(&["job", "logs", "--from", logs_uri]);
     assert!(log.contains(" head: accepted") && log.contains(" head: succeeded"), "{log}");
     // The worker's pod, by its name.
-    assert!(log.contains("-cpu-0 map/0 attempt 1: "), "{log}");
+    assert!(log.contains("-cpu-0 train/0 attempt 1: "), "{log}");
     let attempts = ask(&["job", "show", "--attempts", "--from", logs_uri]);
     assert!(attempts.lines().count() > 1 && attempts.contains("-cpu-0"), "{attempts}");
     let told = place.list("events").iter().any(|event| {
