@@ -129,6 +129,71 @@ proptest! {
     }
 }
 
+/// Takes moments, but the rows of groups with an odd key.
+#[derive(Default)]
+struct MomentsOfEven {
+    taken: Vec<(i64, u64, u64)>,
+    open: Vec<f64>,
+    groups_of_rows: Vec<(i64, Vec<f64>)>,
+}
+
+impl GroupTrainer for MomentsOfEven {
+    fn rows(&mut self, columns: &[ArrayRef], rows: Range<usize>) -> Result<(), Failure> {
+        self.open.extend_from_slice(&columns[0].as_primitive::<Float64Type>().values()[rows]);
+        Ok(())
+    }
+
+    fn finish(&mut self, keys: &[ArrayRef], row: usize) -> Result<(), Failure> {
+        let key = keys[0].as_primitive::<Int64Type>().value(row);
+        self.groups_of_rows.push((key, std::mem::take(&mut self.open)));
+        Ok(())
+    }
+
+    fn moments_wanted(&self) -> Option<usize> {
+        Some(1)
+    }
+
+    fn moments(
+        &mut self,
+        keys: &[ArrayRef],
+        row: usize,
+        (moments, dropped): (MomentsRef<'_>, u64),
+    ) -> Result<bool, Failure> {
+        let key = keys[0].as_primitive::<Int64Type>().value(row);
+        if key % 2 == 0 {
+            self.taken.push((key, moments.count, dropped));
+        }
+        Ok(key % 2 == 0)
+    }
+}
+
+#[test]
+fn a_trainer_of_moments_gets_the_rows_that_it_asks_for_after_all() {
+    let rows = 3 * BATCH_ROWS;
+    let keys = Int64Array::from_iter_values((0..rows as i64).map(|row| row % 5));
+    // Every seventh value is missing.
+    let values: Float64Array = (0..rows).map(|row| (row % 7 > 0).then_some(row as f64)).collect();
+    let columns: [(&str, ArrayRef, bool); 2] = [("key", Arc::new(keys), false), ("value", Arc::new(values), true)];
+    let whole = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    for bytes in [0, 8 << 20] {
+        let mut clustering = Clustering::new(&whole.schema().fields()[..1], bytes);
+        clustering.push(whole.slice(0, 10_000)).unwrap();
+        clustering.push(whole.slice(10_000, rows - 10_000)).unwrap();
+        let (mut clustered, mut trainer) = (clustering.cluster().unwrap(), MomentsOfEven::default());
+        while clustered.train_next(&mut trainer).unwrap() {}
+        trainer.taken.sort_unstable();
+        let count = |key: usize, missing: bool| {
+            (0..rows).filter(|row| row % 5 == key && (row % 7 == 0) == missing).count() as u64
+        };
+        let expected = [0, 2, 4].map(|key| (key as i64, count(key, false), count(key, true)));
+        assert_eq!(trainer.taken, expected);
+        trainer.groups_of_rows.sort_by_key(|(key, _)| *key);
+        let handed: Vec<(i64, usize)> = trainer.groups_of_rows.iter().map(|(key, rows)| (*key, rows.len())).collect();
+        assert_eq!(handed, [1, 3].map(|key| (key as i64, (0..rows).filter(|row| row % 5 == key).count())));
+        assert!(trainer.groups_of_rows[0].1.iter().filter(|value| **value > 0.0).is_sorted(), "in their order");
+    }
+}
+
 #[test]
 fn a_group_of_many_batches_is_handed_over_in_pieces() {
     let rows = BATCH_ROWS + BATCH_ROWS / 2;
