@@ -166,7 +166,7 @@ impl Bucket<'_> {
             clustering.push(batch)?;
         }
         let mut clustered = clustering.cluster()?;
-        while clustered.train_next(&mut sink)? {
+        while clustered.train_next(sink.trainer())? {
             self.context.cancelled.check()?;
             sink.write(self.file).await?;
         }
@@ -193,10 +193,10 @@ impl Bucket<'_> {
         let mut batches = stream(sorted).await?;
         let mut cutter = GroupCutter::new(self.keys.len());
         while let Some(batch) = next(&mut batches, self.context).await? {
-            cutter.push(&batch, &mut sink)?;
+            cutter.push(&batch, sink.trainer())?;
             sink.write(self.file).await?;
         }
-        cutter.end(&mut sink)?;
+        cutter.end(sink.trainer())?;
         sink.end(self.file).await
     }
 }

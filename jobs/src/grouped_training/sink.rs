@@ -1,10 +1,8 @@
 //! Where groups go one after the other, and from where what is made of them comes into the output's file.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
 use shoal_core::Failure;
 use shoal_core::functions::Calls;
 use shoal_engine::functions::{FunctionTable, Packed, Packer};
@@ -19,7 +17,13 @@ const MODELS_PER_BATCH: usize = 8192;
 const MESSAGES_AHEAD: usize = 2;
 
 /// Takes groups, and writes what is made of them.
-pub(super) trait GroupSink: GroupTrainer + Send {
+pub(super) trait GroupSink: Send {
+    /// What takes the groups, rows or moments as it likes.
+    type Trainer: GroupTrainer;
+
+    /// Groups are handed over to it.
+    fn trainer(&mut self) -> &mut Self::Trainer;
+
     /// Writes what is there to be written, as groups of one batch have been handed over.
     fn write(&mut self, file: &mut ParquetFile) -> impl Future<Output = Result<(), Failure>> + Send;
 
@@ -39,17 +43,13 @@ impl<T: ModelsOfGroups> Models<T> {
     }
 }
 
-impl<T: GroupTrainer> GroupTrainer for Models<T> {
-    fn rows(&mut self, columns: &[ArrayRef], rows: Range<usize>) -> Result<(), Failure> {
-        self.0.rows(columns, rows)
-    }
-
-    fn finish(&mut self, keys: &[ArrayRef], row: usize) -> Result<(), Failure> {
-        self.0.finish(keys, row)
-    }
-}
-
 impl<T: ModelsOfGroups + Send> GroupSink for Models<T> {
+    type Trainer = T;
+
+    fn trainer(&mut self) -> &mut T {
+        &mut self.0
+    }
+
     async fn write(&mut self, file: &mut ParquetFile) -> Result<(), Failure> {
         self.write_from(file, MODELS_PER_BATCH).await
     }
@@ -109,17 +109,13 @@ impl Called {
     }
 }
 
-impl GroupTrainer for Called {
-    fn rows(&mut self, columns: &[ArrayRef], rows: Range<usize>) -> Result<(), Failure> {
-        self.packer.rows(columns, rows)
-    }
-
-    fn finish(&mut self, keys: &[ArrayRef], row: usize) -> Result<(), Failure> {
-        self.packer.finish(keys, row)
-    }
-}
-
 impl GroupSink for Called {
+    type Trainer = Packer;
+
+    fn trainer(&mut self) -> &mut Packer {
+        &mut self.packer
+    }
+
     async fn write(&mut self, file: &mut ParquetFile) -> Result<(), Failure> {
         self.send(file).await
     }
