@@ -1,6 +1,5 @@
 //! Calls of a function, whatever happens to the processes that make them.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -133,8 +132,7 @@ fn tell(Lines { lines, left_out }: Lines) {
     if left_out > 0 {
         tracing::info!(left_out, "the function said more than is kept");
     }
-    let mut lines: VecDeque<Line> = lines;
-    for Line { stream, group, text } in lines.drain(..) {
+    for Line { stream, group, text } in lines {
         match (stream, group) {
             (Stream::Output, Some(group)) => tracing::info!(group, "{text}"),
             (Stream::Output, None) => tracing::info!("{text}"),

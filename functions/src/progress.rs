@@ -27,7 +27,7 @@ impl ProgressFile {
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let file = File::options().read(true).write(true).create_new(true).open(path)?;
         let mut nothing = [0; BYTES];
-        nothing[BYTES / 2..].copy_from_slice(&NO_GROUP.to_le_bytes());
+        nothing[BYTES / 2..].copy_from_slice(&NO_GROUP.to_ne_bytes());
         file.write_all_at(&nothing, 0)?;
         Ok(Self(file))
     }

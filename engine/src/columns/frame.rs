@@ -1,7 +1,5 @@
 //! The columns that a user's function sees.
 
-use std::collections::BTreeMap;
-
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::prelude::SessionContext;
 use serde::{Deserialize, Serialize};
@@ -97,16 +95,14 @@ fn plain_type(data_type: &DataType) -> DataType {
 
 fn returnable(name: &str, keys: &[KeyColumn], reserved: &[&str]) -> Result<(), Failure> {
     names::storable(name, "return it under another name")?;
-    let taken: BTreeMap<&str, &str> = (keys.iter().map(|key| (key.name.as_str(), "a key")))
-        .chain(reserved.iter().map(|own| (*own, "one of the output's own columns")))
-        .collect();
-    match taken.get(name) {
-        Some(what) => Err(Failure::new(
-            Reason::InvalidName,
-            format!("what is returned cannot be called `{name}`: that is {what}"),
-        )
+    let what = if keys.iter().any(|key| key.name == name) {
+        "a key"
+    } else if reserved.contains(&name) {
+        "one of the output's own columns"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(Reason::InvalidName, format!("what is returned cannot be called `{name}`: that is {what}"))
         .column(name)
-        .next("return it under another name; the keys are in the output anyway")),
-        None => Ok(()),
-    }
+        .next("return it under another name; the keys are in the output anyway"))
 }

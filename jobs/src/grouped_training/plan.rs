@@ -53,11 +53,8 @@ pub(super) fn plan(
     match done.last().map(|outcome| outcome.name.as_str()) {
         None if facts.program.is_some() => load(facts, capacity),
         None if has_to_learn(&facts.columns) => learn(facts, capacity),
-        None | Some(stage::LEARN) if is_for_one_task(training, facts, done, capacity)? => {
-            train_by_one(training, facts, done, capacity)
-        }
-        None | Some(stage::LOAD | stage::LEARN) if is_measured(training, facts, done, capacity)? => measure(facts),
-        None | Some(stage::LOAD | stage::LEARN | stage::MEASURE) => map(training, facts, done, capacity),
+        None | Some(stage::LOAD | stage::LEARN) => begin(training, facts, done, capacity),
+        Some(stage::MEASURE) => map(training, facts, done, trained(training, facts, done)?, capacity),
         Some(stage::MAP) => reduce(training, facts, done),
         Some(stage::TRAIN) if counted(last_outputs(done)).rows_in == 0 => {
             Err(no_rows(&training.input, "groupedTraining", "to train on"))
@@ -82,38 +79,41 @@ fn trained(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> 
     Ok(Fitting::Model(Box::new(Training::new(training, model, &facts.columns, &encoders))))
 }
 
-/// Whether one task reads the input and trains it, faster than several that would have to exchange what they read: where
-/// one would read all of it anyway, holds its rows, and has little to do for each.
-fn is_for_one_task(
+/// What is done first once the function is loaded, or the categories are known.
+fn begin(
     training: &GroupedTraining,
     facts: &Facts,
     done: &[StageOutcome],
     capacity: Capacity,
-) -> Result<bool, Failure> {
-    if training.strategy != Strategy::Auto || splits_of(facts, capacity).len() > 1 {
-        return Ok(false);
-    }
+) -> Result<Planned, Failure> {
     let trained = trained(training, facts, done)?;
-    Ok(trained.needs() == Needs::Moments && bytes_of_rows(facts, &trained) <= BUCKET_BYTES)
+    if training.strategy != Strategy::Auto {
+        return map(training, facts, done, trained, capacity);
+    }
+    let splits = splits_of(facts, capacity);
+    if is_for_one_task(facts, &trained, &splits) {
+        train_by_one(training, facts, trained, &splits)
+    } else if is_measured(facts, &trained, capacity) {
+        measure(facts)
+    } else {
+        map(training, facts, done, trained, capacity)
+    }
+}
+
+/// Whether one task reads the input and trains it, faster than several that would have to exchange what they read: where
+/// one would read all of it anyway, holds its rows, and has little to do for each.
+fn is_for_one_task(facts: &Facts, trained: &Fitting, splits: &[Split]) -> bool {
+    splits.len() <= 1 && trained.needs() == Needs::Moments && bytes_of_rows(facts, trained) <= BUCKET_BYTES
 }
 
 /// Whether it depends on the data what travels between workers, or which groups are to be kept from others.
-fn is_measured(
-    training: &GroupedTraining,
-    facts: &Facts,
-    done: &[StageOutcome],
-    capacity: Capacity,
-) -> Result<bool, Failure> {
-    if training.strategy != Strategy::Auto {
-        return Ok(false);
-    }
-    let trained = trained(training, facts, done)?;
-    Ok(match trained.needs() {
+fn is_measured(facts: &Facts, trained: &Fitting, capacity: Capacity) -> bool {
+    match trained.needs() {
         Needs::Moments => true,
         Needs::Rows => {
-            capacity.slots > 1 && !matches!(reading(facts, &trained, capacity), Some(Reading::WholeGroups(_)))
+            capacity.slots > 1 && !matches!(reading(facts, trained, capacity), Some(Reading::WholeGroups(_)))
         }
-    })
+    }
 }
 
 /// How an input that is clustered by key is read, if it is.
@@ -164,6 +164,7 @@ fn map(
     training: &GroupedTraining,
     facts: &Facts,
     done: &[StageOutcome],
+    trained: Fitting,
     capacity: Capacity,
 ) -> Result<Planned, Failure> {
     let measured = done.last().filter(|outcome| outcome.name == stage::MEASURE);
@@ -171,7 +172,6 @@ fn map(
         measured.and_then(|outcome| outcome.outputs.first()).map(|output| output.payload.read()).transpose()?;
     let splits = splits_of(facts, capacity);
     let rows_per_split = known_rows(&facts.files).map(|rows| rows.div_ceil(splits.len().max(1) as u64));
-    let trained = trained(training, facts, done)?;
     let variables = trained.variables(&facts.columns) as u64;
     let Decision { exchange, buckets, note } =
         decide(training.strategy, trained.needs(), sample.as_ref(), rows_per_split, variables);
@@ -204,14 +204,13 @@ fn map(
 fn train_by_one(
     training: &GroupedTraining,
     facts: &Facts,
-    done: &[StageOutcome],
-    capacity: Capacity,
+    trained: Fitting,
+    splits: &[Split],
 ) -> Result<Planned, Failure> {
-    let trained = trained(training, facts, done)?;
     let map = map_stage(training, facts, &trained, Exchange::Rows, Buckets::new(1, Vec::new()));
     let reduce = reduce_stage(training, facts, Exchange::Rows, trained);
     let note = "no exchange: the input is small enough for one task".to_owned();
-    train(TrainStage { map, reduce }, &splits_of(facts, capacity), note)
+    train(TrainStage { map, reduce }, splits, note)
 }
 
 fn train(stage: TrainStage, splits: &[Split], note: String) -> Result<Planned, Failure> {

@@ -68,8 +68,10 @@ pub(super) fn decide(
     let as_rows = rows as f64 * (key_bytes + (variables * WORD) as f64);
     let is_by_states = as_states <= as_rows.min(STATES_BYTES_MAX) || as_states * ROWS_SHARE_MAX <= as_rows;
     let (exchange, name) = if is_by_states { (Exchange::States, "aggregate") } else { (Exchange::Rows, "bucket") };
+    // Else it is the fewer bytes.
+    let why = if !is_by_states && as_states <= as_rows { ", and no cache holds the states" } else { "" };
     let note = format!(
-        "strategy {name}: a split of {rows} rows in about {groups:.0} groups is {} as states and {} as rows (measured on {} rows with {} groups)",
+        "strategy {name}: a split of {rows} rows in about {groups:.0} groups is {} as states and {} as rows{why} (measured on {} rows with {} groups)",
         in_words(as_states),
         in_words(as_rows),
         sample.rows,

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use shoal_testkit::python;
+use shoal_tests::job as jobs;
 use shoal_tests::process::{Finished, Process};
 
 use crate::place::Place;
@@ -39,21 +40,12 @@ fn in_firm_7(line: &str) -> String {
 
 /// A job that calls code of the job file for each firm.
 fn job(name: &str, input: &Path, code: &str, output: &Path) -> Value {
-    json!({
-        "apiVersion": "shoal.dev/v1alpha1",
-        "kind": "ShoalJob",
-        "metadata": {"name": name},
-        "spec": {"groupedTraining": {
-            "input": {"table": input},
-            "groupBy": ["firm"],
-            "model": {"python": {
-                "code": code,
-                "returns": [{"name": "n", "type": "int64"}],
-                "environment": {"interpreter": python()},
-            }},
-            "output": {"table": output},
-        }},
-    })
+    let function = json!({"python": {
+        "code": code,
+        "returns": [{"name": "n", "type": "int64"}],
+        "environment": {"interpreter": python()},
+    }});
+    jobs::with(jobs::training(name, input, "firm", &["x"], "year", output), "/groupedTraining/model", function)
 }
 
 /// A member of the function in a job.
