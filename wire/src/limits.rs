@@ -6,6 +6,10 @@ use std::time::Duration;
 /// worker cuts batches far below this; what is larger is a mistake that should not take the receiver's memory.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
+/// Largest frame of HTTP/2 that a client takes. A server writes frame by frame to its socket, and wakes its reader for
+/// each: of the usual 16 KiB, that costs as much time as the bytes do. Far below the window of a stream, which is 2 MiB.
+pub const FRAME_BYTES_MAX: u32 = 256 << 10;
+
 /// Opening a connection takes longer than this only when nobody is there.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 

@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 use tonic::transport::{Channel, Endpoint, Server, Uri};
 
 use crate::limits::{
-    CONNECT_TIMEOUT, HEAD_KEEPALIVE_INTERVAL, HEAD_KEEPALIVE_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
+    CONNECT_TIMEOUT, FRAME_BYTES_MAX, HEAD_KEEPALIVE_INTERVAL, HEAD_KEEPALIVE_TIMEOUT, KEEPALIVE_INTERVAL,
+    KEEPALIVE_TIMEOUT,
 };
 use crate::tls::{self, Connection, Tls};
 
@@ -43,6 +44,7 @@ pub fn endpoint(url: &str, tls: Option<&Tls>) -> Result<Endpoint, Failure> {
         .origin(uri)
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
+        .max_frame_size(FRAME_BYTES_MAX)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true))
