@@ -2,6 +2,7 @@
 //!
 //! A new kind is a module here and a line in `registered`.
 
+mod dealing;
 mod grouped_scoring;
 mod grouped_training;
 mod planning;

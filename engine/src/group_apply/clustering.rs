@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
@@ -11,11 +10,10 @@ use shoal_core::Failure;
 
 use super::GroupTrainer;
 use super::hand_over::HandOver;
-use super::part::{self, Part};
+use super::part::Part;
 use super::places::BYTES_OF_PLACE;
 use crate::error::engine_failure;
-use crate::keys::split_by_part;
-use crate::session::BATCH_ROWS;
+use crate::keys::{Gathering, split_by_part};
 
 /// Bytes of rows that are put into the order of their groups together. With its table of groups this is what a core's own
 /// cache holds, so that looking a group up and moving a row do not wait for memory.
@@ -24,9 +22,6 @@ const PART_BYTES: u64 = 512 << 10;
 /// Parts at the most: rows are dealt to so many at a time, and a part should get a good many of them.
 const PARTS_MAX: u64 = 256;
 
-/// Rows that are dealt to parts together.
-const DEALT_ROWS: usize = 8 * BATCH_ROWS;
-
 /// Clustering may hold this part of a task's memory. What is left is for training.
 const MEMORY_SHARE: u64 = 2;
 
@@ -34,13 +29,12 @@ const MEMORY_SHARE: u64 = 2;
 ///
 /// A sort would compare rows as often as their number has digits, and move them as often; here they are dealt to parts
 /// by a hash of their keys, and within a part the group of each is looked up once, and each is moved once or, for a trainer
-/// that takes moments, added to those of its group where it lies. The rows of a group come as they were pushed. Groups of a part come in the order of their keys, which is all that is promised of the
-/// order of groups.
+/// that takes moments, added to those of its group where it lies. The rows of a group come as they were pushed. Groups of
+/// a part come in the order of their keys, which is all that is promised of the order of groups.
 pub struct Clustering {
     keys: SchemaRef,
     /// Rows that are not dealt yet.
-    waiting: Vec<RecordBatch>,
-    waiting_rows: usize,
+    waiting: Gathering,
     parts: Vec<Vec<RecordBatch>>,
 }
 
@@ -58,8 +52,7 @@ impl Clustering {
         let parts = bytes.div_ceil(PART_BYTES).clamp(1, PARTS_MAX);
         Self {
             keys: Arc::new(Schema::new(keys.to_vec())),
-            waiting: Vec::new(),
-            waiting_rows: 0,
+            waiting: Gathering::new(parts as u32),
             parts: vec![Vec::new(); parts as usize],
         }
     }
@@ -69,22 +62,14 @@ impl Clustering {
     /// # Errors
     /// An internal failure where the batch is not of the schema.
     pub fn push(&mut self, batch: RecordBatch) -> Result<(), Failure> {
-        self.waiting_rows += batch.num_rows();
-        self.waiting.push(batch);
-        if self.waiting_rows >= DEALT_ROWS { self.deal() } else { Ok(()) }
+        match self.waiting.push(batch)? {
+            Some(rows) => self.deal(&rows),
+            None => Ok(()),
+        }
     }
 
-    /// Deals the rows that wait.
-    fn deal(&mut self) -> Result<(), Failure> {
-        let waiting = std::mem::take(&mut self.waiting);
-        self.waiting_rows = 0;
-        if let [only] = &mut self.parts[..] {
-            only.extend(waiting);
-            return Ok(());
-        }
-        let Some(first) = waiting.first() else { return Ok(()) };
-        let rows = concat_batches(&first.schema(), &waiting).map_err(|error| part::internal(&error))?;
-        for (part, rows) in split_by_part(&rows, self.keys.fields().len(), self.parts.len() as u32)? {
+    fn deal(&mut self, rows: &RecordBatch) -> Result<(), Failure> {
+        for (part, rows) in split_by_part(rows, self.keys.fields().len(), self.parts.len() as u32)? {
             self.parts[part as usize].push(rows);
         }
         Ok(())
@@ -95,7 +80,9 @@ impl Clustering {
     /// # Errors
     /// As [`Clustering::push`].
     pub fn cluster(mut self) -> Result<Clustered, Failure> {
-        self.deal()?;
+        if let Some(rest) = self.waiting.finish()? {
+            self.deal(&rest)?;
+        }
         let key_columns = self.keys.fields().len();
         let groups = new_group_values(self.keys, &GroupOrdering::None).map_err(|error| engine_failure(&error))?;
         Ok(Clustered { key_columns, groups, parts: self.parts.into_iter(), open: None })

@@ -29,16 +29,17 @@ pub fn hash_keys(columns: &[ArrayRef]) -> Result<Vec<u64>, Failure> {
 
 /// The commonest key by far, without a buffer in between.
 fn hash_integers(values: &Int64Array) -> Vec<u64> {
-    let mut bytes = [INTEGER; 1 + size_of::<i64>()];
-    let mut hash = |value: i64| {
-        bytes[1..].copy_from_slice(&value.to_le_bytes());
-        xxh3_64(&bytes)
+    // The tag and the value are put together in a register. Written next to each other, and read across the seam at
+    // once, each hash would wait for the writes: five times as long.
+    let hash = |value: i64| {
+        let bytes = (u128::from(value as u64) << u8::BITS | u128::from(INTEGER)).to_le_bytes();
+        xxh3_64(&bytes[..1 + size_of::<i64>()])
     };
     if values.null_count() == 0 {
         return values.values().iter().map(|value| hash(*value)).collect();
     }
     let null = xxh3_64(&[NULL]);
-    values.iter().map(|value| value.map_or(null, &mut hash)).collect()
+    values.iter().map(|value| value.map_or(null, hash)).collect()
 }
 
 /// The bucket of a key, from 0 to `buckets - 1`: `hash * buckets / 2^64`.

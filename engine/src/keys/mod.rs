@@ -28,12 +28,14 @@
 mod buckets;
 mod bytes;
 mod canonical;
+mod gathering;
 mod hash;
 mod logical;
 mod split;
 
 pub use buckets::Buckets;
 pub use canonical::{canonical_key, canonical_keys};
+pub use gathering::Gathering;
 pub use hash::{bucket_of, hash_keys, part_of};
 pub use logical::logical_type;
 pub use split::{split_by_bucket, split_by_part};

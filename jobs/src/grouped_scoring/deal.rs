@@ -5,12 +5,13 @@ use futures::StreamExt;
 use shoal_core::runner::TaskContext;
 use shoal_core::task::{Assignment, Counters, TaskOutput};
 use shoal_core::{Failure, Payload};
-use shoal_engine::keys::{Buckets, split_by_bucket};
+use shoal_engine::keys::Buckets;
 use shoal_engine::scoring::{models_frame, rows_frame};
 use shoal_engine::session::task_session;
 use shoal_engine::table::scan;
 
 use super::tasks::{DealStage, DealTask};
+use crate::dealing::Dealing;
 use crate::scan_error::ScanError;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
@@ -44,15 +45,14 @@ async fn deal(
     counters: &mut Counters,
 ) -> Result<(), ScanError> {
     let buckets = Buckets::new(stage.buckets, Vec::new());
+    let mut dealing = Dealing::new(assignment.attempt, context, stage.scoring.keys.len(), &buckets);
     let mut batches = frame.execute_stream().await.map_err(ScanError::Engine)?;
     while let Some(batch) = batches.next().await {
         context.cancelled.check()?;
         let batch = batch.map_err(ScanError::Engine)?;
         counters.rows_in += batch.num_rows() as u64;
-        for (bucket, part) in split_by_bucket(&batch, stage.scoring.keys.len(), &buckets)? {
-            counters.rows_out += part.num_rows() as u64;
-            context.partitions.append(assignment.attempt, bucket, part).await?;
-        }
+        counters.rows_out += batch.num_rows() as u64;
+        dealing.push(batch).await?;
     }
-    Ok(())
+    Ok(dealing.finish().await?)
 }

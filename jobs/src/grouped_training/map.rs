@@ -14,13 +14,14 @@ use shoal_core::{Failure, Reason};
 use shoal_engine::columns::{ResolvedColumns, select};
 use shoal_engine::error::engine_failure;
 use shoal_engine::folds::fold_udf;
-use shoal_engine::keys::{canonical_key, canonical_keys, split_by_bucket};
+use shoal_engine::keys::{canonical_key, canonical_keys};
 use shoal_engine::models::Folds;
 use shoal_engine::moments::{MomentsColumn, moments_udaf};
 use shoal_engine::session::task_session;
 use shoal_engine::table::scan;
 
 use super::tasks::{Exchange, MapStage, MapTask};
+use crate::dealing::Dealing;
 use crate::scan_error::ScanError;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
@@ -77,17 +78,15 @@ async fn deal(
 ) -> Result<(), ScanError> {
     let keys = stage.columns.keys.len();
     let mut batches = frame.execute_stream().await.map_err(ScanError::Engine)?;
+    let mut dealing = Dealing::new(assignment.attempt, context, keys, &stage.buckets);
     while let Some(batch) = batches.next().await {
         context.cancelled.check()?;
         let batch = batch.map_err(ScanError::Engine)?;
         counters.rows_in += check_rows(&batch, stage)?;
-        let batch = canonical_keys(&batch, keys)?;
-        for (bucket, part) in split_by_bucket(&batch, keys, &stage.buckets)? {
-            counters.rows_out += part.num_rows() as u64;
-            context.partitions.append(assignment.attempt, bucket, part).await?;
-        }
+        counters.rows_out += batch.num_rows() as u64;
+        dealing.push(canonical_keys(&batch, keys)?).await?;
     }
-    Ok(())
+    Ok(dealing.finish().await?)
 }
 
 /// Counts the input rows that a batch stands for, and refuses missing values where the job wants none.
