@@ -90,6 +90,12 @@ pub struct Progress {
     pub running: u32,
     /// Share of the work that is done, from 0 to 100; estimated from tasks while the total is unknown.
     pub percent: u8,
+    /// How many are finished each second; absent while none is, and once the job has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<f64>,
+    /// Seconds until the end, told from how long tasks took so far; absent while none is done, and once the job has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<f64>,
 }
 
 /// What a job took, and why it was run as it was.

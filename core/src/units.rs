@@ -42,6 +42,16 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     number.map(Duration::from_secs).ok_or_else(wrong)
 }
 
+/// A length of time for people, in its two largest units: `9s`, `1m30s`, `2h0m`.
+pub fn time_in_words(seconds: f64) -> String {
+    let whole = seconds.max(0.0).ceil() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
+        (hours, minutes, _) => format!("{hours}h{minutes}m"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +85,13 @@ mod tests {
         }
         for text in ["", "s", "30", "1.5s", "-1s", "1h30m", "30ss", "99999999999999999999s", "999999999999999999d"] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_told_in_two_units() {
+        for (seconds, expected) in [(0.0, "0s"), (9.2, "10s"), (60.0, "1m0s"), (90.0, "1m30s"), (7_200.0, "2h0m")] {
+            assert_eq!(time_in_words(seconds), expected);
         }
     }
 }

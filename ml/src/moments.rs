@@ -40,8 +40,8 @@ pub struct MomentsRef<'a> {
 /// The moments of one group, borrowed for update; shapes as in [`MomentsRef`].
 #[derive(Debug)]
 pub struct MomentsMut<'a> {
-    /// How many rows were pushed.
-    pub count: &'a mut u64,
+    /// How many rows were pushed: a float, so that it can lie beside the others. Exact up to 2^53.
+    pub count: &'a mut f64,
     /// The mean of each variable.
     pub mean: &'a mut [f64],
     /// The packed upper triangle of the centred cross-products.
@@ -58,9 +58,9 @@ impl MomentsMut<'_> {
     pub fn push(&mut self, row: &[f64]) {
         debug_assert_eq!(row.len(), self.mean.len());
         debug_assert_eq!(self.comoment.len(), packed_len(self.mean.len()));
-        let before = *self.count as f64;
-        *self.count += 1;
-        let share = 1.0 / *self.count as f64;
+        let before = *self.count;
+        *self.count += 1.0;
+        let share = 1.0 / *self.count;
         let weight = before * share;
 
         // Deviations are taken afresh from the old means in every row of the triangle: that costs a
@@ -91,15 +91,16 @@ impl MomentsMut<'_> {
         if count == 0 {
             return;
         }
-        if *self.count == 0 {
+        let count = count as f64;
+        if *self.count == 0.0 {
             *self.count = count;
             self.mean.copy_from_slice(mean);
             self.comoment.copy_from_slice(comoment);
             return;
         }
-        let before = *self.count as f64;
+        let before = *self.count;
         *self.count += count;
-        let share = count as f64 / *self.count as f64;
+        let share = count / *self.count;
         let weight = before * share;
 
         let mut start = 0;
@@ -122,8 +123,8 @@ impl MomentsMut<'_> {
 /// The moments of one group, owned; shapes as in [`MomentsRef`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moments {
-    /// How many rows were pushed.
-    pub count: u64,
+    /// How many rows were pushed, as in [`MomentsMut`].
+    pub count: f64,
     /// The mean of each variable.
     pub mean: Vec<f64>,
     /// The packed upper triangle of the centred cross-products.
@@ -133,19 +134,19 @@ pub struct Moments {
 impl Moments {
     /// The moments of no rows.
     pub fn new(variables: usize) -> Self {
-        Self { count: 0, mean: vec![0.0; variables], comoment: vec![0.0; packed_len(variables)] }
+        Self { count: 0.0, mean: vec![0.0; variables], comoment: vec![0.0; packed_len(variables)] }
     }
 
     /// Makes them those of no rows.
     pub fn clear(&mut self) {
-        self.count = 0;
+        self.count = 0.0;
         self.mean.fill(0.0);
         self.comoment.fill(0.0);
     }
 
     /// A view to fit from or to merge into another state.
     pub fn as_ref(&self) -> MomentsRef<'_> {
-        MomentsRef { count: self.count, mean: &self.mean, comoment: &self.comoment }
+        MomentsRef { count: self.count as u64, mean: &self.mean, comoment: &self.comoment }
     }
 
     /// A view to push to and merge into.
@@ -178,7 +179,7 @@ mod tests {
         for row in [[1.0, 2.0], [3.0, 6.0]] {
             moments.as_mut().push(&row);
         }
-        assert_eq!(moments.count, 2);
+        assert_eq!(moments.count, 2.0);
         assert_eq!(moments.mean, [2.0, 4.0]);
         assert_eq!(moments.comoment, [2.0, 4.0, 8.0]);
     }
@@ -192,6 +193,6 @@ mod tests {
             right.as_mut().push(&[0.1]);
         }
         left.as_mut().merge(right.as_ref());
-        assert_eq!((left.count, left.mean[0], left.comoment[0]), (14, 0.1, 0.0));
+        assert_eq!((left.count, left.mean[0], left.comoment[0]), (14.0, 0.1, 0.0));
     }
 }

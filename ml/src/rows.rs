@@ -92,7 +92,7 @@ impl<'a> Rows<'a> {
                     *entry = value - mean;
                 }
             }
-            block.count = rows as u64;
+            block.count = rows as f64;
             let mut columns = centred[..variables * rows].chunks_exact(rows);
             let mut entries = block.comoment.iter_mut();
             while let Some(column) = columns.next() {

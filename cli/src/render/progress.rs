@@ -1,6 +1,7 @@
 //! How far a job is, in a line.
 
 use shoal_core::report::{JobStatus, Phase};
+use shoal_core::units::time_in_words;
 
 /// What stands beside the bar.
 pub(crate) fn message(status: &JobStatus) -> String {
@@ -14,8 +15,14 @@ pub(crate) fn message(status: &JobStatus) -> String {
         None if progress.done > 0 => parts.push(format!("{} {}", progress.done, progress.unit)),
         None => {}
     }
+    if let Some(per_second) = progress.per_second {
+        parts.push(format!("{per_second:.0}/s"));
+    }
     if progress.failed > 0 {
         parts.push(format!("{} failed", progress.failed));
+    }
+    if let Some(left) = progress.seconds_left {
+        parts.push(format!("{} left", time_in_words(left)));
     }
     parts.join(", ")
 }
@@ -105,5 +112,7 @@ mod tests {
         assert_eq!(message(&running), "stage reduce, 3/4 tasks, 9 groups, 1 failed");
         running.progress.total = Some(11);
         assert_eq!(message(&running), "stage reduce, 3/4 tasks, 9/11 groups, 1 failed");
+        (running.progress.per_second, running.progress.seconds_left) = (Some(3.4), Some(75.2));
+        assert_eq!(message(&running), "stage reduce, 3/4 tasks, 9/11 groups, 3/s, 1 failed, 1m16s left");
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use shoal_core::report::{ArchiveStatus, JobStatus, Report, StageReport};
+use shoal_core::units::time_in_words;
 
 use super::table::{Cell, Table};
 use crate::sizes;
@@ -16,7 +17,10 @@ pub(crate) fn report_text(status: &JobStatus) -> String {
     let mut text = format!("job {name}: {phase:?}, {:.2} s\n", report.seconds);
     // Writing to a string cannot fail.
     if progress.done > 0 {
-        let _ = writeln!(text, "{}: {} done, {} failed", progress.unit, progress.done, progress.failed);
+        let _ = write!(text, "{}: {} done, {} failed", progress.unit, progress.done, progress.failed);
+        let _ = progress.per_second.map(|per_second| write!(text, ", {per_second:.0}/s"));
+        let _ = progress.seconds_left.map(|left| write!(text, ", {} left", time_in_words(left)));
+        text.push('\n');
     }
     if !report.stages.is_empty() {
         let _ = write!(text, "\n{}", stages(report));

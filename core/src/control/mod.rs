@@ -33,6 +33,7 @@ mod status;
 mod submission;
 #[cfg(test)]
 mod tests;
+mod time_left;
 mod transitions;
 mod update;
 mod workers;

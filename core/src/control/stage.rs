@@ -10,9 +10,10 @@
 //!
 //! A task that runs for long may run twice: see [`super::speculation`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::live::Live;
+use super::time_left::StageSoFar;
 use crate::id::{AttemptId, TaskId, WorkerId};
 use crate::kind::StageOutcome;
 use crate::task::{Counters, StagePlan, TaskOutput};
@@ -26,6 +27,8 @@ pub(super) struct StageState {
     pub(super) first_assigned_ms: Option<u64>,
     pub(super) last_finished_ms: Option<u64>,
     done_weight: u64,
+    /// Of finished tasks whose attempts this head saw begin: their weight, and how long they took together.
+    timed: (u64, u64),
     /// Sums over finished tasks, kept as they come and go for the same reason.
     pub(super) counters: Counters,
     /// Tasks that only wait for a slot, in order.
@@ -103,6 +106,7 @@ impl StageState {
             first_assigned_ms: None,
             last_finished_ms: None,
             done_weight: 0,
+            timed: (0, 0),
             counters: Counters::default(),
             ready,
             paused: BTreeSet::new(),
@@ -205,7 +209,11 @@ impl StageState {
         let Some(state) = self.tasks.get_mut(index) else { return };
         state.took_ms = took_ms;
         self.counters.add(&output.counters);
-        self.done_weight += self.plan.tasks.get(index).map_or(0, |task| task.weight);
+        let weight = self.plan.tasks.get(index).map_or(0, |task| task.weight);
+        self.done_weight += weight;
+        if took_ms > 0 {
+            self.timed = (self.timed.0 + weight, self.timed.1 + u64::from(took_ms));
+        }
         state.status = TaskStatus::Done { attempt, holder, output: Box::new(output) };
         self.unfinished -= 1;
         self.last_finished_ms = Some(now_ms);
@@ -217,7 +225,11 @@ impl StageState {
         let before = std::mem::replace(&mut state.status, TaskStatus::Pending);
         if let TaskStatus::Done { output, .. } = &before {
             self.unfinished += 1;
-            self.done_weight -= self.plan.tasks.get(index as usize).map_or(0, |task| task.weight);
+            let weight = self.plan.tasks.get(index as usize).map_or(0, |task| task.weight);
+            self.done_weight -= weight;
+            if state.took_ms > 0 {
+                self.timed = (self.timed.0 - weight, self.timed.1 - u64::from(state.took_ms));
+            }
             self.counters.subtract(&output.counters);
         }
         if let TaskStatus::Running(attempt) = before {
@@ -285,6 +297,29 @@ impl StageState {
             0.0
         } else {
             self.done_weight as f64 / total as f64
+        }
+    }
+
+    /// What is known of its speed.
+    pub(super) fn so_far(&self, now_ms: u64) -> StageSoFar {
+        let weight_of = |index: u32| self.plan.tasks.get(index as usize).map_or(0, |task| task.weight);
+        let mut running: BTreeMap<u32, u64> = BTreeMap::new();
+        for (attempt, ran_ms) in self.live.running(now_ms) {
+            // Of two attempts at one task, the one that is further.
+            let longest = running.entry(attempt.task.index).or_default();
+            *longest = ran_ms.max(*longest);
+        }
+        StageSoFar {
+            done: self.timed,
+            waiting_weight: self
+                .ready
+                .iter()
+                .chain(self.paused.iter().map(|(_, index)| index))
+                .copied()
+                .map(weight_of)
+                .sum(),
+            running: running.into_iter().map(|(index, ran_ms)| (weight_of(index), ran_ms)).collect(),
+            ran_ms: self.first_assigned_ms.map_or(0, |first| now_ms.saturating_sub(first)),
         }
     }
 }

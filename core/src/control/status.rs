@@ -6,6 +6,7 @@ use super::Control;
 use super::ending::job_not_found;
 use super::job_state::{ActiveJob, Entry, JobPhase};
 use super::stage::StageState;
+use super::time_left;
 use crate::failure::Failure;
 use crate::id::{AttemptId, JobUid};
 use crate::report::{JobStatus, Phase, Progress, Report, StageReport};
@@ -120,7 +121,7 @@ fn active_status(active: &ActiveJob, now_ms: u64) -> JobStatus {
         uid: active.job.uid,
         kind: active.job.work.kind().to_owned(),
         phase,
-        progress: progress(active),
+        progress: progress(active, now_ms),
         outputs: active.outputs.clone(),
         failure,
         report: report(active, now_ms),
@@ -128,30 +129,57 @@ fn active_status(active: &ActiveJob, now_ms: u64) -> JobStatus {
     }
 }
 
-fn progress(active: &ActiveJob) -> Progress {
-    let groups = active.stages.last().map(|stage| stage.counters.clone()).unwrap_or_default();
+fn progress(active: &ActiveJob, now_ms: u64) -> Progress {
+    let stage = active.stages.last();
+    let groups = stage.map(|stage| stage.counters.clone()).unwrap_or_default();
+    let done = groups.groups_ok + groups.groups_failed;
+    let runs = matches!(active.phase, JobPhase::Running) && !active.suspended;
+    let begun_ms = stage.and_then(|stage| stage.first_assigned_ms).filter(|_| runs);
     Progress {
         unit: active.job.work.unit().to_owned(),
         total: None,
-        done: groups.groups_ok + groups.groups_failed,
+        done,
         succeeded: groups.groups_ok,
         failed: groups.groups_failed,
         running: u32::try_from(active.running.len()).unwrap_or(u32::MAX),
         percent: percent(&active.stages),
+        per_second: begun_ms.and_then(|begun_ms| rate(done, now_ms.saturating_sub(begun_ms))),
+        seconds_left: runs.then(|| seconds_left(&active.stages, now_ms)).flatten(),
     }
+}
+
+/// How many a second, where there are some.
+fn rate(done: u64, ms: u64) -> Option<f64> {
+    (done > 0 && ms > 0).then(|| done as f64 * 1_000.0 / ms as f64)
 }
 
 /// The share of the last finished stage, and of the first unfinished one what is done of it.
 fn percent(stages: &[StageState]) -> u8 {
-    let mut reached = 0.0;
+    let (unfinished, before, after) = reached(stages);
+    let share = unfinished.map_or(0.0, StageState::done_share);
+    (before + (after - before) * share) as u8
+}
+
+/// The first unfinished stage, and what of the whole is done before and after it, from 0 to 100.
+fn reached(stages: &[StageState]) -> (Option<&StageState>, f64, f64) {
+    let mut before = 0.0;
     for stage in stages {
-        let after = f64::from(stage.plan.percent_after.min(100)).max(reached);
-        reached += (after - reached) * stage.done_share();
+        let after = f64::from(stage.plan.percent_after.min(100)).max(before);
         if !stage.is_done() {
-            break;
+            return (Some(stage), before, after);
         }
+        before = after;
     }
-    reached as u8
+    (None, before, before)
+}
+
+/// How much longer the job takes, where that can be told yet.
+fn seconds_left(stages: &[StageState], now_ms: u64) -> Option<f64> {
+    let (stage, before, after) = reached(stages);
+    let stage = stage?;
+    let begun_ms = stages.first()?.first_assigned_ms?;
+    let before_ms = stage.first_assigned_ms.unwrap_or(now_ms).saturating_sub(begun_ms);
+    Some(time_left::ms_left(&stage.so_far(now_ms), before_ms, before, after)? / 1_000.0)
 }
 
 fn report(active: &ActiveJob, now_ms: u64) -> Report {

@@ -51,7 +51,7 @@ pub(super) async fn change(
     table: &DeltaTable,
 ) -> Result<Vec<Action>, Failure> {
     let state = table.snapshot().map_err(|error| delta_failure(&error))?;
-    refuse_change(state, schema, intent.mode)?;
+    refuse_change(state.metadata(), &state.schema(), schema, intent.mode)?;
     let mut actions = Vec::new();
     if intent.mode == OutputMode::Overwrite {
         if *state.schema() != *schema || !state.metadata().partition_columns().is_empty() {

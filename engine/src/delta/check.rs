@@ -1,14 +1,12 @@
 use arrow::datatypes::Schema;
-use deltalake::kernel::StructType;
-use deltalake::table::state::DeltaTableState;
+use deltalake::kernel::{Metadata, StructType};
 use shoal_core::spec::v1alpha1::{OutputMode, OutputTable};
 use shoal_core::{Failure, Reason};
 
 use super::compare::refuse_mismatch;
 use super::leftovers::attempt_of;
-use super::open::open_visible;
+use super::open::without_files;
 use super::schema::delta_schema;
-use crate::error::delta_failure;
 use crate::storage::Location;
 
 /// The folder in which a Delta table keeps its log.
@@ -38,52 +36,55 @@ async fn check(output: &OutputTable, schema: &Schema) -> Result<(), Failure> {
     let place = Location::parse(&output.table)?;
     let schema = delta_schema(schema)?;
     refuse_file(&place).await?;
-    let Some(table) = open_visible(&place).await? else {
-        return refuse_foreign_files(&place).await;
-    };
-    let state = table.snapshot().map_err(|error| delta_failure(&error))?;
-    refuse_change(state, &schema, output.mode)
+    match without_files(&place).await? {
+        Some(table) => refuse_change(table.metadata(), &table.schema(), &schema, output.mode),
+        None => refuse_foreign_files(&place).await,
+    }
 }
 
 /// Refuses what a mode must not or cannot do to a table that is there.
-pub(super) fn refuse_change(state: &DeltaTableState, schema: &StructType, mode: OutputMode) -> Result<(), Failure> {
+pub(super) fn refuse_change(
+    table: &Metadata,
+    table_schema: &StructType,
+    schema: &StructType,
+    mode: OutputMode,
+) -> Result<(), Failure> {
     match mode {
         OutputMode::Error => {
             Err(Failure::new(Reason::OutputExists, "the output table exists already")
                 .next("use mode: overwrite or append"))
         }
         OutputMode::Append => {
-            refuse_mismatch(&state.schema(), schema)?;
-            match state.metadata().partition_columns().first() {
+            refuse_mismatch(table_schema, schema)?;
+            match table.partition_columns().first() {
                 Some(column) => Err(Failure::new(
                     Reason::SchemaMismatch,
                     format!("the table is partitioned by `{column}`, but what would be appended is not"),
                 )
                 .column(column)
                 .next("use mode: overwrite, or name another table")),
-                None => refuse_unsupported(state),
+                None => refuse_unsupported(table, table_schema),
             }
         }
-        OutputMode::Overwrite if is_append_only(state) => {
+        OutputMode::Overwrite if is_append_only(table) => {
             Err(Failure::new(Reason::NotPossible, "the table can only be appended to")
                 .next("use mode: append, or name another table"))
         }
-        OutputMode::Overwrite => refuse_unsupported(state),
+        OutputMode::Overwrite => refuse_unsupported(table, table_schema),
     }
 }
 
-fn is_append_only(state: &DeltaTableState) -> bool {
-    state.metadata().configuration().get("delta.appendOnly").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+fn is_append_only(table: &Metadata) -> bool {
+    table.configuration().get("delta.appendOnly").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Refuses tables with features that a writer has to honour and we do not.
-fn refuse_unsupported(state: &DeltaTableState) -> Result<(), Failure> {
-    let metadata = state.metadata();
-    let configuration = metadata.configuration();
+fn refuse_unsupported(table: &Metadata, schema: &StructType) -> Result<(), Failure> {
+    let configuration = table.configuration();
     let has_mapping = configuration.get("delta.columnMapping.mode").is_some_and(|mode| mode != "none");
     let has_constraints = configuration.keys().any(|key| key.starts_with("delta.constraints."));
     // Invariants, generated columns, identities and defaults all stand in the metadata of their column.
-    let special = state.schema().fields().find_map(|field| {
+    let special = schema.fields().find_map(|field| {
         let is_special = field.metadata().keys().any(|key| key.starts_with("delta.") || key == "CURRENT_DEFAULT");
         is_special.then(|| field.name().clone())
     });

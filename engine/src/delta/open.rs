@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use deltalake::DeltaTable;
+use deltalake::kernel::Snapshot;
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use shoal_core::Failure;
 
@@ -34,12 +35,17 @@ pub(super) async fn open(place: &Location) -> Result<Option<DeltaTable>, Failure
     Ok(Some(table))
 }
 
-/// As [`open`]; a table that holds only withdrawn commits counts as absent.
-pub(super) async fn open_visible(place: &Location) -> Result<Option<DeltaTable>, Failure> {
-    match open(place).await? {
-        Some(table) if !holds_nothing(&table).await? => Ok(Some(table)),
-        _ => Ok(None),
+/// What the newest version of a table is, without its list of files: of a large table, most of its log. `None` where no
+/// commit is there but withdrawn ones.
+pub(super) async fn without_files(place: &Location) -> Result<Option<Snapshot>, Failure> {
+    let failed = |error| delta_failure(&error).file(place.to_string());
+    let log = log_store(place)?;
+    if !log.is_delta_table_location().await.map_err(failed)? {
+        return Ok(None);
     }
+    let table = Snapshot::try_new(log.as_ref(), None).await.map_err(failed)?;
+    let is_absent = is_placeholder(log.as_ref(), table.metadata().configuration(), table.version()).await?;
+    Ok((!is_absent).then_some(table))
 }
 
 /// Whether a table holds only withdrawn commits.

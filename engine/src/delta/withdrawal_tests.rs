@@ -9,7 +9,7 @@ use shoal_core::spec::v1alpha1::{InputTable, OutputMode};
 use shoal_core::{Failure, Reason};
 
 use super::commit::{publish, withdraw};
-use super::open::{open, open_visible};
+use super::open::{open, without_files};
 use super::testing::{Fault, Meddler, Pause, TestJob, numbers, place, read_numbers, words};
 use super::{DeltaPublisher, check_output};
 use crate::storage::Location;
@@ -51,7 +51,7 @@ async fn what_is_withdrawn_is_never_published_and_the_table_counts_as_absent() {
     let failure = DeltaPublisher.publish(&intent).await.unwrap_err();
     assert_eq!((failure.reason, failure.location.file.is_some()), (Reason::Cancelled, true));
     assert_eq!(open(&table).await.unwrap().unwrap().version(), Some(0));
-    assert!(open_visible(&table).await.unwrap().is_none());
+    assert!(without_files(&table).await.unwrap().is_none());
     assert_eq!(pinned(folder.path()).await.unwrap_err().reason, Reason::TableNotFound);
     DeltaPublisher.discard(intent.job, &intent.table).await.unwrap();
     assert!(!folder.path().join(&intent.files[0].path).exists(), "its files may go");
@@ -102,7 +102,7 @@ async fn rows_that_another_writer_added_to_a_placeholder_are_seen() {
     DeltaPublisher.withdraw(&intent).await.unwrap();
     let theirs = open(&place(folder.path())).await.unwrap().unwrap();
     theirs.write(vec![numbers(&[5])]).await.unwrap();
-    assert!(open_visible(&place(folder.path())).await.unwrap().is_some());
+    assert!(without_files(&place(folder.path())).await.unwrap().is_some());
     let mut late = TestJob::new(2, folder.path());
     let failure = DeltaPublisher.publish(&late.write(OutputMode::Error, &numbers(&[1])).await).await.unwrap_err();
     assert_eq!(failure.reason, Reason::OutputExists);
@@ -127,7 +127,7 @@ async fn race(table: &Location, number: u128, intent: &CommitIntent, before: &[i
             if !before.is_empty() {
                 assert_eq!(read_numbers(table).await, before);
             }
-            assert_eq!(open_visible(table).await.unwrap().is_some(), !before.is_empty());
+            assert_eq!(without_files(table).await.unwrap().is_some(), !before.is_empty());
         }
         outcomes => panic!("round {number}: {outcomes:?}"),
     }

@@ -53,7 +53,7 @@ impl GroupTrainer for StateTrainer {
             Ok(table) => table.fit_moments(total.as_ref(), None)?.tested_on(&table, &self.folds),
             Err(fitted) => *fitted,
         };
-        self.finished.push((keys, row), &fitted, total.count, self.dropped)?;
+        self.finished.push((keys, row), &fitted, total.as_ref().count, self.dropped)?;
         self.folds.clear();
         self.dropped = 0;
         Ok(())

@@ -10,27 +10,20 @@ use super::column::{MomentsColumn, moments_array};
 
 /// The moments of many groups in flat arrays.
 ///
-/// A group's means and cross-products lie side by side, because rows come in any order of groups: each row touches
+/// A group's count, means and cross-products lie side by side, because rows come in any order of groups: each row touches
 /// one place in memory instead of one per array.
 #[derive(Clone, Debug)]
 pub(crate) struct GroupMoments {
     variables: usize,
-    /// Floats of one group: its means, then its cross-products.
+    /// Floats of one group: its count, its means, then its cross-products.
     stride: usize,
-    count: Vec<u64>,
     dropped: Vec<u64>,
     values: Vec<f64>,
 }
 
 impl GroupMoments {
     pub(crate) fn new(variables: usize) -> Self {
-        Self {
-            variables,
-            stride: variables + packed_len(variables),
-            count: Vec::new(),
-            dropped: Vec::new(),
-            values: Vec::new(),
-        }
+        Self { variables, stride: stride(variables), dropped: Vec::new(), values: Vec::new() }
     }
 
     pub(super) fn variables(&self) -> usize {
@@ -39,7 +32,6 @@ impl GroupMoments {
 
     /// Makes room for groups up to `groups`; new ones are of no rows.
     pub(crate) fn resize(&mut self, groups: usize) {
-        self.count.resize(groups, 0);
         self.dropped.resize(groups, 0);
         self.values.resize(groups * self.stride, 0.0);
     }
@@ -102,9 +94,8 @@ impl GroupMoments {
             self.dropped[group] += 1;
             return;
         }
-        let stride = row.len() + packed_len(row.len());
-        let (mean, comoment) = self.values[group * stride..][..stride].split_at_mut(row.len());
-        MomentsMut { count: &mut self.count[group], mean, comoment }.push(row);
+        let stride = stride(row.len());
+        of_window(&mut self.values[group * stride..][..stride], row.len()).push(row);
     }
 
     /// Merges a column of moments; state `i` is of group `groups[i]`. Null states are of no rows.
@@ -119,15 +110,13 @@ impl GroupMoments {
                 continue;
             }
             let window = &mut self.values[group * self.stride..][..self.stride];
-            let (mean, comoment) = window.split_at_mut(self.variables);
-            MomentsMut { count: &mut self.count[group], mean, comoment }.merge(states.get(row));
+            of_window(window, self.variables).merge(states.get(row));
             self.dropped[group] += states.dropped(row);
         }
     }
 
     /// Takes groups out, from the first on; those that stay move to the front.
     pub(crate) fn emit(&mut self, emit_to: EmitTo) -> StructArray {
-        let count = emit_to.take_needed(&mut self.count);
         let dropped = emit_to.take_needed(&mut self.dropped);
         let values = match emit_to {
             EmitTo::All => EmitTo::All,
@@ -135,10 +124,12 @@ impl GroupMoments {
         }
         .take_needed(&mut self.values);
 
-        let mut mean = Vec::with_capacity(count.len() * self.variables);
-        let mut comoment = Vec::with_capacity(values.len() - mean.capacity());
+        let mut count = Vec::with_capacity(dropped.len());
+        let mut mean = Vec::with_capacity(dropped.len() * self.variables);
+        let mut comoment = Vec::with_capacity(dropped.len() * packed_len(self.variables));
         for window in values.chunks_exact(self.stride) {
-            let (means, comoments) = window.split_at(self.variables);
+            let (means, comoments) = window[1..].split_at(self.variables);
+            count.push(window[0] as u64);
             mean.extend_from_slice(means);
             comoment.extend_from_slice(comoments);
         }
@@ -147,8 +138,21 @@ impl GroupMoments {
 
     /// Bytes on the heap, room that is not used yet included.
     pub(super) fn heap_size(&self) -> usize {
-        self.values.capacity() * size_of::<f64>() + (self.count.capacity() + self.dropped.capacity()) * size_of::<u64>()
+        self.values.capacity() * size_of::<f64>() + self.dropped.capacity() * size_of::<u64>()
     }
+}
+
+/// Floats of one group of so many variables.
+const fn stride(variables: usize) -> usize {
+    1 + variables + packed_len(variables)
+}
+
+/// The moments that a group's floats are.
+#[inline(always)]
+fn of_window(window: &mut [f64], variables: usize) -> MomentsMut<'_> {
+    let (count, others) = window.split_at_mut(1);
+    let (mean, comoment) = others.split_at_mut(variables);
+    MomentsMut { count: &mut count[0], mean, comoment }
 }
 
 /// Rows as columns.

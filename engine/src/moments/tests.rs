@@ -62,8 +62,11 @@ fn found(batches: &[RecordBatch]) -> Groups {
         let states = MomentsColumn::new(batch.column(1), VARIABLES).unwrap();
         for row in 0..batch.num_rows() {
             let moments = states.get(row);
-            let owned =
-                Moments { count: moments.count, mean: moments.mean.to_vec(), comoment: moments.comoment.to_vec() };
+            let owned = Moments {
+                count: moments.count as f64,
+                mean: moments.mean.to_vec(),
+                comoment: moments.comoment.to_vec(),
+            };
             let key = keys.is_valid(row).then(|| keys.value(row));
             assert!(groups.insert(key, (owned, states.dropped(row))).is_none(), "{key:?} is there twice");
         }

@@ -21,7 +21,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 use shoal_core::spec::v1alpha1::TableFormat;
 
-pub use clusters::{Cluster, clusters};
+pub use clusters::{Cluster, ProvenKeys, proven_keys};
 pub use diagnosis::scan_failure;
 pub use pin::pin;
 pub use scan::{sample, scan};

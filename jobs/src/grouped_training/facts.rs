@@ -9,7 +9,7 @@ use shoal_engine::delta::check_output;
 use shoal_engine::functions::{FunctionTable, OWN_COLUMNS};
 use shoal_engine::models::{ModelTable, Training, reserved_columns};
 use shoal_engine::session::query_session;
-use shoal_engine::table::{PinnedTable, clusters, pin};
+use shoal_engine::table::{PinnedTable, ProvenKeys, pin, proven_keys};
 use shoal_ml::Needs;
 
 use super::program::program;
@@ -17,6 +17,9 @@ use super::reduce::key_fields;
 use super::tasks::Facts;
 
 const FIELD: &str = "spec.groupedTraining";
+
+/// Files whose footers are read again for models of moments, of which seldom more travels than fits a footer.
+const FILES_READ_TWICE_MAX: usize = 1_000;
 
 /// What is read, and what the output is made of.
 struct Resolved {
@@ -34,11 +37,15 @@ pub(super) async fn gather(job: &Job, training: &GroupedTraining) -> Result<Fact
         Learner::Function(function) => of_function(job, training, function, &table)?,
     };
     check_output(&training.output, &output_schema, &format!("{FIELD}.output")).await?;
-    let clusters = match (training.strategy, needs) {
-        (Strategy::Auto, Needs::Rows) => clusters(&table, &files, &columns.keys).await?,
-        _ => Vec::new(),
+    let is_proof_worth_it = match needs {
+        Needs::Rows => true,
+        Needs::Moments => files.len() <= FILES_READ_TWICE_MAX,
     };
-    Ok(Facts { table, files, columns, output_schema, clusters, program })
+    let ProvenKeys { clusters, groups_max } = match training.strategy {
+        Strategy::Auto if is_proof_worth_it => proven_keys(&table, &files, &columns.keys).await?,
+        _ => ProvenKeys::default(),
+    };
+    Ok(Facts { table, files, columns, output_schema, clusters, groups_max, program })
 }
 
 fn of_model(training: &GroupedTraining, model: &Model, table: &PinnedTable) -> Result<Resolved, Failure> {

@@ -15,7 +15,7 @@ use super::clustered::{self, Reading};
 use super::fitting::{Fitting, FunctionCall};
 use super::learn::{encoders, has_to_learn};
 use super::skew;
-use super::strategy::{Decision, decide};
+use super::strategy::{Decision, Known, decide};
 use super::tasks::{
     Exchange, Facts, LearnStage, Learned, MapStage, MeasureTask, ReduceStage, Sample, TrainStage, stage,
 };
@@ -109,10 +109,30 @@ fn is_for_one_task(facts: &Facts, trained: &Fitting, splits: &[Split]) -> bool {
 /// Whether it depends on the data what travels between workers, or which groups are to be kept from others.
 fn is_measured(facts: &Facts, trained: &Fitting, capacity: Capacity) -> bool {
     match trained.needs() {
-        Needs::Moments => true,
+        Needs::Moments => known(facts, trained, capacity).few_states().is_none(),
         Needs::Rows => {
             capacity.slots > 1 && !matches!(reading(facts, trained, capacity), Some(Reading::WholeGroups(_)))
         }
+    }
+}
+
+/// What planning knows without a sample.
+fn known(facts: &Facts, trained: &Fitting, capacity: Capacity) -> Known {
+    let splits = splits_of(facts, capacity).len().max(1) as u64;
+    Known {
+        rows_per_split: known_rows(&facts.files).map(|rows| rows.div_ceil(splits)),
+        groups_max: facts.groups_max,
+        keys: facts.columns.keys.len() as u64,
+        variables: trained.variables(&facts.columns) as u64,
+    }
+}
+
+/// What of a job is done once its rows are dealt, as a first guess: the more there is to do for a group, the less.
+fn percent_after_map(trained: &Fitting) -> u8 {
+    match (trained, trained.needs()) {
+        (Fitting::Function(_), _) => 20,
+        (Fitting::Model(_), Needs::Rows) => 40,
+        (Fitting::Model(_), Needs::Moments) => 65,
     }
 }
 
@@ -171,10 +191,8 @@ fn map(
     let sample: Option<Sample> =
         measured.and_then(|outcome| outcome.outputs.first()).map(|output| output.payload.read()).transpose()?;
     let splits = splits_of(facts, capacity);
-    let rows_per_split = known_rows(&facts.files).map(|rows| rows.div_ceil(splits.len().max(1) as u64));
-    let variables = trained.variables(&facts.columns) as u64;
-    let Decision { exchange, buckets, note } =
-        decide(training.strategy, trained.needs(), sample.as_ref(), rows_per_split, variables);
+    let known = known(facts, &trained, capacity);
+    let Decision { exchange, buckets, note } = decide(training.strategy, trained.needs(), sample.as_ref(), known);
     let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, bytes_of_rows(facts, &trained), capacity.slots));
     let own = match exchange {
         Exchange::Rows => skew::own_buckets(sample.as_ref(), buckets),
@@ -184,7 +202,8 @@ fn map(
     let mut notes = vec![note];
     notes.extend(skew::in_words(own.len()));
     let common = map_stage(training, facts, &trained, exchange, Buckets::new(buckets, own));
-    if let Some(reading) = reading(facts, &trained, capacity) {
+    // What travels of states is less than whole groups would have to hold.
+    if let Some(reading) = reading(facts, &trained, capacity).filter(|_| exchange == Exchange::Rows) {
         let keys = clustered::in_words(&facts.columns.keys);
         match reading {
             Reading::WholeGroups(splits) => {
@@ -197,7 +216,7 @@ fn map(
             }
         }
     }
-    Ok(run(stage::MAP, None, 65, Payload::of(&common)?, split_tasks(&splits)?, notes))
+    Ok(run(stage::MAP, None, percent_after_map(&trained), Payload::of(&common)?, split_tasks(&splits)?, notes))
 }
 
 /// One task trains all groups of the input.

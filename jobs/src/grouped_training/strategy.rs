@@ -30,17 +30,33 @@ const STATES_BYTES_MAX: f64 = (16 << 20) as f64;
 /// How many times the bytes of states rows may be before moving them takes longer than waiting for memory.
 const ROWS_SHARE_MAX: f64 = 32.0;
 
-/// Takes what the job asks for; else what is done sooner, as estimated from a sample of the input scaled to a split: states
-/// where they are fewer bytes than rows and are folded in a core's cache, or are by far fewer bytes.
-///
-/// `rows_per_split` is how many rows one map task reads, where that is known.
-pub(super) fn decide(
-    asked: Strategy,
-    needs: Needs,
-    sample: Option<&Sample>,
-    rows_per_split: Option<u64>,
-    variables: u64,
-) -> Decision {
+/// What is known of an input before any of its rows is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    /// Rows that one map task reads.
+    pub(super) rows_per_split: Option<u64>,
+    /// How many groups there are at the most.
+    pub(super) groups_max: Option<u64>,
+    /// Key columns.
+    pub(super) keys: u64,
+    /// Columns of numbers that a model is made of.
+    pub(super) variables: u64,
+}
+
+impl Known {
+    /// The most bytes that a split's states can take, where that is little enough for states to travel whatever the data is.
+    pub(super) fn few_states(&self) -> Option<f64> {
+        // A key that bounds the groups is a whole number.
+        let as_states = self.groups_max? as f64 * (self.keys * WORD + state_bytes(self.variables)) as f64;
+        let as_rows = self.rows_per_split? as f64 * ((self.keys + self.variables) * WORD) as f64;
+        Some(as_states).filter(|bytes| *bytes <= as_rows.min(STATES_BYTES_MAX))
+    }
+}
+
+/// Takes what the job asks for; else what is done sooner, by what is known or as estimated from a sample of the input scaled to
+/// a split: states where they are fewer bytes than rows and are folded in a core's cache, or are by far fewer bytes.
+pub(super) fn decide(asked: Strategy, needs: Needs, sample: Option<&Sample>, known: Known) -> Decision {
+    let Known { rows_per_split, groups_max, keys: _, variables } = known;
     let decided = |exchange, note: String| Decision { exchange, buckets: None, note };
     let sample = match (asked, sample) {
         (Strategy::Auto | Strategy::Aggregate, _) if needs == Needs::Rows => {
@@ -57,7 +73,14 @@ pub(super) fn decide(
             return Decision { exchange: Exchange::Rows, buckets, note };
         }
         (Strategy::Auto, None | Some(Sample { rows: 0, .. })) => {
-            return decided(Exchange::States, "strategy aggregate: the sample has no rows".to_owned());
+            let note = match (known.few_states(), groups_max) {
+                (Some(bytes), Some(groups)) => format!(
+                    "strategy aggregate: by the input's statistics a split has at most {groups} groups, which are {} as states",
+                    in_words(bytes)
+                ),
+                _ => "strategy aggregate: the sample has no rows".to_owned(),
+            };
+            return decided(Exchange::States, note);
         }
         (Strategy::Auto, Some(sample)) => sample,
     };
@@ -141,7 +164,8 @@ mod tests {
             (1, 1, Some(1_000), 3, Exchange::Rows),
         ];
         for (rows, groups, split, variables, expected) in cases {
-            let decision = decide(Strategy::Auto, Needs::Moments, sample(rows, groups).as_ref(), split, variables);
+            let known = Known { rows_per_split: split, variables, ..Known::default() };
+            let decision = decide(Strategy::Auto, Needs::Moments, sample(rows, groups).as_ref(), known);
             assert_eq!(decision.exchange, expected, "{rows} {groups} {split:?} {variables}: {}", decision.note);
             assert!(decision.note.contains("measured on"), "{}", decision.note);
         }
@@ -150,20 +174,39 @@ mod tests {
     #[test]
     fn rows_travel_where_the_model_is_trained_from_them() {
         for asked in [Strategy::Auto, Strategy::Aggregate] {
-            let decision = decide(asked, Needs::Rows, None, Some(5_000_000), 3);
+            let known = Known { rows_per_split: Some(5_000_000), variables: 3, ..Known::default() };
+            let decision = decide(asked, Needs::Rows, None, known);
             assert_eq!((decision.exchange, decision.buckets), (Exchange::Rows, None), "{}", decision.note);
         }
     }
 
     #[test]
     fn what_the_job_asks_for_is_taken() {
-        let many_groups = sample(100, 100);
-        assert_eq!(
-            decide(Strategy::Aggregate, Needs::Moments, many_groups.as_ref(), None, 3).exchange,
-            Exchange::States
-        );
-        let bucket = decide(Strategy::Bucket(Some(64)), Needs::Moments, sample(100, 1).as_ref(), None, 3);
+        let (many_groups, known) = (sample(100, 100), Known { variables: 3, ..Known::default() });
+        let aggregate = decide(Strategy::Aggregate, Needs::Moments, many_groups.as_ref(), known);
+        assert_eq!(aggregate.exchange, Exchange::States);
+        let bucket = decide(Strategy::Bucket(Some(64)), Needs::Moments, sample(100, 1).as_ref(), known);
         assert_eq!((bucket.exchange, bucket.buckets), (Exchange::Rows, Some(64)));
+    }
+
+    #[test]
+    fn few_groups_that_statistics_prove_need_no_sample() {
+        let known = |groups_max, rows_per_split| Known { rows_per_split, groups_max, keys: 1, variables: 3 };
+        for (known, expected) in [
+            (known(Some(1_000), Some(5_000_000)), true),
+            (known(Some(100_000), Some(5_000_000)), true),
+            // No cache holds the states of so many.
+            (known(Some(1_000_000), Some(5_000_000)), false),
+            // As many as rows: there may be fewer.
+            (known(Some(1_000), Some(1_000)), false),
+            (known(None, Some(5_000_000)), false),
+            (known(Some(1_000), None), false),
+        ] {
+            assert_eq!(known.few_states().is_some(), expected, "{known:?}");
+        }
+        let decision = decide(Strategy::Auto, Needs::Moments, None, known(Some(1_000), Some(5_000_000)));
+        let why = "strategy aggregate: by the input's statistics a split has at most 1000 groups, which are 93.8 KiB as states";
+        assert_eq!((decision.exchange, decision.note.as_str()), (Exchange::States, why));
     }
 
     #[test]

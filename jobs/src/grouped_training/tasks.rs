@@ -29,10 +29,12 @@ pub(super) struct Facts {
     pub(super) files: Vec<InputFile>,
     pub(super) columns: ResolvedColumns,
     pub(super) output_schema: SchemaRef,
-    /// Parts of the input that have groups to themselves, where its files prove that there are some and the models are
-    /// trained from rows.
+    /// Parts of the input that have groups to themselves, where its files prove that there are some.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) clusters: Vec<Cluster>,
+    /// How many groups there are at the most, where the input's files prove it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) groups_max: Option<u64>,
     /// The user's function with its code, where one is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) program: Option<Program>,

@@ -70,8 +70,8 @@ pub fn cross_validate(folds: &[Moments], mut fit: impl FnMut(Summary<'_>) -> Vec
     let total = scored.comoment[packed_index(variables, last, last)];
     let finite = |value: f64| Some(value).filter(|value| value.is_finite());
     CrossValidation {
-        rows: scored.count,
-        rmse: finite((squares / scored.count as f64).sqrt()),
+        rows: scored.as_ref().count,
+        rmse: finite((squares / scored.count).sqrt()),
         mae: None,
         r2: finite(1.0 - squares / total),
     }
@@ -105,10 +105,10 @@ pub fn cross_validate_rows(
             scored.as_mut().push(&row[width..]);
         }
     });
-    let count = scored.count as f64;
+    let count = scored.count;
     let finite = |value: f64| Some(value).filter(|value| value.is_finite());
     CrossValidation {
-        rows: scored.count,
+        rows: scored.as_ref().count,
         rmse: finite((squares / count).sqrt()),
         mae: finite(absolute / count),
         r2: finite(1.0 - squares / scored.comoment[0]),

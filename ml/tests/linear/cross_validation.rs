@@ -79,7 +79,7 @@ fn merging_the_others_keeps_the_digits_that_subtracting_a_fold_loses() {
         }
     }
     let found = &complements(&folds)[3];
-    assert_eq!(found.count, 30);
+    assert_eq!(found.count, 30.0);
     for (found, expected) in found.comoment.iter().zip(&others.comoment) {
         assert_near(Some(*found), *expected, 0.0, 1e-13, "cross-products");
     }

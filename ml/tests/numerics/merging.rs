@@ -96,7 +96,7 @@ proptest! {
 
     #[test]
     fn a_window_of_flat_arrays_is_updated_as_an_owned_state(rows in rows()) {
-        let mut counts = [0; 2];
+        let mut counts = [0.0; 2];
         let mut means = [0.0; 6];
         let mut comoments = [0.0; 12];
         for row in &rows {
@@ -109,6 +109,6 @@ proptest! {
         }
         let whole = moments_of(&rows);
         prop_assert_eq!((counts[1], &means[3..], &comoments[6..]), (whole.count, &whole.mean[..], &whole.comoment[..]));
-        prop_assert_eq!((counts[0], &means[..3], &comoments[..6]), (0, &[0.0; 3][..], &[0.0; 6][..]));
+        prop_assert_eq!((counts[0], &means[..3], &comoments[..6]), (0.0, &[0.0; 3][..], &[0.0; 6][..]));
     }
 }

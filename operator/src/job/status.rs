@@ -4,6 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use shoal_core::Failure;
 use shoal_core::report::{self, Phase};
 use shoal_core::spec::v1alpha1::status::{Condition, JobFailure, JobOutput, JobProgress, JobStatus};
+use shoal_core::units::time_in_words;
 
 use super::archive;
 use crate::conditions::{Fact, conditions, text};
@@ -164,24 +165,10 @@ fn with(job: &ShoalJob, phase: &str, facts: Vec<Fact>, generation: Option<i64>, 
 }
 
 fn progress(state: &report::JobStatus) -> JobProgress {
-    let report::Progress { unit, total, done, succeeded, failed, running, percent } = state.progress.clone();
-    let eta = (!state.phase.is_final()).then(|| eta(state.report.seconds, percent)).flatten();
+    let report::Progress { unit, total, done, succeeded, failed, running, percent, per_second: _, seconds_left } =
+        state.progress.clone();
+    let eta = (!state.phase.is_final()).then_some(seconds_left).flatten().map(time_in_words);
     JobProgress { unit, total, done, succeeded, failed, running, percent, eta }
-}
-
-/// Time until the end, at the speed so far.
-fn eta(seconds: f64, percent: u8) -> Option<String> {
-    /// Below it a speed is no more than noise.
-    const PERCENT_MIN: u8 = 2;
-    if !(PERCENT_MIN..=100).contains(&percent) {
-        return None;
-    }
-    let left = (seconds * f64::from(100 - percent) / f64::from(percent)).ceil() as u64;
-    Some(match (left / 3600, left / 60 % 60, left % 60) {
-        (0, 0, seconds) => format!("{seconds}s"),
-        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
-        (hours, minutes, _) => format!("{hours}h{minutes}m"),
-    })
 }
 
 fn failure_of(failure: &Failure) -> JobFailure {
@@ -204,22 +191,4 @@ pub(super) fn sentence(failure: &Failure) -> String {
 
 fn time(ms: u64) -> Option<String> {
     Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok().map(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_until_the_end_follows_the_speed_so_far() {
-        for (seconds, percent, expected) in [
-            (10.0, 50, Some("10s")),
-            (90.0, 50, Some("1m30s")),
-            (7200.0, 50, Some("2h0m")),
-            (5.0, 100, Some("0s")),
-            (5.0, 0, None),
-        ] {
-            assert_eq!(eta(seconds, percent).as_deref(), expected, "{percent} % after {seconds} s");
-        }
-    }
 }

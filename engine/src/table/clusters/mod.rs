@@ -1,4 +1,4 @@
-//! Whether a table is clustered by key: which of its parts have groups to themselves, as its files prove.
+//! What a table's files prove of its keys: which parts of it have groups to themselves, and how many groups there can be.
 //!
 //! ```text
 //!   footers of files, partitions of Delta tables --> pieces with ranges of keys --> clusters: pieces that may have a key in common
@@ -43,25 +43,37 @@ struct Piece {
     ranges: Vec<Range>,
 }
 
-/// The clusters of a table by these keys, in the order of its files; none where its files do not prove that there are at
-/// least two. Reads footers, or the log.
+/// What files prove of the keys in them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProvenKeys {
+    /// Parts of the table without a key in common, in the order of its files; none where not at least two are proven.
+    pub clusters: Vec<Cluster>,
+    /// How many groups there are at the most, where keys are whole numbers.
+    pub groups_max: Option<u64>,
+}
+
+/// What the files of a table prove of these keys. Reads footers, or the log.
 ///
 /// # Errors
 /// A file is gone or damaged.
-pub async fn clusters(table: &PinnedTable, files: &[InputFile], keys: &[KeyColumn]) -> Result<Vec<Cluster>, Failure> {
+pub async fn proven_keys(table: &PinnedTable, files: &[InputFile], keys: &[KeyColumn]) -> Result<ProvenKeys, Failure> {
     let pieces = match table.format {
-        _ if files.len() > PIECES_MAX => return Ok(Vec::new()),
+        _ if files.len() > PIECES_MAX => return Ok(ProvenKeys::default()),
         TableFormat::Parquet => parquet::pieces(files, keys).await?,
         TableFormat::Delta => delta::pieces(table, files, keys).await?,
-        TableFormat::Csv | TableFormat::Ndjson => return Ok(Vec::new()),
+        TableFormat::Csv | TableFormat::Ndjson => return Ok(ProvenKeys::default()),
     };
-    if pieces.len() > PIECES_MAX {
-        return Ok(Vec::new());
+    if pieces.is_empty() || pieces.len() > PIECES_MAX {
+        return Ok(ProvenKeys::default());
     }
     let ranges: Vec<Vec<Range>> = pieces.iter().map(|piece| piece.ranges.clone()).collect();
-    let clusters = ranges::clusters(&ranges);
+    Ok(ProvenKeys { clusters: clusters(&pieces, &ranges), groups_max: ranges::keys_max(&ranges) })
+}
+
+fn clusters(pieces: &[Piece], ranges: &[Vec<Range>]) -> Vec<Cluster> {
+    let clusters = ranges::clusters(ranges);
     if clusters.len() < 2 {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let together = |numbers: &Vec<usize>| {
         let pieces = || numbers.iter().map(|piece| &pieces[*piece]);
@@ -70,7 +82,7 @@ pub async fn clusters(table: &PinnedTable, files: &[InputFile], keys: &[KeyColum
             rows: pieces().map(|piece| piece.rows).sum(),
         }
     };
-    Ok(clusters.iter().map(together).collect())
+    clusters.iter().map(together).collect()
 }
 
 #[cfg(test)]

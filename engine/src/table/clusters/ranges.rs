@@ -46,6 +46,33 @@ impl Range {
     }
 }
 
+/// How many different keys there are at the most, by the ranges of all pieces, one per key column; none where a column's values
+/// are not whole numbers or nobody knows them.
+pub(super) fn keys_max(ranges: &[Vec<Range>]) -> Option<u64> {
+    let columns = ranges.first().map_or(0, Vec::len);
+    (0..columns).try_fold(1, |keys: u64, column| {
+        Some(keys.saturating_mul(values_max(ranges.iter().map(|of_piece| &of_piece[column]))?))
+    })
+}
+
+/// How many different values a column has at the most.
+fn values_max<'a>(ranges: impl Iterator<Item = &'a Range>) -> Option<u64> {
+    let (mut ends, mut may_be_null) = (None::<(i128, i128)>, false);
+    for range in ranges {
+        may_be_null |= range.may_be_null;
+        match &range.bounds {
+            Bounds::Empty => {}
+            Bounds::Between(Bound::Integer(low), Bound::Integer(high)) => {
+                let (lowest, highest) = ends.unwrap_or((*low, *high));
+                ends = Some((lowest.min(*low), highest.max(*high)));
+            }
+            Bounds::Unknown | Bounds::Between(..) => return None,
+        }
+    }
+    let values = ends.map_or(0, |(low, high)| high.saturating_sub(low).saturating_add(1));
+    Some(u64::try_from(values).unwrap_or(u64::MAX).saturating_add(u64::from(may_be_null)))
+}
+
 /// Puts pieces together that may have a key in common, directly or over others; `ranges` has those of each piece, one per
 /// key column. Two keys that differ in one column differ, so what is apart in the first column is apart, and what is not
 /// may be in the next. Pieces come in their order, and lists of them in that of their first ones.
@@ -199,6 +226,24 @@ mod tests {
             if !ranges.is_empty() {
                 prop_assert_eq!(by_one(&ranges).len(), ranges.len());
             }
+        }
+    }
+
+    #[test]
+    fn whole_numbers_bound_how_many_keys_there_are() {
+        let nulls = |range: Range| Range { may_be_null: true, ..range };
+        let text = Range::between(Bound::Text("a".into()), Bound::Text("b".into()), false);
+        let extreme = of(i128::from(i64::MIN), i128::from(i64::MAX));
+        for (ranges, expected) in [
+            (vec![vec![of(0, 9)], vec![of(5, 19)]], Some(20)),
+            (vec![vec![of(-5, 4)], vec![nulls(of(3, 3))]], Some(11)),
+            (vec![vec![Range::nulls()], vec![of(3, 3)]], Some(2)),
+            (vec![vec![of(0, 9), of(0, 1)], vec![of(0, 0), of(1, 2)]], Some(30)),
+            (vec![vec![extreme.clone(), extreme]], Some(u64::MAX)),
+            (vec![vec![of(0, 9)], vec![Range::unknown()]], None),
+            (vec![vec![of(0, 9), text]], None),
+        ] {
+            assert_eq!(keys_max(&ranges), expected, "{ranges:?}");
         }
     }
 }

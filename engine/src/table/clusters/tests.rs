@@ -44,7 +44,7 @@ async fn found(folder: &Path, keys: &[&str]) -> (PinnedTable, Vec<Cluster>) {
         KeyColumn { name: (*name).to_owned(), data_type }
     };
     let keys: Vec<KeyColumn> = keys.iter().map(key).collect();
-    let found = clusters(&table, &files, &keys).await.unwrap();
+    let found = proven_keys(&table, &files, &keys).await.unwrap().clusters;
     (table, found)
 }
 

@@ -68,6 +68,7 @@ fn facts(file_bytes: &[u64], rows: Option<u64>) -> Facts {
         columns,
         output_schema,
         clusters: Vec::new(),
+        groups_max: None,
         program: None,
     }
 }
@@ -321,4 +322,38 @@ fn an_input_in_clusters_is_trained_where_it_is_read_unless_one_has_most_of_it() 
     // Nobody's rows passed the condition.
     let none = StageOutcome { name: stage::TRAIN.into(), outputs: vec![TaskOutput::default()] };
     assert_eq!(plan_next(&forests(), &facts([10; 4]), &[none], 2).unwrap_err().reason, Reason::TableEmpty);
+}
+
+#[test]
+fn many_small_groups_of_a_clustered_input_are_trained_where_they_are_read_from_moments_too() {
+    let cluster = |place: u64| Cluster {
+        split: Split::of([FileSlice {
+            path: "/in/0.parquet".into(),
+            start: place * MIB,
+            end: (place + 1) * MIB,
+            file_bytes: 64 * MIB,
+        }]),
+        rows: 1_000_000,
+    };
+    let auto = job(json!({"auto": {}}), None);
+    let facts = Facts { clusters: (0..64).map(cluster).collect(), ..facts(&[64 * MIB], Some(64_000_000)) };
+    assert_eq!(stage_of(plan_next(&auto, &facts, &[], 4).unwrap()).name, stage::MEASURE);
+    let planned = plan_next(&auto, &facts, &[measured(100_000, 100_000)], 4).unwrap();
+    assert!(planned.notes.iter().any(|note| note.starts_with("no exchange: ")), "{:?}", planned.notes);
+    assert_eq!(stage_of(planned).name, stage::TRAIN);
+    // The states of large groups are next to nothing.
+    assert_eq!(stage_of(plan_next(&auto, &facts, &[measured(100_000, 10)], 4).unwrap()).name, stage::MAP);
+}
+
+#[test]
+fn nothing_is_measured_where_statistics_prove_that_there_are_few_groups() {
+    let auto = job(json!({"auto": {}}), None);
+    let with = |groups_max| Facts { groups_max, ..facts(&[64 * MIB], Some(64_000_000)) };
+    let planned = plan_next(&auto, &with(Some(1_000)), &[], 4).unwrap();
+    assert!(planned.notes[0].contains("at most 1000 groups"), "{:?}", planned.notes);
+    let map = stage_of(planned);
+    assert_eq!((map.name.as_str(), map.common.read::<MapStage>().unwrap().exchange), (stage::MAP, Exchange::States));
+    for groups_max in [None, Some(64_000_000)] {
+        assert_eq!(stage_of(plan_next(&auto, &with(groups_max), &[], 4).unwrap()).name, stage::MEASURE);
+    }
 }
