@@ -45,6 +45,11 @@ def code_of(func: Callable[..., Any], modules: Sequence[types.ModuleType] = ()) 
     Raises:
         CannotSend: Where it cannot be pickled, or is too large.
     """
+    strange = [module for module in modules if not isinstance(module, types.ModuleType)]
+    if strange:
+        raise InvalidArgument(
+            f"`modules` holds modules, not a {type(strange[0]).__name__}", next="import it, and pass it without quotes"
+        )
     try:
         import cloudpickle
     except ModuleNotFoundError:
@@ -78,8 +83,6 @@ def _by_value(cloudpickle: Any, modules: Sequence[types.ModuleType]) -> Iterator
     known = set(cloudpickle.list_registry_pickle_by_value())
     registered = []
     for module in modules:
-        if not isinstance(module, types.ModuleType):
-            raise InvalidArgument(f"`modules` holds modules, not a {type(module).__name__}", next="import it, and pass it without quotes")
         if module.__name__ not in known:
             known.add(module.__name__)
             cloudpickle.register_pickle_by_value(module)

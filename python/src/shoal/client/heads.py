@@ -58,7 +58,7 @@ class Heads:
                 next="write https://, or leave out `tls_ca` (SHOAL_TLS_CA) where the head has no TLS",
             )
         if clear and self._token and not all(_is_here(url) for url in clear):
-            warnings.warn(f"the token is sent to {clear[0]} in the clear: switch TLS on there, and write https://", stacklevel=4)
+            warnings.warn(f"the token is sent to {clear[0]} in the clear: switch TLS on there, and write https://", stacklevel=3)
         handlers: List[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirects()]
         if len(clear) < len(self.urls):
             handlers.append(urllib.request.HTTPSHandler(context=_trusting(tls_ca)))

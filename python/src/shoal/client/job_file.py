@@ -95,7 +95,7 @@ def _yaml(text: str) -> Any:
             "there is no package `PyYAML`, which job files in YAML need", next="pip install pyyaml, or pass a dict"
         ) from None
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """YAML 1.2: only `true` and `false` are booleans, `1e-3` is a number, and nothing is a date."""
 
         yaml_implicit_resolvers: Dict[str, Any] = {}

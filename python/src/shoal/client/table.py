@@ -74,9 +74,7 @@ class Table:
 
     def to_polars(self, columns: Optional[Sequence[str]] = None) -> "polars.DataFrame":
         """All rows as a polars `DataFrame`."""
-        polars = _needs("polars")
-        frame: "polars.DataFrame" = polars.from_arrow(self.to_arrow(columns))
-        return frame
+        return _needs("polars").from_arrow(self.to_arrow(columns))  # type: ignore[no-any-return]
 
     def _options(self) -> Optional[Dict[str, str]]:
         return storage_options_of(self.uri) if self._storage_options is None else self._storage_options
