@@ -85,13 +85,16 @@ class Table:
         return columns
 
 
+# Beginnings of the variables that lead to object stores, by the schemes of their URLs.
+_VARIABLES = {"s3": ("AWS_",), "gs": ("GOOGLE_",), "az": ("AZURE_", "AZURITE_")}
+
+
 def storage_options_of(uri: str) -> Optional[Dict[str, str]]:
-    """What has to be said of an object store beside the variables of the environment."""
-    # As Shoal itself: an endpoint that somebody has written as http is meant.
-    for scheme, variable in (("s3://", "AWS_ENDPOINT_URL"), ("az://", "AZURE_STORAGE_ENDPOINT")):
-        if uri.startswith(scheme) and os.environ.get(variable, "").startswith("http://"):
-            return {"allow_http": "true"}
-    return None
+    """What leads to the object store of a URL: the variables of the environment that workers take, too. None for a folder."""
+    beginnings = _VARIABLES.get(uri.split("://", 1)[0] if "://" in uri else "")
+    if beginnings is None:
+        return None
+    return {name.lower(): value for name, value in os.environ.items() if name.startswith(beginnings)}
 
 
 def _needs(package: str) -> Any:
