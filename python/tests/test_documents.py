@@ -45,7 +45,7 @@ def test_the_snippet_of_the_readme_is_true(tmp_path, binary):
 
 def test_the_jobs_of_the_readme_are_true(tmp_path, client):
     snippet = snippets("python/README.md")[2].replace('"http://127.0.0.1:7370"', f'"{client.heads.urls[0]}", token=TOKEN')
-    yaml = (ROOT / "examples/grunfeld.yaml").read_text().replace("../target/demo/models", str(tmp_path / "models"))
+    yaml = (ROOT / "examples/grunfeld.yaml").read_text().replace("name: grunfeld", "name: of-the-readme").replace("../target/demo/models", str(tmp_path / "models"))
     (tmp_path / "grunfeld.yaml").write_text(yaml.replace("data/grunfeld.csv", str(ROOT / "examples/data/grunfeld.csv")))
     import shoal
 

@@ -264,6 +264,10 @@ def wrong(**changes):
         ({"params": {"x": float("nan")}}, "`params` cannot be written as JSON"),
         ({"modules": ["json"]}, "`modules` holds modules"),
         ({"slots": 0}, "`slots` is a number"),
+        ({"columns": "x"}, "a list of names"),
+        ({"storage": "/tmp"}, "`client` names none"),
+        ({"client": shoal.Client("http://127.0.0.1:1"), "storage": "/tmp", "slots": 1}, "`client` names another"),
+        ({"environment": 3}, "is the path of a Python"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_runs(changes, said):

@@ -62,7 +62,7 @@ def nobody():
 
 @pytest.mark.parametrize(
     "status, body",
-    [(200, b"<html>"), (500, b"oops"), (404, {"detail": "no"}), (502, []), (200, b""), (302, b"elsewhere")],
+    [(200, b"<html>"), (500, b"oops"), (404, {"detail": "no"}), (502, []), (200, b"{}"), (200, {"jobs": [1]}), (200, {"jobs": [{"name": "a"}]}), (200, b""), (302, b"elsewhere")],
 )
 def test_what_is_no_head_is_told_of(status, body):
     with answering(status, body, [("location", "http://127.0.0.1:1/")]) as (url, _):

@@ -101,6 +101,8 @@ def group_apply(
     Ctrl-C cancels the job.
     """
     keys = keys_of(by)
+    if isinstance(columns, str):
+        raise InvalidArgument("`columns` is a list of names, not one text", next=f"write [{columns!r}]")
     declared = returns_of(returns, keys)
     table = None if isinstance(data, (str, os.PathLike)) else frame_of(data)
     if table is not None:
@@ -109,6 +111,10 @@ def group_apply(
     kind = frame or ("pandas" if table is None else table.kind)
     if kind not in FRAMES:
         raise InvalidArgument(f"`frame` is {frame!r}", next="it is one of " + ", ".join(f'"{known}"' for known in FRAMES))
+    if client is None and storage is not None:
+        raise InvalidArgument("`storage` is where rows lie for a cluster, and `client` names none", next="pass `client=` too")
+    if client is not None and (binary is not None or slots is not None or memory is not None):
+        raise InvalidArgument("`binary`, `slots` and `memory` are of a cluster on this machine, and `client` names another")
     code = code_of(check_function(func), modules)
     python: Dict[str, Any] = {
         "code": code,
@@ -196,7 +202,11 @@ def _params_of(params: Optional[Mapping[str, Any]]) -> Optional[Dict[str, Any]]:
 def _environment_of(environment: Union[str, Mapping[str, Any], None], client: Optional[Client]) -> Optional[Dict[str, Any]]:
     if environment is None:
         return {"interpreter": sys.executable} if client is None else None
-    return {"interpreter": environment} if isinstance(environment, str) else dict(environment)
+    if isinstance(environment, Mapping):
+        return dict(environment)
+    if not isinstance(environment, str):
+        raise InvalidArgument(f"`environment` is the path of a Python, not {environment!r}", next="write environment=\"/opt/venv/bin/python\"")
+    return {"interpreter": environment}
 
 
 def _name_of(func: Callable[..., Any]) -> str:

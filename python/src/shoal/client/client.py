@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Union
 
@@ -79,16 +80,16 @@ class Client:
             Refused: Where the head is at its limit of jobs.
         """
         job = read_job(spec)
-        query = {"rerun": str(rerun).lower(), "fresh": str(fresh).lower()}
         try:
-            return Job(self, JobStatus.of(self.heads.ask("POST", ["jobs"], query, job)))
+            body = json.dumps(job, allow_nan=False).encode()
         except (TypeError, ValueError) as error:
-            if isinstance(error, InvalidArgument):
-                raise
             raise InvalidArgument(
                 f"the job cannot be written as JSON: {error}",
                 next="use texts, numbers that are finite, lists and dicts only",
             ) from None
+        query = {"rerun": str(rerun).lower(), "fresh": str(fresh).lower()}
+        try:
+            return Job(self, self.heads.ask("POST", ["jobs"], JobStatus.of, query, body))
         except Refused as error:
             if error.failure is None or error.failure.reason in _NOT_THE_JOB:
                 raise
@@ -96,7 +97,7 @@ class Client:
 
     def jobs(self) -> List[JobStatus]:
         """Where all jobs stand that the head lists, oldest first: the latest submission of each."""
-        return [JobStatus.of(job) for job in self.heads.ask("GET", ["jobs"])["jobs"]]
+        return self.heads.ask("GET", ["jobs"], lambda listed: [JobStatus.of(job) for job in listed["jobs"]])
 
     def job(self, name: str) -> Job:
         """The latest submission of the job of that name. Raises JobNotFound."""
@@ -104,10 +105,10 @@ class Client:
 
     def status(self, name: str) -> JobStatus:
         """Where the latest submission of a job stands. Raises JobNotFound."""
-        return JobStatus.of(self.heads.ask("GET", ["jobs", name]))
+        return self.heads.ask("GET", ["jobs", name], JobStatus.of)
 
     def version(self) -> str:
         """Version of the head's build, as `0.1.0`."""
-        return str(self.heads.ask("GET", ["cluster"])["build"])
+        return self.heads.ask("GET", ["cluster"], lambda cluster: str(cluster["build"]))
 
 

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, TypeVar, Union
 
 from ..errors import Failure, InvalidArgument, NotReachable, ShoalError, of_failure
 
@@ -35,6 +35,8 @@ _TOKEN_CHARS_MIN = 16
 
 # Largest answer that is read: a log has its own limit far below.
 _ANSWER_BYTES_MAX = 256 << 20
+
+Answer = TypeVar("Answer")
 
 _HERE = ("localhost", "127.", "::1")
 
@@ -69,10 +71,11 @@ class Heads:
         self,
         method: str,
         path: Sequence[str],
+        read: Callable[[Any], Answer],
         query: Optional[Mapping[str, str]] = None,
-        body: Optional[Any] = None,
-    ) -> Any:
-        """The answer of the head that leads, as JSON.
+        body: Optional[bytes] = None,
+    ) -> Answer:
+        """The answer of the head that leads, as `read` takes it from its JSON: what that cannot is no answer of a head.
 
         Raises:
             NotReachable: Where none answers; of several, none that leads within 30 s.
@@ -82,7 +85,8 @@ class Heads:
         while True:
             for _ in self.urls:
                 try:
-                    return self._ask(self.urls[self._present % len(self.urls)], method, path, query, body)
+                    base = self.urls[self._present % len(self.urls)]
+                    return _taken(base, read, self._ask(base, method, path, query, body))
                 except NotReachable as error:
                     elsewhere = error.reason == "NotLeading" or (error.failure is None and len(self.urls) > 1)
                     if not elsewhere or time.monotonic() - since >= _LEADER_WAIT_MAX:
@@ -91,32 +95,33 @@ class Heads:
             time.sleep(_LEADER_PAUSE)
 
     def _ask(
-        self, base: str, method: str, path: Sequence[str], query: Optional[Mapping[str, str]], body: Optional[Any]
-    ) -> Any:
+        self, base: str, method: str, path: Sequence[str], query: Optional[Mapping[str, str]], body: Optional[bytes]
+    ) -> bytes:
         url = "/".join([base, "api/v1", *(urllib.parse.quote(part, safe="") for part in path)])
         if query:
             url += "?" + urllib.parse.urlencode(query)
         headers: Dict[str, str] = {"accept": "application/json"}
-        data = None
         if body is not None:
-            data = json.dumps(body, allow_nan=False).encode()
             headers["content-type"] = "application/json"
-        elif method == "POST":
-            data = b""
+        data = b"" if body is None and method == "POST" else body
         if self._token is not None:
             headers["authorization"] = f"Bearer {self._token}"
         request = urllib.request.Request(url, data=data, headers=headers, method=method)
         try:
             with self._http.open(request, timeout=self._timeout) as response:
-                text = response.read(_ANSWER_BYTES_MAX)
+                text: bytes = response.read(_ANSWER_BYTES_MAX)
+                return text
         except urllib.error.HTTPError as error:
             raise _refusal(base, error) from None
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             raise _unreachable(base, error) from None
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise _stranger(base) from None
+
+
+def _taken(base: str, read: Callable[[Any], Answer], text: bytes) -> Answer:
+    try:
+        return read(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _stranger(base) from None
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -128,7 +133,11 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 def _trusting(tls_ca: Union[str, "os.PathLike[str]", None]) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=None if tls_ca is None else os.fspath(tls_ca))
+        context = ssl.create_default_context(cafile=None if tls_ca is None else os.fspath(tls_ca))
+        if tls_ca is not None:
+            # What `shoal` trusts is trusted here: authorities of clusters need not have all that public ones have to.
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        return context
     except (OSError, ssl.SSLError) as error:
         raise InvalidArgument(
             f"the authority `{tls_ca}` cannot be read: {error}", next="name a file in PEM with `tls_ca` (SHOAL_TLS_CA)"

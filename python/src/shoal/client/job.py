@@ -80,7 +80,7 @@ class Job:
         made, it succeeds; one that has ended stays as it is."""
         # Another submission of that name is not meant.
         self.status()
-        return JobStatus.of(self._client.heads.ask("POST", ["jobs", self.name, "cancel"]))
+        return self._client.heads.ask("POST", ["jobs", self.name, "cancel"], JobStatus.of)
 
     def logs(self, task: Optional[str] = None) -> List[LogLine]:
         """The job's log as far as it is kept: what the head decided, and what tasks and functions printed and logged.
@@ -89,8 +89,9 @@ class Job:
             task: Only what is about a stage, as `reduce`, or about one of its tasks, as `reduce/3`.
         """
         query = None if task is None else {"task": task}
-        answer = self._client.heads.ask("GET", ["jobs", self.name, "logs"], query)
-        return [LogLine.of(line) for line in answer["lines"]]
+        return self._client.heads.ask(
+            "GET", ["jobs", self.name, "logs"], lambda log: [LogLine.of(line) for line in log["lines"]], query
+        )
 
     def table(self, name: Optional[str] = None) -> Table:
         """The table that it has written, at the version that it made.

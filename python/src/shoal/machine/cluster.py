@@ -70,7 +70,7 @@ class LocalCluster:
         client = _client_of(url, token)
         client.is_gone = lambda: self.has_ended
         since = time.monotonic()
-        while not client.heads.ask("GET", ["cluster"])["workers"]:
+        while not client.heads.ask("GET", ["cluster"], lambda cluster: list(cluster["workers"])):
             if self._worker.has_ended:
                 raise self._worker.failure("has ended")
             if time.monotonic() - since > _START_MAX:
