@@ -205,6 +205,10 @@ def test_keys_come_back_with_the_types_that_they_had():
         pyarrow.array([moment, None, moment.replace(day=1)], pyarrow.timestamp("ms", "UTC")),
         pyarrow.array([decimal.Decimal("1.50"), decimal.Decimal("0.25"), None], pyarrow.decimal128(5, 2)),
         pyarrow.array([1.5, -0.5, None], pyarrow.float32()),
+        pyarrow.array([2**63 + 5, 1, None], pyarrow.uint64()),
+        pyarrow.array([b"b", b"a", None]),
+        # A type for which Arrow cannot do everything; older ones have it not at all.
+        pyarrow.array(["b", "a", None], getattr(pyarrow, "string_view", pyarrow.string)()),
     ):
         table = pyarrow.table({"key": values, "x": [1.0, 2.0, 3.0]})
         result = shoal.group_apply(table, by="key", func=lambda group: {"n": len(group)}, returns={"n": "int64"})
