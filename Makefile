@@ -25,7 +25,8 @@ test: setup services test-python ## Runs every test that this machine can run.
 
 .PHONY: test-python
 test-python: setup ## Tests the Python package on the oldest and the newest Python that this machine has.
-	@scripts/test-python
+	cargo build --quiet --package shoal-cli
+	@SHOAL_BIN=$(SHOAL) scripts/test-python
 
 .PHONY: chaos
 chaos: setup ## Real faults on real processes: RUNS=N runs with fresh seeds, or SEED=S again (as root).

@@ -166,6 +166,9 @@ pub(crate) struct HeadArgs {
     /// Namespace of the cluster, which copies lie under.
     #[arg(long, hide = true, value_name = "NAMESPACE", requires = "storage")]
     pub(crate) storage_namespace: Option<String>,
+    /// Ends when stdin is closed, and takes the state folder with it.
+    #[arg(long, hide = true, requires = "state_dir")]
+    pub(crate) exit_with_parent: bool,
 }
 
 /// Runs a worker of a head's cluster.
@@ -443,6 +446,8 @@ mod tests {
             "shoal run job.yaml --memory much",
             "shoal worker --slots 257",
             "shoal worker --exit-with-parent",
+            // The folder that is here unless another is named is somebody's.
+            "shoal head --exit-with-parent",
             "shoal head --listen here",
             "shoal head --etcd http://e:1 --state-dir state",
             "shoal head --etcd-user shoal",

@@ -14,6 +14,7 @@ mod kinds;
 mod logs;
 mod machine;
 mod models;
+mod parent;
 mod render;
 mod sizes;
 mod state_args;

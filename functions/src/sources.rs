@@ -9,14 +9,15 @@ macro_rules! sources {
     };
 }
 
-/// Files of the package `shoal`, by their paths in it.
-const SOURCES: [(&str, &str); 11] = sources![
+/// Files of the package `shoal` that a worker needs, by their paths in it: not those of clients.
+const SOURCES: [(&str, &str); 12] = sources![
     "__init__.py",
     "worker/__init__.py",
     "worker/apply.py",
     "worker/channel.py",
     "worker/frames.py",
     "worker/guardian.py",
+    "worker/pickled.py",
     "worker/program.py",
     "worker/progress.py",
     "worker/results.py",
@@ -51,10 +52,12 @@ mod tests {
     }
 
     #[test]
-    fn no_file_of_the_package_is_left_behind() {
+    fn no_file_of_the_workers_side_is_left_behind() {
         let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python/src/shoal");
+        let mut files = python_files(&package.join("worker"));
+        files.push(package.join("__init__.py"));
         let files: BTreeSet<PathBuf> =
-            python_files(&package).iter().map(|file| file.strip_prefix(&package).unwrap().to_owned()).collect();
+            files.iter().map(|file| file.strip_prefix(&package).unwrap().to_owned()).collect();
         assert_eq!(files, SOURCES.iter().map(|(file, _)| PathBuf::from(file)).collect());
     }
 }

@@ -18,6 +18,7 @@ use crate::commands::warn_if_in_the_clear;
 use crate::exit::End;
 use crate::interrupts::{Interrupts, Signal};
 use crate::kinds;
+use crate::parent::{gone, stdin_closed};
 use crate::terminal::{print, program};
 
 /// Port for workers, beside the default one for REST.
@@ -37,8 +38,11 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
         storage_namespace,
         kubernetes_callers,
         kubernetes_ca,
+        exit_with_parent,
     } = args;
     let mut interrupts = Interrupts::listen()?;
+    let parent = exit_with_parent.then(stdin_closed);
+    let leave_nothing = exit_with_parent.then(|| state.state_dir.clone());
     let token = token.token_file.as_deref().map(Token::read).transpose()?;
     let workers_listen = workers_listen.unwrap_or_else(|| workers_address(listen));
     // Both before anything is opened, so that a refusal leaves nothing behind.
@@ -77,9 +81,14 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
             Signal::Terminate => Ok(()),
         },
         failure = head.ended() => Err(failure.into()),
+        () = gone(parent) => Ok(()),
     };
     api.shutdown().await;
     head.shutdown().await;
+    if let Some(folder) = leave_nothing {
+        // Its maker does that too, unless it was killed.
+        let _ = std::fs::remove_dir_all(folder);
+    }
     end
 }
 

@@ -1,6 +1,5 @@
 //! `shoal worker`.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use crate::exit::End;
 use crate::interrupts::{Interrupts, Signal};
 use crate::kinds;
 use crate::machine::Share;
+use crate::parent::{gone, stdin_closed};
 use crate::terminal::print;
 
 /// Pause between two tries to reach it.
@@ -121,15 +121,9 @@ async fn run_until_end(
     parent: Option<oneshot::Receiver<()>>,
     drain_timeout: Duration,
 ) -> Result<(), End> {
-    let parent_gone = async {
-        match parent {
-            Some(closed) => drop(closed.await),
-            None => std::future::pending().await,
-        }
-    };
     let end = tokio::select! {
         ended = running.worker.stopped() => ended.map_err(End::from),
-        () = parent_gone => Ok(()),
+        () = gone(parent) => Ok(()),
         signal = interrupts.next() => match signal {
             Signal::Terminate => leave(&running.worker, interrupts, drain_timeout).await,
             Signal::Interrupt => of_signal(signal),
@@ -153,19 +147,6 @@ fn of_signal(signal: Signal) -> Result<(), End> {
         Signal::Interrupt => Err(End::Interrupted(None)),
         Signal::Terminate => Ok(()),
     }
-}
-
-/// Fires when stdin is closed, which is when the process that holds its other end is gone. A thread, because reading
-/// stdin cannot be given up.
-fn stdin_closed() -> oneshot::Receiver<()> {
-    let (closed, receiver) = oneshot::channel();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 64];
-        let mut stdin = std::io::stdin().lock();
-        while !matches!(stdin.read(&mut buffer), Ok(0) | Err(_)) {}
-        let _ = closed.send(());
-    });
-    receiver
 }
 
 fn scratch_folder(named: Option<PathBuf>, worker: &str) -> Result<(PathBuf, Option<tempfile::TempDir>), Failure> {

@@ -93,4 +93,4 @@ def _depends_on_nulls(column: pa.Array) -> bool:
     if column.null_count == 0:
         return False
     kind = column.type
-    return pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_date(kind)
+    return bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_date(kind))

@@ -101,7 +101,7 @@ def _end_orphans() -> None:
             return
 
 
-def _children() -> list:
+def _children() -> "list[int]":
     own = os.getpid()
     try:
         with open("/proc/{0}/task/{0}/children".format(own)) as children:

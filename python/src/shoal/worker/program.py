@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 import types
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Collection, Dict, List, Optional
 
 # Arguments that a function may take: the group, its key, the parameters.
 _ARGUMENTS_MAX = 3
@@ -39,13 +39,13 @@ class Refused(Exception):
 class Function:
     """The user's function, and what is its own of a stack."""
 
-    def __init__(self, call: Callable[[Any, Any, Any], Any], file: str) -> None:
+    def __init__(self, call: Callable[[Any, Any, Any], Any], files: Collection[str]) -> None:
         self.call = call
-        self._file = file
+        self._files = files
 
     def trace(self, error: BaseException) -> List[str]:
         """The user's own lines of an error's stack, outermost first; of an error within libraries, where it was called."""
-        return _own_lines(error, self._file)
+        return _own_lines(error, self._files)
 
 
 def load(spec: Dict[str, Any]) -> Function:
@@ -62,7 +62,7 @@ def load(spec: Dict[str, Any]) -> Function:
         raise Refused("code", f"{place} has no function `{name}`{_instead(module, name)}")
     if not callable(function):
         raise Refused("code", f"`{name}` in {place} is a {type(function).__name__}, not a function")
-    return Function(_with_three_arguments(function, name), file)
+    return Function(with_three_arguments(function, name), _files_of(function, file))
 
 
 def _from_code(code: str, file: str) -> types.ModuleType:
@@ -103,9 +103,12 @@ def _imported(name: str) -> types.ModuleType:
 
 def _raised(error: BaseException, file: str) -> Refused:
     """What loading the code raised."""
+    if isinstance(error, Refused):
+        # Code that a client has made says itself what is wrong.
+        return error
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     line = own[-1].lineno if own else None
-    trace = _own_lines(error, file)
+    trace = _own_lines(error, (file,))
     if isinstance(error, ModuleNotFoundError):
         return Refused("environment", f"there is no package `{error.name}`, which the code imports", line, trace)
     if isinstance(error, SyntaxError):
@@ -122,10 +125,16 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _own_lines(error: BaseException, file: str) -> List[str]:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+def _files_of(function: Callable[..., Any], file: str) -> Collection[str]:
+    """The files whose lines are the user's own: a function that was pickled was written in another than the code's."""
+    code = getattr(function, "__code__", None)
+    return (file,) if code is None else (file, code.co_filename)
+
+
+def _own_lines(error: BaseException, files: Collection[str]) -> List[str]:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
     return [
-        f"{os.path.basename(file)}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames[-_TRACE_LINES_MAX:]
+        f"{os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames[-_TRACE_LINES_MAX:]
     ]
 
 
@@ -141,7 +150,7 @@ def _instead(module: types.ModuleType, name: str) -> str:
     return "; it has " + ", ".join(f"`{known}`" for known in functions) if functions else "; it has none"
 
 
-def _with_three_arguments(function: Callable[..., Any], name: str) -> Callable[[Any, Any, Any], Any]:
+def with_three_arguments(function: Callable[..., Any], name: str) -> Callable[[Any, Any, Any], Any]:
     """The function as one that takes a group, a key and parameters, of which it may leave the last ones out."""
     try:
         signature = inspect.signature(function)

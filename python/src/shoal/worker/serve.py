@@ -53,7 +53,7 @@ class _Session:
 
         speech = Speech()
         slicer = slicer_of(spec["frame"])
-        self._key = namedtuple("Key", spec["keys"], rename=True)  # type: ignore[misc]
+        self._key: Any = namedtuple("Key", spec["keys"], rename=True)  # type: ignore[misc]
         self._applier = Applier(
             load(spec), Returns(spec["returns"]), spec["params"], slicer, Progress(spec["progress"]), speech
         )

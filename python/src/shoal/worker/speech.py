@@ -19,7 +19,7 @@ _COMPLETE = "\x1d"
 _LINE_CHARS_MAX = 4096
 
 
-def key_text(key: tuple) -> str:
+def key_text(key: "tuple[Any, ...]") -> str:
     """A key as a person would write it."""
     return ", ".join("null" if part is None else str(part) for part in key)
 
@@ -79,7 +79,7 @@ class Speech:
 
     def __init__(self) -> None:
         self._streams = [Speaker(1), Speaker(2)]
-        sys.stdout, sys.stderr = self._streams  # type: ignore[assignment]
+        sys.stdout, sys.stderr = self._streams
 
     def is_of(self, key: Any) -> None:
         """What comes next is said by the group with that key, or by none."""

@@ -1,6 +1,7 @@
 //! Users' Python functions, from a job file to a table, and through all that they can do to their processes.
 
 mod agreement;
+mod client;
 mod code;
 mod dying;
 mod frames;

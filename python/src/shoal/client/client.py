@@ -1,0 +1,114 @@
+"""The client of a head."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Union
+
+from ..errors import InvalidArgument, Refused, SpecRefused
+from .heads import HEAD_DEFAULT, Heads, read_token
+from .job import Job
+from .job_file import read_job
+from .status import JobStatus
+
+# Reasons for which a submission is refused that are not about the job itself.
+_NOT_THE_JOB = ("Busy",)
+
+
+class Client:
+    """Submits jobs to a running head, and asks for them.
+
+    Args:
+        head: URL of the head's REST interface, as `http://127.0.0.1:7370`; of several heads all of them, as a list or with commas
+            between: the one that leads is asked. Where it is left out, SHOAL_HEAD, else `http://127.0.0.1:7370`.
+        token: The cluster's token, which a head beyond this machine asks for.
+        token_file: File with the token. Where both are left out, SHOAL_TOKEN_FILE.
+        tls_ca: File (PEM) with the authority that has signed the head's certificate, for `https`. Where it is left out,
+            SHOAL_TLS_CA, else the authorities that this machine trusts.
+
+    Nothing is sent before something is asked.
+
+    Raises:
+        InvalidArgument: For what is no URL, no token, or does not go together.
+    """
+
+    def __init__(
+        self,
+        head: Union[str, Sequence[str], None] = None,
+        *,
+        token: Optional[str] = None,
+        token_file: Union[str, "os.PathLike[str]", None] = None,
+        tls_ca: Union[str, "os.PathLike[str]", None] = None,
+    ) -> None:
+        if token is not None and token_file is not None:
+            raise InvalidArgument("`token` and `token_file` exclude each other", next="pass one of them")
+        if head is None:
+            head = os.environ.get("SHOAL_HEAD") or HEAD_DEFAULT
+        urls = head.split(",") if isinstance(head, str) else list(head)
+        if token is None:
+            token_file = token_file or os.environ.get("SHOAL_TOKEN_FILE") or None
+            token = None if token_file is None else read_token(token_file)
+        self.heads = Heads(urls, token, tls_ca or os.environ.get("SHOAL_TLS_CA") or None)
+        # Whether nobody will ever answer again; of a cluster of this process, that its head has ended.
+        self.is_gone: Callable[[], bool] = lambda: False
+
+    def __repr__(self) -> str:
+        return f"Client({','.join(self.heads.urls)!r})"
+
+    def submit(
+        self,
+        spec: Union[Mapping[str, Any], str, "os.PathLike[str]"],
+        *,
+        rerun: bool = False,
+        fresh: bool = False,
+    ) -> Job:
+        """Submits a job, and gives it back as soon as the head has stored it.
+
+        The same job again is the same job, which goes on where it has failed.
+
+        Args:
+            spec: What a job file has, as a dict, or the path of a job file in YAML or JSON. Relative paths in it start at the
+                file's folder, of a dict at the working directory; the head and its workers have to reach them.
+            rerun: Runs a finished job of that name again.
+            fresh: Starts a job over that has failed: what it had done does not count.
+
+        Raises:
+            InvalidArgument: Where the file cannot be read or holds no job.
+            SpecRefused: Where the head refuses the job; `field` says which field is wrong.
+            NotReachable, NotAllowed: Where no head answers, or not to this client.
+            Refused: Where the head is at its limit of jobs.
+        """
+        job = read_job(spec)
+        try:
+            body = json.dumps(job, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            raise InvalidArgument(
+                f"the job cannot be written as JSON: {error}",
+                next="use texts, numbers that are finite, lists and dicts only",
+            ) from None
+        query = {"rerun": str(rerun).lower(), "fresh": str(fresh).lower()}
+        try:
+            return Job(self, self.heads.ask("POST", ["jobs"], JobStatus.of, query, body))
+        except Refused as error:
+            if error.failure is None or error.failure.reason in _NOT_THE_JOB:
+                raise
+            raise SpecRefused(str(error), failure=error.failure) from None
+
+    def jobs(self) -> List[JobStatus]:
+        """Where all jobs stand that the head lists, oldest first: the latest submission of each."""
+        return self.heads.ask("GET", ["jobs"], lambda listed: [JobStatus.of(job) for job in listed["jobs"]])
+
+    def job(self, name: str) -> Job:
+        """The latest submission of the job of that name. Raises JobNotFound."""
+        return Job(self, self.status(name))
+
+    def status(self, name: str) -> JobStatus:
+        """Where the latest submission of a job stands. Raises JobNotFound."""
+        return self.heads.ask("GET", ["jobs", name], JobStatus.of)
+
+    def version(self) -> str:
+        """Version of the head's build, as `0.1.0`."""
+        return self.heads.ask("GET", ["cluster"], lambda cluster: str(cluster["build"]))
+
+
