@@ -10,11 +10,12 @@ macro_rules! sources {
 }
 
 /// Files of the package `shoal`, by their paths in it.
-const SOURCES: [(&str, &str); 11] = sources![
+const SOURCES: [(&str, &str); 12] = sources![
     "__init__.py",
     "worker/__init__.py",
     "worker/apply.py",
     "worker/channel.py",
+    "worker/command.py",
     "worker/frames.py",
     "worker/guardian.py",
     "worker/program.py",
