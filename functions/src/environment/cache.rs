@@ -224,7 +224,7 @@ mod tests {
         drop(new);
         assert_eq!(cache.delete_unused(SystemTime::now()).unwrap(), Vec::<String>::new());
         assert_eq!(cache.delete_unused(later).unwrap(), ["old"]);
-        assert!(lease(&cache, "old").is_none() && lease(&cache, "new").is_some());
+        assert!(lease(&cache, "old").is_none() && cache.ready("new").is_some());
         assert!(used.python.exists());
         assert_eq!(cache.delete_unused(later).unwrap(), Vec::<String>::new(), "once");
         drop(used);

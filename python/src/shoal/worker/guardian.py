@@ -29,7 +29,8 @@ _LOOK_EVERY_MS = 50
 
 
 def main(work=None) -> None:
-    """Forks, and never returns. The channel is the standard input; what works gets it, which calls functions unless said."""
+    """Forks, and never returns. The channel is the standard input; the child hands it to `work`, which calls functions
+    where nothing else is said."""
     channel = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

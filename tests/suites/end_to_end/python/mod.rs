@@ -3,6 +3,7 @@
 mod agreement;
 mod code;
 mod dying;
+mod environments;
 mod frames;
 mod said;
 
