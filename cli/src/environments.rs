@@ -31,12 +31,10 @@ impl EnvironmentsArgs {
     ) -> PathBuf {
         let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let cache = || absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-        let folder = (self.environments.clone())
+        (self.environments.clone())
             .or_else(|| Some(named_scratch?.join(IN_SCRATCH)))
             .or_else(|| Some(cache()?.join("shoal/environments")))
-            .unwrap_or_else(|| scratch.join(IN_SCRATCH));
-        // Processes that run in other folders are told of it.
-        std::path::absolute(&folder).unwrap_or(folder)
+            .unwrap_or_else(|| scratch.join(IN_SCRATCH))
     }
 }
 
@@ -59,6 +57,5 @@ mod tests {
         assert_eq!(folder(None, None, &[("HOME", "/h"), ("XDG_CACHE_HOME", "/c")]), "/c/shoal/environments");
         assert_eq!(folder(None, None, &[("HOME", "/h"), ("XDG_CACHE_HOME", "")]), "/h/.cache/shoal/environments");
         assert_eq!(folder(None, None, &[]), "/tmp/x/.environments");
-        assert!(Path::new(&folder(Some("e"), None, &home)).is_absolute());
     }
 }

@@ -52,6 +52,8 @@ impl Pool {
     /// Processes that live in this folder, which is made once it is needed; libraries in each compute with so many threads.
     /// What is installed for them is kept in a folder of its own, which may be that of other workers of the machine too.
     pub fn new(folder: PathBuf, threads: usize, environments: PathBuf) -> Self {
+        // Processes run in folders of their own, where a relative path leads elsewhere.
+        let [folder, environments] = [folder, environments].map(|path| std::path::absolute(&path).unwrap_or(path));
         Self(Arc::new(Shared { folder, threads, environments, state: Mutex::default() }))
     }
 }
@@ -155,5 +157,18 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in it is ever half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_find_their_files_from_wherever_they_run() {
+        let pool = Pool::new("scratch/w/functions".into(), 1, "environments".into());
+        let Shared { folder, environments, .. } = &*pool.0;
+        assert!(folder.is_absolute() && folder.ends_with("scratch/w/functions"), "{folder:?}");
+        assert!(environments.is_absolute() && environments.ends_with("environments"), "{environments:?}");
     }
 }

@@ -1,5 +1,7 @@
 //! Why an environment could not be built, for whoever wrote the job. Pure.
 
+use std::path::Path;
+
 use shoal_core::functions::Requirements;
 use shoal_core::{Failure, Reason};
 
@@ -27,11 +29,22 @@ const NOT_REACHED: [&str; 6] = [
     "dns error",
 ];
 
-/// An installer has failed.
-pub(crate) fn not_installed(requirements: &Requirements, command: &str, ended: Ended) -> Failure {
+/// Of a disk that is full.
+const NO_ROOM: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
+
+/// An installer has failed, which was to install into that folder.
+pub(crate) fn not_installed(folder: &Path, requirements: &Requirements, command: &str, ended: Ended) -> Failure {
     let Ended { code, last_lines } = ended;
     let last_lines: Vec<String> = last_lines.iter().map(|line| without_passwords(line)).collect();
     let says = |words: &[&str]| last_lines.iter().any(|line| words.iter().any(|word| line.contains(word)));
+    if says(&NO_ROOM) {
+        let mut failure =
+            Failure::new(Reason::ResourcesExhausted, "the disk has no room for the function's environment")
+                .file(folder.display().to_string())
+                .next("make room there, or name another folder: `--environments DIR`");
+        failure.causes = last_lines;
+        return failure;
+    }
     // An index that is not reached is, for pip, one that has nothing.
     let next = if says(&NOT_REACHED) {
         "see whether workers reach the package index: `indexUrl`, or `PIP_INDEX_URL` or `UV_INDEX_URL` of the workers; \
@@ -84,7 +97,7 @@ pub(crate) fn no_wheels(folder: &str, error: &std::io::Error) -> Failure {
 }
 
 /// Environments cannot be kept where they are to be.
-pub(crate) fn no_place(folder: &std::path::Path, error: &std::io::Error) -> Failure {
+pub(crate) fn no_place(folder: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Reason::Io, "environments of functions cannot be kept in that folder")
         .because(error)
         .file(folder.display().to_string())
@@ -123,7 +136,7 @@ mod tests {
 
     fn said(wheels: bool, line: &str) -> Failure {
         let ended = Ended { code: Some(1), last_lines: vec!["first".into(), line.into()] };
-        not_installed(&requirements(wheels), "pip install", ended)
+        not_installed(Path::new("/e"), &requirements(wheels), "pip install", ended)
     }
 
     #[test]
@@ -142,6 +155,14 @@ mod tests {
             assert_eq!(failure.causes, ["first", line]);
             assert_eq!(failure.message, "the environment cannot be built: `pip install` ended with exit code 1");
         }
+    }
+
+    #[test]
+    fn a_full_disk_is_the_platforms() {
+        let failure =
+            said(false, "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device");
+        assert_eq!((failure.reason, failure.location.file.as_deref()), (Reason::ResourcesExhausted, Some("/e")));
+        assert!(failure.is_transient(), "another worker may have room");
     }
 
     #[test]

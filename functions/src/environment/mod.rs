@@ -139,7 +139,7 @@ impl Build<'_> {
             let mut ended = ran.map_err(|_| failure::too_long(self.requirements, command.name))?.map_err(no_place)?;
             if ended.code != Some(0) {
                 ended.last_lines.iter_mut().for_each(|line| *line = line.replace(&in_temporary, ""));
-                return Err(failure::not_installed(self.requirements, command.name, ended));
+                return Err(failure::not_installed(self.folder, self.requirements, command.name, ended));
             }
         }
         tokio::fs::remove_dir_all(&temporary).await.map_err(no_place)

@@ -94,11 +94,7 @@ fn complete(text: &str) -> Result<String, Wrong> {
     let (mut has_hashes, mut has_needed) = (false, false);
     for (line, number) in text.lines().zip(1_u64..) {
         let line = without_comment(line);
-        let first = line.split(|c: char| c.is_whitespace() || c == '=').next().unwrap_or_default();
-        // `-rbase.txt` is one as well.
-        let is_short = |option: &&str| option.len() == 2 && line.starts_with(*option) && !line.starts_with("--");
-        if OTHER_FILES.contains(&first) || OTHER_FILES.iter().any(|option| is_short(&option)) || first.starts_with('.')
-        {
+        if names_another_file(line) {
             return Err(Wrong::OtherFile(number, line.to_owned()));
         }
         if has_password(line) {
@@ -112,6 +108,14 @@ fn complete(text: &str) -> Result<String, Wrong> {
         (false, true) => Err(Wrong::HashesWithoutNeeded),
         (false, false) => Ok(format!("{}\n{NEEDED_REQUIREMENT}\n", text.trim_end())),
     }
+}
+
+/// Whether a line stands for what is in another file, or in a folder beside it.
+fn names_another_file(line: &str) -> bool {
+    let first = line.split(|c: char| c.is_whitespace() || c == '=').next().unwrap_or_default();
+    // `-rbase.txt` is one as well.
+    let is_short = |option: &str| option.len() == 2 && line.starts_with(option);
+    first.starts_with('.') || OTHER_FILES.iter().any(|option| first == *option || is_short(option))
 }
 
 /// A `#` begins a comment at the beginning of a line, and after a space.

@@ -171,6 +171,8 @@ fn what_the_installer_says_is_in_the_jobs_log() {
     let log = head.ask(&["logs", "said"]).succeeded().to_string();
     // `uv` and pip both name it so.
     assert!(log.contains("greeter") && log.contains("the environment is ready"), "{log}");
+    let notes = head.ask(&["show", "said"]).succeeded()["report"]["notes"].to_string();
+    assert!(notes.contains("the environment of `packages` was built by "), "{notes}");
     assert!(scratch.join(".environments").is_dir(), "it stays beside what the worker deletes at its end");
 }
 
@@ -311,6 +313,26 @@ fn what_is_missing_in_an_environment_is_to_be_added_to_it() {
 /// An installer that makes what looks like an environment, and then neither ends nor goes on.
 const HANGS: &str = "#!/bin/sh\nif [ \"$1\" = venv ]; then\n  /bin/mkdir -p \"$5/bin\"\n  /bin/ln -s \"$3\" \"$5/bin/python\"\nelse\n  \
                      /bin/sleep 1000 &\n  echo $! >sleeper\n  /bin/mv sleeper ../../sleeper\n  wait\nfi\n";
+
+#[test]
+fn a_job_that_is_cancelled_ends_its_installer() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    let wheels = wheels(&place);
+    let job = job_in(&place, "given-up", json!({"interpreter": python(), "packages": ["greeter"], "wheels": wheels}));
+    let head = Head::start(&place.join("state"), &[]);
+    script(&place.join("uv"), HANGS);
+    let scratch = place.join("scratch");
+    let path = format!("{}:{}", place.path().display(), std::env::var("PATH").unwrap());
+    let _worker = Worker::start_in(&head, "only", 1, &scratch, vec![("PATH", path)]);
+    head.submit(&place.job(&job), &[]).succeeded();
+    let sleeper = scratch.join(".environments/sleeper");
+    let sleeper: u32 =
+        eventually("the installer hangs", || std::fs::read_to_string(&sleeper).ok()?.trim().parse().ok());
+    head.ask(&["cancel", "given-up"]).succeeded();
+    eventually("what the installer has started ends", || (!is_alive(sleeper)).then_some(()));
+    eventually("the job is cancelled", || (head.job("given-up")["failure"]["reason"] == "Cancelled").then_some(()));
+}
 
 #[test]
 fn an_interrupted_build_ends_with_its_worker_and_nobody_uses_it() {
