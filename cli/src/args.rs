@@ -10,6 +10,7 @@ use shoal_core::limits::{
 };
 
 use crate::client_args::ClientArgs;
+use crate::environments::EnvironmentsArgs;
 use crate::job_args::JobCommand;
 use crate::sizes;
 use crate::state_args::StateToolArgs;
@@ -113,6 +114,8 @@ pub(crate) struct RunArgs {
     /// Folder of the journal [default: `.shoal` beside the job file].
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) environments: EnvironmentsArgs,
     /// Starts the job over where it has failed before: what it had done does not count.
     #[arg(long)]
     pub(crate) fresh: bool,
@@ -208,6 +211,8 @@ pub(crate) struct WorkerArgs {
     /// Folder for what does not fit in memory [default: a private one, deleted at the end].
     #[arg(long, value_name = "DIR")]
     pub(crate) scratch: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) environments: EnvironmentsArgs,
     /// How long it may take to leave after SIGTERM, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = DRAIN_DEFAULT.as_secs(),
           value_parser = clap::value_parser!(u64).range(..=DRAIN_MAX.as_secs()))]

@@ -58,7 +58,11 @@ fn with_absolute_paths(mut job: ShoalJob, folder: &Path) -> ShoalJob {
     let mut paths = Vec::new();
     if let Some(training) = &mut job.spec.grouped_training {
         paths.extend([&mut training.input.table, &mut training.output.table]);
-        paths.extend(training.model.python.as_mut().and_then(|python| python.file.as_mut()));
+        if let Some(python) = training.model.python.as_deref_mut() {
+            paths.extend(&mut python.file);
+            let environment = python.environment.as_mut();
+            paths.extend(environment.into_iter().flat_map(|it| it.requirements.iter_mut().chain(&mut it.wheels)));
+        }
     }
     if let Some(scoring) = &mut job.spec.grouped_scoring {
         paths.extend([&mut scoring.models.table, &mut scoring.input.table, &mut scoring.output.table]);

@@ -1,6 +1,6 @@
 //! What this build can run. The one place where kinds, their runner and the publisher are chosen.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use shoal_core::Failure;
@@ -28,9 +28,10 @@ pub(crate) fn runner() -> Arc<dyn TaskRunner> {
 /// Threads that libraries may compute with in a process of a function: a task has one CPU.
 const FUNCTION_THREADS: usize = 1;
 
-/// What runs users' functions for a worker's tasks, in a worker's own folder: it goes with the worker.
-pub(crate) fn functions(worker_folder: &Path) -> Arc<dyn Functions> {
-    Arc::new(Pool::new(worker_folder.join("functions"), FUNCTION_THREADS))
+/// What runs users' functions for a worker's tasks, in a worker's own folder: it goes with the worker. What is installed for
+/// them stays in another one.
+pub(crate) fn functions(worker_folder: &Path, environments: PathBuf) -> Arc<dyn Functions> {
+    Arc::new(Pool::new(worker_folder.join("functions"), FUNCTION_THREADS, environments))
 }
 
 /// What writes a head's commits.

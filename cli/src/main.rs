@@ -5,6 +5,7 @@ mod client;
 mod client_args;
 mod cluster;
 mod commands;
+mod environments;
 mod exit;
 mod follow;
 mod interrupts;

@@ -33,6 +33,9 @@ pub struct Program {
     pub returns: Vec<Returned>,
     /// The interpreter, where it is not to be looked for.
     pub interpreter: Option<String>,
+    /// What is installed for it in an environment of its own, where that is not what the interpreter has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requirements: Option<Requirements>,
     /// How long one group may take.
     pub group_time_max: Option<Duration>,
     /// Memory that its process may take, in bytes.
@@ -54,6 +57,40 @@ pub enum Code {
     },
     /// In an installed module.
     Module(String),
+}
+
+/// Packages that are installed into an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requirements {
+    /// They, as a file that `pip install -r` takes.
+    pub text: String,
+    /// What the file is called, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The folder of wheels that they come from, where nothing is to be fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wheels: Option<String>,
+    /// The index that they come from, where it is not the worker's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_url: Option<String>,
+}
+
+impl Requirements {
+    /// The member of the function's environment in the spec that names them.
+    pub fn member(&self) -> &'static str {
+        if self.file.is_some() { "requirements" } else { "packages" }
+    }
+}
+
+/// How an environment came to be ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Prepared {
+    /// It was there.
+    Found,
+    /// It was built, by an installer of that name, within so many milliseconds.
+    #[allow(missing_docs)]
+    Built { by: String, milliseconds: u64 },
 }
 
 /// Rows of some groups, group by group.
@@ -143,6 +180,13 @@ pub mod status {
 /// Processes that run functions.
 #[async_trait]
 pub trait Functions: Send + Sync {
+    /// Makes what a program runs in ready, where packages are to be installed for it: once for all that share a machine.
+    ///
+    /// # Errors
+    /// [`crate::Reason::InvalidEnvironment`] with the installer's last words; [`crate::Reason::Io`] where environments cannot
+    /// be kept.
+    async fn prepare(&self, program: &Program) -> Result<Prepared, Failure>;
+
     /// Has a process load a program for a task of that job, and gives the way to call it. Processes are used again.
     ///
     /// # Errors
@@ -156,10 +200,18 @@ pub struct NoFunctions;
 
 #[async_trait]
 impl Functions for NoFunctions {
-    async fn load(&self, _: JobUid, _: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
-        Err(Failure::new(Reason::InvalidEnvironment, "this worker runs no functions of users")
-            .next("run the job on workers that do"))
+    async fn prepare(&self, _: &Program) -> Result<Prepared, Failure> {
+        Err(runs_none())
     }
+
+    async fn load(&self, _: JobUid, _: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
+        Err(runs_none())
+    }
+}
+
+fn runs_none() -> Failure {
+    Failure::new(Reason::InvalidEnvironment, "this worker runs no functions of users")
+        .next("run the job on workers that do")
 }
 
 /// Calls of a loaded function. Dropping it ends those that are on their way.

@@ -10,7 +10,7 @@ use crate::spec::v1alpha1::{self, FailurePolicy, OnMissing, OutputTable, ShoalJo
 mod function;
 mod model;
 
-pub use function::{Function, Source};
+pub use function::{Function, Installed, Packages, Source};
 pub use model::Model;
 
 mod grouped_scoring;
@@ -64,10 +64,15 @@ impl Work {
     /// Everything that the job names by path or URL, with the path of its field.
     pub fn places(&self) -> Vec<(String, &str)> {
         let mut places = self.tables();
-        if let Self::GroupedTraining(GroupedTraining { learner: Learner::Function(function), .. }) = self
-            && let Source::File(file) = &function.source
-        {
-            places.push((format!("spec.{}.model.{}.file", self.kind(), Function::MEMBER), file));
+        let Self::GroupedTraining(GroupedTraining { learner: Learner::Function(function), .. }) = self else {
+            return places;
+        };
+        let field = |member: &str| format!("spec.{}.model.{}.{member}", self.kind(), Function::MEMBER);
+        if let Source::File(file) = &function.source {
+            places.push((field("file"), file));
+        }
+        if let Some(Installed { packages: Packages::File(file), .. }) = &function.installed {
+            places.push((field("environment.requirements"), file));
         }
         places
     }

@@ -13,6 +13,7 @@
 mod answer;
 mod calls;
 mod death;
+mod environment;
 mod limits;
 mod memory;
 mod pool;

@@ -38,3 +38,16 @@ pub(crate) const LINE_BYTES_MAX: usize = 4_096;
 
 /// Jobs whose dead processes are counted; with more the oldest is forgotten.
 pub(crate) const JOBS_COUNTED_MAX: usize = 1_000;
+
+/// How long an environment that nobody uses is kept: longer than the holidays of whoever runs its job every week.
+pub(crate) const UNUSED_TIME_MAX: Duration = Duration::from_secs(14 * 24 * 3_600);
+
+/// How long an environment may take to be built: some packages are compiled for minutes, and one whose index does not answer
+/// is to be given up before a night is over.
+pub(crate) const BUILD_TIME_MAX: Duration = Duration::from_secs(3_600);
+
+/// How often whoever waits for another's build looks whether it is done.
+pub(crate) const BUILT_LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Last lines of an installer, or of an interpreter, that are shown of why it failed.
+pub(crate) const OWN_LINES_MAX: usize = 12;

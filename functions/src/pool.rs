@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use shoal_core::functions::{Calls, Functions, Program};
+use shoal_core::functions::{Calls, Functions, Prepared, Program};
 use shoal_core::{Failure, JobUid, Reason};
 
 use crate::calls::PooledCalls;
+use crate::environment::{self, Lease};
 use crate::limits::{IDLE_TIME_MAX, JOBS_COUNTED_MAX};
 use crate::process::Process;
 use crate::sources;
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     folder: PathBuf,
     /// Threads that libraries may compute with in one process.
     threads: usize,
+    /// Where environments are kept, which other workers of the machine may share.
+    environments: PathBuf,
     state: Mutex<State>,
 }
 
@@ -47,13 +50,20 @@ struct Idle {
 
 impl Pool {
     /// Processes that live in this folder, which is made once it is needed; libraries in each compute with so many threads.
-    pub fn new(folder: PathBuf, threads: usize) -> Self {
-        Self(Arc::new(Shared { folder, threads, state: Mutex::default() }))
+    /// What is installed for them is kept in a folder of its own, which may be that of other workers of the machine too.
+    pub fn new(folder: PathBuf, threads: usize, environments: PathBuf) -> Self {
+        // Processes run in folders of their own, where a relative path leads elsewhere.
+        let [folder, environments] = [folder, environments].map(|path| std::path::absolute(&path).unwrap_or(path));
+        Self(Arc::new(Shared { folder, threads, environments, state: Mutex::default() }))
     }
 }
 
 #[async_trait]
 impl Functions for Pool {
+    async fn prepare(&self, program: &Program) -> Result<Prepared, Failure> {
+        Ok(self.0.environment(program).await?.map_or(Prepared::Found, |(_, prepared)| prepared))
+    }
+
     async fn load(&self, job: JobUid, program: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
         let process = self.0.process(job, &program).await?;
         Ok(Box::new(PooledCalls::new(Arc::clone(&self.0), job, program, process)))
@@ -68,13 +78,23 @@ impl Shared {
                 return Ok(process);
             }
         }
-        let home = self.home().map_err(|error| {
-            Failure::new(Reason::Io, "a process for the function has no place to live")
-                .because(&error)
-                .file(self.folder.display().to_string())
-                .next("see whether the worker's scratch folder can be written to")
-        })?;
-        Process::start(Arc::clone(program), &self.sources(), home, self.threads).await
+        let environment = self.environment(program).await?.map(|(lease, _)| lease);
+        let home = self.home().map_err(|error| self.no_place(&error))?;
+        Process::start(Arc::clone(program), &self.sources(), home, self.threads, environment).await
+    }
+
+    /// The program's own environment, where it has one: built unless it is there.
+    async fn environment(&self, program: &Program) -> Result<Option<(Lease, Prepared)>, Failure> {
+        let Some(requirements) = &program.requirements else { return Ok(None) };
+        self.write_sources().map_err(|error| self.no_place(&error))?;
+        environment::ready(&self.environments, &self.sources(), program, requirements).await.map(Some)
+    }
+
+    fn no_place(&self, error: &std::io::Error) -> Failure {
+        Failure::new(Reason::Io, "a process for the function has no place to live")
+            .because(error)
+            .file(self.folder.display().to_string())
+            .next("see whether the worker's scratch folder can be written to")
     }
 
     fn idle(&self, job: JobUid, program: &Program) -> Option<Process> {
@@ -118,12 +138,18 @@ impl Shared {
         self.folder.join("python")
     }
 
-    fn home(&self) -> std::io::Result<Home> {
+    fn write_sources(&self) -> std::io::Result<()> {
         let mut state = self.state();
         if !state.has_sources {
             sources::write(&self.sources())?;
             state.has_sources = true;
         }
+        Ok(())
+    }
+
+    fn home(&self) -> std::io::Result<Home> {
+        self.write_sources()?;
+        let mut state = self.state();
         state.homes += 1;
         Home::make(self.folder.join(state.homes.to_string()))
     }
@@ -131,5 +157,18 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in it is ever half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_find_their_files_from_wherever_they_run() {
+        let pool = Pool::new("scratch/w/functions".into(), 1, "environments".into());
+        let Shared { folder, environments, .. } = &*pool.0;
+        assert!(folder.is_absolute() && folder.ends_with("scratch/w/functions"), "{folder:?}");
+        assert!(environments.is_absolute() && environments.ends_with("environments"), "{environments:?}");
     }
 }

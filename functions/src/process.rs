@@ -19,6 +19,7 @@ use tokio::time::{interval, timeout};
 
 use crate::answer::{Answer, Applied, encode};
 use crate::death::Death;
+use crate::environment::Lease;
 use crate::limits::{
     ANSWERS_MAX, END_TIME_MAX, LINES_TIME_MAX, LOAD_TIME_MAX, LOOK_EVERY, MEMORY_LOOK_EVERY, OUTGOING_MAX,
 };
@@ -49,6 +50,8 @@ pub(crate) struct Process {
     _reader: AbortOnDrop,
     _writer: AbortOnDrop,
     _home: Home,
+    /// Its own environment is not deleted while it lives.
+    _environment: Option<Lease>,
 }
 
 /// How a process came to its end, and what it was at.
@@ -70,10 +73,12 @@ impl Process {
         sources: &std::path::Path,
         home: Home,
         threads: usize,
+        environment: Option<Lease>,
     ) -> Result<Self, Failure> {
         let progress = ProgressFile::create(&home.progress()).map_err(|error| unusable(&error))?;
         let (ours, theirs) = channel().map_err(|error| unusable(&error))?;
-        let mut command = start::command(&program, sources, &home, threads, theirs, |name| std::env::var_os(name));
+        let own = environment.as_ref().map(|lease| lease.python.as_path());
+        let mut command = start::command(&program, own, sources, &home, threads, theirs, |name| std::env::var_os(name));
         let mut child = command.spawn().map_err(|error| start::not_started(&program, &error))?;
         // The command holds the other end of the socket.
         drop(command);
@@ -97,6 +102,7 @@ impl Process {
             progress,
             program,
             _home: home,
+            _environment: environment,
         };
         process.load().await?;
         Ok(process)
@@ -209,14 +215,14 @@ impl Process {
 }
 
 /// A guardian tells of signals as a shell does; it may be killed itself.
-fn code(status: ExitStatus) -> Option<i32> {
+pub(crate) fn code(status: ExitStatus) -> Option<i32> {
     use std::os::unix::process::ExitStatusExt;
     status.code().or_else(|| status.signal().map(|signal| 128 + signal))
 }
 
 /// Our end of a socket, and the other one as a process's standard input: it is the only way to hand a process one of ours
 /// that needs no name.
-fn channel() -> io::Result<(UnixStream, Stdio)> {
+pub(crate) fn channel() -> io::Result<(UnixStream, Stdio)> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     Ok((UnixStream::from_std(ours)?, OwnedFd::from(theirs).into()))

@@ -10,11 +10,12 @@ macro_rules! sources {
 }
 
 /// Files of the package `shoal` that a worker needs, by their paths in it: not those of clients.
-const SOURCES: [(&str, &str); 12] = sources![
+const SOURCES: [(&str, &str); 13] = sources![
     "__init__.py",
     "worker/__init__.py",
     "worker/apply.py",
     "worker/channel.py",
+    "worker/command.py",
     "worker/frames.py",
     "worker/guardian.py",
     "worker/pickled.py",

@@ -14,24 +14,27 @@ use crate::answer::{Refused, RefusedKind};
 use crate::death::Death;
 
 /// The interpreter where the job names none.
-const INTERPRETER: &str = "python3";
+pub(crate) const INTERPRETER: &str = "python3";
 
-/// What the interpreter runs. Old ones have to understand it, down to Python 2.
-const BOOT: &str = "import sys
+/// What any interpreter runs first. Old ones have to understand it, down to Python 2.
+pub(crate) const NOT_TOO_OLD: &str = "import sys
 if sys.version_info < (3, 10):
     sys.stderr.write('Python %d.%d\\n' % sys.version_info[:2])
     sys.exit(97)
-sys.path[0] = sys.argv[1]
+";
+
+/// What it runs then.
+const BOOT: &str = "sys.path[0] = sys.argv[1]
 from shoal.worker.guardian import main
 main()
 ";
 
-/// How [`BOOT`] ends on an interpreter that is too old.
+/// How [`NOT_TOO_OLD`] ends on an interpreter that is too old.
 const TOO_OLD: i32 = 97;
 
 /// What a process gets of the worker's environment: how to find programs and libraries, and how to read and write texts.
 /// Credentials are in none of these.
-const PASSED_ON: [&str; 9] =
+pub(crate) const PASSED_ON: [&str; 9] =
     ["PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "PYENV_ROOT", "PYENV_VERSION"];
 
 /// What tells libraries how many threads to compute with.
@@ -75,18 +78,21 @@ impl Drop for Home {
     }
 }
 
-/// The command of a guardian. Variables are asked of `environment`.
+/// The command of a guardian, on the interpreter of the program's own environment where it has one. Variables are asked of
+/// `environment`.
 pub(crate) fn command(
     program: &Program,
+    own: Option<&Path>,
     sources: &Path,
     home: &Home,
     threads: usize,
     channel: Stdio,
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Command {
-    let mut command = Command::new(program.interpreter.as_deref().unwrap_or(INTERPRETER));
+    let named = Path::new(program.interpreter.as_deref().unwrap_or(INTERPRETER));
+    let mut command = Command::new(own.unwrap_or(named));
     command
-        .args(["-c", BOOT])
+        .args(["-c", &format!("{NOT_TOO_OLD}{BOOT}")])
         .arg(sources)
         .current_dir(home.temporary())
         // A signal that a terminal sends to the worker is not meant for it.
@@ -137,11 +143,7 @@ pub(crate) fn not_started(program: &Program, error: &io::Error) -> Failure {
 /// The process ended before it had loaded the program. `complaints` are its last words.
 pub(crate) fn ended(program: &Program, death: &Death, complaints: Vec<String>) -> Failure {
     let mut failure = match death {
-        Death::Ended(Some(TOO_OLD)) => {
-            let found = complaints.last().cloned().unwrap_or_default();
-            return in_environment(format!("{found} is too old: 3.10 or newer is needed"))
-                .next("name another one: `environment: {interpreter: /opt/venv/bin/python}`");
-        }
+        Death::Ended(Some(TOO_OLD)) => return too_old(&complaints),
         Death::Ended(_) => {
             let message = format!("the function's process {} while it loaded", death.in_words());
             Failure::new(Reason::InvalidFunction, message).field(field(source_member(program)))
@@ -158,10 +160,32 @@ pub(crate) fn ended(program: &Program, death: &Death, complaints: Vec<String>) -
     failure.next("see whether the code loads with the same interpreter by hand")
 }
 
+fn too_old(complaints: &[String]) -> Failure {
+    let found = complaints.last().cloned().unwrap_or_default();
+    in_environment(format!("{found} is too old: 3.10 or newer is needed"))
+        .next("name another one: `environment: {interpreter: /opt/venv/bin/python}`")
+}
+
+/// The interpreter that an environment is to be made from does not say what it is. `complaints` are its last words.
+pub(crate) fn unusable_base(death: &Death, complaints: Vec<String>) -> Failure {
+    let mut failure = match death {
+        Death::Ended(Some(TOO_OLD)) => return too_old(&complaints),
+        Death::TooLong(limit) => {
+            in_environment(format!("the interpreter does not answer within {} s", limit.as_secs()))
+        }
+        other => in_environment(format!("the interpreter cannot be used: it {}", other.in_words())),
+    };
+    failure.causes = complaints;
+    failure.next("see whether it runs by hand, or name another one: `environment: {interpreter: /opt/venv/bin/python}`")
+}
+
 /// The process says what is wrong with the program.
 pub(crate) fn refused(program: &Program, refused: Refused) -> Failure {
     let Refused { kind, message, line, trace } = refused;
     let mut failure = match (kind, &program.code) {
+        (RefusedKind::Environment, _) if program.requirements.is_some() => {
+            in_environment(message).next("add it to what is installed: `requirements` or `packages`")
+        }
         (RefusedKind::Environment, _) => {
             in_environment(message).next("install it where workers run, or name an interpreter that has it")
         }
@@ -209,6 +233,7 @@ mod tests {
             keys: vec!["firm".into()],
             returns: Vec::new(),
             interpreter: None,
+            requirements: None,
             group_time_max: None,
             memory_max: None,
             deaths_max: 10,
@@ -220,7 +245,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::make(folder.path().join("1")).unwrap();
         let environment = |name: &str| (name != "TZ").then(|| OsString::from(format!("of {name}")));
-        let command = command(&program(), Path::new("/sources"), &home, 2, Stdio::null(), environment);
+        let command = command(&program(), None, Path::new("/sources"), &home, 2, Stdio::null(), environment);
         let given: Vec<(String, String)> = (command.as_std().get_envs())
             .map(|(name, value)| (name.to_string_lossy().into(), value.unwrap().to_string_lossy().into()))
             .collect();

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use self::process::{Start, WorkerProcess};
 use crate::args::LogFormat;
 use crate::client::Client;
+use crate::environments::EnvironmentsArgs;
 use crate::kinds;
 use crate::machine::Share;
 use crate::terminal::Terminal;
@@ -36,6 +37,7 @@ pub(crate) struct LocalCluster {
     api: Api,
     head: Head,
     log_format: LogFormat,
+    environments: EnvironmentsArgs,
 }
 
 enum Workers {
@@ -50,7 +52,11 @@ impl LocalCluster {
     ///
     /// # Errors
     /// As [`Head::start`].
-    pub(crate) async fn start_head(state_dir: PathBuf, log_format: LogFormat) -> Result<Self, Failure> {
+    pub(crate) async fn start_head(
+        state_dir: PathBuf,
+        log_format: LogFormat,
+        environments: EnvironmentsArgs,
+    ) -> Result<Self, Failure> {
         let config = HeadConfig {
             listen: LISTEN_DEFAULT,
             kinds: kinds::kinds(),
@@ -66,7 +72,7 @@ impl LocalCluster {
         let head = Head::start(config, StateConfig::Folder(state_dir)).await?;
         let config = ApiConfig { listen: LISTEN_DEFAULT, token: None, callers: None, tls: None, head: head.clone() };
         let api = shoal_api::start(config).await?;
-        Ok(Self { workers: Workers::None, api, head, log_format })
+        Ok(Self { workers: Workers::None, api, head, log_format, environments })
     }
 
     /// A client of its REST interface.
@@ -100,7 +106,9 @@ impl LocalCluster {
                 self.workers = Workers::Here(worker, scratch);
             }
             Some(number) => {
-                let start = Start { head: &self.url(), share, log_format: self.log_format, terminal };
+                let url = self.url();
+                let Self { log_format, environments, .. } = self;
+                let start = Start { head: &url, share, log_format: *log_format, environments, terminal };
                 let started: Result<Vec<_>, _> =
                     (1..=number).map(|number| WorkerProcess::start(&format!("worker-{number}"), &start)).collect();
                 self.workers = Workers::Processes(started?);
@@ -124,7 +132,7 @@ impl LocalCluster {
             token: None,
             tls: None,
             runner: kinds::runner(),
-            functions: kinds::functions(&scratch.join("worker-1")),
+            functions: kinds::functions(&scratch.join("worker-1"), self.environments.folder(None, scratch)),
         }
     }
 
@@ -161,7 +169,7 @@ impl LocalCluster {
 
     /// Ends workers, then REST, then the head. Processes that do not end in time are killed.
     pub(crate) async fn shutdown(self) {
-        let Self { workers, api, head, log_format: _ } = self;
+        let Self { workers, api, head, log_format: _, environments: _ } = self;
         api.shutdown().await;
         head.shutdown().await;
         match workers {

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::private_folder;
 use crate::args::LogFormat;
+use crate::environments::EnvironmentsArgs;
 use crate::machine::Share;
 use crate::terminal::Terminal;
 
@@ -49,6 +50,8 @@ pub(crate) struct Start<'a> {
     pub(crate) share: Share,
     /// How each writes its logs.
     pub(crate) log_format: LogFormat,
+    /// Where environments of functions are kept.
+    pub(crate) environments: &'a EnvironmentsArgs,
     /// Where their logs are shown.
     pub(crate) terminal: &'a Terminal,
 }
@@ -56,7 +59,7 @@ pub(crate) struct Start<'a> {
 impl WorkerProcess {
     /// Starts one of that name.
     pub(crate) fn start(name: &str, start: &Start<'_>) -> Result<Self, Failure> {
-        let Start { head, share, log_format, terminal } = *start;
+        let Start { head, share, log_format, environments, terminal } = *start;
         let cannot_start = |error: std::io::Error| {
             Failure::new(Reason::WorkerStartFailed, format!("`{name}` cannot be started")).because(&error)
         };
@@ -66,6 +69,8 @@ impl WorkerProcess {
             .args(["--slots", &share.slots.to_string(), "--memory", &share.memory_bytes.to_string()])
             .arg("--scratch")
             .arg(scratch.path())
+            .arg("--environments")
+            .arg(environments.folder(None, scratch.path()))
             // What is set for clusters of this user is not meant for this one.
             .env_remove("SHOAL_HEAD")
             .env_remove("SHOAL_TOKEN_FILE")

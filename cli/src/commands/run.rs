@@ -37,8 +37,9 @@ pub(crate) async fn run(args: RunArgs, log_format: LogFormat) -> Result<(), End>
     let terminal = Terminal::new();
     let submission = Submission { job: &job, fresh: args.fresh };
     let workers = Workers { number: args.workers, memory_bytes: args.memory };
-    let mut cluster =
-        LocalCluster::start_head(state_dir, log_format).await.map_err(|failure| End::from(failure).about(&file))?;
+    let mut cluster = LocalCluster::start_head(state_dir, log_format, args.environments)
+        .await
+        .map_err(|failure| End::from(failure).about(&file))?;
     let followed = run_on(&mut cluster, submission, workers, &terminal, &mut interrupts).await;
     terminal.clear();
     match followed {

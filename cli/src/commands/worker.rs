@@ -59,7 +59,9 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
     let name = args.name.unwrap_or_else(|| default_name(&host_name(), std::process::id()));
     let share = Share::of_this_machine(1, args.memory);
     let head_wait = Duration::from_secs(args.head_wait);
+    let named_scratch = args.scratch.clone();
     let (scratch, own) = scratch_folder(args.scratch, &name)?;
+    let environments = args.environments.folder(named_scratch.as_deref(), &scratch);
     let scheme = tls::scheme(tls.as_ref());
     let config = WorkerConfig {
         name: WorkerId(name.clone()),
@@ -71,7 +73,7 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
         advertise: args.advertise,
         slots: args.slots.unwrap_or(share.slots),
         memory_bytes: share.memory_bytes,
-        functions: kinds::functions(&scratch.join(&name)),
+        functions: kinds::functions(&scratch.join(&name), environments),
         scratch,
         token,
         tls,

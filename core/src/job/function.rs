@@ -26,6 +26,28 @@ pub struct Function {
     pub memory_max: Option<u64>,
     /// The interpreter, where it is not to be looked for.
     pub interpreter: Option<String>,
+    /// What is installed for it, where that is not what the interpreter has.
+    pub installed: Option<Installed>,
+}
+
+/// Packages that are installed for a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// Which.
+    pub packages: Packages,
+    /// The folder of wheels that they come from, where they do.
+    pub wheels: Option<String>,
+    /// The index that they come from, where it is not the worker's own.
+    pub index_url: Option<String>,
+}
+
+/// Where it is said which packages are installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Packages {
+    /// In a file of the head's machine.
+    File(String),
+    /// Here, one requirement each.
+    Listed(Vec<String>),
 }
 
 /// Where a function is.
@@ -73,6 +95,8 @@ impl Function {
             let path = format!("{path}.{field}");
             move |message: String| Failure::new(Reason::InvalidValue, message).field(path)
         };
+        let Environment { interpreter, requirements, packages, wheels, index_url } = environment.unwrap_or_default();
+        let packages = requirements.map(Packages::File).or_else(|| packages.map(Packages::Listed));
         let duration = group_timeout.as_deref().map(parse_duration).transpose();
         let memory = process_memory_limit.as_deref().map(parse_size).transpose();
         Ok(Self {
@@ -84,7 +108,8 @@ impl Function {
             params,
             group_time_max: duration.map_err(invalid("groupTimeout"))?,
             memory_max: memory.map_err(invalid("processMemoryLimit"))?,
-            interpreter: environment.map(|Environment { interpreter }| interpreter),
+            interpreter,
+            installed: packages.map(|packages| Installed { packages, wheels, index_url }),
         })
     }
 }

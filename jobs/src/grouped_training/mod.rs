@@ -6,11 +6,13 @@
 //!
 //!   aggregate: map folds rows into one state per group, reduce merges states and fits
 //!   bucket:    map deals rows to buckets by their key, reduce trains group by group
-//!   function:  models are what a user's function returns; before anything is read, load has a process load it
+//!   function:  models are what a user's function returns; before anything is read, environment installs what it needs
+//!              and load has a process load it
 //!   clustered: where the input's files prove that groups lie together, train reads whole groups, and no row is exchanged
 //! ```
 
 mod clustered;
+mod environment;
 mod facts;
 mod fitting;
 mod learn;
@@ -20,6 +22,7 @@ mod measure;
 mod plan;
 mod program;
 mod reduce;
+mod requirements;
 mod runner;
 mod sink;
 mod skew;

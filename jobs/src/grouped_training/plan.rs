@@ -12,6 +12,7 @@ use shoal_engine::table::{InputFile, Split};
 use shoal_ml::Needs;
 
 use super::clustered::{self, Reading};
+use super::environment;
 use super::fitting::{Fitting, FunctionCall};
 use super::learn::{encoders, has_to_learn};
 use super::skew;
@@ -51,7 +52,8 @@ pub(super) fn plan(
     capacity: Capacity,
 ) -> Result<Planned, Failure> {
     match done.last().map(|outcome| outcome.name.as_str()) {
-        None if facts.program.is_some() => load(facts, capacity),
+        None if facts.program.as_ref().is_some_and(|it| it.requirements.is_some()) => environment(facts, capacity),
+        None | Some(stage::ENVIRONMENT) if facts.program.is_some() => load(facts, done, capacity),
         None if has_to_learn(&facts.columns) => learn(facts, capacity),
         None | Some(stage::LOAD | stage::LEARN) => begin(training, facts, done, capacity),
         Some(stage::MEASURE) => map(training, facts, done, trained(training, facts, done)?, capacity),
@@ -148,10 +150,22 @@ fn row_bytes(facts: &Facts, trained: &Fitting) -> u64 {
 }
 
 /// Processes load the function before anything else is done: that shows what is wrong with it, and they stay for the groups.
-fn load(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
+fn load(facts: &Facts, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure> {
+    let note = facts.program.as_ref().map(|program| environment::in_words(program, done)).transpose()?.flatten();
+    let common = Payload::of(&facts.program)?;
+    Ok(run(stage::LOAD, None, 2, common, one_per_slot(capacity), note.into_iter().collect()))
+}
+
+/// Where packages are to be installed for the function, that comes before it is loaded. Of the tasks on one machine one does
+/// it, and the others wait for it.
+fn environment(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
+    Ok(run(stage::ENVIRONMENT, None, 1, Payload::of(&facts.program)?, one_per_slot(capacity), Vec::new()))
+}
+
+/// Tasks that are told nothing of their own, one for each slot: nobody says which worker gets which.
+fn one_per_slot(capacity: Capacity) -> Vec<TaskPlan> {
     let task = TaskPlan { bucket: None, weight: 1, payload: Payload::default() };
-    let tasks = vec![task; capacity.slots.clamp(1, LOADS_MAX) as usize];
-    Ok(run(stage::LOAD, None, 1, Payload::of(&facts.program)?, tasks, Vec::new()))
+    vec![task; capacity.slots.clamp(1, LOADS_MAX) as usize]
 }
 
 /// Bytes of all rows as tasks hold them; where nobody knows how many there are, those of the files.

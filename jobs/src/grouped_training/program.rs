@@ -7,6 +7,8 @@ use shoal_core::job::{Function, Source};
 use shoal_core::spec::v1alpha1::FailurePolicy;
 use shoal_core::{Failure, Reason};
 
+use super::requirements::requirements;
+
 /// Bytes of a file of code: as many as the job file may have of it.
 const CODE_BYTES_MAX: u64 = 256 << 10;
 
@@ -15,17 +17,25 @@ const INLINE: &str = "inline.py";
 
 /// The program of a function; its file is read.
 pub(super) fn program(function: &Function, keys: &[String], policy: &FailurePolicy) -> Result<Program, Failure> {
-    let Function { source, name, frame, columns: _, returns, params, group_time_max, memory_max, interpreter } =
-        function;
+    let Function {
+        source,
+        name,
+        frame,
+        columns: _,
+        returns,
+        params,
+        group_time_max,
+        memory_max,
+        interpreter,
+        installed,
+    } = function;
     let code = match source {
         Source::Module(module) => Code::Module(module.clone()),
         Source::Code(text) => Code::Text { text: text.clone(), file: INLINE.to_owned() },
         Source::File(path) => {
             let text =
                 read(path).map_err(|failure| failure.field("spec.groupedTraining.model.python.file").file(path))?;
-            let file =
-                Path::new(path).file_name().map_or_else(|| path.clone(), |name| name.to_string_lossy().into_owned());
-            Code::Text { text, file }
+            Code::Text { text, file: file_name(path) }
         }
     };
     Ok(Program {
@@ -36,10 +46,16 @@ pub(super) fn program(function: &Function, keys: &[String], policy: &FailurePoli
         keys: keys.to_vec(),
         returns: returns.clone(),
         interpreter: interpreter.clone(),
+        requirements: installed.as_ref().map(requirements).transpose()?,
         group_time_max: *group_time_max,
         memory_max: *memory_max,
         deaths_max: policy.max_process_deaths,
     })
+}
+
+/// What a file is called beside its job file.
+pub(super) fn file_name(path: &str) -> String {
+    Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn read(path: &str) -> Result<String, Failure> {

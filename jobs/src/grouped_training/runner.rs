@@ -6,7 +6,7 @@ use shoal_core::task::{Assignment, TaskOutput};
 use shoal_core::{Failure, Reason};
 
 use super::tasks::stage;
-use super::{learn, load, map, measure, reduce, train};
+use super::{environment, learn, load, map, measure, reduce, train};
 
 pub(crate) struct Runner;
 
@@ -14,6 +14,7 @@ pub(crate) struct Runner;
 impl TaskRunner for Runner {
     async fn run(&self, assignment: Assignment, context: TaskContext) -> Result<TaskOutput, Failure> {
         match assignment.stage.as_str() {
+            stage::ENVIRONMENT => environment::run(&assignment, &context).await,
             stage::LOAD => load::run(&assignment, &context).await,
             stage::LEARN => learn::run(&assignment, &context).await,
             stage::MEASURE => measure::run(&assignment, &context).await,

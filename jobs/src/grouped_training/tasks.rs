@@ -14,6 +14,7 @@ use super::fitting::Fitting;
 
 /// Names of the stages.
 pub(super) mod stage {
+    pub(crate) const ENVIRONMENT: &str = "environment";
     pub(crate) const LOAD: &str = "load";
     pub(crate) const LEARN: &str = "learn";
     pub(crate) const MEASURE: &str = "measure";

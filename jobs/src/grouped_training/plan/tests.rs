@@ -5,6 +5,7 @@ use serde_json::json;
 use shoal_core::JobUid;
 use shoal_core::Payload;
 use shoal_core::Reason;
+use shoal_core::functions::{Prepared, Requirements};
 use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::task::{Counters, FileMeta, PartitionMeta, TaskOutput};
 use shoal_engine::columns::{KeyColumn, NumericColumn, ResolvedColumns, TargetColumn};
@@ -106,6 +107,32 @@ fn a_function_is_loaded_in_every_slot_before_rows_are_read() {
         let load = step(&[], slots);
         assert_eq!((load.name.as_str(), load.tasks.len()), (stage::LOAD, loads), "{slots}");
         assert_eq!(load.common.read::<shoal_core::functions::Program>().unwrap(), *facts.program.as_ref().unwrap());
+    }
+    // What it needs is installed first.
+    let requirements = Requirements { text: "a\n".into(), file: Some("a.txt".into()), wheels: None, index_url: None };
+    let mut with_requirements = facts.clone();
+    with_requirements.program.as_mut().unwrap().requirements = Some(requirements);
+    let planned =
+        |done: &[StageOutcome]| plan(&job, training, &with_requirements, done, Capacity { slots: 2 }).unwrap();
+    let install = stage_of(planned(&[]));
+    assert_eq!((install.name.as_str(), install.tasks.len(), install.percent_after), (stage::ENVIRONMENT, 2, 1));
+    let built = |milliseconds| Prepared::Built { by: "pip".into(), milliseconds };
+    for (prepared, note) in [
+        ([Prepared::Found, Prepared::Found], "the environment of `a.txt` was there from before"),
+        (
+            [Prepared::Found, built(4_210)],
+            "the environment of `a.txt` was built by pip in 4.2 s, and is kept for later jobs",
+        ),
+        (
+            [built(1_000), built(960)],
+            "the environment of `a.txt` was built by pip 2 times in 1.0 s, and is kept for later jobs",
+        ),
+    ] {
+        let output = |it: &Prepared| TaskOutput { payload: Payload::of(it).unwrap(), ..TaskOutput::default() };
+        let outputs = prepared.iter().map(output).collect();
+        let load = planned(&[StageOutcome { name: stage::ENVIRONMENT.into(), outputs }]);
+        assert_eq!(load.notes, [note]);
+        assert_eq!(stage_of(load).name, stage::LOAD);
     }
     let loaded = outcome(step(&[], 4));
     assert_eq!(step(std::slice::from_ref(&loaded), 4).name, stage::MEASURE);

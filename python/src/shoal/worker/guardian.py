@@ -28,8 +28,9 @@ _SIGNALLED = 128
 _LOOK_EVERY_MS = 50
 
 
-def main() -> None:
-    """Forks, and never returns. The channel is the standard input."""
+def main(work=None) -> None:
+    """Forks, and never returns. The channel is the standard input; the child hands it to `work`, which calls functions
+    where nothing else is said."""
     channel = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -42,9 +43,9 @@ def main() -> None:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != guardian:
             os._exit(1)
-        from . import serve
-
-        serve.main(channel)
+        if work is None:
+            from .serve import main as work
+        work(channel)
         sys.exit(0)
     try:
         os.setpgid(child, child)

@@ -4,6 +4,7 @@ mod agreement;
 mod client;
 mod code;
 mod dying;
+mod environments;
 mod frames;
 mod said;
 

@@ -7,6 +7,19 @@ use serde_json::{Map, Value};
 const ONE_SOURCE: &str = "[has(self.file), has(self.module), has(self.code)].filter(source, source).size() == 1";
 const NO_SOURCE: &str = "where the function is has to be said exactly once: file, module or code";
 
+const SOMETHING: &str = "has(self.interpreter) || has(self.requirements) || has(self.packages)";
+const NOTHING: &str = "an environment has an interpreter, requirements or packages";
+
+const ONE_LIST: &str = "!has(self.requirements) || !has(self.packages)";
+const TWO_LISTS: &str = "what is installed has to be said once: requirements or packages";
+
+const FOR_PACKAGES: &str = "has(self.requirements) || has(self.packages) || (!has(self.wheels) && !has(self.indexUrl))";
+const FOR_NONE: &str =
+    "wheels and indexUrl say where packages come from: requirements or packages are to be there as well";
+
+const ONE_PLACE: &str = "!has(self.wheels) || !has(self.indexUrl)";
+const TWO_PLACES: &str = "with wheels nothing is fetched: indexUrl has no meaning";
+
 /// A Python function that is called with the rows of each group, its key, and `params`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -111,13 +124,46 @@ pub enum ReturnedType {
     Timestamp,
 }
 
-/// What the function runs in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What the function runs in: a Python, and what is installed for it. Packages are installed once per machine, into an
+/// environment that later jobs with the same requirements share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": SOMETHING, "message": NOTHING},
+    {"rule": ONE_LIST, "message": TWO_LISTS},
+    {"rule": FOR_PACKAGES, "message": FOR_NONE},
+    {"rule": ONE_PLACE, "message": TWO_PLACES},
+]))]
 pub struct Environment {
-    /// A Python of 3.10 or newer that has `pyarrow`, as `/opt/venv/bin/python`, at the same place on every worker.
+    /// A Python of 3.10 or newer, as `/opt/venv/bin/python`, at the same place on every worker; the first `python3` of the
+    /// worker's path where it is absent. With `requirements` or `packages` it is what the environment is made from, and what
+    /// is installed in it is not seen; else it has to have `pyarrow`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
-    pub interpreter: String,
+    pub interpreter: Option<String>,
+    /// A file of requirements as `pip install -r` takes it, relative to the job file. The head reads it once and workers get
+    /// its text; `pyarrow` is installed too where it does not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub requirements: Option<String>,
+    /// The requirements themselves, as `pandas>=2.2`, in the place of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 256),
+        inner(length(min = 1, max = 1024), regex(pattern = r"^[A-Za-z0-9][^\r\n]*$"))
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub packages: Option<Vec<String>>,
+    /// A folder of wheels at the same place on every worker, relative to the job file. With it nothing is fetched: all that is
+    /// installed lies there, `pyarrow` too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub wheels: Option<String>,
+    /// The index that packages come from; what workers' installers are set to where it is absent. It has no credentials: they
+    /// are in a worker's environment, as `PIP_INDEX_URL`, or in its `.netrc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^/@?#\s]+(/[^@?#\s]*)?$"))]
+    pub index_url: Option<String>,
 }
 
 /// Any JSON object.

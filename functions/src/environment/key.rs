@@ -1,0 +1,124 @@
+//! What an environment is known by: a hash of all that it is made of, so that what is there under it can be taken as it is.
+
+use std::io;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest, Sha256};
+use shoal_core::functions::Requirements;
+
+use super::base::Base;
+
+/// Raised where environments are built in another way than they were.
+const FORMAT: &str = "1";
+
+/// Bytes of a hash that make a key: no two of a machine's will ever agree.
+const KEY_BYTES: usize = 16;
+
+/// The key of an environment: a name that any file may have.
+pub(crate) fn key(requirements: &Requirements, base: &Base, wheels: &[Wheel]) -> String {
+    // Taken apart without `..`, so that a new field cannot be forgotten here. What a file is called says nothing of it.
+    let Requirements { text, file: _, wheels: folder, index_url } = requirements;
+    let Base { version, executable: _, real, has_pip: _ } = base;
+    let mut hash = Sha256::new();
+    // Each part is preceded by its length: no two lists of parts look alike.
+    let mut add = |part: &str| {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    };
+    [FORMAT, text, real, version].into_iter().for_each(&mut add);
+    for optional in [folder, index_url] {
+        add(if optional.is_some() { "some" } else { "none" });
+        add(optional.as_deref().unwrap_or_default());
+    }
+    for Wheel { name, bytes, modified } in wheels {
+        add(name);
+        add(&bytes.to_string());
+        add(&modified.to_string());
+    }
+    hash.finalize().iter().take(KEY_BYTES).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A file that packages come from. Its bytes are not read each time that a process starts: one that was replaced has another
+/// time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Wheel {
+    name: String,
+    bytes: u64,
+    modified: u128,
+}
+
+/// The files of a folder, by their names.
+pub(crate) fn wheels(folder: &Path) -> io::Result<Vec<Wheel>> {
+    let mut wheels = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = std::fs::metadata(entry.path())?;
+        if metadata.is_file() {
+            let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+            wheels.push(Wheel {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                bytes: metadata.len(),
+                modified,
+            });
+        }
+    }
+    wheels.sort();
+    Ok(wheels)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    fn requirements(text: &str) -> Requirements {
+        Requirements { text: text.into(), file: None, wheels: None, index_url: None }
+    }
+
+    fn base() -> Base {
+        Base { version: "3.11.7".into(), executable: "python3".into(), real: "/usr/bin/python3".into(), has_pip: true }
+    }
+
+    #[test]
+    fn whatever_an_environment_is_made_of_changes_its_key() {
+        let plain = requirements("a==1");
+        let wheel = |name: &str, bytes, modified| Wheel { name: name.into(), bytes, modified };
+        let keys = [
+            key(&plain, &base(), &[]),
+            key(&requirements("a==2"), &base(), &[]),
+            key(&plain, &Base { version: "3.11.8".into(), ..base() }, &[]),
+            key(&plain, &Base { real: "/opt/python".into(), ..base() }, &[]),
+            key(&Requirements { index_url: Some("https://i".into()), ..plain.clone() }, &base(), &[]),
+            key(&Requirements { wheels: Some("https://i".into()), ..plain.clone() }, &base(), &[]),
+            key(&Requirements { index_url: Some(String::new()), ..plain.clone() }, &base(), &[]),
+            key(&plain, &base(), &[wheel("a", 1, 1)]),
+            key(&plain, &base(), &[wheel("b", 1, 1)]),
+            key(&plain, &base(), &[wheel("a", 2, 1)]),
+            key(&plain, &base(), &[wheel("a", 1, 2)]),
+        ];
+        assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());
+        assert!(keys.iter().all(|key| key.len() == 32 && key.chars().all(|c| c.is_ascii_hexdigit())), "{keys:?}");
+        // The same on every machine, and in every later build of this format.
+        assert_eq!(keys[0], "118f0e3735860218e5e55aae25d7c405");
+        let named = Requirements { file: Some("requirements.txt".into()), ..plain };
+        assert_eq!(key(&named, &Base { executable: "x".into(), has_pip: false, ..base() }, &[]), keys[0]);
+    }
+
+    #[test]
+    fn a_wheel_that_is_replaced_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.whl");
+        std::fs::write(&file, "one").unwrap();
+        std::fs::create_dir(folder.path().join("more")).unwrap();
+        let before = wheels(folder.path()).unwrap();
+        assert_eq!((before.len(), &before), (1, &wheels(folder.path()).unwrap()));
+        let later = SystemTime::now() + Duration::from_secs(5);
+        std::fs::File::options().append(true).open(&file).unwrap().set_modified(later).unwrap();
+        assert_ne!(wheels(folder.path()).unwrap(), before);
+        assert!(wheels(&folder.path().join("none")).is_err());
+    }
+}

@@ -1,0 +1,147 @@
+//! Environments of users' functions: a Python of their own with the packages that a job asks for. Each is built once for all
+//! workers of a machine, and is there for later jobs.
+
+mod base;
+mod cache;
+mod failure;
+mod installer;
+mod key;
+mod supervised;
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::{Instant, SystemTime};
+
+use shoal_core::Failure;
+use shoal_core::functions::{Prepared, Program, Requirements};
+use tokio::time::{sleep, timeout};
+
+use self::base::Base;
+pub(crate) use self::cache::Lease;
+use self::cache::{Cache, ENVIRONMENT, Hold};
+use self::installer::Installer;
+use self::supervised::Supervised;
+use crate::limits::{BUILD_TIME_MAX, BUILT_LOOK_EVERY};
+
+/// The environment of a program that has requirements, kept in that folder: the one that is there, or a new one. Where another
+/// task of this machine builds it, that is waited for.
+///
+/// # Errors
+/// What is wrong with the requirements, with the interpreter, or with the folder.
+pub(crate) async fn ready(
+    folder: &Path,
+    sources: &Path,
+    program: &Program,
+    requirements: &Requirements,
+) -> Result<(Lease, Prepared), Failure> {
+    let base = Base::of(program).await?;
+    let wheels = match &requirements.wheels {
+        Some(wheels) => key::wheels(Path::new(wheels)).map_err(|error| failure::no_wheels(wheels, &error))?,
+        None => Vec::new(),
+    };
+    let key = key::key(requirements, &base, &wheels);
+    let no_place = |error: io::Error| failure::no_place(folder, &error);
+    let cache = Cache::open(folder).map_err(no_place)?;
+    let mut prepared = Prepared::Found;
+    loop {
+        let lock = locked(&cache, &key, Hold::Together).await.map_err(no_place)?;
+        if let Some(lease) = cache.lease(&key, lock) {
+            return Ok((lease, prepared));
+        }
+        // Between the two somebody else may have built it.
+        let lock = locked(&cache, &key, Hold::Alone).await.map_err(no_place)?;
+        if cache.ready(&key).is_none() {
+            prepared = Build { cache: &cache, key: &key, base: &base, sources, requirements, folder }.run().await?;
+        }
+        drop(lock);
+    }
+}
+
+/// Waits for a lock.
+async fn locked(cache: &Cache, key: &str, hold: Hold) -> io::Result<File> {
+    let mut is_first = true;
+    loop {
+        if let Some(lock) = cache.try_lock(key, hold)? {
+            return Ok(lock);
+        }
+        if std::mem::take(&mut is_first) {
+            tracing::info!(environment = key, "another task of this machine builds the environment: waiting for it");
+        }
+        sleep(BUILT_LOOK_EVERY).await;
+    }
+}
+
+/// An environment that is being built by whoever holds its lock alone.
+struct Build<'a> {
+    cache: &'a Cache,
+    key: &'a str,
+    base: &'a Base,
+    sources: &'a Path,
+    requirements: &'a Requirements,
+    /// The cache's.
+    folder: &'a Path,
+}
+
+impl Build<'_> {
+    async fn run(&self) -> Result<Prepared, Failure> {
+        let no_place = |error: io::Error| failure::no_place(self.folder, &error);
+        let installer = Installer::of(std::env::var_os("PATH").as_deref(), self.base)
+            .ok_or_else(|| failure::no_installer(self.requirements, &self.base.executable))?;
+        let since = Instant::now();
+        let by = installer.name().to_owned();
+        tracing::info!(environment = self.key, python = self.base.version, by, "the environment is built");
+        self.make_room();
+        let place = self.cache.place(self.key);
+        let built = self.build(&installer, &place).await;
+        if let Err(failure) = built {
+            // What is left of it is deleted before it is tried again.
+            let _ = tokio::fs::remove_dir_all(&place).await;
+            return Err(failure);
+        }
+        let Base { version, .. } = self.base;
+        self.cache.publish(self.key, &place, version, &self.requirements.text).map_err(no_place)?;
+        let milliseconds = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(environment = self.key, milliseconds, by, "the environment is ready");
+        Ok(Prepared::Built { by, milliseconds })
+    }
+
+    /// Deletes what an interrupted build has left, and environments that nobody uses any more. What cannot be deleted, as
+    /// somebody still writes there, harms nobody, and is tried again with the next build.
+    fn make_room(&self) {
+        if let Err(error) = self.cache.delete(self.key) {
+            tracing::warn!(environment = self.key, %error, "what a build has left cannot be deleted");
+        }
+        match self.cache.delete_unused(SystemTime::now()) {
+            Ok(deleted) if deleted.is_empty() => {}
+            Ok(deleted) => tracing::info!(?deleted, "environments that nobody has used for long are deleted"),
+            Err(error) => tracing::warn!(%error, "environments that nobody uses cannot be deleted"),
+        }
+    }
+
+    async fn build(&self, installer: &Installer, place: &Path) -> Result<(), Failure> {
+        let no_place = |error: io::Error| failure::no_place(self.folder, &error);
+        let temporary = place.join("tmp");
+        std::fs::create_dir_all(&temporary).map_err(no_place)?;
+        let file = temporary.join(self.requirements.file.as_deref().unwrap_or("requirements.txt"));
+        std::fs::write(&file, &self.requirements.text).map_err(no_place)?;
+        let environment = place.join(ENVIRONMENT);
+        let supervised = Supervised {
+            python: Path::new(&self.base.executable),
+            sources: self.sources,
+            folder: &temporary,
+            variables: installer::variables(std::env::vars_os()).collect(),
+        };
+        let in_temporary = format!("{}/", temporary.display());
+        let said = |line: &str| tracing::info!("{}", failure::without_passwords(&line.replace(&in_temporary, "")));
+        for command in installer.commands(self.base, &environment, &file, self.requirements) {
+            let ran = timeout(BUILD_TIME_MAX, supervised.run(&command.line, said)).await;
+            let mut ended = ran.map_err(|_| failure::too_long(self.requirements, command.name))?.map_err(no_place)?;
+            if ended.code != Some(0) {
+                ended.last_lines.iter_mut().for_each(|line| *line = line.replace(&in_temporary, ""));
+                return Err(failure::not_installed(self.folder, self.requirements, command.name, ended));
+            }
+        }
+        tokio::fs::remove_dir_all(&temporary).await.map_err(no_place)
+    }
+}
