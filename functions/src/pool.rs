@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use shoal_core::functions::{Calls, Functions, Program};
+use shoal_core::functions::{Caller, Calls, Functions, Program};
 use shoal_core::{Failure, JobUid, Reason};
 
 use crate::calls::PooledCalls;
@@ -54,17 +54,18 @@ impl Pool {
 
 #[async_trait]
 impl Functions for Pool {
-    async fn load(&self, job: JobUid, program: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
-        let process = self.0.process(job, &program).await?;
-        Ok(Box::new(PooledCalls::new(Arc::clone(&self.0), job, program, process)))
+    async fn load(&self, caller: Caller, program: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
+        let process = self.0.process(caller, &program).await?;
+        Ok(Box::new(PooledCalls::new(Arc::clone(&self.0), caller, program, process)))
     }
 }
 
 impl Shared {
-    /// A process that has loaded the program for that job: one that was used before, or a new one.
-    pub(crate) async fn process(&self, job: JobUid, program: &Arc<Program>) -> Result<Process, Failure> {
-        while let Some(mut process) = self.idle(job, program) {
+    /// A process that has loaded the program and knows who calls: one that was used before by its job, or a new one.
+    pub(crate) async fn process(&self, caller: Caller, program: &Arc<Program>) -> Result<Process, Failure> {
+        while let Some(mut process) = self.idle(caller.job, program) {
             if process.is_alive() {
+                process.is_called_by(&caller);
                 return Ok(process);
             }
         }
@@ -74,7 +75,9 @@ impl Shared {
                 .file(self.folder.display().to_string())
                 .next("see whether the worker's scratch folder can be written to")
         })?;
-        Process::start(Arc::clone(program), &self.sources(), home, self.threads).await
+        let process = Process::start(Arc::clone(program), &self.sources(), home, self.threads).await?;
+        process.is_called_by(&caller);
+        Ok(process)
     }
 
     fn idle(&self, job: JobUid, program: &Program) -> Option<Process> {

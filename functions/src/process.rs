@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use shoal_core::Failure;
-use shoal_core::functions::{Groups, Program};
+use shoal_core::functions::{Caller, Groups, Program};
 use tokio::io::BufWriter;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -17,7 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
-use crate::answer::{Answer, Applied, encode};
+use crate::answer::{Answer, Applied, Told, encode};
 use crate::death::Death;
 use crate::limits::{
     ANSWERS_MAX, END_TIME_MAX, LINES_TIME_MAX, LOAD_TIME_MAX, LOOK_EVERY, MEMORY_LOOK_EVERY, OUTGOING_MAX,
@@ -31,6 +31,7 @@ use crate::wire::{self, Frame, request};
 /// What is written to a process.
 enum Outgoing {
     Program(Vec<u8>),
+    Caller(Vec<u8>),
     Groups(u64, Groups),
 }
 
@@ -112,7 +113,7 @@ impl Process {
                 return Ok(());
             }
             Ok(Some(Ok(Answer::Refused(refused)))) => return Err(start::refused(&self.program, refused)),
-            Ok(Some(Ok(Answer::Applied(_)))) => Death::Unintelligible("results of nothing".to_owned()),
+            Ok(Some(Ok(Answer::Applied(_) | Answer::Told(_)))) => Death::Unintelligible("results of nothing".to_owned()),
             Ok(Some(Err(error))) => Death::Unintelligible(error.to_string()),
             Ok(None) => Death::Ended(None),
             Err(_) => Death::TooLong(LOAD_TIME_MAX),
@@ -131,6 +132,12 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None)) && !self.answers.is_closed()
     }
 
+    /// Tells who calls from now on. Nothing waits to be written then.
+    pub(crate) fn is_called_by(&self, caller: &Caller) {
+        // One that is gone is told nothing, and its answers end.
+        let _ = self.outgoing.try_send(Outgoing::Caller(start::caller_json(caller).to_string().into_bytes()));
+    }
+
     /// Hands groups over to be written; false where it has to be tried again later.
     pub(crate) fn send(&self, sequence: u64, groups: &Groups) -> bool {
         match self.outgoing.try_send(Outgoing::Groups(sequence, groups.clone())) {
@@ -143,6 +150,7 @@ impl Process {
     /// Waits for the next answer, and looks after the process meanwhile: `Err` where there will be none.
     pub(crate) async fn answer(&mut self) -> Result<(Applied, Lines), Box<End>> {
         let (mut watch, mut looks) = (Watch::default(), 0_u32);
+        let mut told = Told::default();
         let mut look = interval(LOOK_EVERY);
         let death = loop {
             tokio::select! {
@@ -150,8 +158,10 @@ impl Process {
                 answer = self.answers.recv() => match answer {
                     Some(Ok(Answer::Applied(applied))) => {
                         let lines = self.lines_of(applied.sequence).await;
-                        return Ok((applied, lines));
+                        return Ok((Applied { told, ..applied }, lines));
                     }
+                    // It comes before what it is about, and is lost with that.
+                    Some(Ok(Answer::Told(more))) => told = more,
                     Some(Ok(_)) => break Death::Unintelligible("it loads what is loaded".to_owned()),
                     Some(Err(error)) => break Death::Unintelligible(error.to_string()),
                     None => break Death::Ended(None),
@@ -261,6 +271,7 @@ async fn write_all(to: OwnedWriteHalf, mut outgoing: mpsc::Receiver<Outgoing>) {
 fn frame(outgoing: Outgoing) -> Option<Frame> {
     match outgoing {
         Outgoing::Program(json) => Some(Frame { kind: request::PROGRAM, first: json, ..Frame::default() }),
+        Outgoing::Caller(json) => Some(Frame { kind: request::CALLER, first: json, ..Frame::default() }),
         Outgoing::Groups(sequence, groups) => {
             let second = crate::answer::keys_and_ends(&groups).and_then(|batch| encode(&batch));
             match (encode(&groups.rows), second) {

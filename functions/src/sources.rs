@@ -10,8 +10,9 @@ macro_rules! sources {
 }
 
 /// Files of the package `shoal`, by their paths in it.
-const SOURCES: [(&str, &str); 11] = sources![
+const SOURCES: [(&str, &str); 12] = sources![
     "__init__.py",
+    "_context.py",
     "worker/__init__.py",
     "worker/apply.py",
     "worker/channel.py",

@@ -13,6 +13,7 @@ const HEADER_BYTES: usize = 1 + 4 * 8;
 pub(crate) mod request {
     pub(crate) const PROGRAM: u8 = 1;
     pub(crate) const GROUPS: u8 = 2;
+    pub(crate) const CALLER: u8 = 3;
 }
 
 /// What it answers.
@@ -20,6 +21,7 @@ pub(crate) mod reply {
     pub(crate) const LOADED: u8 = 1;
     pub(crate) const REFUSED: u8 = 2;
     pub(crate) const APPLIED: u8 = 3;
+    pub(crate) const TOLD: u8 = 4;
 }
 
 /// What is sent in one piece.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import socket
 import struct
@@ -22,17 +23,22 @@ NO_GROUP = 2**64 - 1
 class Process:
     """A guardian and its child, which a test talks to."""
 
-    def __init__(self, code: str = "", **changes: Any) -> None:
+    def __init__(self, code: str = "", environment: Optional[Dict[str, str]] = None, **changes: Any) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self.progress_file = pathlib.Path(self._folder.name) / "progress"
         self.progress_file.write_bytes(bytes(16))
         ours, theirs = socket.socketpair()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", BOOT, str(SOURCES)], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-c", BOOT, str(SOURCES)],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
         )
         theirs.close()
         self.socket = ours
         self._sequence = 0
+        self.told: List[Dict[str, Any]] = []
         self.keys: List[str] = changes.get("keys", ["firm"])
         program = {
             "code": code,
@@ -53,6 +59,9 @@ class Process:
     def is_loaded(self) -> bool:
         return self.kind == 1
 
+    def is_called_by(self, job: str = "job", attempt: int = 1, timing: bool = False) -> None:
+        self._send(3, json.dumps({"job": job, "attempt": attempt, "timing": timing}).encode())
+
     def send(self, groups: Dict[Any, Dict[str, Any]], schema: Optional[pa.Schema] = None) -> None:
         """Sends groups by their keys; each has lists by column."""
         tables = [pa.table(columns, schema=schema) for columns in groups.values()]
@@ -72,6 +81,9 @@ class Process:
         rows, failures, done = [], [], 0
         while done < self._groups:
             kind, first, second = self._receive()
+            if kind == 4:
+                self.told.append(json.loads(first))
+                continue
             assert kind == 3, (kind, self.end())
             done += self.answered
             self.answers += 1

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 import pyarrow as pa
 
+from .._context import calls
 from .frames import Slicer
 from .program import Function, describe
 from .progress import Progress
@@ -55,6 +56,10 @@ class Answer(NamedTuple):
     # Both name groups by their place in the message.
     rows: pa.RecordBatch
     failures: pa.RecordBatch
+    # What the function counted in these groups.
+    counted: Dict[str, int]
+    # How long each took, where somebody asks.
+    seconds: List[float]
 
 
 class Applier:
@@ -75,19 +80,23 @@ class Applier:
         self._slicer = slicer
         self._progress = progress
         self._speech = speech
+        self.is_timing = False
+        self._seconds: List[float] = []
 
     def apply(self, message: Message) -> Iterator[Answer]:
         """What the groups returned, in one answer or, where that takes long, in several."""
         collected, failures = Collected(self._returns), _Failures(self._function)
         call, params, add = self._function.call, self._params, collected.add
-        words, is_of = self._progress.words, self._speech.is_of
+        words, is_of, is_timing = self._progress.words, self._speech.is_of, self.is_timing
+        begun = monotonic()
         rows_of = self._slicer(message.rows)
         self._progress.begin(message.sequence)
         start = answered = 0
-        answer_at = monotonic() + _ANSWER_AFTER
+        answer_at = begun + _ANSWER_AFTER
         for group, (end, key) in enumerate(zip(message.ends, message.keys)):
             words[1] = group
             is_of(key)
+            calls.key = key
             try:
                 add(group, call(rows_of(start, end), key, params))
             except WrongReturn as error:
@@ -98,6 +107,9 @@ class Applier:
             if _forked:
                 os._exit(1)
             start = end
+            if is_timing:
+                self._seconds.append(monotonic() - begun)
+                begun = monotonic()
             if monotonic() > answer_at:
                 self._between_groups(message)
                 yield self._answer(group + 1 - answered, collected, failures)
@@ -108,6 +120,7 @@ class Applier:
             yield self._answer(len(message.ends) - answered, collected, failures)
 
     def _between_groups(self, message: Message) -> None:
+        calls.key = None
         self._progress.end()
         self._speech.is_complete(message.sequence)
 
@@ -115,7 +128,8 @@ class Applier:
         rows, wrong = collected.take()
         for group, error in wrong.items():
             failures.wrong_return(group, error)
-        return Answer(groups, rows, failures.take())
+        seconds, self._seconds = self._seconds, []
+        return Answer(groups, rows, failures.take(), calls.take(), seconds)
 
 
 class _Failures:

@@ -17,11 +17,13 @@ _HEADER = struct.Struct("<BQQQQ")
 # What a worker sends.
 PROGRAM = 1
 GROUPS = 2
+CALLER = 3
 
 # What it is answered.
 LOADED = 1
 REFUSED = 2
 APPLIED = 3
+TOLD = 4
 
 
 class Frame(NamedTuple):

@@ -7,8 +7,9 @@ import json
 import os
 import sys
 from collections import namedtuple
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
+from .._context import calls
 from . import channel
 from .channel import Channel, Frame
 from .program import Refused, load
@@ -32,7 +33,12 @@ def main(descriptor: int) -> None:
         return
     link.send(channel.LOADED, first.sequence, json.dumps(session.versions()).encode())
     while (frame := link.receive()) is not None:
-        for groups, rows, failures in session.answers(frame):
+        if frame.kind == channel.CALLER:
+            session.is_called_by(json.loads(bytes(frame.first)))
+            continue
+        for told, groups, rows, failures in session.answers(frame):
+            if told:
+                link.send(channel.TOLD, frame.sequence, json.dumps(told).encode())
             link.send(channel.APPLIED, frame.sequence, rows, failures, groups)
 
 
@@ -63,8 +69,14 @@ class _Session:
         """What the function runs on."""
         return {"python": sys.version.split()[0], "pyarrow": self._arrow.__version__}
 
-    def answers(self, frame: Frame) -> Iterator[Tuple[int, Any, Any]]:
-        """Applies the function to the groups of a message: how many are done, their rows, and which failed."""
+    def is_called_by(self, caller: Dict[str, Any]) -> None:
+        """The next groups are of another attempt."""
+        calls.job_id, calls.attempt = caller["job"], caller["attempt"]
+        self._applier.is_timing = caller["timing"]
+
+    def answers(self, frame: Frame) -> Iterator[Tuple[Optional[Dict[str, Any]], int, Any, Any]]:
+        """Applies the function to the groups of a message: what is told of them, if anything, how many are done, their rows,
+        and which failed."""
         from .apply import Message
 
         rows, groups = self._batch(frame.first), self._batch(frame.second)
@@ -75,8 +87,9 @@ class _Session:
             ends=groups.column(0).to_pylist(),
             keys=list(map(self._key._make, zip(*keys))),
         )
-        for groups, rows, failures in self._applier.apply(message):
-            yield groups, self._stream(rows), self._stream(failures)
+        for groups, rows, failures, counted, seconds in self._applier.apply(message):
+            told = {"counted": counted, "seconds": seconds} if counted or seconds else None
+            yield told, groups, self._stream(rows), self._stream(failures)
 
     def _batch(self, buffer: bytearray) -> Any:
         with self._arrow.ipc.open_stream(self._arrow.py_buffer(buffer)) as stream:

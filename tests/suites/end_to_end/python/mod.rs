@@ -2,6 +2,7 @@
 
 mod agreement;
 mod code;
+mod context;
 mod dying;
 mod frames;
 mod said;
