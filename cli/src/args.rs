@@ -99,7 +99,8 @@ pub(crate) enum Output {
 /// are relative to the file. Ctrl-C cancels the job: nothing half-done is published.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Examples:\n  shoal run examples/grunfeld.yaml --workers 2\n  \
-                                 shoal run examples/grunfeld.yaml --memory 1GiB\n\n{EXIT_CODES}"))]
+                                 shoal run examples/grunfeld.yaml --memory 1GiB\n  \
+                                 shoal run examples/python/ols.yaml --dry-run\n\n{EXIT_CODES}"))]
 pub(crate) struct RunArgs {
     /// The job file, YAML or JSON.
     #[arg(value_name = "JOB.yaml")]
@@ -116,6 +117,10 @@ pub(crate) struct RunArgs {
     /// Starts the job over where it has failed before: what it had done does not count.
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Trains three groups of the input and writes nothing: shows what the output will look like, and about how long the job
+    /// will take on this machine.
+    #[arg(long, conflicts_with_all = ["fresh", "state_dir"])]
+    pub(crate) dry_run: bool,
     /// How the result is written to stdout.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Output,

@@ -117,7 +117,8 @@ impl Counters {
     /// Adds another attempt's counts.
     pub fn add(&mut self, other: &Counters) {
         // Taken apart without `..`, so that a new counter cannot be forgotten here.
-        let Counters { rows_in, rows_out, bytes_fetched, bytes_local, groups_ok, groups_failed, function_counters } = other;
+        let Counters { rows_in, rows_out, bytes_fetched, bytes_local, groups_ok, groups_failed, function_counters } =
+            other;
         self.rows_in += rows_in;
         self.rows_out += rows_out;
         self.bytes_fetched += bytes_fetched;
@@ -129,7 +130,8 @@ impl Counters {
 
     /// Takes counts back that were added before.
     pub fn subtract(&mut self, other: &Counters) {
-        let Counters { rows_in, rows_out, bytes_fetched, bytes_local, groups_ok, groups_failed, function_counters } = other;
+        let Counters { rows_in, rows_out, bytes_fetched, bytes_local, groups_ok, groups_failed, function_counters } =
+            other;
         self.rows_in -= rows_in;
         self.rows_out -= rows_out;
         self.bytes_fetched -= bytes_fetched;

@@ -113,7 +113,9 @@ impl Process {
                 return Ok(());
             }
             Ok(Some(Ok(Answer::Refused(refused)))) => return Err(start::refused(&self.program, refused)),
-            Ok(Some(Ok(Answer::Applied(_) | Answer::Told(_)))) => Death::Unintelligible("results of nothing".to_owned()),
+            Ok(Some(Ok(Answer::Applied(_) | Answer::Told(_)))) => {
+                Death::Unintelligible("results of nothing".to_owned())
+            }
             Ok(Some(Err(error))) => Death::Unintelligible(error.to_string()),
             Ok(None) => Death::Ended(None),
             Err(_) => Death::TooLong(LOAD_TIME_MAX),

@@ -134,7 +134,10 @@ impl Metrics {
     }
 }
 
-pub(crate) fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<C>) -> Result<C, Failure> {
+pub(crate) fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: prometheus::Result<C>,
+) -> Result<C, Failure> {
     metric
         .and_then(|metric| registry.register(Box::new(metric.clone())).map(|()| metric))
         .map_err(|error| Failure::internal("a metric cannot be registered").because(&error))

@@ -11,6 +11,7 @@
 //! ```
 
 mod clustered;
+pub(crate) mod dry_run;
 mod facts;
 mod fitting;
 mod learn;

@@ -30,7 +30,7 @@ use super::tasks::{Exchange, ReduceStage};
 
 /// A group's rows may take this part of a task's memory, where a model is trained from all of them: beside them are those
 /// that the sort holds, and the estimator's own copy.
-const GROUP_MEMORY_SHARE: u64 = 4;
+pub(super) const GROUP_MEMORY_SHARE: u64 = 4;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let reader = context.partitions.read(assignment.sources.clone()).await?;

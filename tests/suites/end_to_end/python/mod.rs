@@ -3,6 +3,7 @@
 mod agreement;
 mod code;
 mod context;
+mod dry_run;
 mod dying;
 mod frames;
 mod said;
