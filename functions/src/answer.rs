@@ -34,6 +34,8 @@ pub(crate) enum Answer {
 pub(crate) struct Versions {
     pub(crate) python: String,
     pub(crate) pyarrow: String,
+    /// Whether the function takes a group piece by piece.
+    pub(crate) iterates: bool,
 }
 
 /// Why a program cannot be loaded.

@@ -12,6 +12,7 @@
 
 mod answer;
 mod calls;
+mod chunks;
 mod death;
 mod limits;
 mod memory;

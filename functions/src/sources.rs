@@ -10,12 +10,13 @@ macro_rules! sources {
 }
 
 /// Files of the package `shoal`, by their paths in it.
-const SOURCES: [(&str, &str); 12] = sources![
+const SOURCES: [(&str, &str); 13] = sources![
     "__init__.py",
     "_context.py",
     "worker/__init__.py",
     "worker/apply.py",
     "worker/channel.py",
+    "worker/chunks.py",
     "worker/frames.py",
     "worker/guardian.py",
     "worker/program.py",

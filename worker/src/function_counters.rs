@@ -69,7 +69,7 @@ mod tests {
         let families = registry.gather();
         let series = families.iter().flat_map(|family| family.get_metric());
         let label = |metric: &prometheus::proto::Metric, at: usize| metric.get_label()[at].value().to_owned();
-        series.map(|metric| (label(metric, 0), label(metric, 1), metric.get_counter().value())).collect()
+        series.map(|metric| (label(metric, 0), label(metric, 1), metric.get_counter().get_value())).collect()
     }
 
     #[test]

@@ -27,7 +27,7 @@ def main(descriptor: int) -> None:
         return
     try:
         spec = json.loads(bytes(first.first))
-        session = _Session(spec)
+        session = _Session(spec, link)
     except Refused as refused:
         link.send(channel.REFUSED, first.sequence, json.dumps(refused.to_json()).encode())
         return
@@ -45,7 +45,7 @@ def main(descriptor: int) -> None:
 class _Session:
     """One program, loaded."""
 
-    def __init__(self, spec: Dict[str, Any]) -> None:
+    def __init__(self, spec: Dict[str, Any], link: Channel) -> None:
         # What kills the process says where it was, if it can.
         faulthandler.enable(file=2, all_threads=False)
         try:
@@ -53,6 +53,8 @@ class _Session:
         except ModuleNotFoundError:
             raise Refused("environment", "there is no package `pyarrow`, which every environment needs") from None
         self._arrow = pyarrow
+        self._link = link
+        self._bytes = 0
         from .apply import Applier
         from .frames import slicer_of
         from .results import Returns
@@ -61,13 +63,14 @@ class _Session:
         slicer = slicer_of(spec["frame"])
         self._key = namedtuple("Key", spec["keys"], rename=True)  # type: ignore[misc]
         self._applier = Applier(
-            load(spec), Returns(spec["returns"]), spec["params"], slicer, Progress(spec["progress"]), speech
+            load(spec), Returns(spec["returns"]), spec["params"], slicer, Progress(spec["progress"]), speech, self
         )
         speech.is_complete(0)
 
-    def versions(self) -> Dict[str, str]:
-        """What the function runs on."""
-        return {"python": sys.version.split()[0], "pyarrow": self._arrow.__version__}
+    def versions(self) -> Dict[str, Any]:
+        """What the function runs on, and how it takes a group."""
+        python = sys.version.split()[0]
+        return {"python": python, "pyarrow": self._arrow.__version__, "iterates": self._applier.iterates}
 
     def is_called_by(self, caller: Dict[str, Any]) -> None:
         """The next groups are of another attempt."""
@@ -84,12 +87,34 @@ class _Session:
         message = Message(
             sequence=frame.sequence,
             rows=rows,
+            following=frame.groups,
             ends=groups.column(0).to_pylist(),
             keys=list(map(self._key._make, zip(*keys))),
         )
         for groups, rows, failures, counted, seconds in self._applier.apply(message):
             told = {"counted": counted, "seconds": seconds} if counted or seconds else None
             yield told, groups, self._stream(rows), self._stream(failures)
+
+    def next_rows(self) -> int:
+        """How many rows the next chunk of the message has, which is to be read or skipped."""
+        begun = self._link.begin()
+        if begun is None:
+            # Nobody waits for an answer.
+            os._exit(1)
+        _, count, self._bytes = begun
+        return count
+
+    def rows(self) -> Any:
+        """Reads the chunk."""
+        buffer = self._link.read(self._bytes)
+        if buffer is None:
+            os._exit(1)
+        return self._batch(buffer)
+
+    def skip(self) -> None:
+        """Reads over the chunk."""
+        if not self._link.skip(self._bytes):
+            os._exit(1)
 
     def _batch(self, buffer: bytearray) -> Any:
         with self._arrow.ipc.open_stream(self._arrow.py_buffer(buffer)) as stream:

@@ -6,6 +6,7 @@ mod context;
 mod dry_run;
 mod dying;
 mod frames;
+mod iterators;
 mod said;
 
 use std::path::{Path, PathBuf};
