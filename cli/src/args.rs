@@ -52,6 +52,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether what users' functions print is shown.
+    pub(crate) fn shows_functions(&self) -> bool {
+        matches!(self, Self::Run(RunArgs { dry_run: true, .. }))
+    }
+
     /// How results are to be written, where the command has any.
     pub(crate) fn output(&self) -> Output {
         match self {

@@ -162,3 +162,19 @@ pub(crate) fn keys_and_ends(groups: &Groups) -> Result<RecordBatch, ArrowError> 
     columns.extend(groups.keys.columns().iter().cloned());
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_groups_is_understood_or_refused() {
+        let told = Told::read(br#"{"counted": {"skipped": 3, "no name": 1}, "seconds": [0.5]}"#).unwrap();
+        assert_eq!(told.counted.iter().collect::<Vec<_>>(), [("skipped", 3)]);
+        assert_eq!(told.took, [Duration::from_millis(500)]);
+        for wrong in [r#"{"counted": {"a": -1}, "seconds": []}"#, r#"{"counted": {}, "seconds": [-1.0]}"#, "{}"] {
+            assert!(Told::read(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+}

@@ -52,14 +52,15 @@ mod tests {
     #[test]
     fn groups_that_fit_are_whole_and_others_are_cut() {
         for (ends, expected) in [
-            (&[3, 5, 9][..], &[0..9][..]),
-            (&[3, 5, 12], &[0..5, 5..12]),
-            (&[3, 28, 30, 31], &[0..3, 3..13, 13..23, 23..31]),
-            (&[20, 30], &[0..10, 10..20, 20..30]),
-            (&[10], &[0..10]),
-            (&[], &[0..0]),
+            (&[3, 5, 9][..], &[9][..]),
+            (&[3, 5, 12], &[5, 12]),
+            (&[3, 28, 30, 31], &[3, 13, 23, 31]),
+            (&[20, 30], &[10, 20, 30]),
+            (&[10], &[10]),
+            (&[], &[0]),
         ] {
-            assert_eq!(cut(ends, 10), expected, "{ends:?}");
+            let ends_of_chunks: Vec<u64> = cut(ends, 10).iter().map(|chunk| chunk.end).collect();
+            assert_eq!(ends_of_chunks, expected, "{ends:?}");
         }
     }
 

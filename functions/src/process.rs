@@ -151,7 +151,7 @@ impl Process {
 
     /// Hands groups over to be written; false where it has to be tried again later.
     pub(crate) fn send(&self, sequence: u64, groups: &Groups) -> bool {
-        let whole = || vec![0..groups.rows.num_rows() as u64];
+        let whole = || std::iter::once(0..groups.rows.num_rows() as u64).collect();
         let chunks = if self.iterates { chunks(groups) } else { whole() };
         match self.outgoing.try_send(Outgoing::Groups(sequence, groups.clone(), chunks)) {
             // One that is gone takes nothing, and its answers end.

@@ -85,7 +85,7 @@ fn a_group_that_fails_is_told_with_its_lines() {
     let _slots = slots::take(2);
     let place = Place::new();
     // Of the first three firms one raises, and one ends its process.
-    let code = "import os\n\ndef fit(group, key):\n    if key.firm == 'firm 0':\n        raise ValueError('too few')\n    \
+    let code = "import os\n\ndef fit(group, key):\n    print('looked at')\n    if key.firm == 'firm 0':\n        raise ValueError('too few')\n    \
                 if key.firm == 'firm 1':\n        os._exit(3)\n    return {'n': 1}\n";
     let job = job("failing", &firms(&place), code, &place.join("out"));
     let finished = dry_run(&place, &job, &[]);
@@ -94,13 +94,16 @@ fn a_group_that_fails_is_told_with_its_lines() {
     for said in [
         "dry run of job failing: nothing is written",
         "firm=firm 0: raised: ValueError: too few",
-        "  inline.py:5 in fit: raise ValueError('too few')",
+        "  inline.py:6 in fit: raise ValueError('too few')",
         "firm=firm 1: process_died: the function's process ended with exit code 3",
         "- the first 3 groups of all 200 rows of ",
         "- estimate: all groups are trained in about ",
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
+    // What is printed is shown at once, with its group.
+    let printed = |firm: &str| finished.stderr.lines().any(|line| line.contains("looked at") && line.contains(firm));
+    assert!(printed("firm 0") && printed("firm 2"), "{}", finished.stderr);
     assert!(!place.join("out").exists());
 }
 
