@@ -53,6 +53,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether what users' functions print is shown.
+    pub(crate) fn shows_functions(&self) -> bool {
+        matches!(self, Self::Run(RunArgs { dry_run: true, .. }))
+    }
+
     /// How results are to be written, where the command has any.
     pub(crate) fn output(&self) -> Output {
         match self {
@@ -100,7 +105,8 @@ pub(crate) enum Output {
 /// are relative to the file. Ctrl-C cancels the job: nothing half-done is published.
 #[derive(Debug, Args)]
 #[command(after_help = format!("Examples:\n  shoal run examples/grunfeld.yaml --workers 2\n  \
-                                 shoal run examples/grunfeld.yaml --memory 1GiB\n\n{EXIT_CODES}"))]
+                                 shoal run examples/grunfeld.yaml --memory 1GiB\n  \
+                                 shoal run examples/python/ols.yaml --dry-run\n\n{EXIT_CODES}"))]
 pub(crate) struct RunArgs {
     /// The job file, YAML or JSON.
     #[arg(value_name = "JOB.yaml")]
@@ -119,6 +125,10 @@ pub(crate) struct RunArgs {
     /// Starts the job over where it has failed before: what it had done does not count.
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Trains three groups of the input and writes nothing: shows what the output will look like, and about how long the job
+    /// will take on this machine.
+    #[arg(long, conflicts_with_all = ["fresh", "state_dir"])]
+    pub(crate) dry_run: bool,
     /// How the result is written to stdout.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) output: Output,

@@ -1,4 +1,4 @@
-//! Logs: on stderr, warnings unless `RUST_LOG` says otherwise; and what a panic prints.
+//! Logs: on stderr, warnings unless `RUST_LOG` says otherwise, and in a dry run what a function prints; and what a panic prints.
 
 use std::panic::PanicHookInfo;
 
@@ -14,9 +14,13 @@ use crate::render::failure_text;
 /// What is logged where `RUST_LOG` says nothing.
 const FILTER_DEFAULT: &str = "warn";
 
+/// The same where whoever types wants to see what a function prints.
+const FILTER_WITH_FUNCTIONS: &str = "warn,shoal_functions=info";
+
 /// Starts logging. Whoever reads stdout gets results only.
-pub(crate) fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER_DEFAULT));
+pub(crate) fn init(format: LogFormat, shows_functions: bool) {
+    let default = if shows_functions { FILTER_WITH_FUNCTIONS } else { FILTER_DEFAULT };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let logs = match format {
         LogFormat::Text => logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),

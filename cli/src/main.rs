@@ -37,7 +37,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let Cli { log_format, command } = Cli::parse();
-    logs::init(log_format);
+    logs::init(log_format, command.shows_functions());
     let output = command.output();
     match catch_unwind(AssertUnwindSafe(|| run(command, log_format))) {
         Ok(end) => {

@@ -33,9 +33,32 @@ const COEFFICIENTS: &str = "coefficients";
 pub(crate) struct Models {
     keys: Vec<String>,
     rows: RecordBatch,
-    /// Whether they are models, of which a person sees some columns only.
-    are_models: bool,
+    made_by: MadeBy,
 }
+
+/// Where rows come from, which says what of them a person sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MadeBy {
+    /// They are models.
+    Model,
+    /// They are what a function returned.
+    Function,
+    /// They are predictions.
+    Scoring,
+}
+
+impl MadeBy {
+    fn of(job: &ShoalJob) -> Self {
+        match &job.spec.grouped_training {
+            Some(training) if training.model.python.is_some() => Self::Function,
+            Some(_) => Self::Model,
+            None => Self::Scoring,
+        }
+    }
+}
+
+/// Columns of a function's output that say more of failures than fits a table.
+const FAILURES: [&str; 2] = ["error_type", "trace"];
 
 impl Models {
     /// Reads them.
@@ -48,16 +71,26 @@ impl Models {
         let batches: Vec<RecordBatch> = answer.batches.try_collect().await?;
         let rows = concat_batches(&answer.schema, &batches)
             .map_err(|error| Failure::internal("the models do not make one table").because(&error))?;
-        Ok(Self { keys, rows, are_models: job.spec.grouped_training.is_some() })
+        Ok(Self { keys, rows, made_by: MadeBy::of(job) })
     }
 
-    /// Them as a table: of models keys, how the fit ended and coefficients.
+    /// Rows that lie in no table.
+    pub(crate) fn of(job: &ShoalJob, rows: RecordBatch) -> Self {
+        let keys = job.spec.grouped_training.as_ref().map(|training| training.group_by.clone()).unwrap_or_default();
+        Self { keys, rows, made_by: MadeBy::of(job) }
+    }
+
+    /// Them as a table: of models keys, how the fit ended and coefficients; of a function what it returned.
     ///
     /// # Errors
     /// [`shoal_core::Reason::Internal`] for a type that cannot be shown.
     pub(crate) fn table(&self) -> Result<String, Failure> {
         let mut table = Table::default();
-        let columns = if self.are_models { shown_columns(&self.keys, &self.rows) } else { all_columns(&self.rows) };
+        let columns = match self.made_by {
+            MadeBy::Model => shown_columns(&self.keys, &self.rows),
+            MadeBy::Function => returned_columns(&self.rows),
+            MadeBy::Scoring => all_columns(&self.rows).collect(),
+        };
         for (name, column) in columns {
             table.add_column(&name, Cell::of_array(column.as_ref())?);
         }
@@ -69,13 +102,21 @@ impl Models {
     /// # Errors
     /// [`shoal_core::Reason::Internal`] for a type that JSON does not have.
     pub(crate) fn json(&self) -> Result<Value, Failure> {
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            Failure::internal("the models cannot be written as JSON").because(error)
-        };
-        let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(Vec::new());
-        writer.write(&self.rows).and_then(|()| writer.finish()).map_err(|error| failed(&error))?;
-        serde_json::from_slice(&writer.into_inner()).map_err(|error| failed(&error))
+        rows_json(&self.rows)
     }
+}
+
+/// Rows as JSON, with every column.
+///
+/// # Errors
+/// As [`Models::json`].
+pub(crate) fn rows_json(rows: &RecordBatch) -> Result<Value, Failure> {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::internal("the models cannot be written as JSON").because(error)
+    };
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(Vec::new());
+    writer.write(rows).and_then(|()| writer.finish()).map_err(|error| failed(&error))?;
+    serde_json::from_slice(&writer.into_inner()).map_err(|error| failed(&error))
 }
 
 fn statement(table: &str, keys: &[String], rows_max: u64) -> String {
@@ -87,7 +128,7 @@ fn statement(table: &str, keys: &[String], rows_max: u64) -> String {
 impl Models {
     /// What a user may type next, to ask the table for more.
     pub(crate) fn next_statement(&self, table: &str) -> String {
-        if !self.are_models {
+        if self.made_by == MadeBy::Scoring {
             return format!("SELECT reason, count(*) FROM {} GROUP BY reason", path(table));
         }
         let has = |name: &&str| self.rows.column_by_name(name).is_some();
@@ -117,9 +158,17 @@ fn shell_quoted(name: &str) -> String {
 
 type Column = (String, Arc<dyn Array>);
 
-fn all_columns(rows: &RecordBatch) -> Vec<Column> {
-    let names = rows.schema();
-    names.fields().iter().map(|field| field.name().clone()).zip(rows.columns().iter().cloned()).collect()
+fn all_columns(rows: &RecordBatch) -> impl Iterator<Item = Column> {
+    let names: Vec<String> = rows.schema().fields().iter().map(|field| field.name().clone()).collect();
+    names.into_iter().zip(rows.columns().iter().cloned())
+}
+
+/// All but what stands in no line; messages only where there are any.
+fn returned_columns(rows: &RecordBatch) -> Vec<Column> {
+    let is_shown = |(name, column): &Column| {
+        !FAILURES.contains(&name.as_str()) && (name != "message" || column.null_count() < column.len())
+    };
+    all_columns(rows).filter(is_shown).collect()
 }
 
 /// Keys first, then what is worth a look, then a column per term. Messages only where there are any.
@@ -181,7 +230,7 @@ mod tests {
             ("aic", Arc::new(Float64Array::from(vec![Some(1.0), None])), true),
         ])
         .unwrap();
-        Models { keys: vec!["firm".to_owned()], rows, are_models: true }
+        Models { keys: vec!["firm".to_owned()], rows, made_by: MadeBy::Model }
     }
 
     #[test]
@@ -202,8 +251,26 @@ Nobody          too_few_rows  1 row            1        -          -         -
             ("reason", Arc::new(StringArray::from(vec!["no_model"])), true),
         ])
         .unwrap();
-        let shown = Models { keys: Vec::new(), rows, are_models: false }.table().unwrap();
+        let shown = Models { keys: Vec::new(), rows, made_by: MadeBy::Scoring }.table().unwrap();
         assert_eq!(shown, "firm    prediction  reason\nNobody           -  no_model\n");
+    }
+
+    #[test]
+    fn of_a_function_all_that_it_returned_is_shown_and_messages_where_there_are_any() {
+        let text = |values: Vec<Option<&str>>| Arc::new(StringArray::from(values)) as Arc<dyn Array>;
+        let shown = |message: Option<&str>| {
+            let rows = RecordBatch::try_from_iter_with_nullable(vec![
+                ("firm", text(vec![Some("a")]), true),
+                ("status", text(vec![Some("raised")]), true),
+                ("message", text(vec![message]), true),
+                ("error_type", text(vec![Some("ValueError")]), true),
+                ("trace", text(vec![Some("a.py:1")]), true),
+                ("n", Arc::new(Int64Array::from(vec![7])) as Arc<dyn Array>, true),
+            ]);
+            Models { keys: Vec::new(), rows: rows.unwrap(), made_by: MadeBy::Function }.table().unwrap()
+        };
+        assert_eq!(shown(None), "firm  status  n\na     raised  7\n");
+        assert_eq!(shown(Some("no")), "firm  status  message  n\na     raised  no       7\n");
     }
 
     #[test]

@@ -13,8 +13,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Reason};
-use crate::id::JobUid;
+use crate::id::{AttemptId, JobUid};
 use crate::spec::v1alpha1::{Frame, Params, Returned};
+use crate::tally::Tally;
 
 /// A function, with all that a process has to know of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +43,23 @@ pub struct Program {
     pub memory_max: Option<u64>,
     /// Processes that may die under it before its job is given up.
     pub deaths_max: u32,
+}
+
+/// Who has a function called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The job.
+    pub job: JobUid,
+    /// Which attempt at its task, from 1.
+    pub attempt: u32,
+    /// Whether it is to be told how long each group took.
+    pub is_timing: bool,
+}
+
+impl From<AttemptId> for Caller {
+    fn from(AttemptId { task, number }: AttemptId) -> Self {
+        Self { job: task.job, attempt: number, is_timing: false }
+    }
 }
 
 /// Where a program's function is.
@@ -146,6 +164,10 @@ pub struct Returns {
     pub group_of_row: Vec<u32>,
     /// Groups without a result, in ascending order.
     pub failed: Vec<FailedGroup>,
+    /// What the function counted in these groups.
+    pub counted: Tally,
+    /// How long each group took, where the caller is timing; of one that cost its process nothing is known.
+    pub took: Vec<Duration>,
 }
 
 /// A group that has no result, and why.
@@ -187,11 +209,12 @@ pub trait Functions: Send + Sync {
     /// be kept.
     async fn prepare(&self, program: &Program) -> Result<Prepared, Failure>;
 
-    /// Has a process load a program for a task of that job, and gives the way to call it. Processes are used again.
+    /// Has a process load a program for that caller, and gives the way to call it. Processes are used again by others of its
+    /// job.
     ///
     /// # Errors
     /// [`crate::Reason::InvalidFunction`] or [`crate::Reason::InvalidEnvironment`], with what has to be mended.
-    async fn load(&self, job: JobUid, program: Arc<Program>) -> Result<Box<dyn Calls>, Failure>;
+    async fn load(&self, caller: Caller, program: Arc<Program>) -> Result<Box<dyn Calls>, Failure>;
 }
 
 /// For a worker that runs no users' functions.
@@ -204,7 +227,7 @@ impl Functions for NoFunctions {
         Err(runs_none())
     }
 
-    async fn load(&self, _: JobUid, _: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
+    async fn load(&self, _: Caller, _: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
         Err(runs_none())
     }
 }

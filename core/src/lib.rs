@@ -28,6 +28,7 @@ pub mod report;
 pub mod runner;
 pub mod skew;
 pub mod spec;
+pub mod tally;
 pub mod task;
 pub mod traces;
 pub mod units;

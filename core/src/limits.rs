@@ -77,6 +77,12 @@ pub const EVENT_QUEUE_MAX: usize = 8_192;
 /// job's.
 pub const CANCEL_GRACE: Duration = Duration::from_secs(10);
 
+/// Names under which the functions of a job count: each is in every report, and a time series of every worker.
+pub const TALLY_NAMES_MAX: usize = 32;
+
+/// Bytes of such a name: what a person reads in a line.
+pub const TALLY_NAME_BYTES_MAX: usize = 64;
+
 /// Tries to commit one intent before the job fails: other writers get ahead of a commit now and then, not always.
 pub const PUBLISH_ATTEMPTS_MAX: u32 = 5;
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{AttemptId, WorkerId};
 use crate::payload::Payload;
+use crate::tally::Tally;
 
 /// A stage as a kind plans it: tasks that may run at the same time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,30 +108,37 @@ pub struct Counters {
     pub groups_ok: u64,
     /// Groups with any other status, or rows without a prediction.
     pub groups_failed: u64,
+    /// What users' functions counted in groups that ended, by their own names.
+    #[serde(skip_serializing_if = "Tally::is_empty")]
+    pub function_counters: Tally,
 }
 
 impl Counters {
     /// Adds another attempt's counts.
     pub fn add(&mut self, other: &Counters) {
         // Taken apart without `..`, so that a new counter cannot be forgotten here.
-        let Counters { rows_in, rows_out, bytes_fetched, bytes_local, groups_ok, groups_failed } = other;
+        let Counters { rows_in, rows_out, bytes_fetched, bytes_local, groups_ok, groups_failed, function_counters } =
+            other;
         self.rows_in += rows_in;
         self.rows_out += rows_out;
         self.bytes_fetched += bytes_fetched;
         self.bytes_local += bytes_local;
         self.groups_ok += groups_ok;
         self.groups_failed += groups_failed;
+        self.function_counters.add(function_counters);
     }
 
     /// Takes counts back that were added before.
     pub fn subtract(&mut self, other: &Counters) {
-        let Counters { rows_in, rows_out, bytes_fetched, bytes_local, groups_ok, groups_failed } = other;
+        let Counters { rows_in, rows_out, bytes_fetched, bytes_local, groups_ok, groups_failed, function_counters } =
+            other;
         self.rows_in -= rows_in;
         self.rows_out -= rows_out;
         self.bytes_fetched -= bytes_fetched;
         self.bytes_local -= bytes_local;
         self.groups_ok -= groups_ok;
         self.groups_failed -= groups_failed;
+        self.function_counters.subtract(function_counters);
     }
 }
 

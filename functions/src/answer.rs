@@ -1,7 +1,9 @@
 //! What a process says, understood.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, UInt32Type};
@@ -10,6 +12,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use serde::Deserialize;
 use shoal_core::functions::{FailedGroup, Groups};
+use shoal_core::tally::Tally;
 
 use crate::wire::{Frame, reply};
 
@@ -22,6 +25,8 @@ pub(crate) enum Answer {
     Refused(Refused),
     /// The function was called.
     Applied(Applied),
+    /// More about the groups that are answered next.
+    Told(Told),
 }
 
 /// What a function runs on.
@@ -29,6 +34,8 @@ pub(crate) enum Answer {
 pub(crate) struct Versions {
     pub(crate) python: String,
     pub(crate) pyarrow: String,
+    /// Whether the function takes a group piece by piece.
+    pub(crate) iterates: bool,
 }
 
 /// Why a program cannot be loaded.
@@ -56,6 +63,32 @@ pub(crate) struct Applied {
     pub(crate) rows: RecordBatch,
     pub(crate) group_of_row: Vec<u32>,
     pub(crate) failed: Vec<FailedGroup>,
+    pub(crate) told: Told,
+}
+
+/// What is told of groups beside what they returned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// What the function counted.
+    pub(crate) counted: Tally,
+    /// How long each group took, where somebody asks.
+    pub(crate) took: Vec<Duration>,
+}
+
+/// The same as the process writes it.
+#[derive(Deserialize)]
+struct ToldJson {
+    counted: BTreeMap<String, u64>,
+    seconds: Vec<f64>,
+}
+
+impl Told {
+    fn read(json: &[u8]) -> io::Result<Self> {
+        let ToldJson { counted, seconds } = serde_json::from_slice(json)?;
+        let took = seconds.into_iter().map(Duration::try_from_secs_f64).collect::<Result<_, _>>();
+        let counted = counted.iter().map(|(name, amount)| (name.as_str(), *amount)).collect();
+        Ok(Self { counted, took: took.map_err(io::Error::other)? })
+    }
 }
 
 impl TryFrom<Frame> for Answer {
@@ -69,8 +102,10 @@ impl TryFrom<Frame> for Answer {
             reply::APPLIED => {
                 let (group_of_row, rows) = rows(decode(&first)?)?;
                 let groups = usize::try_from(groups).map_err(io::Error::other)?;
-                Ok(Self::Applied(Applied { sequence, groups, rows, group_of_row, failed: failed(&decode(&second)?)? }))
+                let failed = failed(&decode(&second)?)?;
+                Ok(Self::Applied(Applied { sequence, groups, rows, group_of_row, failed, told: Told::default() }))
             }
+            reply::TOLD => Ok(Self::Told(Told::read(&first)?)),
             other => Err(io::Error::other(format!("an answer of kind {other}"))),
         }
     }
@@ -126,4 +161,20 @@ pub(crate) fn keys_and_ends(groups: &Groups) -> Result<RecordBatch, ArrowError> 
     let mut columns: Vec<ArrayRef> = vec![Arc::new(ends)];
     columns.extend(groups.keys.columns().iter().cloned());
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_groups_is_understood_or_refused() {
+        let told = Told::read(br#"{"counted": {"skipped": 3, "no name": 1}, "seconds": [0.5]}"#).unwrap();
+        assert_eq!(told.counted.iter().collect::<Vec<_>>(), [("skipped", 3)]);
+        assert_eq!(told.took, [Duration::from_millis(500)]);
+        for wrong in [r#"{"counted": {"a": -1}, "seconds": []}"#, r#"{"counted": {}, "seconds": [-1.0]}"#, "{}"] {
+            assert!(Told::read(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
 }

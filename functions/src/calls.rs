@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
-use shoal_core::functions::{Calls, Groups, Program, Returns};
-use shoal_core::{Failure, JobUid};
+use shoal_core::Failure;
+use shoal_core::functions::{Caller, Calls, Groups, Program, Returns};
+use shoal_core::tally::Tally;
 
-use crate::answer::Applied;
+use crate::answer::{Applied, Told};
 use crate::death::Death;
 use crate::pool::Shared;
 use crate::process::{End, Process};
@@ -18,7 +19,7 @@ use crate::said::{Line, Lines, Stream};
 /// Calls by a process of a pool, which gets it back in the end.
 pub(crate) struct PooledCalls {
     pool: Arc<Shared>,
-    job: JobUid,
+    caller: Caller,
     program: Arc<Program>,
     /// None where one died and the next one is not there yet.
     process: Option<Process>,
@@ -26,8 +27,8 @@ pub(crate) struct PooledCalls {
 }
 
 impl PooledCalls {
-    pub(crate) fn new(pool: Arc<Shared>, job: JobUid, program: Arc<Program>, process: Process) -> Self {
-        Self { pool, job, program, process: Some(process), queue: Queue::default() }
+    pub(crate) fn new(pool: Arc<Shared>, caller: Caller, program: Arc<Program>, process: Process) -> Self {
+        Self { pool, caller, program, process: Some(process), queue: Queue::default() }
     }
 
     /// Hands over to the process whatever it takes.
@@ -43,7 +44,7 @@ impl PooledCalls {
 
     /// What a process answered, as the groups that it is about.
     fn understood(&mut self, applied: Applied) -> Result<Returns, Failure> {
-        let Applied { sequence, groups, rows, group_of_row, failed } = applied;
+        let Applied { sequence, groups, rows, group_of_row, failed, told } = applied;
         let (groups, before) = self.queue.answered(sequence, groups).map_err(|error| foreign(&error.to_string()))?;
         let place = |group: u32| {
             let place = (group as usize).checked_sub(before).filter(|place| *place < groups.len());
@@ -57,7 +58,8 @@ impl PooledCalls {
             .into_iter()
             .map(|failed| Ok(shoal_core::functions::FailedGroup { group: place(failed.group)?, ..failed }))
             .collect::<Result<_, Failure>>()?;
-        Ok(Returns { groups, rows, group_of_row, failed })
+        let Told { counted, took } = told;
+        Ok(Returns { groups, rows, group_of_row, failed, counted, took })
     }
 
     /// What becomes of the groups of a process that died: the one that is to blame, where that is known.
@@ -68,7 +70,7 @@ impl PooledCalls {
         let culprit = self.queue.died(running);
         let key = culprit.as_ref().map(|groups| key_text(&groups.keys));
         tracing::warn!(group = key, "a process of the function {}", death.in_words());
-        let deaths = self.pool.count_death(self.job);
+        let deaths = self.pool.count_death(self.caller.job);
         if deaths > self.program.deaths_max {
             return Err(death.of_job(deaths, self.program.deaths_max, key));
         }
@@ -90,7 +92,7 @@ impl Calls for PooledCalls {
     async fn next(&mut self) -> Result<Option<Returns>, Failure> {
         while self.queue.waiting() > 0 {
             if self.process.is_none() {
-                self.process = Some(self.pool.process(self.job, &self.program).await?);
+                self.process = Some(self.pool.process(self.caller, &self.program).await?);
             }
             self.dispatch();
             let Some(process) = &mut self.process else { continue };
@@ -116,7 +118,7 @@ impl Drop for PooledCalls {
         if let Some(process) = self.process.take()
             && self.queue.waiting() == 0
         {
-            Arc::clone(&self.pool).put_back(self.job, process);
+            Arc::clone(&self.pool).put_back(self.caller.job, process);
         }
     }
 }
@@ -124,7 +126,14 @@ impl Drop for PooledCalls {
 /// A group that cost its process.
 fn blamed(groups: Groups, death: &Death, complaints: &[String]) -> Returns {
     let rows = RecordBatch::new_empty(groups.rows.schema());
-    Returns { groups, rows, group_of_row: Vec::new(), failed: vec![death.of_group(complaints)] }
+    Returns {
+        groups,
+        rows,
+        group_of_row: Vec::new(),
+        failed: vec![death.of_group(complaints)],
+        counted: Tally::default(),
+        took: Vec::new(),
+    }
 }
 
 /// Logs what a function said.

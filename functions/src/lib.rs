@@ -12,6 +12,7 @@
 
 mod answer;
 mod calls;
+mod chunks;
 mod death;
 mod environment;
 mod limits;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use shoal_core::functions::{Calls, Functions, Prepared, Program};
+use shoal_core::functions::{Caller, Calls, Functions, Prepared, Program};
 use shoal_core::{Failure, JobUid, Reason};
 
 use crate::calls::PooledCalls;
@@ -64,23 +64,26 @@ impl Functions for Pool {
         Ok(self.0.environment(program).await?.map_or(Prepared::Found, |(_, prepared)| prepared))
     }
 
-    async fn load(&self, job: JobUid, program: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
-        let process = self.0.process(job, &program).await?;
-        Ok(Box::new(PooledCalls::new(Arc::clone(&self.0), job, program, process)))
+    async fn load(&self, caller: Caller, program: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
+        let process = self.0.process(caller, &program).await?;
+        Ok(Box::new(PooledCalls::new(Arc::clone(&self.0), caller, program, process)))
     }
 }
 
 impl Shared {
-    /// A process that has loaded the program for that job: one that was used before, or a new one.
-    pub(crate) async fn process(&self, job: JobUid, program: &Arc<Program>) -> Result<Process, Failure> {
-        while let Some(mut process) = self.idle(job, program) {
+    /// A process that has loaded the program and knows who calls: one that was used before by its job, or a new one.
+    pub(crate) async fn process(&self, caller: Caller, program: &Arc<Program>) -> Result<Process, Failure> {
+        while let Some(mut process) = self.idle(caller.job, program) {
             if process.is_alive() {
+                process.is_called_by(&caller);
                 return Ok(process);
             }
         }
         let environment = self.environment(program).await?.map(|(lease, _)| lease);
         let home = self.home().map_err(|error| self.no_place(&error))?;
-        Process::start(Arc::clone(program), &self.sources(), home, self.threads, environment).await
+        let process = Process::start(Arc::clone(program), &self.sources(), home, self.threads, environment).await?;
+        process.is_called_by(&caller);
+        Ok(process)
     }
 
     /// The program's own environment, where it has one: built unless it is there.

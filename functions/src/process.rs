@@ -1,13 +1,16 @@
 //! A process that has loaded a program.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use shoal_core::Failure;
-use shoal_core::functions::{Groups, Program};
+use shoal_core::functions::{Caller, Groups, Program};
 use tokio::io::BufWriter;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -17,7 +20,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
-use crate::answer::{Answer, Applied, encode};
+use crate::answer::{Answer, Applied, Told, encode};
+use crate::chunks::chunks;
 use crate::death::Death;
 use crate::environment::Lease;
 use crate::limits::{
@@ -32,7 +36,9 @@ use crate::wire::{self, Frame, request};
 /// What is written to a process.
 enum Outgoing {
     Program(Vec<u8>),
-    Groups(u64, Groups),
+    Caller(Vec<u8>),
+    /// Their number, and where their rows are cut: once unless the function takes a group piece by piece.
+    Groups(u64, Groups, Vec<Range<u64>>),
 }
 
 /// A process. Dropping it ends it with all that it has started.
@@ -44,6 +50,8 @@ pub(crate) struct Process {
     answers: mpsc::Receiver<io::Result<Answer>>,
     said: Said,
     progress: ProgressFile,
+    /// Whether the function takes a group piece by piece.
+    iterates: bool,
     /// Whether marks of complete messages come: not where the user's code took the streams away.
     marks_lines: bool,
     // Both halves of the socket are in these: it is closed once they are gone.
@@ -96,6 +104,7 @@ impl Process {
             outgoing,
             answers,
             said,
+            iterates: false,
             marks_lines: true,
             _reader: AbortOnDrop(tokio::spawn(read_all(reading, read))),
             _writer: AbortOnDrop(tokio::spawn(write_all(writing, to_write))),
@@ -115,10 +124,13 @@ impl Process {
         let death = match timeout(LOAD_TIME_MAX, self.answers.recv()).await {
             Ok(Some(Ok(Answer::Loaded(versions)))) => {
                 tracing::debug!(python = versions.python, pyarrow = versions.pyarrow, "a function is loaded");
+                self.iterates = versions.iterates;
                 return Ok(());
             }
             Ok(Some(Ok(Answer::Refused(refused)))) => return Err(start::refused(&self.program, refused)),
-            Ok(Some(Ok(Answer::Applied(_)))) => Death::Unintelligible("results of nothing".to_owned()),
+            Ok(Some(Ok(Answer::Applied(_) | Answer::Told(_)))) => {
+                Death::Unintelligible("results of nothing".to_owned())
+            }
             Ok(Some(Err(error))) => Death::Unintelligible(error.to_string()),
             Ok(None) => Death::Ended(None),
             Err(_) => Death::TooLong(LOAD_TIME_MAX),
@@ -137,9 +149,17 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None)) && !self.answers.is_closed()
     }
 
+    /// Tells who calls from now on. Nothing waits to be written then.
+    pub(crate) fn is_called_by(&self, caller: &Caller) {
+        // One that is gone is told nothing, and its answers end.
+        let _ = self.outgoing.try_send(Outgoing::Caller(start::caller_json(caller).to_string().into_bytes()));
+    }
+
     /// Hands groups over to be written; false where it has to be tried again later.
     pub(crate) fn send(&self, sequence: u64, groups: &Groups) -> bool {
-        match self.outgoing.try_send(Outgoing::Groups(sequence, groups.clone())) {
+        let whole = || std::iter::once(0..groups.rows.num_rows() as u64).collect();
+        let chunks = if self.iterates { chunks(groups) } else { whole() };
+        match self.outgoing.try_send(Outgoing::Groups(sequence, groups.clone(), chunks)) {
             // One that is gone takes nothing, and its answers end.
             Ok(()) | Err(TrySendError::Closed(_)) => true,
             Err(TrySendError::Full(_)) => false,
@@ -149,6 +169,7 @@ impl Process {
     /// Waits for the next answer, and looks after the process meanwhile: `Err` where there will be none.
     pub(crate) async fn answer(&mut self) -> Result<(Applied, Lines), Box<End>> {
         let (mut watch, mut looks) = (Watch::default(), 0_u32);
+        let mut told = Told::default();
         let mut look = interval(LOOK_EVERY);
         let death = loop {
             tokio::select! {
@@ -156,8 +177,10 @@ impl Process {
                 answer = self.answers.recv() => match answer {
                     Some(Ok(Answer::Applied(applied))) => {
                         let lines = self.lines_of(applied.sequence).await;
-                        return Ok((applied, lines));
+                        return Ok((Applied { told, ..applied }, lines));
                     }
+                    // It comes before what it is about, and is lost with that.
+                    Some(Ok(Answer::Told(more))) => told = more,
                     Some(Ok(_)) => break Death::Unintelligible("it loads what is loaded".to_owned()),
                     Some(Err(error)) => break Death::Unintelligible(error.to_string()),
                     None => break Death::Ended(None),
@@ -251,35 +274,57 @@ fn is_end(error: &io::Error) -> bool {
 async fn write_all(to: OwnedWriteHalf, mut outgoing: mpsc::Receiver<Outgoing>) {
     let mut to = BufWriter::new(to);
     while let Some(outgoing) = outgoing.recv().await {
-        let Some(frame) = frame(outgoing) else { return };
-        let written = async {
-            wire::write(&mut to, &frame).await?;
-            tokio::io::AsyncWriteExt::flush(&mut to).await
-        };
-        // Whoever reads its answers notices that it is gone.
-        if written.await.is_err() {
+        // Each frame is made when the one before it is written: memory holds one.
+        for frame in frames(outgoing) {
+            let Some(frame) = frame else { return };
+            // Whoever reads its answers notices that it is gone.
+            if wire::write(&mut to, &frame).await.is_err() {
+                return;
+            }
+        }
+        if tokio::io::AsyncWriteExt::flush(&mut to).await.is_err() {
             return;
         }
     }
 }
 
 /// `None` where a batch has no form in Arrow IPC: the process gets nothing more, and its answers end.
-fn frame(outgoing: Outgoing) -> Option<Frame> {
+fn frames(outgoing: Outgoing) -> Box<dyn Iterator<Item = Option<Frame>> + Send> {
+    let json = |kind, first| Box::new(std::iter::once(Some(Frame { kind, first, ..Frame::default() })));
     match outgoing {
-        Outgoing::Program(json) => Some(Frame { kind: request::PROGRAM, first: json, ..Frame::default() }),
-        Outgoing::Groups(sequence, groups) => {
-            let second = crate::answer::keys_and_ends(&groups).and_then(|batch| encode(&batch));
-            match (encode(&groups.rows), second) {
-                (Ok(first), Ok(second)) => {
-                    Some(Frame { kind: request::GROUPS, sequence, groups: groups.len() as u64, first, second })
-                }
-                (Err(error), _) | (_, Err(error)) => {
-                    tracing::error!(%error, "groups cannot be sent to a process");
-                    None
-                }
-            }
+        Outgoing::Program(first) => json(request::PROGRAM, first),
+        Outgoing::Caller(first) => json(request::CALLER, first),
+        Outgoing::Groups(sequence, groups, chunks) => {
+            let following = chunks.len().saturating_sub(1) as u64;
+            Box::new(chunks.into_iter().enumerate().map(move |(place, rows)| {
+                let frame = if place == 0 {
+                    message(sequence, &groups, &rows, following)
+                } else {
+                    let first = encode(&rows_of(&groups, &rows));
+                    first.map(|first| Frame {
+                        kind: request::ROWS,
+                        sequence,
+                        groups: rows.end - rows.start,
+                        first,
+                        second: Vec::new(),
+                    })
+                };
+                frame.inspect_err(|error| tracing::error!(%error, "groups cannot be sent to a process")).ok()
+            }))
         }
     }
+}
+
+/// Groups with the first of their rows.
+fn message(sequence: u64, groups: &Groups, rows: &Range<u64>, following: u64) -> Result<Frame, ArrowError> {
+    let first = encode(&rows_of(groups, rows))?;
+    let second = encode(&crate::answer::keys_and_ends(groups)?)?;
+    Ok(Frame { kind: request::GROUPS, sequence, groups: following, first, second })
+}
+
+fn rows_of(groups: &Groups, rows: &Range<u64>) -> RecordBatch {
+    // They were counted by rows that are in memory.
+    groups.rows.slice(rows.start as usize, (rows.end - rows.start) as usize)
 }
 
 fn unusable(error: &io::Error) -> Failure {

@@ -10,11 +10,13 @@ macro_rules! sources {
 }
 
 /// Files of the package `shoal` that a worker needs, by their paths in it: not those of clients.
-const SOURCES: [(&str, &str); 13] = sources![
+const SOURCES: [(&str, &str); 15] = sources![
     "__init__.py",
+    "_context.py",
     "worker/__init__.py",
     "worker/apply.py",
     "worker/channel.py",
+    "worker/chunks.py",
     "worker/command.py",
     "worker/frames.py",
     "worker/guardian.py",

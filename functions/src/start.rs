@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use shoal_core::functions::{Code, Program};
+use shoal_core::functions::{Caller, Code, Program};
 use shoal_core::{Failure, Reason};
 use tokio::process::Command;
 
@@ -125,6 +125,12 @@ pub(crate) fn program_json(program: &Program, progress: &Path) -> Value {
         "returns": program.returns,
         "progress": progress,
     })
+}
+
+/// Who calls, as its process reads it.
+pub(crate) fn caller_json(caller: &Caller) -> Value {
+    let Caller { job, attempt, is_timing } = caller;
+    json!({"job": job, "attempt": attempt, "timing": is_timing})
 }
 
 /// The interpreter cannot be started.

@@ -13,6 +13,8 @@ const HEADER_BYTES: usize = 1 + 4 * 8;
 pub(crate) mod request {
     pub(crate) const PROGRAM: u8 = 1;
     pub(crate) const GROUPS: u8 = 2;
+    pub(crate) const CALLER: u8 = 3;
+    pub(crate) const ROWS: u8 = 4;
 }
 
 /// What it answers.
@@ -20,6 +22,7 @@ pub(crate) mod reply {
     pub(crate) const LOADED: u8 = 1;
     pub(crate) const REFUSED: u8 = 2;
     pub(crate) const APPLIED: u8 = 3;
+    pub(crate) const TOLD: u8 = 4;
 }
 
 /// What is sent in one piece.
@@ -27,7 +30,8 @@ pub(crate) mod reply {
 pub(crate) struct Frame {
     pub(crate) kind: u8,
     pub(crate) sequence: u64,
-    /// How many groups of a message it answers.
+    /// How many groups of a message it answers; of a message how many frames of rows follow, and of these how many rows they
+    /// have.
     pub(crate) groups: u64,
     pub(crate) first: Vec<u8>,
     pub(crate) second: Vec<u8>,

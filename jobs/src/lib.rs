@@ -3,6 +3,7 @@
 //! A new kind is a module here and a line in `registered`.
 
 mod dealing;
+pub mod dry_run;
 mod grouped_scoring;
 mod grouped_training;
 mod planning;

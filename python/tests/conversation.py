@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import socket
 import struct
@@ -22,17 +23,22 @@ NO_GROUP = 2**64 - 1
 class Process:
     """A guardian and its child, which a test talks to."""
 
-    def __init__(self, code: str = "", **changes: Any) -> None:
+    def __init__(self, code: str = "", environment: Optional[Dict[str, str]] = None, **changes: Any) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self.progress_file = pathlib.Path(self._folder.name) / "progress"
         self.progress_file.write_bytes(bytes(16))
         ours, theirs = socket.socketpair()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", BOOT, str(SOURCES)], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-c", BOOT, str(SOURCES)],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
         )
         theirs.close()
         self.socket = ours
         self._sequence = 0
+        self.told: List[Dict[str, Any]] = []
         self.keys: List[str] = changes.get("keys", ["firm"])
         program = {
             "code": code,
@@ -53,8 +59,14 @@ class Process:
     def is_loaded(self) -> bool:
         return self.kind == 1
 
-    def send(self, groups: Dict[Any, Dict[str, Any]], schema: Optional[pa.Schema] = None) -> None:
-        """Sends groups by their keys; each has lists by column."""
+    def is_called_by(self, job: str = "job", attempt: int = 1, timing: bool = False) -> None:
+        self._send(3, json.dumps({"job": job, "attempt": attempt, "timing": timing}).encode())
+
+    def send(
+        self, groups: Dict[Any, Dict[str, Any]], schema: Optional[pa.Schema] = None, chunks: Optional[List[int]] = None
+    ) -> None:
+        """Sends groups by their keys; each has lists by column. Where chunks are given, by where they end, their rows follow
+        as a worker sends them to a function that iterates."""
         tables = [pa.table(columns, schema=schema) for columns in groups.values()]
         rows = pa.concat_tables(tables).combine_chunks().to_batches()[0]
         self._groups, self.answers = len(groups), 0
@@ -65,13 +77,21 @@ class Process:
         keys = [key if isinstance(key, tuple) else (key,) for key in groups]
         columns = {"ends": pa.array(ends, pa.int64())}
         columns.update({f"key {place}": pa.array(list(part)) for place, part in enumerate(zip(*keys))})
-        self._send(2, stream(rows), stream(pa.record_batch(columns)))
+        first, *following = zip([0, *(chunks or [])], chunks or [rows.num_rows])
+        cut = [rows.slice(start, end - start) for start, end in [first, *following]]
+        self._send(2, stream(cut[0]), stream(pa.record_batch(columns)), len(following))
+        for chunk in cut[1:]:
+            self._sequence -= 1
+            self._send(4, stream(chunk), groups=chunk.num_rows)
 
     def results(self) -> Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]:
         """Rows and failures of the message that was sent last."""
         rows, failures, done = [], [], 0
         while done < self._groups:
             kind, first, second = self._receive()
+            if kind == 4:
+                self.told.append(json.loads(first))
+                continue
             assert kind == 3, (kind, self.end())
             done += self.answered
             self.answers += 1
@@ -79,8 +99,8 @@ class Process:
             failures += batch(second).to_pylist()
         return rows, failures
 
-    def apply(self, groups: Dict[Any, Dict[str, Any]], schema: Optional[pa.Schema] = None) -> Any:
-        self.send(groups, schema)
+    def apply(self, groups: Dict[Any, Dict[str, Any]], schema: Optional[pa.Schema] = None, chunks: Any = None) -> Any:
+        self.send(groups, schema, chunks)
         return self.results()
 
     def progress(self) -> Tuple[int, int]:
@@ -100,9 +120,9 @@ class Process:
         self.process.communicate(timeout=60)
         self._folder.cleanup()
 
-    def _send(self, kind: int, first: bytes, second: bytes = b"") -> None:
+    def _send(self, kind: int, first: bytes, second: bytes = b"", groups: int = 0) -> None:
         self._sequence += 1
-        self.socket.sendall(HEADER.pack(kind, self._sequence, 0, len(first), len(second)) + first + second)
+        self.socket.sendall(HEADER.pack(kind, self._sequence, groups, len(first), len(second)) + first + second)
 
     def _receive(self) -> Tuple[int, bytes, bytes]:
         header = self._exactly(HEADER.size)
@@ -114,7 +134,11 @@ class Process:
     def _exactly(self, count: int) -> bytes:
         received = b""
         while len(received) < count:
-            more = self.socket.recv(count - len(received))
+            try:
+                more = self.socket.recv(count - len(received))
+            except ConnectionResetError:
+                # It has ended and left something unread.
+                more = b""
             if not more:
                 return b""
             received += more

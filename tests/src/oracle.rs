@@ -61,6 +61,11 @@ pub fn scores(kind: &str, train: &Path, rows: &Path, key: &str, features: &[&str
     ask("scores.py", &[kind, train, rows, key, &features.join(","), target, &level.to_string()])
 }
 
+/// What DuckDB says of the decades of each firm in a CSV file, those with that many years.
+pub fn decades(csv: &Path, years_min: u32) -> Vec<Value> {
+    ask("decades_duckdb.py", &[csv.to_str().unwrap(), &years_min.to_string()]).as_array().unwrap().clone()
+}
+
 /// The rows of a Delta table's latest version, as a reader other than ours sees them. Values that JSON does not have are
 /// the texts `NaN`, `Infinity` and `-Infinity`, and bytes are hex digits.
 pub fn read_delta(table: &Path) -> Vec<Value> {

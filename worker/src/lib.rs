@@ -19,6 +19,7 @@ mod attempt_log;
 mod config;
 mod disk;
 mod flight;
+mod function_counters;
 mod heads;
 mod limits;
 mod membership;

@@ -78,6 +78,10 @@ pub(crate) const LEAVE_MARGIN: Duration = Duration::from_millis(500);
 /// enough for tasks of other workers to make progress, short enough that a disk that has room again is not idle.
 pub(crate) const DISK_FULL_PAUSE: Duration = Duration::from_secs(10);
 
+/// Jobs whose functions' counters are shown; with another one those of the job that counted the longest ago are gone. Each
+/// may have as many time series as it has names.
+pub(crate) const JOBS_COUNTED_MAX: usize = 32;
+
 /// Restarts of actors within [`RESTART_WINDOW`] before the worker gives up: a state that fails that often does not heal.
 pub(crate) const RESTARTS_MAX: usize = 5;
 

@@ -6,6 +6,8 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registr
 use shoal_core::Failure;
 use shoal_wire::memory::Memory;
 
+use crate::function_counters::FunctionCounters;
+
 /// What partitions and their exchange count.
 #[derive(Clone)]
 pub struct StoreMetrics {
@@ -85,6 +87,8 @@ pub(crate) struct Metrics {
     pub(crate) slots_used: IntGauge,
     /// Actors started again, by actor.
     pub(crate) restarts: IntCounterVec,
+    /// What users' functions counted.
+    pub(crate) functions: FunctionCounters,
     /// Times the stream to the head was opened.
     pub(crate) connects: IntCounter,
 }
@@ -120,6 +124,7 @@ impl Metrics {
                     &["actor"],
                 ),
             )?,
+            functions: FunctionCounters::new(&registry)?,
             connects: register(
                 &registry,
                 IntCounter::new("shoal_worker_head_connects_total", "Times that a head welcomed the worker."),
@@ -129,7 +134,10 @@ impl Metrics {
     }
 }
 
-fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<C>) -> Result<C, Failure> {
+pub(crate) fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: prometheus::Result<C>,
+) -> Result<C, Failure> {
     metric
         .and_then(|metric| registry.register(Box::new(metric.clone())).map(|()| metric))
         .map_err(|error| Failure::internal("a metric cannot be registered").because(&error))

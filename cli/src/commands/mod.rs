@@ -2,6 +2,7 @@
 
 mod cluster;
 mod completions;
+mod dry_run;
 mod head;
 mod job;
 mod job_archive;

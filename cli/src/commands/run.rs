@@ -8,6 +8,7 @@ use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
 
+use super::dry_run;
 use crate::args::{LogFormat, Output, RunArgs};
 use crate::client::Client;
 use crate::cluster::LocalCluster;
@@ -32,6 +33,9 @@ const SWEEP_MAX: Duration = Duration::from_secs(15);
 pub(crate) async fn run(args: RunArgs, log_format: LogFormat) -> Result<(), End> {
     let mut interrupts = Interrupts::listen()?;
     let file = JobFile::read(&args.job)?;
+    if args.dry_run {
+        return dry_run::run(&args, &file, &mut interrupts).await;
+    }
     let job = file.job()?;
     let state_dir = args.state_dir.clone().unwrap_or_else(|| file.folder.join(STATE_FOLDER));
     let terminal = Terminal::new();

@@ -1,5 +1,6 @@
 //! What a person reads: failures, progress, reports, tables. Texts are made by pure functions.
 
+pub(crate) mod dry_run;
 mod failure;
 pub(crate) mod history;
 pub(crate) mod progress;

@@ -31,6 +31,10 @@ pub(crate) fn report_text(status: &JobStatus) -> String {
             let _ = writeln!(text, "speculative attempts {second}, won {won}");
         }
     }
+    if !report.counters.function_counters.is_empty() {
+        let sums = report.counters.function_counters.iter().map(|(name, sum)| format!("{name} {sum}"));
+        let _ = writeln!(text, "counted by the function: {}", sums.collect::<Vec<_>>().join(", "));
+    }
     for note in &report.notes {
         let _ = writeln!(text, "- {note}");
     }
@@ -159,7 +163,9 @@ mod tests {
         let mut status = status(Phase::Succeeded);
         status.progress.unit = "groups".to_owned();
         status.progress.done = 11;
-        let counters = Counters { rows_in: 220, rows_out: 11, bytes_fetched: 2048, ..Counters::default() };
+        let function_counters = [("skipped", 3), ("bad", 12)].into_iter().collect();
+        let counters =
+            Counters { rows_in: 220, rows_out: 11, bytes_fetched: 2048, function_counters, ..Counters::default() };
         status.report = Report {
             seconds: 1.234,
             stages: vec![StageReport {
@@ -193,6 +199,7 @@ map      2/2         3      220        11      2.0 KiB            0 B     0.50
 total    2/2         3      220        11      2.0 KiB            0 B     1.23
 peak memory of a worker: 64.0 MiB
 speculative attempts 2, won 1
+counted by the function: bad 12, skipped 3
 - strategy aggregate: 20 rows per group
 attempts that did not count (the last 1 of 1):
   map task 1, attempt 1 on worker-2: WorkerLost: it is gone

@@ -7,6 +7,7 @@ use arrow::error::ArrowError;
 use shoal_core::Failure;
 use shoal_core::functions::{FailedGroup, Groups, Returns};
 use shoal_core::spec::v1alpha1::{Returned, ReturnedType};
+use shoal_core::tally::Tally;
 use shoal_ml::FitStatus;
 
 use crate::models::ModelCounts;
@@ -70,7 +71,7 @@ impl FunctionTable {
     /// # Errors
     /// An internal failure where what was returned is of other types.
     pub fn rows(&self, returns: &Returns) -> Result<(RecordBatch, ModelCounts), Failure> {
-        let Returns { groups, rows, group_of_row, failed } = returns;
+        let Returns { groups, rows, group_of_row, failed, counted: _, took: _ } = returns;
         let places = Places::new(group_of_row, failed, groups.len());
         let batch = self.assemble(groups, rows, failed, &places).map_err(|error| not_the_tables(&error))?;
         let failed = failed.len() as u64;
@@ -94,7 +95,15 @@ impl FunctionTable {
         };
         let none = RecordBatch::new_empty(Arc::clone(&self.schema));
         let groups = Groups { rows: none.clone(), keys: key, ends: vec![rows] };
-        self.rows(&Returns { groups, rows: none, group_of_row: Vec::new(), failed: vec![failed] })
+        let returned = Returns {
+            groups,
+            rows: none,
+            group_of_row: Vec::new(),
+            failed: vec![failed],
+            counted: Tally::default(),
+            took: Vec::new(),
+        };
+        self.rows(&returned)
     }
 
     fn assemble(

@@ -130,6 +130,8 @@ fn a_row_per_result_and_one_for_each_group_that_failed() {
         // The third group returned two rows, the last one none.
         group_of_row: vec![0, 2, 2],
         failed: vec![failed],
+        counted: Default::default(),
+        took: Vec::new(),
     };
     let (batch, counts) = table.rows(&returned).unwrap();
     assert_eq!((counts.ok, counts.failed, counts.rows_used), (3, 1, 10));

@@ -18,6 +18,9 @@ const ONE_HOT_MAX: usize = 256;
 /// Categories of an `ordinal` column at the most: every task of the job and every model carries their list.
 const ORDINAL_MAX: usize = 10_000;
 
+/// Of any column.
+pub(super) const CATEGORIES_MAX: usize = ORDINAL_MAX;
+
 /// Buckets of `hash` where the job does not say.
 const BUCKETS: u32 = 32;
 
@@ -44,7 +47,7 @@ pub(super) fn has_to_learn(columns: &ResolvedColumns) -> bool {
     columns.categories.iter().any(is_learned)
 }
 
-fn is_learned(column: &CategoryColumn) -> bool {
+pub(super) fn is_learned(column: &CategoryColumn) -> bool {
     column.encode != Encode::Hash
 }
 

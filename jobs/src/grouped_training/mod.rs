@@ -12,6 +12,7 @@
 //! ```
 
 mod clustered;
+pub(crate) mod dry_run;
 mod environment;
 mod facts;
 mod fitting;

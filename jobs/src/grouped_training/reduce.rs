@@ -25,12 +25,12 @@ use shoal_engine::storage::Location;
 
 use super::fitting::Fitting;
 use super::map::key_exprs;
-use super::sink::{Called, GroupSink, Models};
+use super::sink::{Called, GroupSink, Models, counters};
 use super::tasks::{Exchange, ReduceStage};
 
 /// A group's rows may take this part of a task's memory, where a model is trained from all of them: beside them are those
 /// that the sort holds, and the estimator's own copy.
-const GROUP_MEMORY_SHARE: u64 = 4;
+pub(super) const GROUP_MEMORY_SHARE: u64 = 4;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let reader = context.partitions.read(assignment.sources.clone()).await?;
@@ -64,31 +64,30 @@ pub(super) async fn train(
     let keys = key_fields(&columns);
     let output = Output { table: Location::parse(&output_table)?, file_name: attempt_file_name(&assignment.attempt) };
     let group_bytes_max = context.memory_bytes / GROUP_MEMORY_SHARE;
-    let (counts, file) = match training {
+    let (counted, file) = match training {
         Fitting::Model(training) => {
             let table = Arc::new(ModelTable::new(&keys, *training));
             let mut file = output.create(table.schema(), table.key_columns())?;
             let mut bucket = Bucket { keys: &keys, file: &mut file, context };
-            let counts = match exchange {
+            let counted = match exchange {
                 Exchange::States => bucket.merge_states(pulled.batches, &columns, &table).await?,
                 Exchange::Rows => {
                     bucket.train_rows(pulled, Models(ModelTrainer::new(Arc::clone(&table), group_bytes_max))).await?
                 }
             };
-            (counts, file)
+            (counted, file)
         }
         Fitting::Function(call) => {
             let table = Arc::new(FunctionTable::new(&keys, &call.program.returns));
-            let calls = context.functions.load(assignment.attempt.task.job, Arc::new(call.program)).await?;
+            let calls = context.functions.load(assignment.attempt.into(), Arc::new(call.program)).await?;
             let mut file = output.create(table.schema(), table.key_columns())?;
             let called = Called::new(Packer::new(&columns, group_bytes_max), calls, table);
             (Bucket { keys: &keys, file: &mut file, context }.train_rows(pulled, called).await?, file)
         }
     };
     let file = file.finish().await?;
-    let counters =
-        Counters { rows_out: file.rows, groups_ok: counts.ok, groups_failed: counts.failed, ..Counters::default() };
-    tracing::info!(ok = counts.ok, failed = counts.failed, "the bucket's groups are trained");
+    let counters = Counters { rows_out: file.rows, ..counted };
+    tracing::info!(ok = counters.groups_ok, failed = counters.groups_failed, "the bucket's groups are trained");
     Ok(TaskOutput { files: vec![file], counters, ..TaskOutput::default() })
 }
 
@@ -119,7 +118,7 @@ impl Bucket<'_> {
         batches: BatchStream,
         columns: &ResolvedColumns,
         table: &Arc<ModelTable>,
-    ) -> Result<ModelCounts, Failure> {
+    ) -> Result<Counters, Failure> {
         let frame = frame(batches, self.context).await?;
         let keys = self.keys.len();
         let mut others: Vec<Expr> = frame.schema().columns().into_iter().skip(keys).map(Expr::Column).collect();
@@ -141,11 +140,11 @@ impl Bucket<'_> {
             counts.add(fitted);
             self.file.write(&models).await?;
         }
-        Ok(counts)
+        Ok(counters(counts))
     }
 
     /// Trains one group after the other, however their rows come together.
-    async fn train_rows(&mut self, pulled: Pulled, sink: impl GroupSink) -> Result<ModelCounts, Failure> {
+    async fn train_rows(&mut self, pulled: Pulled, sink: impl GroupSink) -> Result<Counters, Failure> {
         match pulled.bytes_held {
             Some(bytes) => self.train_clustered(pulled.batches, bytes, sink).await,
             None => self.train_sorted(pulled.batches, sink).await,
@@ -158,7 +157,7 @@ impl Bucket<'_> {
         mut batches: BatchStream,
         bytes: u64,
         mut sink: impl GroupSink,
-    ) -> Result<ModelCounts, Failure> {
+    ) -> Result<Counters, Failure> {
         let keys: Vec<FieldRef> = self.keys.iter().cloned().map(Arc::new).collect();
         let mut clustering = Clustering::new(&keys, bytes);
         while let Some(batch) = batches.next().await.transpose()? {
@@ -176,7 +175,7 @@ impl Bucket<'_> {
     /// Sorts the rows by key, on disk where they do not fit in memory, and within a group as they stand in the input, and
     /// trains one group after the other. Sums depend on the order of what is added: this one is the same in every run, and
     /// whether memory holds the rows or not.
-    async fn train_sorted(&mut self, batches: BatchStream, sink: impl GroupSink) -> Result<ModelCounts, Failure> {
+    async fn train_sorted(&mut self, batches: BatchStream, sink: impl GroupSink) -> Result<Counters, Failure> {
         let frame = frame(exchange::numbered(batches), self.context).await?;
         let keys = self.keys.len();
         let columns = || frame.schema().columns().into_iter().map(Expr::Column);
@@ -189,7 +188,7 @@ impl Bucket<'_> {
     }
 
     /// Trains one group after the other of what is sorted by key.
-    async fn each_group(&mut self, sorted: DataFrame, mut sink: impl GroupSink) -> Result<ModelCounts, Failure> {
+    async fn each_group(&mut self, sorted: DataFrame, mut sink: impl GroupSink) -> Result<Counters, Failure> {
         let mut batches = stream(sorted).await?;
         let mut cutter = GroupCutter::new(self.keys.len());
         while let Some(batch) = next(&mut batches, self.context).await? {

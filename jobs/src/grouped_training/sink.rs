@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use shoal_core::Failure;
 use shoal_core::functions::Calls;
+use shoal_core::tally::Tally;
+use shoal_core::task::Counters;
 use shoal_engine::functions::{FunctionTable, Packed, Packer};
 use shoal_engine::group_apply::{GroupTrainer, ModelsOfGroups};
 use shoal_engine::models::{ModelCounts, ParquetFile};
@@ -28,7 +30,12 @@ pub(super) trait GroupSink: Send {
     fn write(&mut self, file: &mut ParquetFile) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Writes the rest, and says what was counted.
-    fn end(self, file: &mut ParquetFile) -> impl Future<Output = Result<ModelCounts, Failure>> + Send;
+    fn end(self, file: &mut ParquetFile) -> impl Future<Output = Result<Counters, Failure>> + Send;
+}
+
+/// What a task reports of the groups that it counted.
+pub(super) fn counters(counts: ModelCounts) -> Counters {
+    Counters { groups_ok: counts.ok, groups_failed: counts.failed, ..Counters::default() }
 }
 
 /// Our own models, which are trained as their groups come.
@@ -54,9 +61,9 @@ impl<T: ModelsOfGroups + Send> GroupSink for Models<T> {
         self.write_from(file, MODELS_PER_BATCH).await
     }
 
-    async fn end(mut self, file: &mut ParquetFile) -> Result<ModelCounts, Failure> {
+    async fn end(mut self, file: &mut ParquetFile) -> Result<Counters, Failure> {
         self.write_from(file, 1).await?;
-        Ok(self.0.models().counts())
+        Ok(counters(self.0.models().counts()))
     }
 }
 
@@ -66,13 +73,15 @@ pub(super) struct Called {
     calls: Box<dyn Calls>,
     table: Arc<FunctionTable>,
     counts: ModelCounts,
+    tally: Tally,
     /// Groups of each message that is on its way.
     ahead: VecDeque<usize>,
 }
 
 impl Called {
     pub(super) fn new(packer: Packer, calls: Box<dyn Calls>, table: Arc<FunctionTable>) -> Self {
-        Self { packer, calls, table, counts: ModelCounts::default(), ahead: VecDeque::new() }
+        let (counts, tally) = (ModelCounts::default(), Tally::default());
+        Self { packer, calls, table, counts, tally, ahead: VecDeque::new() }
     }
 
     /// Sends what is packed, and waits where much is on its way.
@@ -99,6 +108,7 @@ impl Called {
         let Some(returns) = self.calls.next().await? else { return Ok(false) };
         let (batch, counts) = self.table.rows(&returns)?;
         self.counts.add(counts);
+        self.tally.add(&returns.counted);
         file.write(&batch).await?;
         // A message is answered in one piece or in several.
         let waiting = self.calls.waiting();
@@ -120,10 +130,10 @@ impl GroupSink for Called {
         self.send(file).await
     }
 
-    async fn end(mut self, file: &mut ParquetFile) -> Result<ModelCounts, Failure> {
+    async fn end(mut self, file: &mut ParquetFile) -> Result<Counters, Failure> {
         self.packer.close()?;
         self.send(file).await?;
         while self.receive(file).await? {}
-        Ok(self.counts)
+        Ok(Counters { function_counters: self.tally, ..counters(self.counts) })
     }
 }

@@ -85,7 +85,7 @@ pub(super) fn decide(asked: Strategy, needs: Needs, sample: Option<&Sample>, kno
         (Strategy::Auto, Some(sample)) => sample,
     };
     let rows = rows_per_split.unwrap_or(sample.rows).max(sample.rows);
-    let groups = groups_among(rows, sample);
+    let groups = groups_among(rows, sample.rows, sample.groups);
     let key_bytes = sample.key_bytes as f64 / sample.groups.max(1) as f64;
     let as_states = groups * (key_bytes + state_bytes(variables) as f64);
     let as_rows = rows as f64 * (key_bytes + (variables * WORD) as f64);
@@ -103,13 +103,13 @@ pub(super) fn decide(asked: Strategy, needs: Needs, sample: Option<&Sample>, kno
     decided(exchange, note)
 }
 
-/// How many different groups so many rows hold, told from a sample.
+/// How many different groups so many rows hold, told from so many that are seen among so many drawn.
 ///
 /// If all groups are equally likely, r draws from G groups show G·(1 − exp(−r/G)) of them (the occupancy problem, Feller
 /// 1968, II.5). That is solved for G from the sample and evaluated at the whole. Skew and clustering make the result too
 /// small, which errs towards states; it is never below what the sample shows.
-fn groups_among(rows: u64, sample: &Sample) -> f64 {
-    let (drawn, seen, rows) = (sample.rows as f64, sample.groups as f64, rows as f64);
+pub(super) fn groups_among(rows: u64, drawn: u64, seen: u64) -> f64 {
+    let (drawn, seen, rows) = (drawn as f64, seen as f64, rows as f64);
     let shown = |groups: f64, draws: f64| groups * -(-draws / groups).exp_m1();
     if seen >= drawn {
         // No key came twice: there may be as many as there are rows.
@@ -212,8 +212,7 @@ mod tests {
     #[test]
     fn an_occupied_share_tells_the_number_of_groups() {
         // 100,000 draws from 100,000 groups show 1 − 1/e of them.
-        let groups =
-            groups_among(u64::MAX >> 20, &Sample { rows: 100_000, groups: 63_212, key_bytes: 0, large: Vec::new() });
+        let groups = groups_among(u64::MAX >> 20, 100_000, 63_212);
         assert!((groups - 100_000.0).abs() < 10.0, "{groups}");
     }
 }

@@ -8,6 +8,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, List
 
+from ._context import Context as Context
+from ._context import Counter as Counter
+from ._context import context as context
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -63,7 +67,7 @@ _PLACES = {
 
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 
-__all__ = [*sorted(_PLACE_OF), "__version__"]
+__all__ = [*sorted(_PLACE_OF), "Context", "Counter", "__version__", "context"]
 
 
 def __getattr__(name: str) -> Any:

@@ -80,6 +80,9 @@ pub(super) async fn drive(shared: Arc<Shared>, assignment: Assignment, owed: Owe
         // Before its result: with that the head would place the next task here.
         shared.tell_membership(MembershipMessage::Beat);
     }
+    if let Ok(output) = &result {
+        shared.metrics.functions.add(&counted.job_name, &output.counters.function_counters);
+    }
     counted.succeeded = result.is_ok();
     drop(counted);
     owed.pay(result, attempt_log::take(&span));
@@ -138,6 +141,7 @@ impl Drop for Unfinished {
 /// Counts an attempt while it runs, and its end when it is dropped.
 struct Counted {
     shared: Arc<Shared>,
+    job_name: String,
     labels: [String; 2],
     succeeded: bool,
 }
@@ -146,7 +150,7 @@ impl Counted {
     fn start(shared: Arc<Shared>, assignment: &Assignment) -> Self {
         let labels = [assignment.kind.clone(), assignment.stage.clone()];
         shared.metrics.running.with_label_values(&labels).inc();
-        Self { shared, labels, succeeded: false }
+        Self { shared, job_name: assignment.job_name.clone(), labels, succeeded: false }
     }
 }
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from time import monotonic
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 import pyarrow as pa
 
+from .._context import calls
+from .chunks import Chunks, Pieces
 from .frames import Slicer
 from .program import Function, describe
 from .progress import Progress
@@ -42,7 +45,10 @@ class Message(NamedTuple):
     """Rows of many groups, group by group."""
 
     sequence: int
+    # All of them, or the first chunk.
     rows: pa.RecordBatch
+    # Chunks that follow.
+    following: int
     # Where each group's rows end.
     ends: List[int]
     keys: List[Tuple[Any, ...]]
@@ -55,6 +61,10 @@ class Answer(NamedTuple):
     # Both name groups by their place in the message.
     rows: pa.RecordBatch
     failures: pa.RecordBatch
+    # What the function counted in these groups.
+    counted: Dict[str, int]
+    # How long each took, where somebody asks.
+    seconds: List[float]
 
 
 class Applier:
@@ -68,6 +78,7 @@ class Applier:
         slicer: Callable[[pa.RecordBatch], Slicer],
         progress: Progress,
         speech: Speech,
+        link: Any,
     ) -> None:
         self._function = function
         self._returns = returns
@@ -75,19 +86,29 @@ class Applier:
         self._slicer = slicer
         self._progress = progress
         self._speech = speech
+        self._link = link
+        self.iterates = function.iterates
+        self.is_timing = False
+        self._seconds: List[float] = []
 
     def apply(self, message: Message) -> Iterator[Answer]:
         """What the groups returned, in one answer or, where that takes long, in several."""
         collected, failures = Collected(self._returns), _Failures(self._function)
-        call, params, add = self._function.call, self._params, collected.add
-        words, is_of = self._progress.words, self._speech.is_of
-        rows_of = self._slicer(message.rows)
+        params, add = self._params, collected.add
+        words, is_of, is_timing = self._progress.words, self._speech.is_of, self.is_timing
+        begun = monotonic()
+        chunks = Chunks(message.rows, message.following, self._link, self._slicer) if self.iterates else None
+        if chunks is None:
+            call, rows_of = self._function.call, self._slicer(message.rows)
+        else:
+            call, rows_of = self._call_with_pieces, partial(Pieces, chunks)
         self._progress.begin(message.sequence)
         start = answered = 0
-        answer_at = monotonic() + _ANSWER_AFTER
+        answer_at = begun + _ANSWER_AFTER
         for group, (end, key) in enumerate(zip(message.ends, message.keys)):
             words[1] = group
             is_of(key)
+            calls.key = key
             try:
                 add(group, call(rows_of(start, end), key, params))
             except WrongReturn as error:
@@ -98,16 +119,28 @@ class Applier:
             if _forked:
                 os._exit(1)
             start = end
+            if is_timing:
+                self._seconds.append(monotonic() - begun)
+                begun = monotonic()
             if monotonic() > answer_at:
                 self._between_groups(message)
                 yield self._answer(group + 1 - answered, collected, failures)
                 answered = group + 1
                 answer_at = monotonic() + _ANSWER_AFTER
         self._between_groups(message)
+        if chunks is not None:
+            chunks.skip_rest()
         if answered < len(message.ends):
             yield self._answer(len(message.ends) - answered, collected, failures)
 
+    def _call_with_pieces(self, pieces: Pieces, key: Any, params: Any) -> Any:
+        try:
+            return self._function.call(pieces, key, params)
+        finally:
+            pieces.close()
+
     def _between_groups(self, message: Message) -> None:
+        calls.key = None
         self._progress.end()
         self._speech.is_complete(message.sequence)
 
@@ -115,7 +148,8 @@ class Applier:
         rows, wrong = collected.take()
         for group, error in wrong.items():
             failures.wrong_return(group, error)
-        return Answer(groups, rows, failures.take())
+        seconds, self._seconds = self._seconds, []
+        return Answer(groups, rows, failures.take(), calls.take(), seconds)
 
 
 class _Failures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import difflib
 import importlib
 import inspect
@@ -10,6 +11,7 @@ import os
 import sys
 import traceback
 import types
+import typing
 from typing import Any, Callable, Collection, Dict, List, Optional
 
 # Arguments that a function may take: the group, its key, the parameters.
@@ -39,8 +41,10 @@ class Refused(Exception):
 class Function:
     """The user's function, and what is its own of a stack."""
 
-    def __init__(self, call: Callable[[Any, Any, Any], Any], files: Collection[str]) -> None:
+    def __init__(self, call: Callable[[Any, Any, Any], Any], files: Collection[str], iterates: bool) -> None:
         self.call = call
+        # Whether it takes a group piece by piece.
+        self.iterates = iterates
         self._files = files
 
     def trace(self, error: BaseException) -> List[str]:
@@ -62,7 +66,7 @@ def load(spec: Dict[str, Any]) -> Function:
         raise Refused("code", f"{place} has no function `{name}`{_instead(module, name)}")
     if not callable(function):
         raise Refused("code", f"`{name}` in {place} is a {type(function).__name__}, not a function")
-    return Function(with_three_arguments(function, name), _files_of(function, file))
+    return Function(with_three_arguments(function, name), _files_of(function, file), _iterates(function))
 
 
 def _from_code(code: str, file: str) -> types.ModuleType:
@@ -169,6 +173,27 @@ def with_three_arguments(function: Callable[..., Any], name: str) -> Callable[[A
         f"`{name}{signature}` cannot be called as `{name}(group, key, params)`, `{name}(group, key)` or `{name}(group)`",
         line=_line_of(function),
     )
+
+
+def _iterates(function: Callable[..., Any]) -> bool:
+    """Whether the annotation of the first argument is an iterator, of whatever."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    annotation = next((parameter.annotation for parameter in parameters), None)
+    if isinstance(annotation, str):
+        # What it is an iterator of may be imported for those who check types only.
+        annotation = _evaluated(annotation.partition("[")[0].strip(), inspect.unwrap(function))
+    return (typing.get_origin(annotation) or annotation) is collections.abc.Iterator
+
+
+def _evaluated(name: str, function: Callable[..., Any]) -> Any:
+    try:
+        value = eval(name, dict(getattr(function, "__globals__", {})))  # noqa: S307: the user's own annotation
+    except Exception:
+        return collections.abc.Iterator if name.rpartition(".")[2] == "Iterator" else None
+    return typing.get_origin(value) or value
 
 
 def _takes(signature: inspect.Signature, count: int) -> bool:

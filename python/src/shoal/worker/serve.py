@@ -7,8 +7,9 @@ import json
 import os
 import sys
 from collections import namedtuple
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
+from .._context import calls
 from . import channel
 from .channel import Channel, Frame
 from .program import Refused, load
@@ -26,20 +27,25 @@ def main(descriptor: int) -> None:
         return
     try:
         spec = json.loads(bytes(first.first))
-        session = _Session(spec)
+        session = _Session(spec, link)
     except Refused as refused:
         link.send(channel.REFUSED, first.sequence, json.dumps(refused.to_json()).encode())
         return
     link.send(channel.LOADED, first.sequence, json.dumps(session.versions()).encode())
     while (frame := link.receive()) is not None:
-        for groups, rows, failures in session.answers(frame):
+        if frame.kind == channel.CALLER:
+            session.is_called_by(json.loads(bytes(frame.first)))
+            continue
+        for told, groups, rows, failures in session.answers(frame):
+            if told:
+                link.send(channel.TOLD, frame.sequence, json.dumps(told).encode())
             link.send(channel.APPLIED, frame.sequence, rows, failures, groups)
 
 
 class _Session:
     """One program, loaded."""
 
-    def __init__(self, spec: Dict[str, Any]) -> None:
+    def __init__(self, spec: Dict[str, Any], link: Channel) -> None:
         # What kills the process says where it was, if it can.
         faulthandler.enable(file=2, all_threads=False)
         try:
@@ -47,6 +53,8 @@ class _Session:
         except ModuleNotFoundError:
             raise Refused("environment", "there is no package `pyarrow`, which every environment needs") from None
         self._arrow = pyarrow
+        self._link = link
+        self._bytes = 0
         from .apply import Applier
         from .frames import slicer_of
         from .results import Returns
@@ -55,16 +63,23 @@ class _Session:
         slicer = slicer_of(spec["frame"])
         self._key: Any = namedtuple("Key", spec["keys"], rename=True)  # type: ignore[misc]
         self._applier = Applier(
-            load(spec), Returns(spec["returns"]), spec["params"], slicer, Progress(spec["progress"]), speech
+            load(spec), Returns(spec["returns"]), spec["params"], slicer, Progress(spec["progress"]), speech, self
         )
         speech.is_complete(0)
 
-    def versions(self) -> Dict[str, str]:
-        """What the function runs on."""
-        return {"python": sys.version.split()[0], "pyarrow": self._arrow.__version__}
+    def versions(self) -> Dict[str, Any]:
+        """What the function runs on, and how it takes a group."""
+        python = sys.version.split()[0]
+        return {"python": python, "pyarrow": self._arrow.__version__, "iterates": self._applier.iterates}
 
-    def answers(self, frame: Frame) -> Iterator[Tuple[int, Any, Any]]:
-        """Applies the function to the groups of a message: how many are done, their rows, and which failed."""
+    def is_called_by(self, caller: Dict[str, Any]) -> None:
+        """The next groups are of another attempt."""
+        calls.job_id, calls.attempt = caller["job"], caller["attempt"]
+        self._applier.is_timing = caller["timing"]
+
+    def answers(self, frame: Frame) -> Iterator[Tuple[Optional[Dict[str, Any]], int, Any, Any]]:
+        """Applies the function to the groups of a message: what is told of them, if anything, how many are done, their rows,
+        and which failed."""
         from .apply import Message
 
         rows, groups = self._batch(frame.first), self._batch(frame.second)
@@ -72,11 +87,34 @@ class _Session:
         message = Message(
             sequence=frame.sequence,
             rows=rows,
+            following=frame.groups,
             ends=groups.column(0).to_pylist(),
             keys=list(map(self._key._make, zip(*keys))),
         )
-        for groups, rows, failures in self._applier.apply(message):
-            yield groups, self._stream(rows), self._stream(failures)
+        for groups, rows, failures, counted, seconds in self._applier.apply(message):
+            told = {"counted": counted, "seconds": seconds} if counted or seconds else None
+            yield told, groups, self._stream(rows), self._stream(failures)
+
+    def next_rows(self) -> int:
+        """How many rows the next chunk of the message has, which is to be read or skipped."""
+        begun = self._link.begin()
+        if begun is None:
+            # Nobody waits for an answer.
+            os._exit(1)
+        _, count, self._bytes = begun
+        return count
+
+    def rows(self) -> Any:
+        """Reads the chunk."""
+        buffer = self._link.read(self._bytes)
+        if buffer is None:
+            os._exit(1)
+        return self._batch(buffer)
+
+    def skip(self) -> None:
+        """Reads over the chunk."""
+        if not self._link.skip(self._bytes):
+            os._exit(1)
 
     def _batch(self, buffer: bytearray) -> Any:
         with self._arrow.ipc.open_stream(self._arrow.py_buffer(buffer)) as stream:

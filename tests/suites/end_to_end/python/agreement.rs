@@ -1,7 +1,7 @@
-//! The examples run as they stand, and say what statsmodels and scikit-learn say.
+//! The examples run as they stand, and say what statsmodels, scikit-learn and DuckDB say.
 
 use serde_json::{Value, json};
-use shoal_tests::oracle::{Fit, read_delta, statsmodels};
+use shoal_tests::oracle::{Fit, decades, read_delta, statsmodels};
 use shoal_tests::process::Process;
 use shoal_tests::table::{assert_agrees, by_key};
 use shoal_tests::{job, slots};
@@ -63,4 +63,18 @@ fn a_function_may_return_several_rows() {
     let of_1936 = rows.iter().find(|row| row["firm"] == "General Motors" && row["year"] == 1936).unwrap();
     let growth = of_1936["growth"].as_f64().unwrap();
     assert!((growth - (52.6 - 2.8) / 2.8).abs() < 1e-12, "{growth}");
+}
+
+#[test]
+fn decades_by_polars_are_those_of_duckdb() {
+    let _slots = slots::take(5);
+    let (status, rows) = run_example(&Place::new(), "decades");
+    let counters = &status["report"]["counters"];
+    assert_eq!(counters["groupsOk"], 11, "{status:#}");
+    let grunfeld = job::grunfeld_csv();
+    let expected = decades(&grunfeld, 6);
+    // Of 1935 to 1954 two decades are cut to five years.
+    assert_eq!((rows.len(), expected.len()), (11, 11));
+    assert_eq!(counters["functionCounters"], json!({"decades_left_out": 22}));
+    assert_agrees(&by_key(&rows, &["firm", "decade"]), &by_key(&expected, &["firm", "decade"]));
 }

@@ -13,9 +13,12 @@ fn each_frame_has_the_rows_of_its_group_and_all_columns() {
     let _slots = slots::take(2);
     let place = Place::new();
     let input = firms(&place);
-    for (frame, columns) in
-        [("pandas", "list(group.columns)"), ("numpy", "list(group)"), ("arrow", "group.schema.names")]
-    {
+    for (frame, columns) in [
+        ("pandas", "list(group.columns)"),
+        ("polars", "group.columns"),
+        ("numpy", "list(group)"),
+        ("arrow", "group.schema.names"),
+    ] {
         let value = if frame == "arrow" { "group.column('x').to_numpy()" } else { "group['x']" };
         let year = if frame == "arrow" { "group.column('year').to_pylist()" } else { "list(group['year'])" };
         let code = format!(

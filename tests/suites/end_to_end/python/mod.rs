@@ -3,9 +3,12 @@
 mod agreement;
 mod client;
 mod code;
+mod context;
+mod dry_run;
 mod dying;
 mod environments;
 mod frames;
+mod iterators;
 mod said;
 
 use std::path::{Path, PathBuf};

@@ -39,7 +39,8 @@ pub struct Python {
     #[schemars(length(min = 1, max = 262_144))]
     pub code: Option<String>,
     /// Name of the function. It takes a group, its key and `params`, of which it may leave the last ones out, and returns a
-    /// dict or a Series for one row of the output, or a DataFrame for several.
+    /// dict or a Series for one row of the output, or a DataFrame for several. Where the first argument is annotated as an
+    /// `Iterator`, each group comes as an iterator of frames.
     #[serde(default = "fit")]
     #[schemars(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
     pub function: String,
