@@ -15,7 +15,11 @@ spec:
   groupedTraining:
     input: {table: data/in.csv}
     groupBy: [firm]
-    model: {python: {file: ./fit.py, returns: [{name: n, type: int64}]}}
+    model:
+      python:
+        file: ./fit.py
+        environment: {requirements: needs.txt, wheels: /wheels}
+        returns: [{name: n, type: int64}]
     output: {table: ../out/models}
 """
 
@@ -29,6 +33,8 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path):
         training = read_job(path)["spec"]["groupedTraining"]
         assert training["input"]["table"] == f"{folder}/jobs/data/in.csv"
         assert training["model"]["python"]["file"] == f"{folder}/jobs/fit.py"
+        environment = {"requirements": f"{folder}/jobs/needs.txt", "wheels": "/wheels"}
+        assert training["model"]["python"]["environment"] == environment
         assert training["output"]["table"] == f"{folder}/out/models"
 
 

@@ -173,14 +173,13 @@ def test_a_bar_is_on_a_terminal_alone():
         def isatty(self):
             return True
 
-    status = shoal.JobStatus.of(
-        {"name": "a", "uid": "u", "kind": "k", "phase": "Running", "outputs": [], "progress": {"unit": "groups", "done": 3, "failed": 1, "percent": 50}}
-    )
+    progress = {"unit": "groups", "done": 3, "failed": 1, "percent": 50, "perSecond": 1.5, "secondsLeft": 8.25, "later": 1}
+    status = shoal.JobStatus.of({"name": "a", "uid": "u", "kind": "k", "phase": "Running", "outputs": [], "progress": progress})
     for stream, shows in ((Terminal(), True), (io.StringIO(), False)):
         bar = Bar(stream=stream)
         bar.update(status)
         bar.close()
-        assert ("3 groups, 1 failed" in stream.getvalue()) == shows
+        assert ("3 groups, 2/s, 1 failed, 8 s left" in stream.getvalue()) == shows
 
 
 def test_a_table_that_is_gone_is_told_of(tmp_path):

@@ -109,19 +109,21 @@ mod tests {
     }
 
     proptest! {
-        /// With durations that follow weights within a tenth, as those of buckets do, and a good many tasks for each slot.
+        /// With durations that follow weights within a tenth, as those of buckets do, and a good many tasks for each slot. The
+        /// last tasks, which may leave slots idle, can cost the time of one more.
         #[test]
         fn from_the_middle_on_the_end_is_told_within_a_fifth(
-            tasks in prop::collection::vec((1..4_u64, 90..110_u64), 64..256),
+            tasks in prop::collection::vec((1..4_u64, 90..110_u64), 250..500),
             slots in 1..5_usize,
             ms in 10..1000_u64,
         ) {
             let weights: Vec<u64> = tasks.iter().map(|(weight, _)| *weight).collect();
             let durations: Vec<u64> = tasks.iter().map(|(weight, noise)| weight * noise * ms).collect();
+            let longest = durations.iter().copied().max().unwrap_or(0) as f64;
             let all = told(&durations, &weights, slots);
             prop_assert!(all.len() > 40);
             for (told, right) in all {
-                prop_assert!((told - right).abs() <= 0.2 * right + 4.0 * 110.0 * ms as f64 * 0.2, "{told} for {right}");
+                prop_assert!((told - right).abs() <= 0.2 * right + longest, "{told} for {right}");
             }
         }
     }

@@ -59,7 +59,9 @@ def _said(status: JobStatus) -> str:
         return status.phase
     of = "" if progress.total is None else f"/{progress.total}"
     failed = f", {progress.failed} failed" if progress.failed else ""
-    return f"{status.phase} {progress.done}{of} {progress.unit}{failed}"
+    speed = "" if progress.per_second is None else f", {progress.per_second:.0f}/s"
+    left = "" if progress.seconds_left is None else f", {progress.seconds_left:.0f} s left"
+    return f"{status.phase} {progress.done}{of} {progress.unit}{speed}{failed}{left}"
 
 
 def _somebody_looks(stream: TextIO) -> bool:

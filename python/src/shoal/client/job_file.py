@@ -18,6 +18,8 @@ _PATHS = (
     ("groupedTraining", "input", "table"),
     ("groupedTraining", "output", "table"),
     ("groupedTraining", "model", "python", "file"),
+    ("groupedTraining", "model", "python", "environment", "requirements"),
+    ("groupedTraining", "model", "python", "environment", "wheels"),
     ("groupedScoring", "models", "table"),
     ("groupedScoring", "input", "table"),
     ("groupedScoring", "output", "table"),

@@ -21,6 +21,8 @@ class Progress:
         done: How many are finished, of which `succeeded` went well and `failed` did not.
         running: Tasks that run at the moment.
         percent: Share of the work that is done, from 0 to 100.
+        per_second: How many are finished each second, while some are.
+        seconds_left: Seconds until the end, once that can be told.
     """
 
     unit: str = ""
@@ -30,6 +32,19 @@ class Progress:
     failed: int = 0
     running: int = 0
     percent: int = 0
+    per_second: Optional[float] = None
+    seconds_left: Optional[float] = None
+
+    @staticmethod
+    def of(document: Mapping[str, Any]) -> "Progress":
+        """The progress of an answer, whose names are in camel case; what this version does not know is left out."""
+        names = {_camel(name): name for name in Progress.__dataclass_fields__}
+        return Progress(**{names[name]: value for name, value in document.items() if name in names})
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
 
 
 @dataclass(frozen=True)
@@ -79,14 +94,13 @@ class JobStatus:
     @staticmethod
     def of(document: Mapping[str, Any]) -> "JobStatus":
         """The status of an answer; raises KeyError or TypeError where it is none."""
-        progress: Mapping[str, Any] = document.get("progress") or {}
         failure = document.get("failure")
         return JobStatus(
             name=document["name"],
             uid=document["uid"],
             kind=document["kind"],
             phase=document["phase"],
-            progress=Progress(**{name: progress[name] for name in Progress.__dataclass_fields__ if name in progress}),
+            progress=Progress.of(document.get("progress") or {}),
             outputs=[
                 Output(output["name"], output["table"], output["version"], output["rows"]) for output in document["outputs"]
             ],
