@@ -94,6 +94,11 @@ bench-grouped: setup $(if $(PEERS),bench-peers) ## Models per group of 10 millio
 	cargo build --release --quiet --package shoal-cli --package shoal-benches
 	$(CARGO_TARGET_DIR)/release/bench-grouped $(if $(PEERS),--peers) $(if $(CASES),--case $(CASES))
 
+.PHONY: bench-python
+bench-python: setup $(if $(PEERS),bench-peers) ## Python functions per group beside plain loops in Python; PEERS=1 for Spark too.
+	cargo build --release --quiet --package shoal-cli --package shoal-benches
+	$(CARGO_TARGET_DIR)/release/bench-grouped --python $(if $(PEERS),--peers)
+
 .PHONY: bench-growth
 bench-growth: ## How time grows over four decades of rows and of groups; writes docs/grouped.json and docs/grouped.svg.
 	cargo build --release --quiet --package shoal-cli --package shoal-benches

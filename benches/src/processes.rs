@@ -89,6 +89,14 @@ pub enum Environment {
 }
 
 impl Environment {
+    /// Its Python.
+    ///
+    /// # Errors
+    /// It is not installed.
+    pub fn interpreter(self) -> BenchResult<PathBuf> {
+        Ok(Path::new(&self.folder()?).join("bin/python"))
+    }
+
     fn folder(self) -> BenchResult<String> {
         let (variable, cached, target) = match self {
             Self::Tests => ("SHOAL_VENV", "venv", "setup"),
@@ -108,7 +116,7 @@ impl Environment {
 /// # Errors
 /// Python is missing or the script fails.
 pub fn python(environment: Environment, script: &str, arguments: &[&str]) -> BenchResult<Runs> {
-    let output = Command::new(format!("{}/bin/python", environment.folder()?))
+    let output = Command::new(environment.interpreter()?)
         .arg(format!("benches/{script}"))
         .args(arguments)
         .stderr(Stdio::inherit())

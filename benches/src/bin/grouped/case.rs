@@ -27,6 +27,41 @@ pub(crate) enum Case {
     Logistic,
     /// Ten groups, from the command to its end.
     Small,
+    /// A Python function of numpy arrays: a million groups of 10 rows.
+    PythonNumpy,
+    /// The same of Arrow's.
+    PythonArrow,
+    /// A Python function of pandas frames: 100,000 groups of 100 rows.
+    PythonPandas,
+    /// A Python function of numpy arrays: a thousand groups of 10,000 rows.
+    PythonLarge,
+}
+
+/// What a Python function gets of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    Numpy,
+    Arrow,
+    Pandas,
+}
+
+impl Frame {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Numpy => "numpy",
+            Self::Arrow => "arrow",
+            Self::Pandas => "pandas",
+        }
+    }
+}
+
+/// What is made of a group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Learner {
+    /// A model of Shoal's own, as the job has it.
+    Model(&'static str),
+    /// What the function of `python_fit.py` for such frames returns.
+    Function(Frame),
 }
 
 /// A table of groups, and a job over it.
@@ -34,8 +69,7 @@ pub(crate) struct Plan {
     pub(crate) groups: u64,
     pub(crate) rows_per_group: u64,
     pub(crate) features: usize,
-    /// The job's `model`.
-    pub(crate) model: &'static str,
+    pub(crate) learner: Learner,
     pub(crate) statistics: &'static str,
     pub(crate) strategy: &'static str,
     /// Worker processes, which share the cores.
@@ -66,6 +100,10 @@ impl Case {
             Self::ElasticNet => "elastic net, 100,000 x 100, 5 features",
             Self::Logistic => "logistic, 20,000 x 100, 5 features",
             Self::Small => "whole `shoal run`, 10 groups",
+            Self::PythonNumpy => "python, numpy, 1,000,000 x 10",
+            Self::PythonArrow => "python, arrow, 1,000,000 x 10",
+            Self::PythonPandas => "python, pandas, 100,000 x 100",
+            Self::PythonLarge => "python, numpy, 1,000 x 10,000",
         }
     }
 
@@ -74,7 +112,7 @@ impl Case {
             groups: 100_000,
             rows_per_group: 100,
             features: 2,
-            model: OLS,
+            learner: Learner::Model(OLS),
             statistics: "coefficients",
             strategy: "auto: {}",
             workers: 1,
@@ -91,17 +129,36 @@ impl Case {
             Self::ElasticNet => Plan {
                 features: 5,
                 // About half of the features stay; the tolerance is the one that scikit-learn is asked for as well.
-                model: "elasticNet: {target: y, features: [x1, x2, x3, x4, x5], alpha: 0.05, tolerance: 1.0e-10}",
+                learner: Learner::Model(
+                    "elasticNet: {target: y, features: [x1, x2, x3, x4, x5], alpha: 0.05, tolerance: 1.0e-10}",
+                ),
                 ..ols
             },
             Self::Logistic => Plan {
                 groups: 20_000,
                 features: 5,
-                model: "logistic: {target: \"y > 1 AS high\", features: [x1, x2, x3, x4, x5], tolerance: 1.0e-10}",
+                learner: Learner::Model(
+                    "logistic: {target: \"y > 1 AS high\", features: [x1, x2, x3, x4, x5], tolerance: 1.0e-10}",
+                ),
                 ..ols
             },
             Self::Small => Plan { groups: 10, ..ols },
+            Self::PythonNumpy => {
+                Plan { groups: 1_000_000, rows_per_group: 10, learner: Learner::Function(Frame::Numpy), ..ols }
+            }
+            Self::PythonArrow => {
+                Plan { groups: 1_000_000, rows_per_group: 10, learner: Learner::Function(Frame::Arrow), ..ols }
+            }
+            Self::PythonPandas => Plan { learner: Learner::Function(Frame::Pandas), ..ols },
+            Self::PythonLarge => {
+                Plan { groups: 1_000, rows_per_group: 10_000, learner: Learner::Function(Frame::Numpy), ..ols }
+            }
         }
+    }
+
+    /// Whether it is one of `make bench-python`.
+    pub(crate) fn is_python(self) -> bool {
+        matches!(self.plan().learner, Learner::Function(_))
     }
 
     /// How often it is measured where the others are so often: what takes a minute once.
@@ -124,9 +181,22 @@ impl Case {
             Self::ElasticNet => &[Bar::GroupsPerSecond(50_000.0)],
             Self::Logistic => &[Bar::GroupsPerSecond(20_000.0)],
             Self::Small => &[Bar::Seconds(0.15)],
+            Self::PythonNumpy => {
+                &[Bar::GroupsPerSecond(100_000.0), Bar::Times(Peer::Loop(Frame::Numpy), OF_PLAIN_LOOPS)]
+            }
+            Self::PythonArrow => &[Bar::GroupsPerSecond(100_000.0)],
+            Self::PythonPandas => &[
+                Bar::GroupsPerSecond(30_000.0),
+                Bar::Times(Peer::Loop(Frame::Pandas), OF_PLAIN_LOOPS),
+                Bar::Times(Peer::Spark, 0.05),
+            ],
+            Self::PythonLarge => &[Bar::Times(Peer::Loop(Frame::Numpy), 1.2)],
         }
     }
 }
+
+/// How many times as long as plain loops functions may take that are called for a great many small groups: 0.6 of their rate.
+const OF_PLAIN_LOOPS: f64 = 1.0 / 0.6;
 
 /// What a case may take at the most.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,5 @@
-//! `make bench-grouped`: one model per group of large shuffled tables, Shoal beside DuckDB, polars-ds and Spark.
+//! `make bench-grouped`: one model per group of large shuffled tables, Shoal beside DuckDB, polars-ds and Spark; and
+//! `make bench-python`: one call of a Python function per group, beside plain processes that loop over them and Spark.
 //!
 //! Shoal: from the submission of a job to its commit in a Delta table, head and worker already running. The others: from a
 //! query to a written Parquet file, connection or session already open.
@@ -19,9 +20,12 @@ use shoal_benches::{BenchResult, Measurement, Runs, against, bench_dir, compare,
 /// Grouped training, Shoal beside its peers.
 #[derive(Parser)]
 struct Arguments {
-    /// Measures these cases; without it all.
+    /// Measures these cases; without it all of models.
     #[arg(long, value_delimiter = ',')]
     case: Vec<Case>,
+    /// Measures the cases of Python functions instead.
+    #[arg(long, conflicts_with = "case")]
+    python: bool,
     /// Also runs the peers that `make bench-peers` installs.
     #[arg(long)]
     peers: bool,
@@ -42,15 +46,18 @@ fn main() -> BenchResult<()> {
     if let Some(docs) = &arguments.growth {
         return growth::measure(&folder, docs, arguments.runs, arguments.cores);
     }
-    let asked = if arguments.case.is_empty() { Case::value_variants() } else { &arguments.case };
+    let asked: Vec<Case> = match arguments.case.as_slice() {
+        [] => Case::value_variants().iter().copied().filter(|case| case.is_python() == arguments.python).collect(),
+        some => some.to_vec(),
+    };
     let mut measured: Vec<(Case, Runs)> = Vec::new();
     let mut results = Vec::new();
     for case in asked {
-        let (found, runs) = measure(*case, &arguments, &folder, &measured)?;
+        let (found, runs) = measure(case, &arguments, &folder, &measured)?;
         results.extend(found);
-        measured.push((*case, runs));
+        measured.push((case, runs));
     }
-    finish("grouped", &results)
+    finish(if arguments.python { "python" } else { "grouped" }, &results)
 }
 
 fn measure(
@@ -69,6 +76,9 @@ fn measure(
     } else {
         let submitted = shoal::submit(&plan, folder, &table, counted, arguments.cores)?;
         found.push(against(case.name(), ("whole command", &submitted.commands), None));
+        if case.is_python() {
+            found.push(against(case.name(), ("start of processes", &submitted.starts), None));
+        }
         submitted.jobs
     };
     for bar in case.bars() {

@@ -5,15 +5,19 @@ use std::process::Command;
 use std::time::Instant;
 
 use serde_json::Value;
-use shoal_benches::processes::{Process, shoal};
+use shoal_benches::processes::{Environment, Process, shoal};
 use shoal_benches::{BenchResult, Runs};
 
-use crate::case::Plan;
+use crate::case::{Frame, Learner, Plan};
 use crate::watch::{Taken, Watch};
 
 /// Runs of one case: by the job's own clock, and the wall time of the whole command that submits it and waits.
+#[derive(Default)]
 pub(crate) struct Submitted {
+    /// Without the time in which processes of a function start.
     pub(crate) jobs: Runs,
+    /// That time.
+    pub(crate) starts: Runs,
     pub(crate) commands: Runs,
 }
 
@@ -44,7 +48,7 @@ pub(crate) fn submit(plan: &Plan, folder: &Path, table: &Path, runs: usize, core
     let job = write_job(plan, folder, table)?;
     let watched = workers.iter().chain([&head]).map(Process::id).collect();
     let watch = plan.memory.map(|_| Watch::start(watched, scratch(folder, 0)));
-    let mut submitted = Submitted { jobs: Runs::default(), commands: Runs::default() };
+    let mut submitted = Submitted::default();
     for run in 0..=runs {
         let start = Instant::now();
         let printed = command_json(
@@ -56,7 +60,9 @@ pub(crate) fn submit(plan: &Plan, folder: &Path, table: &Path, runs: usize, core
         let report = &printed["status"]["report"];
         check(&printed["status"], plan.groups)?;
         if run > 0 {
-            submitted.jobs.seconds.push(report["seconds"].as_f64().ok_or("no seconds in the report")?);
+            let started = seconds_of(report, "load");
+            submitted.jobs.seconds.push(report["seconds"].as_f64().ok_or("no seconds in the report")? - started);
+            submitted.starts.seconds.push(started);
             submitted.commands.seconds.push(wall);
         }
         if run == runs {
@@ -121,6 +127,12 @@ fn check(status: &Value, groups: u64) -> BenchResult<()> {
     Err(format!("not every group has a model: {}", status["progress"]).into())
 }
 
+/// How long a stage took; no time where the job has none of that name.
+fn seconds_of(report: &Value, stage: &str) -> f64 {
+    let mut stages = report["stages"].as_array().into_iter().flatten();
+    stages.find(|it| it["name"] == stage).and_then(|it| it["seconds"].as_f64()).unwrap_or_default()
+}
+
 fn print_stages(report: &Value) {
     for stage in report["stages"].as_array().into_iter().flatten() {
         println!(
@@ -138,17 +150,32 @@ fn print_stages(report: &Value) {
 /// Writes the job's file. Its output is a table that is not there yet: the log of one that other cases have written to
 /// would be theirs, and be read with each run.
 fn write_job(plan: &Plan, folder: &Path, table: &Path) -> BenchResult<PathBuf> {
-    let Plan { model, statistics, strategy, .. } = plan;
+    let Plan { learner, statistics, strategy, .. } = plan;
+    let model = match learner {
+        Learner::Model(model) => format!("statistics: {statistics}\n    strategy: {{{strategy}}}\n    model: {{{model}}}"),
+        Learner::Function(frame) => function(*frame)?,
+    };
     let output = folder.join("grouped-models");
     let _ = std::fs::remove_dir_all(&output);
     let file = folder.join("grouped.yaml");
     let job = format!(
         "apiVersion: shoal.dev/v1alpha1\nkind: ShoalJob\nmetadata: {{name: bench-grouped}}\nspec:\n  groupedTraining:\n    \
-         input: {{table: {}}}\n    groupBy: [g]\n    statistics: {statistics}\n    strategy: {{{strategy}}}\n    \
-         model: {{{model}}}\n    output: {{table: {}, mode: overwrite}}\n",
+         input: {{table: {}}}\n    groupBy: [g]\n    {model}\n    output: {{table: {}, mode: overwrite}}\n",
         table.display(),
         output.display(),
     );
     std::fs::write(&file, job)?;
     Ok(file)
+}
+
+/// The function for such frames, as a job has it, in the Python that the loops beside it run in.
+fn function(frame: Frame) -> BenchResult<String> {
+    let file = std::env::current_dir()?.join("benches/python_fit.py");
+    let (file, name, interpreter) = (file.display(), frame.name(), Environment::Tests.interpreter()?);
+    Ok(format!(
+        "model:\n      python:\n        file: {file}\n        function: with_{name}\n        frame: {name}\n        \
+         columns: [x1, y]\n        environment: {{interpreter: {}}}\n        \
+         returns: [{{name: slope, type: float64}}, {{name: rows, type: int64}}]",
+        interpreter.display()
+    ))
 }
