@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from operator import index
-from typing import Any, Dict, NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Set, Tuple
 
 # Names under which a function may count: each is in every report, and a time series of every worker.
 _NAMES_MAX = 32
@@ -24,7 +24,7 @@ class Calls:
         self.attempt = 0
         self.job_id = ""
         # Names that were counted under, and sums of groups that are not answered.
-        self._names: set = set()
+        self._names: Set[str] = set()
         self._sums: Dict[str, int] = {}
         self._lock = threading.Lock()
 

@@ -152,7 +152,9 @@ fn print_stages(report: &Value) {
 fn write_job(plan: &Plan, folder: &Path, table: &Path) -> BenchResult<PathBuf> {
     let Plan { learner, statistics, strategy, .. } = plan;
     let model = match learner {
-        Learner::Model(model) => format!("statistics: {statistics}\n    strategy: {{{strategy}}}\n    model: {{{model}}}"),
+        Learner::Model(model) => {
+            format!("statistics: {statistics}\n    strategy: {{{strategy}}}\n    model: {{{model}}}")
+        }
         Learner::Function(frame) => function(*frame)?,
     };
     let output = folder.join("grouped-models");

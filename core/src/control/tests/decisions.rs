@@ -224,3 +224,32 @@ fn a_head_that_is_told_so_waits_longer_for_workers() {
     let done = Done::of(control.handle(joined("a", "1", 2), 3_600_000));
     assert_eq!(done.assignments().len(), 2, "it goes on when a worker comes");
 }
+
+#[test]
+fn the_time_left_is_told_as_soon_as_a_task_has_ended() {
+    let mut head = Head::new();
+    head.handle(joined("a", "1", 2), 0);
+    head.submit("job", 1, 0);
+    let mut running = head.gather(1, 0).assignments();
+    let told = |head: &Head, now_ms| {
+        let progress = head.control.show("job", now_ms).unwrap().progress;
+        (progress.seconds_left, progress.per_second)
+    };
+    let mut finish_all = |head: &mut Head, now_ms| {
+        let ended = std::mem::take(&mut running);
+        running = ended.iter().flat_map(|(worker, it)| head.finish(worker, it, now_ms).assignments()).collect();
+    };
+    assert_eq!(told(&head, 5_000), (None, None));
+    // Two of four maps took ten seconds, and half of the job is after them.
+    finish_all(&mut head, 10_000);
+    assert_eq!(told(&head, 10_000), (Some(30.0), None));
+    assert_eq!(told(&head, 15_000), (Some(25.0), None));
+    // Nobody knows yet how long a reduce takes: four fifths of what the maps took, and the commit a tenth of all.
+    finish_all(&mut head, 20_000);
+    assert_eq!(told(&head, 20_000), (Some(20.0), None));
+    // It took less.
+    finish_all(&mut head, 24_000);
+    let (left, per_second) = told(&head, 24_000);
+    assert_eq!(per_second, Some(0.5), "two groups in four seconds");
+    assert!((left.unwrap() - (4.0 + 28.0 / 9.0)).abs() < 1e-9, "{left:?}");
+}

@@ -23,7 +23,8 @@ class Chunks:
         self._slicing = slicing
         self._link = link
         self._following = following
-        self._start, self._end = 0, rows.num_rows
+        self._start: int = 0
+        self._end: int = rows.num_rows
         self._rows: Optional[Slicer] = slicing(rows)
 
     def frame(self, start: int, end: int) -> Any:
@@ -32,7 +33,7 @@ class Chunks:
             # Before another one takes its place: two would be twice the memory.
             self._rows = None
             self._start = self._end
-            count = self._link.next_rows()
+            count: int = self._link.next_rows()
             self._following -= 1
             self._end += count
             if self._end <= start:

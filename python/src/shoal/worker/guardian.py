@@ -13,6 +13,7 @@ import resource
 import select
 import signal
 import sys
+from typing import Callable, Optional
 
 # From <sys/prctl.h>.
 _PR_SET_PDEATHSIG = 1
@@ -28,7 +29,7 @@ _SIGNALLED = 128
 _LOOK_EVERY_MS = 50
 
 
-def main(work=None) -> None:
+def main(work: Optional[Callable[[int], None]] = None) -> None:
     """Forks, and never returns. The channel is the standard input; the child hands it to `work`, which calls functions
     where nothing else is said."""
     channel = os.dup(0)
@@ -44,7 +45,9 @@ def main(work=None) -> None:
         if os.getppid() != guardian:
             os._exit(1)
         if work is None:
-            from .serve import main as work
+            from . import serve
+
+            work = serve.main
         work(channel)
         sys.exit(0)
     try:
