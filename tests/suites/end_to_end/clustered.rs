@@ -23,6 +23,11 @@ const ROWS_OF_GROUP: usize = 100;
 
 /// Writes rows of these firms, in their order.
 fn write(file: &Path, firms: ArrayRef) -> PathBuf {
+    write_in_groups_of(ROWS_OF_GROUP, file, firms)
+}
+
+/// As [`write`], in row groups of so many rows.
+fn write_in_groups_of(rows_of_group: usize, file: &Path, firms: ArrayRef) -> PathBuf {
     let (rows, mut numbers) = (firms.len(), Numbers::new(3));
     let mut column = |low, high| -> Float64Array { (0..rows).map(|_| Some(numbers.between(low, high))).collect() };
     let (a, b, noise) = (column(-2.0, 2.0), column(0.0, 3.0), column(-1.0, 1.0));
@@ -32,7 +37,7 @@ fn write(file: &Path, firms: ArrayRef) -> PathBuf {
         [("firm", firms), ("a", Arc::new(a)), ("b", Arc::new(b)), ("color", Arc::new(colors)), ("y", Arc::new(y))];
     let columns = columns.into_iter().map(|(name, column)| (name, column, true));
     let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
-    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(ROWS_OF_GROUP)).build();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(rows_of_group)).build();
     let mut writer = ArrowWriter::try_new(File::create(file).unwrap(), batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
@@ -88,6 +93,23 @@ fn groups_that_lie_together_are_trained_where_they_are_read() {
         // To the last bit, stored models included.
         assert_eq!(clustered, exchanged);
     }
+}
+
+#[test]
+fn small_groups_that_lie_together_are_trained_from_sums_where_they_are_read() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    // Two tasks' worth of pairs, whose sums take more than they do.
+    let pairs: Int64Array = (0..240_000).map(|row| Some(row / 2)).collect();
+    let input = write_in_groups_of(20_000, &place.join("rows.parquet"), Arc::new(pairs));
+    let mean = json!({"mean": {"target": "y"}});
+    let (clustered, report) = train(&place, &input, &mean, "auto");
+    assert_eq!(stages(&report), ["measure", "train"], "{report:#}");
+    assert!(!was_exchanged(&report), "{report:#}");
+    let (exchanged, report) = train(&place, &input, &mean, "bucket");
+    assert!(was_exchanged(&report), "{report:#}");
+    assert!(clustered.len() > 100_000);
+    assert!(clustered == exchanged, "models differ");
 }
 
 #[test]
