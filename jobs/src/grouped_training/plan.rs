@@ -130,11 +130,13 @@ fn known(facts: &Facts, trained: &Fitting, capacity: Capacity) -> Known {
 }
 
 /// What of a job is done once its rows are dealt, as a first guess: the more there is to do for a group, the less.
-fn percent_after_map(trained: &Fitting) -> u8 {
-    match (trained, trained.needs()) {
+fn percent_after_map(trained: &Fitting, exchange: Exchange) -> u8 {
+    match (trained, exchange) {
         (Fitting::Function(_), _) => 20,
-        (Fitting::Model(_), Needs::Rows) => 40,
-        (Fitting::Model(_), Needs::Moments) => 65,
+        // Rows are folded as they are read, and what is left is a state for each group.
+        (Fitting::Model(_), Exchange::States) => 90,
+        (Fitting::Model(_), Exchange::Rows) if trained.needs() == Needs::Moments => 55,
+        (Fitting::Model(_), Exchange::Rows) => 40,
     }
 }
 
@@ -230,7 +232,14 @@ fn map(
             }
         }
     }
-    Ok(run(stage::MAP, None, percent_after_map(&trained), Payload::of(&common)?, split_tasks(&splits)?, notes))
+    Ok(run(
+        stage::MAP,
+        None,
+        percent_after_map(&trained, exchange),
+        Payload::of(&common)?,
+        split_tasks(&splits)?,
+        notes,
+    ))
 }
 
 /// One task trains all groups of the input.
