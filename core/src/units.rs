@@ -1,4 +1,4 @@
-//! Sizes and durations as people write them.
+//! Sizes and durations as people write and read them.
 
 use std::time::Duration;
 
@@ -25,6 +25,14 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     }
     let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
     bytes.ok_or_else(|| format!("`{text}` is larger than any memory"))
+}
+
+/// A size for people: `1.5 MiB`.
+pub fn size_in_words(bytes: u64) -> String {
+    match SIZE_UNITS.iter().rev().find(|(_, shift)| bytes >= 1 << shift) {
+        Some((unit, shift)) => format!("{:.1} {unit}B", bytes as f64 / (1_u64 << shift) as f64),
+        None => format!("{bytes} B"),
+    }
 }
 
 /// A duration as `30s`, `5m`, `2h` or `7d`.
@@ -85,6 +93,15 @@ mod tests {
         }
         for text in ["", "s", "30", "1.5s", "-1s", "1h30m", "30ss", "99999999999999999999s", "999999999999999999d"] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_largest_unit_that_fits_is_shown() {
+        for (bytes, expected) in
+            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 20, "5.0 MiB"), (3 << 40, "3.0 TiB")]
+        {
+            assert_eq!(size_in_words(bytes), expected);
         }
     }
 

@@ -21,6 +21,20 @@ pub(crate) fn bytes_of(files: &[InputFile]) -> u64 {
     files.iter().map(|file| file.bytes).sum()
 }
 
+/// Rows of a table, where each of its files says how many it has.
+pub(crate) fn known_rows(files: &[InputFile]) -> Option<u64> {
+    files.iter().map(|file| file.rows).sum()
+}
+
+/// The file that tells the most of a table, of which a few rows are to be looked at.
+///
+/// # Errors
+/// An internal failure where there is none: a table without files is refused before.
+pub(crate) fn largest(files: &[InputFile]) -> Result<&InputFile, Failure> {
+    let largest = files.iter().rev().max_by_key(|file| file.bytes);
+    largest.ok_or_else(|| Failure::internal("a table without files was pinned"))
+}
+
 /// A table cut so that its splits fill every slot equally often, as long as each is worth its task.
 pub(crate) fn splits_for(table: &PinnedTable, files: &[InputFile], slots: u32) -> Vec<Split> {
     splits(table, files, split_bytes(bytes_of(files), slots))

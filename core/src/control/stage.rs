@@ -206,10 +206,10 @@ impl StageState {
         // Its partitions are looked up once per bucket.
         output.partitions.sort_by_key(|partition| partition.bucket);
         let took_ms = self.live.finish(attempt, now_ms);
+        let weight = self.weight_of(attempt.task.index);
         let Some(state) = self.tasks.get_mut(index) else { return };
         state.took_ms = took_ms;
         self.counters.add(&output.counters);
-        let weight = self.plan.tasks.get(index).map_or(0, |task| task.weight);
         self.done_weight += weight;
         if took_ms > 0 {
             self.timed = (self.timed.0 + weight, self.timed.1 + u64::from(took_ms));
@@ -221,11 +221,11 @@ impl StageState {
 
     /// Puts a running or finished task back in the queue.
     pub(super) fn requeue(&mut self, index: u32, ready_at_ms: u64) {
+        let weight = self.weight_of(index);
         let Some(state) = self.tasks.get_mut(index as usize) else { return };
         let before = std::mem::replace(&mut state.status, TaskStatus::Pending);
         if let TaskStatus::Done { output, .. } = &before {
             self.unfinished += 1;
-            let weight = self.plan.tasks.get(index as usize).map_or(0, |task| task.weight);
             self.done_weight -= weight;
             if state.took_ms > 0 {
                 self.timed = (self.timed.0 - weight, self.timed.1 - u64::from(state.took_ms));
@@ -300,25 +300,23 @@ impl StageState {
         }
     }
 
+    fn weight_of(&self, index: u32) -> u64 {
+        self.plan.tasks.get(index as usize).map_or(0, |task| task.weight)
+    }
+
     /// What is known of its speed.
     pub(super) fn so_far(&self, now_ms: u64) -> StageSoFar {
-        let weight_of = |index: u32| self.plan.tasks.get(index as usize).map_or(0, |task| task.weight);
         let mut running: BTreeMap<u32, u64> = BTreeMap::new();
         for (attempt, ran_ms) in self.live.running(now_ms) {
             // Of two attempts at one task, the one that is further.
             let longest = running.entry(attempt.task.index).or_default();
             *longest = ran_ms.max(*longest);
         }
+        let waiting = self.ready.iter().chain(self.paused.iter().map(|(_, index)| index));
         StageSoFar {
             done: self.timed,
-            waiting_weight: self
-                .ready
-                .iter()
-                .chain(self.paused.iter().map(|(_, index)| index))
-                .copied()
-                .map(weight_of)
-                .sum(),
-            running: running.into_iter().map(|(index, ran_ms)| (weight_of(index), ran_ms)).collect(),
+            waiting_weight: waiting.map(|index| self.weight_of(*index)).sum(),
+            running: running.into_iter().map(|(index, ran_ms)| (self.weight_of(index), ran_ms)).collect(),
             ran_ms: self.first_assigned_ms.map_or(0, |first| now_ms.saturating_sub(first)),
         }
     }

@@ -131,16 +131,17 @@ fn active_status(active: &ActiveJob, now_ms: u64) -> JobStatus {
 
 fn progress(active: &ActiveJob, now_ms: u64) -> Progress {
     let stage = active.stages.last();
-    let groups = stage.map(|stage| stage.counters.clone()).unwrap_or_default();
-    let done = groups.groups_ok + groups.groups_failed;
+    let counters = stage.map(|stage| &stage.counters);
+    let (succeeded, failed) = counters.map_or((0, 0), |counters| (counters.groups_ok, counters.groups_failed));
+    let done = succeeded + failed;
     let runs = matches!(active.phase, JobPhase::Running) && !active.suspended;
     let begun_ms = stage.and_then(|stage| stage.first_assigned_ms).filter(|_| runs);
     Progress {
         unit: active.job.work.unit().to_owned(),
         total: None,
         done,
-        succeeded: groups.groups_ok,
-        failed: groups.groups_failed,
+        succeeded,
+        failed,
         running: u32::try_from(active.running.len()).unwrap_or(u32::MAX),
         percent: percent(&active.stages),
         per_second: begun_ms.and_then(|begun_ms| rate(done, now_ms.saturating_sub(begun_ms))),

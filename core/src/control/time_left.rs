@@ -19,11 +19,11 @@ pub(super) struct StageSoFar {
 impl StageSoFar {
     /// How much longer the stage takes; none before one of its tasks is done.
     fn ms_left(&self) -> Option<f64> {
-        let (weight, took_ms) = self.done;
-        if weight == 0 || took_ms == 0 {
+        let (done_weight, took_ms) = self.done;
+        if done_weight == 0 || took_ms == 0 {
             return None;
         }
-        let ms_of = |weight: u64| weight as f64 * (took_ms as f64 / self.done.0 as f64);
+        let ms_of = |weight: u64| weight as f64 * (took_ms as f64 / done_weight as f64);
         let left = self.running.iter().map(|(weight, ran_ms)| (ms_of(*weight) - *ran_ms as f64).max(0.0));
         let (sum, longest) = left.fold((0.0, 0.0), |(sum, longest): (f64, f64), left| (sum + left, longest.max(left)));
         // What waits is run where others run now.

@@ -8,7 +8,7 @@ use shoal_core::{Failure, Job};
 use shoal_engine::delta::schema_json;
 use shoal_engine::keys::Buckets;
 use shoal_engine::models::Training;
-use shoal_engine::table::{InputFile, Split};
+use shoal_engine::table::Split;
 use shoal_ml::Needs;
 
 use super::clustered::{self, Reading};
@@ -21,7 +21,8 @@ use super::tasks::{
     Exchange, Facts, LearnStage, Learned, MapStage, MeasureTask, ReduceStage, Sample, TrainStage, stage,
 };
 use crate::planning::{
-    self, bucket_tasks, bytes_of, check_failed, counted, last_outputs, last_stage, no_rows, split_tasks, splits_for,
+    self, bucket_tasks, bytes_of, check_failed, counted, known_rows, largest, last_outputs, last_stage, no_rows,
+    split_tasks, splits_for,
 };
 
 /// Bytes of rows that one reduce task pulls: few enough to stay in the last cache of a processor from when they are pulled
@@ -95,7 +96,7 @@ fn begin(
     let splits = splits_of(facts, capacity);
     if is_for_one_task(facts, &trained, &splits) {
         train_by_one(training, facts, trained, &splits)
-    } else if is_measured(facts, &trained, capacity) {
+    } else if is_measured(facts, &trained, capacity, splits.len()) {
         measure(facts)
     } else {
         map(training, facts, done, trained, capacity)
@@ -109,20 +110,19 @@ fn is_for_one_task(facts: &Facts, trained: &Fitting, splits: &[Split]) -> bool {
 }
 
 /// Whether it depends on the data what travels between workers, or which groups are to be kept from others.
-fn is_measured(facts: &Facts, trained: &Fitting, capacity: Capacity) -> bool {
+fn is_measured(facts: &Facts, trained: &Fitting, capacity: Capacity, splits: usize) -> bool {
     match trained.needs() {
-        Needs::Moments => known(facts, trained, capacity).few_states().is_none(),
+        Needs::Moments => known(facts, trained, splits).few_states().is_none(),
         Needs::Rows => {
             capacity.slots > 1 && !matches!(reading(facts, trained, capacity), Some(Reading::WholeGroups(_)))
         }
     }
 }
 
-/// What planning knows without a sample.
-fn known(facts: &Facts, trained: &Fitting, capacity: Capacity) -> Known {
-    let splits = splits_of(facts, capacity).len().max(1) as u64;
+/// What planning knows of so many splits without a sample.
+fn known(facts: &Facts, trained: &Fitting, splits: usize) -> Known {
     Known {
-        rows_per_split: known_rows(&facts.files).map(|rows| rows.div_ceil(splits)),
+        rows_per_split: known_rows(&facts.files).map(|rows| rows.div_ceil(splits.max(1) as u64)),
         groups_max: facts.groups_max,
         keys: facts.columns.keys.len() as u64,
         variables: trained.variables(&facts.columns) as u64,
@@ -188,10 +188,8 @@ fn splits_of(facts: &Facts, capacity: Capacity) -> Vec<Split> {
 }
 
 fn measure(facts: &Facts) -> Result<Planned, Failure> {
-    let Some(largest) = facts.files.iter().rev().max_by_key(|file| file.bytes) else {
-        return Err(Failure::internal("a table without files was pinned"));
-    };
-    let payload = MeasureTask { table: facts.table.clone(), columns: facts.columns.clone(), file: largest.clone() };
+    let file = largest(&facts.files)?.clone();
+    let payload = MeasureTask { table: facts.table.clone(), columns: facts.columns.clone(), file };
     let task = TaskPlan { bucket: None, weight: 1, payload: Payload::of(&payload)? };
     Ok(run(stage::MEASURE, None, 3, Payload::default(), vec![task], Vec::new()))
 }
@@ -207,7 +205,7 @@ fn map(
     let sample: Option<Sample> =
         measured.and_then(|outcome| outcome.outputs.first()).map(|output| output.payload.read()).transpose()?;
     let splits = splits_of(facts, capacity);
-    let known = known(facts, &trained, capacity);
+    let known = known(facts, &trained, splits.len());
     let Decision { exchange, buckets, note } = decide(training.strategy, trained.needs(), sample.as_ref(), known);
     let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, bytes_of_rows(facts, &trained), capacity.slots));
     let own = match exchange {
@@ -321,10 +319,6 @@ fn bucket_count(exchange: Exchange, row_bytes: u64, slots: u32) -> u32 {
         }
     };
     slots.saturating_mul(rounds).min(BUCKETS_MAX)
-}
-
-fn known_rows(files: &[InputFile]) -> Option<u64> {
-    files.iter().map(|file| file.rows).sum()
 }
 
 /// What the map tasks exchanged, as they report it.

@@ -1,6 +1,7 @@
 //! What travels between workers: one state per group, or the rows. Pure.
 
 use shoal_core::job::Strategy;
+use shoal_core::units::size_in_words;
 use shoal_ml::Needs;
 
 use super::tasks::{Exchange, Sample};
@@ -76,7 +77,7 @@ pub(super) fn decide(asked: Strategy, needs: Needs, sample: Option<&Sample>, kno
             let note = match (known.few_states(), groups_max) {
                 (Some(bytes), Some(groups)) => format!(
                     "strategy aggregate: by the input's statistics a split has at most {groups} groups, which are {} as states",
-                    in_words(bytes)
+                    size_in_words(bytes as u64)
                 ),
                 _ => "strategy aggregate: the sample has no rows".to_owned(),
             };
@@ -95,8 +96,8 @@ pub(super) fn decide(asked: Strategy, needs: Needs, sample: Option<&Sample>, kno
     let why = if !is_by_states && as_states <= as_rows { ", and no cache holds the states" } else { "" };
     let note = format!(
         "strategy {name}: a split of {rows} rows in about {groups:.0} groups is {} as states and {} as rows{why} (measured on {} rows with {} groups)",
-        in_words(as_states),
-        in_words(as_rows),
+        size_in_words(as_states as u64),
+        size_in_words(as_rows as u64),
         sample.rows,
         sample.groups,
     );
@@ -122,17 +123,6 @@ pub(super) fn groups_among(rows: u64, drawn: u64, seen: u64) -> f64 {
         if shown(middle, drawn) < seen { low = middle } else { high = middle }
     }
     shown(high, rows).max(seen)
-}
-
-fn in_words(bytes: f64) -> String {
-    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
-    let mut scaled = bytes;
-    let mut unit = 0;
-    while scaled >= 1024.0 && unit + 1 < UNITS.len() {
-        scaled /= 1024.0;
-        unit += 1;
-    }
-    format!("{scaled:.1} {}", UNITS[unit])
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use super::super::learn::{CATEGORIES_MAX, is_learned};
 use super::super::tasks::{Facts, Learned};
 use super::estimate::Seen;
 use crate::dry_run::Lent;
+use crate::planning::{bytes_of, known_rows, largest};
 
 /// Rows that are read at the most: about one row group, a fraction of a second.
 const ROWS_MAX: usize = 128 * 1024;
@@ -36,9 +37,7 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(super) fn open(facts: &'a Facts, lent: &Lent) -> Result<Self, Failure> {
         let ctx = task_session(lent.memory_bytes, &lent.scratch)?;
-        let largest = facts.files.iter().rev().max_by_key(|file| file.bytes);
-        let file = largest.ok_or_else(|| Failure::internal("a table without files was pinned"))?;
-        Ok(Self { facts, ctx, file })
+        Ok(Self { facts, ctx, file: largest(&facts.files)? })
     }
 
     /// Categories of the columns whose categories are learned.
@@ -77,14 +76,11 @@ impl<'a> Source<'a> {
             },
         };
         let is_whole = files.len() == 1 && rows_read < ROWS_MAX as u64;
-        let known: Option<u64> = files.iter().map(|file| file.rows).sum();
+        let known = known_rows(files);
         let rows_of_input = match (known, is_whole) {
             (Some(rows), _) => rows,
             (None, true) => rows_read,
-            (None, false) => {
-                let bytes: u64 = files.iter().map(|file| file.bytes).sum();
-                ((bytes as f64 / self.bytes_of_row(table.format).await?) as u64).max(rows_read)
-            }
+            (None, false) => ((bytes_of(files) as f64 / self.bytes_of_row(table.format).await?) as u64).max(rows_read),
         };
         let file = self.file.path.clone();
         Ok(Sample {

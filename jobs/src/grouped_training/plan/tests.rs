@@ -10,7 +10,7 @@ use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::task::{Counters, FileMeta, PartitionMeta, TaskOutput};
 use shoal_engine::columns::{KeyColumn, NumericColumn, ResolvedColumns, TargetColumn};
 use shoal_engine::models::ModelTable;
-use shoal_engine::table::{Cluster, FileSlice, PinnedTable};
+use shoal_engine::table::{Cluster, FileSlice, InputFile, PinnedTable};
 
 use super::super::tasks::LargeGroup;
 use super::*;
