@@ -53,6 +53,13 @@ class Client:
         # Whether nobody will ever answer again; of a cluster of this process, that its head has ended.
         self.is_gone: Callable[[], bool] = lambda: False
 
+    @classmethod
+    def _of(cls, heads: Heads, is_gone: Callable[[], bool]) -> "Client":
+        """A client of heads that are known, whatever variables say."""
+        client = cls.__new__(cls)
+        client.heads, client.is_gone = heads, is_gone
+        return client
+
     def __repr__(self) -> str:
         return f"Client({','.join(self.heads.urls)!r})"
 

@@ -16,6 +16,7 @@ import time
 from typing import Optional, Tuple, Union
 
 from ..client import Client
+from ..client.heads import Heads
 from ..errors import InvalidArgument
 from .binary import check_binary, find_binary
 from .process import Process
@@ -67,8 +68,8 @@ class LocalCluster:
         command += ["--slots", str(slots)] if slots is not None else []
         command += ["--memory", memory] if memory is not None else []
         self._worker = Process("worker", command, os.path.join(self.folder, "worker.log"))
-        client = _client_of(url, token)
-        client.is_gone = lambda: self.has_ended
+        # What is set for clusters of this user is not meant for this one.
+        client = Client._of(Heads([url], token), lambda: self.has_ended)
         since = time.monotonic()
         while not client.heads.ask("GET", ["cluster"], lambda cluster: list(cluster["workers"])):
             if self._worker.has_ended:
@@ -149,16 +150,6 @@ def stop_local() -> None:
         ended, _present = _present, None
         if ended is not None:
             ended.end()
-
-
-def _client_of(url: str, token: str) -> Client:
-    # A variable that is set for clusters of this user is not meant for this one.
-    authority = os.environ.pop("SHOAL_TLS_CA", None)
-    try:
-        return Client(url, token=token)
-    finally:
-        if authority is not None:
-            os.environ["SHOAL_TLS_CA"] = authority
 
 
 def _forget_in_child() -> None:
