@@ -8,6 +8,8 @@ pub(crate) fn of(method: &str, route: Option<&str>) -> Action {
     let (verb, resource) = match (method, route) {
         ("GET", Some("/api/v1/jobs")) => (Verb::List, Jobs),
         ("POST", Some("/api/v1/jobs")) => (Verb::Create, Jobs),
+        // Whoever may submit a job may bring its files along, and workers read them.
+        (_, Some("/api/v1/blobs/missing" | "/api/v1/blobs/{digest}")) => (Verb::Create, Jobs),
         ("PATCH", Some("/api/v1/jobs/{name}")) => (Verb::Patch, Jobs),
         // As `kubectl delete shoaljob` ends it.
         ("POST", Some("/api/v1/jobs/{name}/cancel")) => (Verb::Delete, Jobs),
@@ -39,6 +41,7 @@ mod tests {
             }
         }
         let expected = [
+            ("GET /api/v1/blobs/{digest}", "create shoaljobs"),
             ("GET /api/v1/cluster", "get shoalclusters"),
             ("GET /api/v1/jobs", "list shoaljobs"),
             ("GET /api/v1/jobs/{name}", "get shoaljobs"),
@@ -50,9 +53,11 @@ mod tests {
             ("GET /metrics", "get shoalclusters"),
             ("GET /readyz", "get shoalclusters"),
             ("PATCH /api/v1/jobs/{name}", "patch shoaljobs"),
+            ("POST /api/v1/blobs/missing", "create shoaljobs"),
             ("POST /api/v1/jobs", "create shoaljobs"),
             ("POST /api/v1/jobs/{name}/cancel", "delete shoaljobs"),
             ("POST /api/v1/workers/{name}/drain", "patch shoalclusters"),
+            ("PUT /api/v1/blobs/{digest}", "create shoaljobs"),
         ];
         assert_eq!(found, expected.map(|(route, action)| (route.to_owned(), action.to_owned())).into());
     }

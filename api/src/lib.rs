@@ -6,6 +6,7 @@
 
 mod actions;
 mod authorization;
+mod blobs;
 mod cluster;
 mod history;
 mod jobs;
@@ -14,6 +15,7 @@ mod refusal;
 mod routes;
 mod server;
 
+pub use blobs::{BlobQuery, MissingBlobs};
 pub use cluster::ClusterStatus;
 pub use history::{JobAttempts, JobLog};
 pub use jobs::JobList;

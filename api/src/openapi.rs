@@ -10,7 +10,7 @@ use shoal_core::spec::v1alpha1::ShoalJob;
 use utoipa::OpenApi;
 
 use crate::routes::Paths;
-use crate::{ClusterStatus, JobAttempts, JobList, JobLog};
+use crate::{BlobQuery, ClusterStatus, JobAttempts, JobList, JobLog, MissingBlobs};
 
 /// Where schemas lie in the document.
 const SCHEMAS: &str = "/components/schemas";
@@ -44,11 +44,13 @@ fn schemas() -> Map<String, Value> {
     let mut incoming = generator(SchemaSettings::draft2020_12().for_deserialize());
     incoming.subschema_for::<ShoalJob>();
     incoming.subschema_for::<JobChange>();
+    incoming.subschema_for::<BlobQuery>();
     let mut outgoing = generator(SchemaSettings::draft2020_12().for_serialize());
     add::<JobStatus>(&mut outgoing);
     add::<JobList>(&mut outgoing);
     add::<JobAttempts>(&mut outgoing);
     add::<JobLog>(&mut outgoing);
+    add::<MissingBlobs>(&mut outgoing);
     add::<ClusterStatus>(&mut outgoing);
     add::<Failure>(&mut outgoing);
     let mut schemas = incoming.take_definitions(true);

@@ -5,6 +5,9 @@ use actix_web::web::{Json, ServiceConfig};
 use serde_json::Value;
 use utoipa::OpenApi;
 
+use crate::blobs::{
+    __path_download_blob, __path_find_missing_blobs, __path_upload_blob, download_blob, find_missing_blobs, upload_blob,
+};
 use crate::cluster::{__path_drain_worker, __path_show_cluster, drain_worker, show_cluster};
 use crate::history::{__path_list_attempts, __path_show_log, __path_show_spec, list_attempts, show_log, show_spec};
 use crate::jobs::{
@@ -47,6 +50,9 @@ routes!(
     show_spec,
     list_attempts,
     show_log,
+    find_missing_blobs,
+    upload_blob,
+    download_blob,
     show_cluster,
     drain_worker,
     openapi_document,

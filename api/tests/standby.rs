@@ -49,6 +49,7 @@ impl Node {
             local_paths: LocalPaths::Any,
             no_worker_max: NO_WORKER_DEFAULT,
             archive: None,
+            blobs: fake::blobs(),
             traces: None,
         };
         let head = Head::open(config).await.unwrap();

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
+use futures::StreamExt;
+use reqwest::{Body, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use shoal_api::{JobAttempts, JobList, JobLog};
+use shoal_api::{BlobQuery, JobAttempts, JobList, JobLog, MissingBlobs};
+use shoal_core::blobs::{BlobStream, Digest, LocalFiles};
 use shoal_core::control::{SubmitOptions, WorkerStatus};
 use shoal_core::journal::JobChange;
+use shoal_core::limits::UPLOADS_MAX;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
@@ -22,13 +25,19 @@ use shoal_wire::tls::{ClientConfig, refusal, trusting, trusting_pem};
 use url::{Host, Url};
 
 use crate::client_args::{ClientArgs, Target};
+use crate::file_body::FileBody;
 use crate::terminal::Terminal;
+use crate::uploads;
 
 /// A head answers in milliseconds; one that takes longer has a disk that hangs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// As [`ANSWER_TIMEOUT`], where another head may lead while this one hangs.
 const ANSWER_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(5);
+
+/// How long a file may take to get to a head or from it, and how long a head that is at its limit is asked: the largest over a
+/// slow line.
+const BLOB_TIME_MAX: Duration = Duration::from_secs(3_600);
 
 /// How long a head that leads is looked for: another one leads within seconds.
 const LEADER_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -55,6 +64,22 @@ struct Call<'a> {
     query: Option<&'a str>,
     /// JSON.
     body: Option<Vec<u8>>,
+}
+
+/// How far it was looked for a head that leads.
+struct Search {
+    since: Instant,
+    /// Heads that were asked since the last pause.
+    asked: usize,
+    has_said: bool,
+    /// Whether one that is at its limit is asked again.
+    waits_its_turn: bool,
+}
+
+impl Search {
+    fn new(waits_its_turn: bool) -> Self {
+        Self { since: Instant::now(), asked: 0, has_said: false, waits_its_turn }
+    }
 }
 
 /// What a worker wants to know of a cluster.
@@ -162,6 +187,78 @@ impl Client {
         self.send(Call { method: Method::POST, query: Some(&query), body, ..Call::get(&["jobs"]) }).await
     }
 
+    /// Uploads files of this machine where the head has them not, and says how many.
+    pub(crate) async fn upload(&self, files: &LocalFiles) -> Result<usize, Failure> {
+        let digests: Vec<&Digest> = files.keys().collect();
+        let mut uploaded = 0;
+        for some in digests.chunks(UPLOADS_MAX) {
+            let query = BlobQuery { digests: some.iter().map(|digest| digest.to_string()).collect() };
+            let call = Call { method: Method::POST, body: Some(json(&query)?), ..Call::get(&["blobs", "missing"]) };
+            let MissingBlobs { missing } = self.send(call).await?;
+            for (digest, place) in files.iter().filter(|(digest, _)| missing.contains(&digest.to_string())) {
+                let mut search = Search::new(true);
+                while let Err(failure) = self.put(self.present(), digest, place).await {
+                    self.look_on(&mut search, failure).await?;
+                }
+                uploaded += 1;
+            }
+        }
+        if uploaded > 0 {
+            tracing::debug!(uploaded, of = files.len(), "files of the job are uploaded");
+        }
+        Ok(uploaded)
+    }
+
+    /// The content of a file that was uploaded; none where the head has it not.
+    pub(crate) async fn download(&self, digest: &Digest) -> Result<Option<BlobStream>, Failure> {
+        let mut search = Search::new(true);
+        loop {
+            match self.get(self.present(), digest).await {
+                Err(failure) => self.look_on(&mut search, failure).await?,
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn put(&self, base: &Url, digest: &Digest, place: &Path) -> Result<(), Failure> {
+        let cannot = |error: std::io::Error| {
+            Failure::new(Reason::Io, "a file of the job cannot be read any more")
+                .because(&error)
+                .file(place.display().to_string())
+        };
+        let file = tokio::fs::File::open(place).await.map_err(cannot)?;
+        let bytes = file.metadata().await.map_err(cannot)?.len();
+        let body = Body::wrap(FileBody::new(uploads::pieces(file, place.to_owned()), bytes));
+        let digest = digest.to_string();
+        let path = ["blobs", &digest];
+        let request = self
+            .request(base, &Call { method: Method::PUT, ..Call::get(&path) })
+            .await?
+            .timeout(BLOB_TIME_MAX)
+            .body(body);
+        let response = request.send().await.map_err(|error| self.unreachable(base, &error))?;
+        match response.status().is_success() {
+            true => Ok(()),
+            false => Err(self.refusal(base, response).await?.file(place.display().to_string())),
+        }
+    }
+
+    async fn get(&self, base: &Url, digest: &Digest) -> Result<Option<BlobStream>, Failure> {
+        let request = self.request(base, &Call::get(&["blobs", &digest.to_string()])).await?.timeout(BLOB_TIME_MAX);
+        let response = request.send().await.map_err(|error| self.unreachable(base, &error))?;
+        if !response.status().is_success() {
+            let failure = self.refusal(base, response).await?;
+            return if failure.reason == Reason::FileNotUploaded { Ok(None) } else { Err(failure) };
+        }
+        let stream = futures::stream::try_unfold(response, |mut response| async move {
+            let broken = |error: reqwest::Error| {
+                Failure::new(Reason::HeadUnreachable, "the head stopped in the middle of a file").because(&error)
+            };
+            Ok(response.chunk().await.map_err(broken)?.map(|piece| (piece, response)))
+        });
+        Ok(Some(stream.boxed()))
+    }
+
     /// The latest submission of every job, oldest first.
     pub(crate) async fn list(&self) -> Result<Vec<JobStatus>, Failure> {
         Ok(self.send::<JobList>(Call::get(&["jobs"])).await?.jobs)
@@ -230,27 +327,46 @@ impl Client {
 
     /// Asks the head that answered last, then the others, until one that leads has answered.
     async fn send<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Failure> {
-        let (since, mut has_said) = (Instant::now(), false);
+        let mut search = Search::new(false);
         loop {
-            let mut failure = None;
-            for _ in 0..self.bases.len() {
-                let present = self.present.load(Ordering::Relaxed) % self.bases.len();
-                match self.ask(&self.bases[present], &call).await {
-                    Err(other) if self.is_elsewhere(&other) => failure = Some(other),
-                    answer => return answer,
-                }
-                self.present.store(present + 1, Ordering::Relaxed);
+            match self.ask(self.present(), &call).await {
+                Err(failure) => self.look_on(&mut search, failure).await?,
+                answer => return answer,
             }
-            match failure {
-                Some(failure) if since.elapsed() >= LEADER_WAIT_MAX => return Err(failure),
-                Some(_) if !has_said => {
-                    Terminal::new().line("waiting for a head that leads");
-                    has_said = true;
-                }
-                _ => {}
-            }
-            tokio::time::sleep(LEADER_PAUSE).await;
         }
+    }
+
+    /// The head that answered last.
+    fn present(&self) -> &Url {
+        &self.bases[self.present.load(Ordering::Relaxed) % self.bases.len()]
+    }
+
+    /// Turns to the next head after one has said that; waits where all have been asked.
+    ///
+    /// # Errors
+    /// The failure, where no other head would say anything else, or all were asked for long enough.
+    async fn look_on(&self, search: &mut Search, failure: Failure) -> Result<(), Failure> {
+        if search.waits_its_turn && failure.reason == Reason::Busy && search.since.elapsed() < BLOB_TIME_MAX {
+            tokio::time::sleep(LEADER_PAUSE).await;
+            return Ok(());
+        }
+        if !self.is_elsewhere(&failure) {
+            return Err(failure);
+        }
+        self.present.fetch_add(1, Ordering::Relaxed);
+        search.asked += 1;
+        if search.asked < self.bases.len() {
+            return Ok(());
+        }
+        search.asked = 0;
+        if search.since.elapsed() >= LEADER_WAIT_MAX {
+            return Err(failure);
+        }
+        if !std::mem::replace(&mut search.has_said, true) {
+            Terminal::new().line("waiting for a head that leads");
+        }
+        tokio::time::sleep(LEADER_PAUSE).await;
+        Ok(())
     }
 
     /// Whether another head, or the same one in a moment, may answer instead. A single head that nobody started is not
@@ -264,10 +380,21 @@ impl Client {
     }
 
     async fn ask<T: DeserializeOwned>(&self, base: &Url, call: &Call<'_>) -> Result<T, Failure> {
-        let mut request = self.http.request(call.method.clone(), call.url(base));
+        let mut request = self.request(base, call).await?;
         if let Some(body) = &call.body {
             request = request.header("content-type", "application/json").body(body.clone());
         }
+        let response = request.send().await.map_err(|error| self.unreachable(base, &error))?;
+        if !response.status().is_success() {
+            return Err(self.refusal(base, response).await?);
+        }
+        let body = response.bytes().await.map_err(|error| self.unreachable(base, &error))?;
+        serde_json::from_slice(&body).map_err(|error| stranger(base, &error))
+    }
+
+    /// A request without its body, with the token.
+    async fn request(&self, base: &Url, call: &Call<'_>) -> Result<RequestBuilder, Failure> {
+        let mut request = self.http.request(call.method.clone(), call.url(base));
         let of_door = match &self.door {
             Some(door) => Some(door.token().await?),
             None => None,
@@ -275,13 +402,13 @@ impl Client {
         if let Some(token) = of_door.as_ref().or(self.token.as_ref()) {
             request = request.header("authorization", token.header());
         }
-        let response = request.send().await.map_err(|error| self.unreachable(base, &error))?;
-        let accepted = response.status().is_success();
+        Ok(request)
+    }
+
+    /// What a head says that did not do what it was asked.
+    async fn refusal(&self, base: &Url, response: Response) -> Result<Failure, Failure> {
         let body = response.bytes().await.map_err(|error| self.unreachable(base, &error))?;
-        if accepted {
-            return serde_json::from_slice(&body).map_err(|error| stranger(base, &error));
-        }
-        Err(serde_json::from_slice::<Failure>(&body).unwrap_or_else(|error| stranger(base, &error)))
+        Ok(serde_json::from_slice::<Failure>(&body).unwrap_or_else(|error| stranger(base, &error)))
     }
 
     /// Why there is no answer. Whatever leads to a pod knows more of that than a connection which was cut off.

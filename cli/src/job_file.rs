@@ -1,11 +1,14 @@
-//! A job file: read, parsed, and its paths made absolute.
+//! A job file: read, parsed, its paths made absolute, and its files found.
 
 use std::path::{Component, Path, PathBuf};
 
+use shoal_core::blobs::LocalFiles;
 use shoal_core::limits::JOB_FILE_BYTES_MAX;
 use shoal_core::spec::parse_job;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
+
+use crate::uploads;
 
 /// A job file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,25 +47,22 @@ impl JobFile {
         Ok(Self { name, text, folder })
     }
 
-    /// The job in it, its local paths absolute.
+    /// The job in it, its tables' local paths absolute; and the files that it brings along, named in it by what is in them.
     ///
     /// # Errors
-    /// What [`parse_job`] says.
-    pub(crate) fn job(&self) -> Result<ShoalJob, Failure> {
-        Ok(with_absolute_paths(parse_job(&self.text, &self.name)?, &self.folder))
+    /// What [`parse_job`] and [`uploads::find`] say.
+    pub(crate) fn job(&self) -> Result<(ShoalJob, LocalFiles), Failure> {
+        let mut job = with_absolute_paths(parse_job(&self.text, &self.name)?, &self.folder);
+        let files = uploads::find(&mut job, &self.folder)?;
+        Ok((job, files))
     }
 }
 
-/// The job with its relative paths made absolute: they start at `folder`, which is where its file lies.
+/// The job with the relative paths of its tables made absolute: they start at `folder`, which is where its file lies.
 fn with_absolute_paths(mut job: ShoalJob, folder: &Path) -> ShoalJob {
     let mut paths = Vec::new();
     if let Some(training) = &mut job.spec.grouped_training {
         paths.extend([&mut training.input.table, &mut training.output.table]);
-        if let Some(python) = training.model.python.as_deref_mut() {
-            paths.extend(&mut python.file);
-            let environment = python.environment.as_mut();
-            paths.extend(environment.into_iter().flat_map(|it| it.requirements.iter_mut().chain(&mut it.wheels)));
-        }
     }
     if let Some(scoring) = &mut job.spec.grouped_scoring {
         paths.extend([&mut scoring.models.table, &mut scoring.input.table, &mut scoring.output.table]);
@@ -137,7 +137,7 @@ spec:
         std::fs::create_dir(&folder).unwrap();
         let path = folder.join("job.yaml");
         std::fs::write(&path, JOB).unwrap();
-        let job = JobFile::read(&path).unwrap().job().unwrap();
+        let (job, _) = JobFile::read(&path).unwrap().job().unwrap();
         let training = job.spec.grouped_training.unwrap();
         let root = root.path().canonicalize().unwrap();
         assert_eq!(Path::new(&training.input.table), root.join("jobs/data/in.csv"));

@@ -3,21 +3,47 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use shoal_core::Failure;
 use shoal_core::archive::Archive;
+use shoal_core::blobs::{BlobSource, BlobStream, Digest};
 use shoal_core::functions::Functions;
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
 use shoal_core::runner::TaskRunner;
 use shoal_core::traces::Traces;
 use shoal_engine::archive::FileArchive;
+use shoal_engine::blobs::FileBlobs;
 use shoal_engine::delta::DeltaPublisher;
 use shoal_functions::Pool;
 use shoal_telemetry::OtlpTraces;
 
-/// The kinds that a head can plan.
-pub(crate) fn kinds() -> Kinds {
-    shoal_jobs::kinds()
+use crate::client::Client;
+
+/// The kinds that a head can plan which has the files that jobs bring along there.
+pub(crate) fn kinds(blobs: &Arc<dyn BlobSource>) -> Kinds {
+    shoal_jobs::kinds(blobs)
+}
+
+/// Where files are kept that jobs bring along: at a URL or path.
+///
+/// # Errors
+/// As [`archive`].
+pub(crate) fn blobs(uri: &str) -> Result<Arc<FileBlobs>, Failure> {
+    Ok(Arc::new(FileBlobs::at(&format!("{}/{BLOBS}", uri.trim_end_matches('/')))?))
+}
+
+/// Folder of files that jobs bring along, in a state folder or a storage.
+const BLOBS: &str = "blobs";
+
+/// Where a worker gets the files from that jobs bring along: its head.
+pub(crate) struct OfHead(pub(crate) Client);
+
+#[async_trait]
+impl BlobSource for OfHead {
+    async fn open(&self, digest: &Digest) -> Result<Option<BlobStream>, Failure> {
+        self.0.download(digest).await
+    }
 }
 
 /// What runs a worker's tasks.
@@ -29,9 +55,9 @@ pub(crate) fn runner() -> Arc<dyn TaskRunner> {
 const FUNCTION_THREADS: usize = 1;
 
 /// What runs users' functions for a worker's tasks, in a worker's own folder: it goes with the worker. What is installed for
-/// them stays in another one.
-pub(crate) fn functions(worker_folder: &Path, environments: PathBuf) -> Arc<dyn Functions> {
-    Arc::new(Pool::new(worker_folder.join("functions"), FUNCTION_THREADS, environments))
+/// them stays in another one. What jobs bring along comes from `files`.
+pub(crate) fn functions(worker_folder: &Path, environments: PathBuf, files: Arc<dyn BlobSource>) -> Arc<dyn Functions> {
+    Arc::new(Pool::new(worker_folder.join("functions"), FUNCTION_THREADS, environments, files))
 }
 
 /// What writes a head's commits.

@@ -7,6 +7,7 @@ mod cluster;
 mod commands;
 mod environments;
 mod exit;
+mod file_body;
 mod follow;
 mod interrupts;
 mod job_args;
@@ -21,6 +22,7 @@ mod sizes;
 mod state_args;
 mod terminal;
 mod trust_args;
+mod uploads;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

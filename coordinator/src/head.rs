@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ractor::ActorRef;
+use shoal_core::blobs::{BlobStore, BlobStream, Digest};
 use shoal_core::control::{Control, SubmitOptions, WorkerStatus};
 use shoal_core::history::JobHistory;
 use shoal_core::journal::{JobChange, Leadership};
@@ -28,6 +29,7 @@ use tokio::task::JoinHandle;
 use tonic::service::interceptor::InterceptedService;
 
 use crate::archive::{ArchiveConfig, Archives};
+use crate::blobs::{Blobs, TakenBlob};
 use crate::coordinator::{Answer, Message, look, read, stopped};
 use crate::doors::{Doors, enter};
 use crate::govern::{Goodbye, govern};
@@ -61,6 +63,8 @@ pub struct HeadConfig {
     pub no_worker_max: Duration,
     /// Where copies go of what is known of jobs that have ended; nowhere without it.
     pub archive: Option<ArchiveConfig>,
+    /// Where files are kept that jobs bring along.
+    pub blobs: Arc<dyn BlobStore>,
     /// Who takes the traces of jobs that have ended; nobody without it.
     pub traces: Option<Arc<dyn Traces>>,
 }
@@ -74,6 +78,7 @@ pub struct Head {
     metrics: HeadMetrics,
     doors: Arc<Doors>,
     archives: Option<Archives>,
+    blobs: Blobs,
     tasks: Arc<Tasks>,
 }
 
@@ -142,8 +147,10 @@ impl Head {
     /// [`Reason::InvalidValue`] for an address beyond loopback without a token; [`Reason::Io`] where the address cannot
     /// be listened on.
     pub async fn open(config: HeadConfig) -> Result<Self, Failure> {
-        let HeadConfig { listen, kinds, publisher, token, tls, local_paths, no_worker_max, archive, traces } = config;
+        let HeadConfig { listen, kinds, publisher, token, tls, local_paths, no_worker_max, archive, blobs, traces } =
+            config;
         let archives = archive.map(Archives::new);
+        let blobs = Blobs::new(blobs);
         check_listen(listen, token.as_ref())?;
         let metrics = HeadMetrics::new()?;
         let (sender, standing) = watch::channel(Standing::Standby(None));
@@ -155,6 +162,7 @@ impl Head {
             local_paths: local_paths.clone(),
             doors: doors.clone(),
             archives: archives.clone(),
+            blobs: blobs.clone(),
             newest: AtomicU64::default(),
         };
         let membership = MembershipService {
@@ -170,7 +178,7 @@ impl Head {
             governor: Mutex::default(),
             leadership: OnceLock::new(),
         };
-        Ok(Self { standing, workers_address, local_paths, metrics, doors, archives, tasks: Arc::new(tasks) })
+        Ok(Self { standing, workers_address, local_paths, metrics, doors, archives, blobs, tasks: Arc::new(tasks) })
     }
 
     /// Opens the journal and leads as soon as it can: goes on with what it finds, and takes workers and requests. With a
@@ -186,8 +194,8 @@ impl Head {
             return Err(Failure::new(Reason::NotPossible, "this head leads already, or has"));
         };
         let _ = self.tasks.leadership.set(stores.leadership.clone());
-        let (metrics, archives) = (self.metrics.clone(), self.archives.clone());
-        let realm = Realm { stores, kinds, publisher, no_worker_max, metrics, archives, traces };
+        let (metrics, archives, blobs) = (self.metrics.clone(), self.archives.clone(), self.blobs.clone());
+        let realm = Realm { stores, kinds, publisher, no_worker_max, metrics, archives, blobs, traces };
         let (goodbye, receiver) = oneshot::channel();
         let task = tokio::spawn(govern(realm, standing, receiver));
         let governor = Governor { task, goodbye, is_alone };
@@ -241,13 +249,45 @@ impl Head {
     /// Takes a job in; answers once it is stored. The same job again is the same job.
     ///
     /// # Errors
-    /// What is wrong with the spec, [`Reason::LocalPathRefused`], [`Reason::JobConflict`], [`Reason::Busy`].
+    /// What is wrong with the spec, [`Reason::LocalPathRefused`], [`Reason::FileNotUploaded`], [`Reason::JobConflict`],
+    /// [`Reason::Busy`].
     pub async fn submit(&self, spec: ShoalJob, options: SubmitOptions) -> Result<JobStatus, Failure> {
         let _turn = enter(&self.doors.submissions, limits::SUBMISSIONS_WAITING_MAX)?;
         let spec = Arc::new(spec);
         let uid = JobUid(uuid::Uuid::now_v7());
         self.local_paths.check(&Job::parse(uid, spec.clone())?)?;
+        // One that does not lead may keep files elsewhere.
+        self.leading().await?;
+        self.blobs.check(&spec).await?;
         self.ask(|answer| Message::Submit { uid, spec, options, answer }).await
+    }
+
+    /// Which of these files this head has not.
+    ///
+    /// # Errors
+    /// [`Reason::NotLeading`], [`Reason::Busy`]; what keeps files from being looked for.
+    pub async fn missing_blobs(&self, digests: Vec<Digest>) -> Result<Vec<Digest>, Failure> {
+        let _turn = self.turn()?;
+        self.leading().await?;
+        self.blobs.missing(digests).await
+    }
+
+    /// Takes a file.
+    ///
+    /// # Errors
+    /// [`Reason::NotLeading`], [`Reason::Busy`]; what keeps it from being written.
+    pub async fn take_blob(&self, digest: Digest) -> Result<TakenBlob, Failure> {
+        self.leading().await?;
+        self.blobs.take(digest).await
+    }
+
+    /// What is in a file; none where this head has it not.
+    ///
+    /// # Errors
+    /// [`Reason::NotLeading`], [`Reason::Busy`]; what keeps it from being read.
+    pub async fn open_blob(&self, digest: &Digest) -> Result<Option<BlobStream>, Failure> {
+        self.leading().await?;
+        self.blobs.open(digest).await
     }
 
     /// Cancels a job; answers once that is stored, while its attempts are still being called back.

@@ -24,6 +24,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::archive::Archives;
+use crate::blobs::Blobs;
 use crate::coordinator::{Answer, Message, look, read, stopped};
 use crate::doors::{Doors, enter};
 use crate::local_paths::LocalPaths;
@@ -47,6 +48,7 @@ pub(crate) struct JobsService {
     pub(crate) local_paths: LocalPaths,
     pub(crate) doors: Arc<Doors>,
     pub(crate) archives: Option<Archives>,
+    pub(crate) blobs: Blobs,
     /// The newest caller that was heard.
     pub(crate) newest: AtomicU64,
 }
@@ -65,6 +67,7 @@ impl Jobs for JobsService {
         Job::parse(uid, spec.clone())
             .and_then(|job| self.local_paths.check(&job))
             .map_err(|failure| to_status(&failure))?;
+        self.blobs.check(&spec).await.map_err(|failure| to_status(&failure))?;
         // Under a uid of its own it is a job of its own, whatever ran under its name before.
         let options = SubmitOptions { rerun: true, fresh: true };
         let _turn =

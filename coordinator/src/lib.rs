@@ -9,6 +9,7 @@
 //! ```
 
 mod archive;
+mod blobs;
 mod coordinator;
 mod doors;
 mod effects;
@@ -30,6 +31,7 @@ pub mod state;
 mod traces;
 
 pub use archive::ArchiveConfig;
+pub use blobs::TakenBlob;
 pub use head::{Head, HeadConfig};
 pub use journal::{EtcdConfig, EtcdJournal, EtcdTls, EtcdUser, PREFIX_DEFAULT, RedbJournal, StateConfig};
 pub use local_paths::LocalPaths;

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::archive::Archives;
+use crate::blobs::Blobs;
 use crate::coordinator::{Coordinator, Message, Start, now_ms, read};
 use crate::effects::Interpreter;
 use crate::history::Histories;
@@ -39,6 +40,7 @@ pub(crate) struct Realm {
     pub(crate) no_worker_max: Duration,
     pub(crate) metrics: HeadMetrics,
     pub(crate) archives: Option<Archives>,
+    pub(crate) blobs: Blobs,
     pub(crate) traces: Option<Arc<dyn Traces>>,
 }
 
@@ -49,6 +51,8 @@ pub(crate) struct Reign {
     writer: JoinHandle<()>,
     /// Makes copies of jobs that have ended.
     keeper: Option<JoinHandle<()>>,
+    /// Looks after files that jobs bring along.
+    janitor: JoinHandle<()>,
     /// Hands over traces of jobs that have ended.
     tracer: Option<(Tracer, JoinHandle<()>)>,
 }
@@ -60,6 +64,7 @@ impl Drop for Reign {
         if let Some(keeper) = &self.keeper {
             keeper.abort();
         }
+        self.janitor.abort();
         if let Some((_, tracer)) = &self.tracer {
             tracer.abort();
         }
@@ -72,8 +77,16 @@ impl Reign {
     /// # Errors
     /// What keeps the journal from being loaded, or what is in it from being understood.
     pub(crate) async fn begin(realm: &Realm, epoch: u64) -> Result<Self, Failure> {
-        let Realm { stores: Stores { journal, place, .. }, kinds, publisher, no_worker_max, metrics, archives, traces } =
-            realm.clone();
+        let Realm {
+            stores: Stores { journal, place, .. },
+            kinds,
+            publisher,
+            no_worker_max,
+            metrics,
+            archives,
+            blobs,
+            traces,
+        } = realm.clone();
         let records = journal.load().await?;
         let histories = Histories::load(&records, journal.as_ref()).await;
         let (control, effects) =
@@ -101,8 +114,9 @@ impl Reign {
         let writer = tokio::spawn(journal_writer::run(journal.clone(), epoch, queue, coordinator.clone(), ends));
         let leading = Leading { coordinator, epoch, journal, histories };
         let keeper = archives.map(|archives| tokio::spawn(archives.keep(leading.clone())));
+        let janitor = tokio::spawn(blobs.keep(leading.clone()));
         let tracer = traces.map(|traces| (tracer, orders.carry_out(traces, leading.clone())));
-        Ok(Self { leading, actor, writer, keeper, tracer })
+        Ok(Self { leading, actor, writer, keeper, janitor, tracer })
     }
 
     pub(crate) fn leading(&self) -> Leading {

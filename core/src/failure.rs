@@ -59,6 +59,8 @@ pub enum Reason {
     NotPossible,
     /// The user's function cannot be called: its file is missing, its code does not load, or it takes other arguments.
     InvalidFunction,
+    /// A file that the job names by its hash is not on the cluster.
+    FileNotUploaded,
     /// What the user's function runs in lacks something: a Python that is new enough, or a package.
     InvalidEnvironment,
     /// The user's function costs more processes than `failurePolicy.maxProcessDeaths` allows.
@@ -268,8 +270,8 @@ impl Reason {
             MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName
             | InvalidName | InvalidExpression | LocalPathRefused | JobConflict | JobNotFound | WorkerNotFound
             | ClusterNotFound | Unauthorized | Forbidden | NotPossible | TableNotFound | ColumnNotFound
-            | InvalidFunction | InvalidEnvironment | ProcessesKeepDying | ColumnNotNumeric | OutputExists
-            | SchemaMismatch | TaskKillsWorkers | DeadlineExceeded | Cancelled => Actor::User,
+            | InvalidFunction | FileNotUploaded | InvalidEnvironment | ProcessesKeepDying | ColumnNotNumeric
+            | OutputExists | SchemaMismatch | TaskKillsWorkers | DeadlineExceeded | Cancelled => Actor::User,
             TableUnreadable | TableEmpty | MalformedRow | CorruptFile | MissingValue | TooManyFailed => Actor::Data,
             HeadUnreachable | WorkerStartFailed | NoWorkers | WorkerLost | PartitionLost | PartitionCorrupt
             | ResourcesExhausted | Io | StateLocked | NotLeading | HandedBack | CommitConflict

@@ -12,6 +12,7 @@ use arrow_array::RecordBatch;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::blobs::File;
 use crate::failure::{Failure, Reason};
 use crate::id::{AttemptId, JobUid};
 use crate::spec::v1alpha1::{Frame, Params, Returned};
@@ -22,6 +23,9 @@ use crate::tally::Tally;
 pub struct Program {
     /// Where it is.
     pub code: Code,
+    /// What lies beside it: its modules and their data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
     /// Its name there.
     pub function: String,
     /// What a group's rows come as.
@@ -88,6 +92,9 @@ pub struct Requirements {
     /// The folder of wheels that they come from, where nothing is to be fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wheels: Option<String>,
+    /// The files of that folder, where it travels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wheel_files: Vec<File>,
     /// The index that they come from, where it is not the worker's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index_url: Option<String>,

@@ -68,10 +68,16 @@ impl Work {
             return places;
         };
         let field = |member: &str| format!("spec.{}.model.{}.{member}", self.kind(), Function::MEMBER);
-        if let Source::File(file) = &function.source {
+        // What was uploaded lies with the head, and not where its path says.
+        let is_local = |file: &str| function.uploaded(file).is_none();
+        if let Source::File(file) = &function.source
+            && is_local(file)
+        {
             places.push((field("file"), file));
         }
-        if let Some(Installed { packages: Packages::File(file), .. }) = &function.installed {
+        if let Some(Installed { packages: Packages::File(file), .. }) = &function.installed
+            && is_local(file)
+        {
             places.push((field("environment.requirements"), file));
         }
         places

@@ -162,3 +162,23 @@ pub const SPECULATION_MARGIN: Duration = Duration::from_secs(2);
 /// Of the cluster's slots, one in so many may run duplicates at the same time, and one in any case: most of them are wasted,
 /// and a job that is submitted meanwhile is not to wait for them.
 pub const SPECULATION_SLOTS_ONE_IN: u32 = 4;
+
+/// Bytes of a file that travels to a cluster: the largest wheels have about that many, and what is larger is data.
+pub const BLOB_BYTES_MAX: u64 = 1 << 30;
+
+/// How long a file that travelled is kept after the last job that names it is forgotten: a job that runs once a month
+/// finds its files there.
+pub const BLOB_UNUSED_MAX: Duration = Duration::from_secs(35 * 86_400);
+
+/// How often it is noted down that a file is of use: each time is a write to the storage.
+pub const BLOB_USE_NOTED_EVERY: Duration = Duration::from_secs(86_400);
+
+/// How often a head looks which files are of no use any more.
+pub const BLOB_CHORES_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Files that one job may bring along: a package has hundreds, and each takes some hundred bytes of the spec.
+pub const UPLOADS_MAX: usize = 1_024;
+
+/// Files that are taken or given at the same time: each holds some megabytes of memory, and a machine's network is no
+/// faster with more.
+pub const BLOBS_AT_ONCE_MAX: usize = 32;

@@ -1,6 +1,7 @@
 //! DataFusion and Delta, put to work for tasks: tables in, group keys, aggregates, models, tables out.
 
 pub mod archive;
+pub mod blobs;
 pub mod columns;
 mod csv_diagnosis;
 pub mod delta;

@@ -11,10 +11,12 @@
 //! has started, and so does the end of this process.
 
 mod answer;
+mod cache;
 mod calls;
 mod chunks;
 mod death;
 mod environment;
+mod files;
 mod limits;
 mod memory;
 mod pool;

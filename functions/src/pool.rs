@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
+use shoal_core::blobs::BlobSource;
 use shoal_core::functions::{Caller, Calls, Functions, Prepared, Program};
 use shoal_core::{Failure, JobUid, Reason};
 
+use crate::cache::Lease;
 use crate::calls::PooledCalls;
-use crate::environment::{self, Lease};
+use crate::environment;
+use crate::files::Files;
 use crate::limits::{IDLE_TIME_MAX, JOBS_COUNTED_MAX};
 use crate::process::Process;
 use crate::sources;
@@ -27,6 +30,8 @@ pub(crate) struct Shared {
     threads: usize,
     /// Where environments are kept, which other workers of the machine may share.
     environments: PathBuf,
+    /// What jobs have brought along.
+    files: Files,
     state: Mutex<State>,
 }
 
@@ -50,11 +55,13 @@ struct Idle {
 
 impl Pool {
     /// Processes that live in this folder, which is made once it is needed; libraries in each compute with so many threads.
-    /// What is installed for them is kept in a folder of its own, which may be that of other workers of the machine too.
-    pub fn new(folder: PathBuf, threads: usize, environments: PathBuf) -> Self {
+    /// What is installed for them is kept in a folder of its own, which may be that of other workers of the machine too. What
+    /// jobs bring along comes from `files`.
+    pub fn new(folder: PathBuf, threads: usize, environments: PathBuf, files: Arc<dyn BlobSource>) -> Self {
         // Processes run in folders of their own, where a relative path leads elsewhere.
         let [folder, environments] = [folder, environments].map(|path| std::path::absolute(&path).unwrap_or(path));
-        Self(Arc::new(Shared { folder, threads, environments, state: Mutex::default() }))
+        let files = Files::new(folder.join("files"), files);
+        Self(Arc::new(Shared { folder, threads, environments, files, state: Mutex::default() }))
     }
 }
 
@@ -81,6 +88,7 @@ impl Shared {
         }
         let environment = self.environment(program).await?.map(|(lease, _)| lease);
         let home = self.home().map_err(|error| self.no_place(&error))?;
+        home.furnish(program, &self.files).await?;
         let process = Process::start(Arc::clone(program), &self.sources(), home, self.threads, environment).await?;
         process.is_called_by(&caller);
         Ok(process)
@@ -90,7 +98,7 @@ impl Shared {
     async fn environment(&self, program: &Program) -> Result<Option<(Lease, Prepared)>, Failure> {
         let Some(requirements) = &program.requirements else { return Ok(None) };
         self.write_sources().map_err(|error| self.no_place(&error))?;
-        environment::ready(&self.environments, &self.sources(), program, requirements).await.map(Some)
+        environment::ready(&self.environments, &self.sources(), &self.files, program, requirements).await.map(Some)
     }
 
     fn no_place(&self, error: &std::io::Error) -> Failure {
@@ -165,11 +173,13 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use shoal_core::blobs::NoBlobs;
+
     use super::*;
 
     #[test]
     fn processes_find_their_files_from_wherever_they_run() {
-        let pool = Pool::new("scratch/w/functions".into(), 1, "environments".into());
+        let pool = Pool::new("scratch/w/functions".into(), 1, "environments".into(), Arc::new(NoBlobs));
         let Shared { folder, environments, .. } = &*pool.0;
         assert!(folder.is_absolute() && folder.ends_with("scratch/w/functions"), "{folder:?}");
         assert!(environments.is_absolute() && environments.ends_with("environments"), "{environments:?}");

@@ -21,9 +21,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
 use crate::answer::{Answer, Applied, Told, encode};
+use crate::cache::Lease;
 use crate::chunks::chunks;
 use crate::death::Death;
-use crate::environment::Lease;
 use crate::limits::{
     ANSWERS_MAX, END_TIME_MAX, LINES_TIME_MAX, LOAD_TIME_MAX, LOOK_EVERY, MEMORY_LOOK_EVERY, OUTGOING_MAX,
 };
@@ -85,7 +85,7 @@ impl Process {
     ) -> Result<Self, Failure> {
         let progress = ProgressFile::create(&home.progress()).map_err(|error| unusable(&error))?;
         let (ours, theirs) = channel().map_err(|error| unusable(&error))?;
-        let own = environment.as_ref().map(|lease| lease.python.as_path());
+        let own = environment.as_ref().map(|lease| lease.path.as_path());
         let mut command = start::command(&program, own, sources, &home, threads, theirs, |name| std::env::var_os(name));
         let mut child = command.spawn().map_err(|error| start::not_started(&program, &error))?;
         // The command holds the other end of the socket.
@@ -118,7 +118,7 @@ impl Process {
     }
 
     async fn load(&mut self) -> Result<(), Failure> {
-        let program = start::program_json(&self.program, &self._home.progress());
+        let program = start::program_json(&self.program, &self._home);
         let written = self.outgoing.try_send(Outgoing::Program(program.to_string().into_bytes()));
         written.map_err(|_| Failure::internal("a process that was just started takes no program"))?;
         let death = match timeout(LOAD_TIME_MAX, self.answers.recv()).await {

@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use crate::answer::{Refused, RefusedKind};
 use crate::death::Death;
+use crate::files::Files;
 
 /// The interpreter where the job names none.
 pub(crate) const INTERPRETER: &str = "python3";
@@ -66,6 +67,30 @@ impl Home {
         self.0.join("tmp")
     }
 
+    /// Lays out what the program brings along, with its own text beside it.
+    ///
+    /// # Errors
+    /// What keeps files from being fetched or written.
+    pub(crate) async fn furnish(&self, program: &Program, files: &Files) -> Result<(), Failure> {
+        if program.files.is_empty() {
+            return Ok(());
+        }
+        let folder = self.code();
+        files.lay_out(&program.files, &folder).await?;
+        // For debuggers and whoever looks for `__file__`.
+        if let Code::Text { text, file } = &program.code {
+            let file = folder.join(file);
+            let written = tokio::fs::write(&file, text).await;
+            written.map_err(|error| no_file(&file, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Where its modules lie.
+    fn code(&self) -> PathBuf {
+        self.0.join("code")
+    }
+
     pub(crate) fn progress(&self) -> PathBuf {
         self.0.join("progress")
     }
@@ -109,7 +134,7 @@ pub(crate) fn command(
 }
 
 /// The program as its process reads it.
-pub(crate) fn program_json(program: &Program, progress: &Path) -> Value {
+pub(crate) fn program_json(program: &Program, home: &Home) -> Value {
     let (code, file, module) = match &program.code {
         Code::Text { text, file } => (Some(text), Some(file), None),
         Code::Module(module) => (None, None, Some(module)),
@@ -118,13 +143,21 @@ pub(crate) fn program_json(program: &Program, progress: &Path) -> Value {
         "code": code,
         "file": file,
         "module": module,
+        "folder": (!program.files.is_empty()).then(|| home.code()),
         "function": program.function,
         "frame": program.frame,
         "params": program.params,
         "keys": program.keys,
         "returns": program.returns,
-        "progress": progress,
+        "progress": home.progress(),
     })
+}
+
+fn no_file(file: &Path, error: &io::Error) -> Failure {
+    Failure::new(Reason::Io, "the function's code cannot be laid out")
+        .because(error)
+        .file(file.display().to_string())
+        .next("see whether the worker's scratch folder can be written to")
 }
 
 /// Who calls, as its process reads it.
@@ -189,12 +222,11 @@ pub(crate) fn unusable_base(death: &Death, complaints: Vec<String>) -> Failure {
 pub(crate) fn refused(program: &Program, refused: Refused) -> Failure {
     let Refused { kind, message, line, trace } = refused;
     let mut failure = match (kind, &program.code) {
-        (RefusedKind::Environment, _) if program.requirements.is_some() => {
-            in_environment(message).next("add it to what is installed: `requirements` or `packages`")
-        }
-        (RefusedKind::Environment, _) => {
-            in_environment(message).next("install it where workers run, or name an interpreter that has it")
-        }
+        (RefusedKind::Environment, _) if program.requirements.is_some() => in_environment(message)
+            .next("add it to what is installed: `requirements` or `packages`; a module of your own, to `files`"),
+        (RefusedKind::Environment, _) => in_environment(message).next(
+            "install it where workers run, name an interpreter that has it, or add a module of your own to `files`",
+        ),
         (RefusedKind::Code, Code::Text { file, .. }) => Failure::new(Reason::InvalidFunction, message)
             .field(field(source_member(program)))
             .file(file)
@@ -233,6 +265,7 @@ mod tests {
     fn program() -> Program {
         Program {
             code: Code::Text { text: "x = 1".into(), file: "train.py".into() },
+            files: Vec::new(),
             function: "fit".into(),
             frame: Default::default(),
             params: Default::default(),

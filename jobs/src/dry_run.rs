@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use shoal_core::blobs::BlobSource;
 use shoal_core::functions::Functions;
 use shoal_core::job::Work;
 use shoal_core::{Failure, Job, Reason};
@@ -15,6 +16,8 @@ pub use crate::grouped_training::dry_run::{DryRun, Estimate, GroupsBy, TriedGrou
 pub struct Lent {
     /// Processes for a user's function.
     pub functions: Arc<dyn Functions>,
+    /// Where the files are that the job brings along.
+    pub blobs: Arc<dyn BlobSource>,
     /// A folder for what does not fit in memory.
     pub scratch: PathBuf,
     /// Memory of a task, in bytes.

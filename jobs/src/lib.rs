@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use shoal_core::blobs::{BlobSource, NoBlobs};
 use shoal_core::kind::{JobKind, Kinds};
 use shoal_core::runner::{TaskContext, TaskRunner};
 use shoal_core::task::{Assignment, TaskOutput};
@@ -25,21 +26,24 @@ struct Registered {
 }
 
 /// Every kind of this build. The one place where a kind is registered.
-fn registered() -> Vec<Registered> {
+fn registered(blobs: &Arc<dyn BlobSource>) -> Vec<Registered> {
+    let blobs = Arc::clone(blobs);
     vec![
-        Registered { kind: Arc::new(grouped_training::Planner), runner: Arc::new(grouped_training::Runner) },
+        Registered { kind: Arc::new(grouped_training::Planner { blobs }), runner: Arc::new(grouped_training::Runner) },
         Registered { kind: Arc::new(grouped_scoring::Planner), runner: Arc::new(grouped_scoring::Runner) },
     ]
 }
 
-/// What a head plans with.
-pub fn kinds() -> Kinds {
-    Kinds::new(registered().into_iter().map(|registered| registered.kind))
+/// What a head plans with that has the files which jobs bring along there.
+pub fn kinds(blobs: &Arc<dyn BlobSource>) -> Kinds {
+    Kinds::new(registered(blobs).into_iter().map(|registered| registered.kind))
 }
 
 /// What a worker runs tasks with, whatever their kind.
 pub fn runner() -> Arc<dyn TaskRunner> {
-    let runners = registered().into_iter().map(|registered| (registered.kind.name(), registered.runner)).collect();
+    // Nothing is planned here.
+    let none: Arc<dyn BlobSource> = Arc::new(NoBlobs);
+    let runners = registered(&none).into_iter().map(|registered| (registered.kind.name(), registered.runner)).collect();
     Arc::new(RunnerByKind(runners))
 }
 

@@ -294,9 +294,23 @@ def test_what_cannot_be_pickled_is_named():
 
 
 def test_what_is_too_large_to_travel_is_named():
+    from shoal.apply.pickling import code_of
+
     large = RNG.bytes(300_000)
-    with pytest.raises(shoal.CannotSend, match="room for 262144; the largest is `large`, which it closes over .a bytes. with 3000"):
-        wrong(func=lambda group: {"n": len(large)})
+    with pytest.raises(shoal.CannotSend, match="and 262144 can travel; the largest is `large`, which it closes over .a bytes. with 3000"):
+        code_of(lambda group: {"n": len(large)}, pickled_bytes_max=262_144)
+
+
+def test_a_function_may_close_over_a_large_array(client):
+    # Random, so that nothing of it is compressed away.
+    table = RNG.random(50_000_000 // 8)
+
+    def fit(group):
+        return {"total": float(table[: len(group)].sum())}
+
+    rows = pandas.DataFrame({"g": ["a", "b", "b"], "x": [1.0, 2.0, 3.0]})
+    made = shoal.group_apply(rows, by=["g"], func=fit, returns={"total": "float64"}, progress=False)
+    assert made["total"].tolist() == [float(table[:1].sum()), float(table[:2].sum())]
 
 
 def test_a_refusal_of_the_job_names_its_field():

@@ -32,9 +32,9 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path):
     for path in (tmp_path / "jobs" / "job.yaml", str(tmp_path / "link.yaml")):
         training = read_job(path)["spec"]["groupedTraining"]
         assert training["input"]["table"] == f"{folder}/jobs/data/in.csv"
-        assert training["model"]["python"]["file"] == f"{folder}/jobs/fit.py"
-        environment = {"requirements": f"{folder}/jobs/needs.txt", "wheels": "/wheels"}
-        assert training["model"]["python"]["environment"] == environment
+        # Files that travel are known by what is in them.
+        assert training["model"]["python"]["file"] == "./fit.py"
+        assert training["model"]["python"]["environment"] == {"requirements": "needs.txt", "wheels": "/wheels"}
         assert training["output"]["table"] == f"{folder}/out/models"
 
 

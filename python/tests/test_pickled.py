@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 from conversation import Process
-from shoal.apply.pickling import code_of
+from shoal.apply.pickling import PICKLE_FILE, code_of
 
 OWN = "%d.%d" % sys.version_info[:2]
 
@@ -47,7 +47,7 @@ def test_a_function_is_called_and_its_own_lines_are_shown():
             raise KeyError("no such thing")
         return {"n": len(group)}
 
-    with Process(code_of(fit)) as process:
+    with Process(code_of(fit).text) as process:
         assert process.is_loaded, process.answer
         rows, failures = process.apply({"a": {"x": [1, 2]}, "b": {"x": [1]}})
     assert [row["n"] for row in rows] == [2]
@@ -60,3 +60,28 @@ def test_the_same_function_is_the_same_text():
         return {"n": len(group)}
 
     assert code_of(fit) == code_of(fit)
+
+
+def test_a_large_function_lies_beside_its_code(tmp_path):
+    import random
+
+    table = random.Random(0).randbytes(400_000)
+
+    def fit(group):
+        return {"n": len(table)}
+
+    text, pickled = code_of(fit)
+    assert pickled is not None and len(text) < 10_000
+    (tmp_path / PICKLE_FILE).write_bytes(pickled)
+    with Process(text, folder=str(tmp_path)) as process:
+        assert process.is_loaded, process.answer
+        rows, _ = process.apply({"a": {"x": [1, 2]}})
+    assert [row["n"] for row in rows] == [400_000]
+    (tmp_path / PICKLE_FILE).write_bytes(pickled[:100])
+    with Process(text, folder=str(tmp_path)) as process:
+        assert not process.is_loaded and "cannot be taken out of its pickle" in process.answer["message"]
+
+
+def test_what_compresses_well_stays_in_the_code():
+    table = bytes(2_000_000)
+    assert code_of(lambda group: {"n": len(table)}).pickled is None

@@ -46,7 +46,9 @@ fn code(reason: Reason) -> Code {
     match reason {
         Unauthorized => Code::Unauthenticated,
         LocalPathRefused | Forbidden => Code::PermissionDenied,
-        JobNotFound | WorkerNotFound | ClusterNotFound | TableNotFound | PartitionLost => Code::NotFound,
+        JobNotFound | WorkerNotFound | ClusterNotFound | TableNotFound | FileNotUploaded | PartitionLost => {
+            Code::NotFound
+        }
         JobConflict | OutputExists => Code::AlreadyExists,
         MalformedDocument | UnknownKind | UnknownField | MissingField | InvalidValue | DuplicateName | InvalidName
         | InvalidExpression | InvalidFunction | InvalidEnvironment | ColumnNotFound | ColumnNotNumeric => {

@@ -1,10 +1,14 @@
 //! A kind of job and a publisher for heads that nobody works for.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
 use serde_json::json;
 use shoal_core::Payload;
+use shoal_core::blobs::{BlobSource, BlobStore, BlobStream, BlobWriter, Digest, Kept};
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
 use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Settled};
 use shoal_core::task::{StagePlan, TaskPlan};
@@ -44,6 +48,66 @@ impl JobKind for Fake {
         let stage: StagePlan = serde_json::from_value(stage).unwrap();
         Ok(Planned { step: Step::Run(stage), notes: vec!["one task".to_owned()] })
     }
+}
+
+/// Files that are kept in memory.
+pub(crate) fn blobs() -> Arc<dyn BlobStore> {
+    Arc::new(InMemory::default())
+}
+
+#[derive(Clone, Default)]
+struct InMemory(Arc<Mutex<BTreeMap<Digest, Vec<u8>>>>);
+
+struct Writing {
+    store: InMemory,
+    digest: Digest,
+    content: Vec<u8>,
+}
+
+#[async_trait]
+impl BlobSource for InMemory {
+    async fn open(&self, digest: &Digest) -> Result<Option<BlobStream>, Failure> {
+        let found = self.0.lock().unwrap().get(digest).cloned();
+        Ok(found.map(|content| futures::stream::once(async { Ok(content.into()) }).boxed()))
+    }
+}
+
+#[async_trait]
+impl BlobStore for InMemory {
+    async fn writer(&self, digest: &Digest) -> Result<Box<dyn BlobWriter>, Failure> {
+        Ok(Box::new(Writing { store: self.clone(), digest: digest.clone(), content: Vec::new() }))
+    }
+
+    async fn used(&self, digest: &Digest) -> Result<Option<u64>, Failure> {
+        Ok(self.0.lock().unwrap().contains_key(digest).then_some(u64::MAX))
+    }
+
+    async fn list(&self) -> Result<Vec<Kept>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn mark_used(&self, _: &Digest) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn delete(&self, _: &Digest) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl BlobWriter for Writing {
+    async fn write(&mut self, piece: Bytes) -> Result<(), Failure> {
+        self.content.extend_from_slice(&piece);
+        Ok(())
+    }
+
+    async fn finish(self: Box<Self>) -> Result<(), Failure> {
+        self.store.0.lock().unwrap().insert(self.digest, self.content);
+        Ok(())
+    }
+
+    async fn abort(self: Box<Self>) {}
 }
 
 struct NoPublisher;

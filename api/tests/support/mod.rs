@@ -38,6 +38,7 @@ impl Server {
             local_paths: LocalPaths::Under(vec!["/data".into()]),
             no_worker_max: NO_WORKER_DEFAULT,
             archive: None,
+            blobs: fake::blobs(),
             traces: None,
         };
         let head = Head::start(config, StateConfig::Folder(state.path().to_owned())).await.unwrap();
@@ -47,6 +48,11 @@ impl Server {
                 .await
                 .unwrap();
         Self { api, head, token, client: reqwest::Client::new(), state }
+    }
+
+    #[allow(dead_code, reason = "not every suite uses it")]
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.api.address()
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -3,10 +3,12 @@
 mod process;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shoal_api::{Api, ApiConfig};
 use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_core::blobs::BlobSource;
 use shoal_core::limits::{HEAD_GONE_DEFAULT, NO_WORKER_DEFAULT};
 use shoal_core::{Failure, Reason, WorkerId};
 use shoal_wire::listen::LISTEN_DEFAULT;
@@ -57,9 +59,10 @@ impl LocalCluster {
         log_format: LogFormat,
         environments: EnvironmentsArgs,
     ) -> Result<Self, Failure> {
+        let blobs = kinds::blobs(&state_dir.display().to_string())?;
         let config = HeadConfig {
             listen: LISTEN_DEFAULT,
-            kinds: kinds::kinds(),
+            kinds: kinds::kinds(&(blobs.clone() as Arc<dyn BlobSource>)),
             publisher: kinds::publisher(),
             token: None,
             tls: None,
@@ -67,6 +70,7 @@ impl LocalCluster {
             local_paths: LocalPaths::Any,
             no_worker_max: NO_WORKER_DEFAULT,
             archive: None,
+            blobs,
             traces: kinds::traces()?,
         };
         let head = Head::start(config, StateConfig::Folder(state_dir)).await?;
@@ -102,7 +106,7 @@ impl LocalCluster {
         match processes {
             None => {
                 let scratch = private_folder("worker-1")?;
-                let worker = shoal_worker::start(self.worker_config(share, scratch.path())).await?;
+                let worker = shoal_worker::start(self.worker_config(share, scratch.path())?).await?;
                 self.workers = Workers::Here(worker, scratch);
             }
             Some(number) => {
@@ -117,8 +121,9 @@ impl LocalCluster {
         self.registered(processes.unwrap_or(1) as usize).await
     }
 
-    fn worker_config(&self, share: Share, scratch: &Path) -> WorkerConfig {
-        WorkerConfig {
+    fn worker_config(&self, share: Share, scratch: &Path) -> Result<WorkerConfig, Failure> {
+        let files = Arc::new(kinds::OfHead(self.client()?));
+        Ok(WorkerConfig {
             name: WorkerId("worker-1".to_owned()),
             heads: FixedHeads::one(format!("http://{}", self.head.workers_address())),
             head_gone_max: HEAD_GONE_DEFAULT,
@@ -132,8 +137,8 @@ impl LocalCluster {
             token: None,
             tls: None,
             runner: kinds::runner(),
-            functions: kinds::functions(&scratch.join("worker-1"), self.environments.folder(None, scratch)),
-        }
+            functions: kinds::functions(&scratch.join("worker-1"), self.environments.folder(None, scratch), files),
+        })
     }
 
     async fn registered(&mut self, expected: usize) -> Result<(), Failure> {

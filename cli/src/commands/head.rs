@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use shoal_api::ApiConfig;
 use shoal_coordinator::{ArchiveConfig, EtcdConfig, EtcdTls, EtcdUser, Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_core::blobs::BlobSource;
 use shoal_core::{Failure, Reason};
 use shoal_operator::KubernetesCallers;
 use shoal_wire::callers::Authenticator;
@@ -14,6 +15,7 @@ use shoal_wire::listen::check_listen;
 use shoal_wire::{Token, tls};
 
 use crate::args::{HeadArgs, StateArgs};
+use crate::cluster::private_folder;
 use crate::commands::warn_if_in_the_clear;
 use crate::exit::End;
 use crate::interrupts::{Interrupts, Signal};
@@ -50,6 +52,16 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
         check_listen(address, token.as_ref())?;
     }
     let callers = callers(kubernetes_callers.as_deref(), kubernetes_ca)?;
+    // Heads that share an etcd and no storage each have their own: what was uploaded goes with the head.
+    let (place, _private) = match (&storage, state.etcd.is_empty()) {
+        (Some(storage), _) => (storage.clone(), None),
+        (None, true) => (state.state_dir.display().to_string(), None),
+        (None, false) => {
+            let folder = private_folder("head")?;
+            (folder.path().display().to_string(), Some(folder))
+        }
+    };
+    let blobs = kinds::blobs(&place)?;
     let archive = storage.as_deref().map(kinds::archive).transpose()?;
     let archive = archive.map(|archive| ArchiveConfig { archive, namespace: storage_namespace });
     let tls = tls.start()?;
@@ -57,13 +69,14 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
     let local_paths = local_paths(&[listen, workers_listen], allow_local);
     let config = HeadConfig {
         listen: workers_listen,
-        kinds: kinds::kinds(),
+        kinds: kinds::kinds(&(blobs.clone() as Arc<dyn BlobSource>)),
         publisher: kinds::publisher(),
         token: token.clone(),
         tls: tls.clone(),
         local_paths,
         no_worker_max: Duration::from_secs(no_worker_timeout),
         archive,
+        blobs,
         traces: kinds::traces()?,
     };
     // Doors first: whoever comes before this head leads is told so.

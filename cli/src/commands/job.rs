@@ -42,7 +42,10 @@ pub(crate) async fn run(args: JobArgs) -> Result<(), End> {
     match command {
         JobCommand::Submit { job, rerun, start } => {
             let file = JobFile::read(&job)?;
-            submit(&client, &file.job()?, start.options(rerun), Some(&file), start.wait, output).await
+            let about = |failure: Failure| End::from(failure).about(&file);
+            let (job, files) = file.job().map_err(about)?;
+            client.upload(&files).await.map_err(about)?;
+            submit(&client, &job, start.options(rerun), Some(&file), start.wait, output).await
         }
         JobCommand::List => Ok(list(&client, output).await?),
         JobCommand::Show { name, attempts, timeline, .. } => {

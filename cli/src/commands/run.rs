@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use shoal_core::blobs::LocalFiles;
 use shoal_core::control::SubmitOptions;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
@@ -36,10 +37,10 @@ pub(crate) async fn run(args: RunArgs, log_format: LogFormat) -> Result<(), End>
     if args.dry_run {
         return dry_run::run(&args, &file, &mut interrupts).await;
     }
-    let job = file.job()?;
+    let (job, files) = file.job().map_err(|failure| End::from(failure).about(&file))?;
     let state_dir = args.state_dir.clone().unwrap_or_else(|| file.folder.join(STATE_FOLDER));
     let terminal = Terminal::new();
-    let submission = Submission { job: &job, fresh: args.fresh };
+    let submission = Submission { job: &job, files: &files, fresh: args.fresh };
     let workers = Workers { number: args.workers, memory_bytes: args.memory };
     let mut cluster = LocalCluster::start_head(state_dir, log_format, args.environments)
         .await
@@ -71,6 +72,8 @@ pub(crate) async fn run(args: RunArgs, log_format: LogFormat) -> Result<(), End>
 #[derive(Clone, Copy)]
 struct Submission<'a> {
     job: &'a ShoalJob,
+    /// What it brings along.
+    files: &'a LocalFiles,
     /// Whether what the job did before it failed does not count.
     fresh: bool,
 }
@@ -102,7 +105,7 @@ async fn run_on(
 }
 
 async fn start(
-    Submission { job, fresh }: Submission<'_>,
+    Submission { job, files, fresh }: Submission<'_>,
     workers: Workers,
     cluster: &mut LocalCluster,
     client: &Client,
@@ -110,6 +113,7 @@ async fn start(
 ) -> Result<JobStatus, Failure> {
     cancel_leftovers(job, client, terminal).await?;
     cluster.start_workers(workers.number, workers.memory_bytes, terminal).await?;
+    client.upload(files).await?;
     submit(job, fresh, client, terminal).await
 }
 

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 use shoal_coordinator::StateConfig;
 use shoal_coordinator::state::{self, StateReport};
+use shoal_core::blobs::{BlobSource, NoBlobs};
 use shoal_core::{Failure, JobUid, Reason};
 
 use super::head::state_config;
@@ -30,7 +32,7 @@ pub(crate) async fn run(args: StateToolArgs) -> Result<(), End> {
 }
 
 async fn check(state: StateConfig, output: Output) -> Result<(), End> {
-    let report = match state::check(state, &kinds::kinds()).await {
+    let report = match state::check(state, &kinds::kinds(&none())).await {
         Ok(report) => report,
         // Damage is what the check is for.
         Err(failure) if failure.reason == Reason::CorruptFile => StateReport::unreadable(failure),
@@ -75,9 +77,14 @@ async fn import(state: StateConfig, from: &Path, output: Output) -> Result<(), F
             .because(&error)
     })?;
     let name = from.display().to_string();
-    let imported = state::import(state, BufReader::new(file), &name, &kinds::kinds()).await?;
+    let imported = state::import(state, BufReader::new(file), &name, &kinds::kinds(&none())).await?;
     match output {
         Output::Json => print_json(&json!({"jobs": imported.jobs, "records": imported.records})),
         Output::Table => print(&format!("{} jobs in {} records are read in\n", imported.jobs, imported.records)),
     }
+}
+
+/// Nothing is planned here.
+fn none() -> Arc<dyn BlobSource> {
+    Arc::new(NoBlobs)
 }

@@ -65,7 +65,7 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
     let scheme = tls::scheme(tls.as_ref());
     let config = WorkerConfig {
         name: WorkerId(name.clone()),
-        heads: Arc::new(RestHeads(reachable(client, head_wait).await?)),
+        heads: Arc::new(RestHeads(reachable(client.clone(), head_wait).await?)),
         head_gone_max: Duration::from_secs(args.head_gone_timeout),
         listen: args.listen,
         flight_port: args.flight_port,
@@ -73,7 +73,7 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
         advertise: args.advertise,
         slots: args.slots.unwrap_or(share.slots),
         memory_bytes: share.memory_bytes,
-        functions: kinds::functions(&scratch.join(&name), environments),
+        functions: kinds::functions(&scratch.join(&name), environments, Arc::new(kinds::OfHead(client.clone()))),
         scratch,
         token,
         tls,

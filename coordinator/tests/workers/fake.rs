@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use shoal_coordinator::{ArchiveConfig, Head, HeadConfig, LocalPaths, StateConfig};
 use shoal_core::Payload;
+use shoal_core::blobs::NoBlobs;
 use shoal_core::control::SubmitOptions;
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
 use shoal_core::limits::NO_WORKER_DEFAULT;
@@ -91,6 +92,7 @@ impl FakeHead {
             local_paths: LocalPaths::Any,
             no_worker_max: NO_WORKER_DEFAULT,
             archive,
+            blobs: Arc::new(NoBlobs),
             traces: None,
         };
         let head = Head::start(config, StateConfig::Folder(state.to_owned())).await.unwrap();

@@ -24,6 +24,13 @@ pub struct TaskCounts {
     pub done: u64,
 }
 
+fn spec_of(entry: &Entry) -> Arc<ShoalJob> {
+    match entry {
+        Entry::Active(active) => active.job.spec.clone(),
+        Entry::Ended(ended) => ended.spec.clone(),
+    }
+}
+
 impl Control {
     /// How many jobs have not ended, or are about to go on.
     pub fn unfinished_jobs(&self) -> usize {
@@ -52,11 +59,12 @@ impl Control {
     pub fn spec(&self, name: &str) -> Result<(JobUid, Arc<ShoalJob>), Failure> {
         let entry = |uid: &JobUid| Some((*uid, self.jobs.get(uid)?));
         let (uid, entry) = self.names.get(name).and_then(entry).ok_or_else(|| job_not_found(name))?;
-        let spec = match entry {
-            Entry::Active(active) => active.job.spec.clone(),
-            Entry::Ended(ended) => ended.spec.clone(),
-        };
-        Ok((uid, spec))
+        Ok((uid, spec_of(entry)))
+    }
+
+    /// The specs of all submissions that are known, ended or not.
+    pub fn specs(&self) -> Vec<Arc<ShoalJob>> {
+        self.jobs.values().map(spec_of).collect()
     }
 
     /// All submissions that have ended, older ones of a name included, and when each has, in milliseconds since 1970-01-01

@@ -131,7 +131,13 @@ mod tests {
 
     fn requirements(wheels: bool) -> Requirements {
         let wheels = wheels.then(|| "/w".to_owned());
-        Requirements { text: "a".into(), file: Some("requirements.txt".into()), wheels, index_url: None }
+        Requirements {
+            text: "a".into(),
+            file: Some("requirements.txt".into()),
+            wheels,
+            wheel_files: Vec::new(),
+            index_url: None,
+        }
     }
 
     fn said(wheels: bool, line: &str) -> Failure {

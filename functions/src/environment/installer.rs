@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use shoal_core::functions::Requirements;
 
+use super::PYTHON;
 use super::base::Base;
-use super::cache::PYTHON;
 use crate::start::PASSED_ON;
 
 /// Who installs.
@@ -176,6 +176,7 @@ mod tests {
             text: String::new(),
             file: None,
             wheels: wheels.map(str::to_owned),
+            wheel_files: Vec::new(),
             index_url: index.map(str::to_owned),
         };
         let lines = |installer: &Installer, requirements: &Requirements| {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
+use shoal_core::blobs::File;
 use shoal_core::functions::Requirements;
 
 use super::base::Base;
@@ -18,7 +19,9 @@ const KEY_BYTES: usize = 16;
 /// The key of an environment: a name that any file may have.
 pub(crate) fn key(requirements: &Requirements, base: &Base, wheels: &[Wheel]) -> String {
     // Taken apart without `..`, so that a new field cannot be forgotten here. What a file is called says nothing of it.
-    let Requirements { text, file: _, wheels: folder, index_url } = requirements;
+    let Requirements { text, file: _, wheels: folder, wheel_files, index_url } = requirements;
+    // Of files that travel it does not matter where they were.
+    let folder = folder.as_ref().filter(|_| wheel_files.is_empty());
     let Base { version, executable: _, real, has_pip: _ } = base;
     let mut hash = Sha256::new();
     // Each part is preceded by its length: no two lists of parts look alike.
@@ -27,14 +30,18 @@ pub(crate) fn key(requirements: &Requirements, base: &Base, wheels: &[Wheel]) ->
         hash.update(part);
     };
     [FORMAT, text, real, version].into_iter().for_each(&mut add);
-    for optional in [folder, index_url] {
+    for optional in [folder, index_url.as_ref()] {
         add(if optional.is_some() { "some" } else { "none" });
-        add(optional.as_deref().unwrap_or_default());
+        add(optional.map(String::as_str).unwrap_or_default());
     }
     for Wheel { name, bytes, modified } in wheels {
         add(name);
         add(&bytes.to_string());
         add(&modified.to_string());
+    }
+    for File { path, digest, bytes: _ } in wheel_files {
+        add(path);
+        add(digest.hex());
     }
     hash.finalize().iter().take(KEY_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -73,10 +80,12 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::{Duration, SystemTime};
 
+    use shoal_core::blobs::Digest;
+
     use super::*;
 
     fn requirements(text: &str) -> Requirements {
-        Requirements { text: text.into(), file: None, wheels: None, index_url: None }
+        Requirements { text: text.into(), file: None, wheels: None, wheel_files: Vec::new(), index_url: None }
     }
 
     fn base() -> Base {
@@ -87,6 +96,12 @@ mod tests {
     fn whatever_an_environment_is_made_of_changes_its_key() {
         let plain = requirements("a==1");
         let wheel = |name: &str, bytes, modified| Wheel { name: name.into(), bytes, modified };
+        let travels = |wheels: &str, path: &str, digit: &str| Requirements {
+            wheels: Some(wheels.into()),
+            wheel_files: vec![File { path: path.into(), digest: Digest::of_hex(&digit.repeat(64)).unwrap(), bytes: 1 }],
+            ..plain.clone()
+        };
+        assert_eq!(key(&travels("/v", "a", "1"), &base(), &[]), key(&travels("/w", "a", "1"), &base(), &[]));
         let keys = [
             key(&plain, &base(), &[]),
             key(&requirements("a==2"), &base(), &[]),
@@ -99,6 +114,9 @@ mod tests {
             key(&plain, &base(), &[wheel("b", 1, 1)]),
             key(&plain, &base(), &[wheel("a", 2, 1)]),
             key(&plain, &base(), &[wheel("a", 1, 2)]),
+            key(&travels("/w", "a", "1"), &base(), &[]),
+            key(&travels("/w", "b", "1"), &base(), &[]),
+            key(&travels("/w", "a", "2"), &base(), &[]),
         ];
         assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());
         assert!(keys.iter().all(|key| key.len() == 32 && key.chars().all(|c| c.is_ascii_hexdigit())), "{keys:?}");

@@ -2,27 +2,37 @@
 //! workers of a machine, and is there for later jobs.
 
 mod base;
-mod cache;
 mod failure;
 mod installer;
 mod key;
 mod supervised;
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use shoal_core::Failure;
 use shoal_core::functions::{Prepared, Program, Requirements};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use self::base::Base;
-pub(crate) use self::cache::Lease;
-use self::cache::{Cache, ENVIRONMENT, Hold};
 use self::installer::Installer;
 use self::supervised::Supervised;
-use crate::limits::{BUILD_TIME_MAX, BUILT_LOOK_EVERY};
+use crate::cache::{Cache, Hold, Lease, locked};
+use crate::files::Files;
+use crate::limits::BUILD_TIME_MAX;
+
+/// Where an environment has its interpreter.
+const PYTHON: &str = "bin/python";
+
+/// The environment in its folder, beside which a build keeps what is temporary.
+const ENVIRONMENT: &str = "environment";
+
+/// What shows that an environment is complete.
+const COMPLETE: &str = "environment/bin/python";
+
+/// Wheels that the job brings along, beside what a build keeps.
+const WHEELS: &str = "wheels";
 
 /// The environment of a program that has requirements, kept in that folder: the one that is there, or a new one. Where another
 /// task of this machine builds it, that is waited for.
@@ -32,43 +42,34 @@ use crate::limits::{BUILD_TIME_MAX, BUILT_LOOK_EVERY};
 pub(crate) async fn ready(
     folder: &Path,
     sources: &Path,
+    files: &Files,
     program: &Program,
     requirements: &Requirements,
 ) -> Result<(Lease, Prepared), Failure> {
     let base = Base::of(program).await?;
     let wheels = match &requirements.wheels {
+        Some(_) if !requirements.wheel_files.is_empty() => Vec::new(),
         Some(wheels) => key::wheels(Path::new(wheels)).map_err(|error| failure::no_wheels(wheels, &error))?,
         None => Vec::new(),
     };
     let key = key::key(requirements, &base, &wheels);
     let no_place = |error: io::Error| failure::no_place(folder, &error);
-    let cache = Cache::open(folder).map_err(no_place)?;
+    let cache = Cache::open(folder, COMPLETE).map_err(no_place)?;
+    let waits =
+        || tracing::info!(environment = key, "another task of this machine builds the environment: waiting for it");
     let mut prepared = Prepared::Found;
     loop {
-        let lock = locked(&cache, &key, Hold::Together).await.map_err(no_place)?;
+        let lock = locked(&cache, &key, Hold::Together, waits).await.map_err(no_place)?;
         if let Some(lease) = cache.lease(&key, lock) {
             return Ok((lease, prepared));
         }
         // Between the two somebody else may have built it.
-        let lock = locked(&cache, &key, Hold::Alone).await.map_err(no_place)?;
+        let lock = locked(&cache, &key, Hold::Alone, waits).await.map_err(no_place)?;
         if cache.ready(&key).is_none() {
-            prepared = Build { cache: &cache, key: &key, base: &base, sources, requirements, folder }.run().await?;
+            prepared =
+                Build { cache: &cache, key: &key, base: &base, sources, files, requirements, folder }.run().await?;
         }
         drop(lock);
-    }
-}
-
-/// Waits for a lock.
-async fn locked(cache: &Cache, key: &str, hold: Hold) -> io::Result<File> {
-    let mut is_first = true;
-    loop {
-        if let Some(lock) = cache.try_lock(key, hold)? {
-            return Ok(lock);
-        }
-        if std::mem::take(&mut is_first) {
-            tracing::info!(environment = key, "another task of this machine builds the environment: waiting for it");
-        }
-        sleep(BUILT_LOOK_EVERY).await;
     }
 }
 
@@ -78,6 +79,7 @@ struct Build<'a> {
     key: &'a str,
     base: &'a Base,
     sources: &'a Path,
+    files: &'a Files,
     requirements: &'a Requirements,
     /// The cache's.
     folder: &'a Path,
@@ -100,7 +102,8 @@ impl Build<'_> {
             return Err(failure);
         }
         let Base { version, .. } = self.base;
-        self.cache.publish(self.key, &place, version, &self.requirements.text).map_err(no_place)?;
+        let made_of = serde_json::json!({"python": version, "requirements": self.requirements.text});
+        self.cache.publish(self.key, &place, &made_of).map_err(no_place)?;
         let milliseconds = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(environment = self.key, milliseconds, by, "the environment is ready");
         Ok(Prepared::Built { by, milliseconds })
@@ -125,6 +128,12 @@ impl Build<'_> {
         std::fs::create_dir_all(&temporary).map_err(no_place)?;
         let file = temporary.join(self.requirements.file.as_deref().unwrap_or("requirements.txt"));
         std::fs::write(&file, &self.requirements.text).map_err(no_place)?;
+        let mut requirements = self.requirements.clone();
+        if !requirements.wheel_files.is_empty() {
+            let wheels = temporary.join(WHEELS);
+            self.files.lay_out(&requirements.wheel_files, &wheels).await?;
+            requirements.wheels = Some(wheels.display().to_string());
+        }
         let environment = place.join(ENVIRONMENT);
         let supervised = Supervised {
             python: Path::new(&self.base.executable),
@@ -134,7 +143,7 @@ impl Build<'_> {
         };
         let in_temporary = format!("{}/", temporary.display());
         let said = |line: &str| tracing::info!("{}", failure::without_passwords(&line.replace(&in_temporary, "")));
-        for command in installer.commands(self.base, &environment, &file, self.requirements) {
+        for command in installer.commands(self.base, &environment, &file, &requirements) {
             let ran = timeout(BUILD_TIME_MAX, supervised.run(&command.line, said)).await;
             let mut ended = ran.map_err(|_| failure::too_long(self.requirements, command.name))?.map_err(no_place)?;
             if ended.code != Some(0) {

@@ -1,6 +1,7 @@
 //! Finds out what planning needs: the only step of the head that does IO for this kind.
 
 use datafusion::arrow::datatypes::SchemaRef;
+use shoal_core::blobs::BlobSource;
 use shoal_core::functions::Program;
 use shoal_core::job::{Function, GroupedTraining, Learner, Model, Strategy};
 use shoal_core::{Failure, Job};
@@ -30,11 +31,11 @@ struct Resolved {
 }
 
 /// Pins the input, resolves columns and expressions against it, and checks that the output can take the models.
-pub(super) async fn gather(job: &Job, training: &GroupedTraining) -> Result<Facts, Failure> {
+pub(super) async fn gather(job: &Job, training: &GroupedTraining, blobs: &dyn BlobSource) -> Result<Facts, Failure> {
     let (table, files) = pin(&training.input, &format!("{FIELD}.input")).await?;
     let Resolved { columns, output_schema, needs, program } = match &training.learner {
         Learner::Model(model) => of_model(training, model, &table)?,
-        Learner::Function(function) => of_function(job, training, function, &table)?,
+        Learner::Function(function) => of_function(job, training, function, &table, blobs).await?,
     };
     check_output(&training.output, &output_schema, &format!("{FIELD}.output")).await?;
     let is_proof_worth_it = match needs {
@@ -62,11 +63,12 @@ fn of_model(training: &GroupedTraining, model: &Model, table: &PinnedTable) -> R
     Ok(Resolved { columns, output_schema: models.schema().clone(), needs, program: None })
 }
 
-fn of_function(
+async fn of_function(
     job: &Job,
     training: &GroupedTraining,
     function: &Function,
     table: &PinnedTable,
+    blobs: &dyn BlobSource,
 ) -> Result<Resolved, Failure> {
     let wanted = WantedFrame {
         group_by: &training.group_by,
@@ -76,6 +78,6 @@ fn of_function(
     };
     let columns = resolve_frame(&query_session(), &table.schema, &wanted, FIELD, &OWN_COLUMNS)?;
     let output_schema = FunctionTable::new(&key_fields(&columns), &function.returns).schema().clone();
-    let program = program(function, &training.group_by, &job.failure_policy)?;
+    let program = program(function, &training.group_by, &job.failure_policy, blobs).await?;
     Ok(Resolved { columns, output_schema, needs: Needs::Rows, program: Some(program) })
 }

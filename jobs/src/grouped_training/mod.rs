@@ -31,8 +31,11 @@ mod strategy;
 mod tasks;
 mod train;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use shoal_core::Payload;
+use shoal_core::blobs::BlobSource;
 use shoal_core::job::{GroupedTraining, Work};
 use shoal_core::kind::{Capacity, JobKind, Planned, StageOutcome};
 use shoal_core::{Failure, Job};
@@ -40,7 +43,10 @@ use shoal_core::{Failure, Job};
 pub(crate) use runner::Runner;
 
 /// The head's half of the kind.
-pub(crate) struct Planner;
+pub(crate) struct Planner {
+    /// Where the files are that jobs bring along.
+    pub(crate) blobs: Arc<dyn BlobSource>,
+}
 
 #[async_trait]
 impl JobKind for Planner {
@@ -49,7 +55,7 @@ impl JobKind for Planner {
     }
 
     async fn facts(&self, job: &Job) -> Result<Payload, Failure> {
-        Payload::of(&facts::gather(job, training(job)?).await?)
+        Payload::of(&facts::gather(job, training(job)?, &*self.blobs).await?)
     }
 
     fn plan(&self, job: &Job, facts: &Payload, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use shoal_core::blobs::{BlobSource, read as read_blob};
 use shoal_core::functions::{Code, Program};
 use shoal_core::job::{Function, Source};
 use shoal_core::spec::v1alpha1::FailurePolicy;
@@ -9,16 +10,24 @@ use shoal_core::{Failure, Reason};
 
 use super::requirements::requirements;
 
-/// Bytes of a file of code: as many as the job file may have of it.
-const CODE_BYTES_MAX: u64 = 256 << 10;
+/// Bytes of a file of code, or of a list of requirements: as many as the job file may have of it.
+const TEXT_BYTES_MAX: u64 = 256 << 10;
 
 /// What code is called that lies in the job file.
 const INLINE: &str = "inline.py";
 
-/// The program of a function; its file is read.
-pub(super) fn program(function: &Function, keys: &[String], policy: &FailurePolicy) -> Result<Program, Failure> {
+/// The program of a function. The text of its own file is read, as it stands in what processes are told; what lies beside it
+/// is left to whoever starts them.
+pub(super) async fn program(
+    function: &Function,
+    keys: &[String],
+    policy: &FailurePolicy,
+    blobs: &dyn BlobSource,
+) -> Result<Program, Failure> {
     let Function {
         source,
+        files: _,
+        uploads: _,
         name,
         frame,
         columns: _,
@@ -33,20 +42,31 @@ pub(super) fn program(function: &Function, keys: &[String], policy: &FailurePoli
         Source::Module(module) => Code::Module(module.clone()),
         Source::Code(text) => Code::Text { text: text.clone(), file: INLINE.to_owned() },
         Source::File(path) => {
-            let text =
-                read(path).map_err(|failure| failure.field("spec.groupedTraining.model.python.file").file(path))?;
+            let wrong = |wrong: NoText| wrong.failure(Reason::InvalidFunction, path);
+            let next = |failure: Failure| match failure.next {
+                Some(_) => failure,
+                None => failure.next("name the file that has the function, relative to the job file"),
+            };
+            let text = text_of(function, path, blobs, wrong)
+                .await
+                .map_err(|failure| next(failure).field("spec.groupedTraining.model.python.file"))?;
             Code::Text { text, file: file_name(path) }
         }
     };
+    let requirements = match installed {
+        Some(installed) => Some(requirements(function, installed, blobs).await?),
+        None => None,
+    };
     Ok(Program {
         code,
+        files: function.beside()?,
         function: name.clone(),
         frame: *frame,
         params: params.clone(),
         keys: keys.to_vec(),
         returns: returns.clone(),
         interpreter: interpreter.clone(),
-        requirements: installed.as_ref().map(requirements).transpose()?,
+        requirements,
         group_time_max: *group_time_max,
         memory_max: *memory_max,
         deaths_max: policy.max_process_deaths,
@@ -58,22 +78,55 @@ pub(super) fn file_name(path: &str) -> String {
     Path::new(path).file_name().map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-fn read(path: &str) -> Result<String, Failure> {
-    let unreadable = |error: std::io::Error| {
-        let message = match error.kind() {
-            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            std::io::ErrorKind::InvalidData => "the file is no text in UTF-8".to_owned(),
-            _ => "the file cannot be read".to_owned(),
-        };
-        Failure::new(Reason::InvalidFunction, message)
-            .because(&error)
-            .next("name the file that has the function, relative to the job file")
+/// Why there is no text of a file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoText {
+    #[error("there is no such file")]
+    Missing(#[source] std::io::Error),
+    #[error("the file is no text in UTF-8")]
+    NoUtf8,
+    #[error("the file cannot be read")]
+    Unreadable(#[source] std::io::Error),
+    #[error("a file of {0} bytes is too large: {TEXT_BYTES_MAX} are possible")]
+    TooLarge(u64),
+}
+
+impl NoText {
+    pub(super) fn failure(self, reason: Reason, path: &str) -> Failure {
+        let mut failure = Failure::new(reason, self.to_string()).file(path);
+        if let Self::TooLarge(_) = self {
+            failure = failure.next("move a part of it into another file, and name that in `files`");
+        }
+        match &self {
+            Self::Missing(error) | Self::Unreadable(error) => failure.because(error),
+            Self::NoUtf8 | Self::TooLarge(_) => failure,
+        }
+    }
+}
+
+/// The text of a file that a job names: what was uploaded, else what the head's own machine has there.
+pub(super) async fn text_of(
+    function: &Function,
+    path: &str,
+    blobs: &dyn BlobSource,
+    wrong: impl Fn(NoText) -> Failure,
+) -> Result<String, Failure> {
+    let bytes = match function.uploaded(path) {
+        Some(file) if file.bytes > TEXT_BYTES_MAX => return Err(wrong(NoText::TooLarge(file.bytes))),
+        Some(file) => read_blob(blobs, file, TEXT_BYTES_MAX).await?,
+        None => local(path).map_err(&wrong)?,
+    };
+    String::from_utf8(bytes).map_err(|_| wrong(NoText::NoUtf8))
+}
+
+fn local(path: &str) -> Result<Vec<u8>, NoText> {
+    let unreadable = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => NoText::Missing(error),
+        _ => NoText::Unreadable(error),
     };
     let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-    if bytes > CODE_BYTES_MAX {
-        let message = format!("a file of {bytes} bytes is too large: {CODE_BYTES_MAX} are possible");
-        return Err(Failure::new(Reason::InvalidFunction, message)
-            .next("install the code where workers run, and name its `module`"));
+    if bytes > TEXT_BYTES_MAX {
+        return Err(NoText::TooLarge(bytes));
     }
-    std::fs::read_to_string(path).map_err(unreadable)
+    std::fs::read(path).map_err(unreadable)
 }

@@ -1,17 +1,13 @@
 //! Makes of what a job wants to have installed a text that means the same on every worker.
 
-use std::io::ErrorKind;
-
+use shoal_core::blobs::BlobSource;
 use shoal_core::functions::Requirements;
-use shoal_core::job::{Installed, Packages};
+use shoal_core::job::{Function, Installed, Packages};
 use shoal_core::{Failure, Reason};
 
-use super::program::file_name;
+use super::program::{file_name, text_of};
 
 const FIELD: &str = "spec.groupedTraining.model.python.environment";
-
-/// Bytes of a file of requirements: with the hashes of a hundred packages it has a fifth of that.
-const BYTES_MAX: u64 = 256 << 10;
 
 /// What the worker's side of a function needs, and the oldest that it is tested with.
 const NEEDED: &str = "pyarrow";
@@ -21,38 +17,29 @@ const NEEDED_REQUIREMENT: &str = "pyarrow>=15";
 const OTHER_FILES: [&str; 6] = ["-r", "--requirement", "-c", "--constraint", "-e", "--editable"];
 
 /// The requirements of an environment; their file is read.
-pub(super) fn requirements(installed: &Installed) -> Result<Requirements, Failure> {
+pub(super) async fn requirements(
+    function: &Function,
+    installed: &Installed,
+    blobs: &dyn BlobSource,
+) -> Result<Requirements, Failure> {
     let Installed { packages, wheels, index_url } = installed;
     let (text, file) = match packages {
         Packages::Listed(packages) => (complete(&packages.join("\n")).map_err(|wrong| wrong.failure(None))?, None),
         Packages::File(path) => {
-            let text = complete(&read(path)?).map_err(|wrong| wrong.failure(Some(path)))?;
-            (text, Some(file_name(path)))
+            let refused = |failure: Failure| {
+                let failure = failure.field(format!("{FIELD}.requirements"));
+                match failure.next {
+                    Some(_) => failure,
+                    None => failure.next("name the file that lists the packages, relative to the job file"),
+                }
+            };
+            let wrong = |wrong: super::program::NoText| wrong.failure(Reason::InvalidEnvironment, path);
+            let text = text_of(function, path, blobs, wrong).await.map_err(refused)?;
+            (complete(&text).map_err(|wrong| wrong.failure(Some(path)))?, Some(file_name(path)))
         }
     };
-    Ok(Requirements { text, file, wheels: wheels.clone(), index_url: index_url.clone() })
-}
-
-fn read(path: &str) -> Result<String, Failure> {
-    let refused = |message: String| {
-        Failure::new(Reason::InvalidEnvironment, message)
-            .field(format!("{FIELD}.requirements"))
-            .file(path)
-            .next("name the file that lists the packages, relative to the job file")
-    };
-    let unreadable = |error: std::io::Error| {
-        let message = match error.kind() {
-            ErrorKind::NotFound => "there is no such file",
-            ErrorKind::InvalidData => "the file is no text in UTF-8",
-            _ => "the file cannot be read",
-        };
-        refused(message.to_owned()).because(&error)
-    };
-    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-    if bytes > BYTES_MAX {
-        return Err(refused(format!("a file of {bytes} bytes is too large: {BYTES_MAX} are possible")));
-    }
-    std::fs::read_to_string(path).map_err(unreadable)
+    let wheel_files = wheels.as_deref().map(|folder| function.uploaded_below(folder)).unwrap_or_default();
+    Ok(Requirements { text, file, wheels: wheels.clone(), wheel_files, index_url: index_url.clone() })
 }
 
 /// What cannot be carried to a worker, or is not to be.

@@ -1,6 +1,7 @@
 //! A ShoalJob: one submission to the head of its cluster.
 
 mod archive;
+mod code;
 mod decide;
 mod status;
 mod submission;
@@ -18,6 +19,9 @@ use crate::context::Context;
 use crate::names;
 use crate::resources::{Kind, ShoalJob};
 use crate::trouble::Trouble;
+
+/// How often it is looked for a ConfigMap that is not there yet: they are not watched, as clusters have thousands.
+const CODE_LOOK: Duration = Duration::from_secs(5);
 
 /// Takes the one next step that brings the job further, and says in the status how far it is.
 pub(crate) async fn reconcile(job: Arc<ShoalJob>, context: Arc<Context>) -> Result<Action, Trouble> {
@@ -37,7 +41,12 @@ pub(crate) async fn reconcile(job: Arc<ShoalJob>, context: Arc<Context>) -> Resu
         Step::Change(change) => return context.carry_out(&*job, vec![change]).await.map(|()| again),
         Step::Submit => {
             let storage = archive::storage(&facts.clusters, cluster);
-            head()?.submit(uid, submission::document(&job, storage)).await
+            let mut document = submission::document(&job, storage);
+            if let Err(missing) = code::put_in(&mut document, &context.client, &namespace).await? {
+                context.say(&*job, &status::without_code(&job, &missing, Timestamp::now())).await?;
+                return Ok(Action::requeue(CODE_LOOK));
+            }
+            head()?.submit(uid, document).await
         }
         Step::Adjust(adjust) => head()?.change(uid, adjust).await,
         Step::Cancel => head()?.cancel(uid).await,

@@ -7,6 +7,7 @@ use shoal_core::spec::v1alpha1::status::{Condition, JobFailure, JobOutput, JobPr
 use shoal_core::units::time_in_words;
 
 use super::archive;
+use super::code::NoCode;
 use crate::conditions::{Fact, conditions, text};
 use crate::resources::{Kind, ShoalJob};
 
@@ -64,6 +65,11 @@ pub(super) fn refused(job: &ShoalJob, failure: &Failure, now: Timestamp) -> JobS
 /// A job that the head does not take or change at the moment, or of which its answer was lost.
 pub(super) fn unheard_of(job: &ShoalJob, failure: &Failure, now: Timestamp) -> JobStatus {
     pending(job, "ClusterReady", &format!("{:?}", failure.reason), sentence(failure), now)
+}
+
+/// A job whose code is in a ConfigMap that is not as it has to be.
+pub(super) fn without_code(job: &ShoalJob, missing: &NoCode, now: Timestamp) -> JobStatus {
+    pending(job, "Accepted", missing.reason, missing.message.clone(), now)
 }
 
 /// The workers of a job's cluster.

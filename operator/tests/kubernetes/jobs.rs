@@ -118,6 +118,38 @@ fn what_the_user_changes_reaches_the_head_also_after_a_failure() {
 }
 
 #[test]
+fn code_in_a_config_map_is_waited_for_and_goes_with_the_submission() {
+    let (namespace, head, _operator) = with_cluster();
+    namespace.apply(&job(&json!({"groupedTraining": {
+        "input": {"table": "s3://b/t"}, "groupBy": ["firm"],
+        "model": {"python": {
+            "configMapKeyRef": {"name": "models", "key": "train.py"},
+            "returns": [{"name": "n", "type": "int64"}],
+        }},
+        "output": {"table": "s3://b/m"},
+    }})));
+    let map = |data: Value| {
+        namespace.apply(
+            &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "models"}, "data": data}).to_string(),
+        );
+    };
+    namespace.until_condition("shoaljob/grunfeld", "Accepted", "False", "ConfigMapNotFound");
+    map(json!({"other.py": "x"}));
+    namespace.until_condition("shoaljob/grunfeld", "Accepted", "False", "ConfigMapKeyNotFound");
+    map(json!({"train.py": "#".repeat(262_145)}));
+    namespace.until_condition("shoaljob/grunfeld", "Accepted", "False", "ConfigMapTooLarge");
+    head.with(|known| assert!(known.submissions.is_empty()));
+    map(json!({"train.py": "def fit(group):\n    return {'n': 1}\n"}));
+    runs(&namespace, &head);
+    namespace.until_condition("shoaljob/grunfeld", "Accepted", "True", "Accepted");
+    head.with(|known| {
+        let function = &known.submissions[0].1["spec"]["groupedTraining"]["model"]["python"];
+        assert_eq!(function["code"], "def fit(group):\n    return {'n': 1}\n");
+        assert!(function.get("configMapKeyRef").is_none(), "{function:#}");
+    });
+}
+
+#[test]
 fn a_deleted_job_is_cancelled_before_it_goes() {
     let (namespace, head, _operator) = with_cluster();
     namespace.apply(&job(&json!({})));

@@ -11,6 +11,7 @@ use shoal_benches::BenchResult;
 use shoal_benches::figures::median;
 use shoal_benches::processes::{Process, shoal};
 use shoal_coordinator::{EtcdConfig, StateConfig};
+use shoal_core::blobs::{BlobSource, NoBlobs};
 use shoal_core::control::SubmitOptions;
 use shoal_core::report::Phase;
 use shoal_engine::delta::DeltaPublisher;
@@ -109,7 +110,8 @@ pub(crate) async fn worker_start() -> BenchResult<f64> {
     let table = folder.path().join("rows.csv");
     std::fs::write(&table, "store,day,sales\na,1,2.0\na,2,3.0\na,3,5.0\n")?;
     let state = StateConfig::Folder(folder.path().join("state"));
-    let head = start_head(state, shoal_jobs::kinds(), Arc::new(DeltaPublisher)).await?;
+    let none: Arc<dyn BlobSource> = Arc::new(NoBlobs);
+    let head = start_head(state, shoal_jobs::kinds(&none), Arc::new(DeltaPublisher)).await?;
     let listen = (Ipv4Addr::LOCALHOST, 0).into();
     let api = shoal_api::start(ApiConfig { listen, token: None, callers: None, tls: None, head: head.clone() }).await?;
     let url = format!("http://{}", api.address());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use shoal_benches::BenchResult;
 use shoal_coordinator::{Head, HeadConfig, LocalPaths, StateConfig};
+use shoal_core::blobs::NoBlobs;
 use shoal_core::functions::NoFunctions;
 use shoal_core::limits::{HEAD_GONE_DEFAULT, NO_WORKER_DEFAULT};
 use shoal_core::publish::Publisher;
@@ -32,6 +33,7 @@ pub(crate) async fn start_head(state: StateConfig, kinds: Kinds, publisher: Arc<
         local_paths: LocalPaths::Any,
         no_worker_max: NO_WORKER_DEFAULT,
         archive: None,
+        blobs: Arc::new(NoBlobs),
         traces: None,
     };
     let head = Head::start(config, state).await?;

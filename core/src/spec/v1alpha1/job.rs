@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterSpec, GroupedScoring, GroupedTraining, IntOrPercent, LocalRef};
+use super::{ClusterSpec, GroupedScoring, GroupedTraining, IntOrPercent, LocalRef, Python, Upload};
 use crate::limits::{PROCESS_DEATHS_DEFAULT, TASK_ATTEMPTS_DEFAULT};
 
 /// The `apiVersion` of every resource in this module.
@@ -27,6 +27,23 @@ pub struct ShoalJob {
     pub metadata: Metadata,
     /// What the job does.
     pub spec: JobSpec,
+}
+
+impl ShoalJob {
+    /// The Python functions of the job, of whatever kind it is.
+    pub fn functions(&self) -> impl Iterator<Item = &Python> {
+        self.spec.grouped_training.iter().filter_map(|training| training.model.python.as_deref())
+    }
+
+    /// As [`ShoalJob::functions`].
+    pub fn functions_mut(&mut self) -> impl Iterator<Item = &mut Python> {
+        self.spec.grouped_training.iter_mut().filter_map(|training| training.model.python.as_deref_mut())
+    }
+
+    /// The files that were uploaded for the job.
+    pub fn uploads(&self) -> impl Iterator<Item = &Upload> {
+        self.functions().flat_map(|python| python.uploads.iter().flatten())
+    }
 }
 
 /// Names a job.

@@ -25,9 +25,10 @@ pub use grouped_training::{BucketStrategy, Chosen, GroupedTraining, OnMissing, S
 pub use job::{API_VERSION, FailurePolicy, JOB_KIND, JobSpec, MANAGED_BY_OPERATOR, Metadata, ShoalJob};
 pub use limits::{IntOrPercent, ParseIntOrPercentError};
 pub use models::{
-    AlphaPath, Alphas, BoostingLoss, Categorical, CostOfBoth, CostOfCoefficients, EarlyStopping, ElasticNet, Encode,
-    Environment, Frame, Glm, GlmFamily, GlmLink, GradientBoosting, Lasso, Logistic, LogisticPenalty, Mean, Model, Ols,
-    Params, Predicted, Python, RandomForest, Returned, ReturnedType, Ridge, StandardErrors,
+    AlphaPath, Alphas, BoostingLoss, Categorical, ConfigMapKeyRef, CostOfBoth, CostOfCoefficients, EarlyStopping,
+    ElasticNet, Encode, Environment, Frame, Glm, GlmFamily, GlmLink, GradientBoosting, Lasso, Logistic,
+    LogisticPenalty, Mean, Model, Ols, Params, Predicted, Python, RandomForest, Returned, ReturnedType, Ridge,
+    StandardErrors, Upload,
 };
 pub use pods::{PodTemplate, Resources};
 pub use table::{InputTable, OutputMode, OutputTable, TableFormat};

@@ -59,7 +59,7 @@ pub struct DryRun {
 }
 
 pub(crate) async fn dry_run(job: &Job, training: &GroupedTraining, lent: &Lent) -> Result<DryRun, Failure> {
-    let facts = facts::gather(job, training).await?;
+    let facts = facts::gather(job, training, &*lent.blobs).await?;
     let source = sample::Source::open(&facts, lent)?;
     let mut notes = Vec::new();
     let (trying, encoders) = match (&training.learner, &facts.program) {

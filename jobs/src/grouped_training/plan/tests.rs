@@ -91,7 +91,13 @@ fn a_function_is_loaded_in_every_slot_before_rows_are_read() {
     let job = Job::parse(uid, Arc::new(serde_json::from_value(spec).unwrap())).unwrap();
     let training = super::super::training(&job).unwrap();
     let Learner::Function(function) = &training.learner else { panic!("{training:?}") };
-    let program = super::super::program::program(function, &training.group_by, &job.failure_policy).unwrap();
+    let program = futures::executor::block_on(super::super::program::program(
+        function,
+        &training.group_by,
+        &job.failure_policy,
+        &shoal_core::blobs::NoBlobs,
+    ))
+    .unwrap();
     let mut facts = facts(&[64 * MIB], Some(1_000_000));
     facts.columns.features = Vec::new();
     facts.columns.target = None;
@@ -109,7 +115,13 @@ fn a_function_is_loaded_in_every_slot_before_rows_are_read() {
         assert_eq!(load.common.read::<shoal_core::functions::Program>().unwrap(), *facts.program.as_ref().unwrap());
     }
     // What it needs is installed first.
-    let requirements = Requirements { text: "a\n".into(), file: Some("a.txt".into()), wheels: None, index_url: None };
+    let requirements = Requirements {
+        text: "a\n".into(),
+        file: Some("a.txt".into()),
+        wheels: None,
+        wheel_files: Vec::new(),
+        index_url: None,
+    };
     let mut with_requirements = facts.clone();
     with_requirements.program.as_mut().unwrap().requirements = Some(requirements);
     let planned =

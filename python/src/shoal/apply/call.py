@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -15,11 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as compute
 
 from ..client import Client, Job
+from ..client.job_file import read_job
+from ..client.uploads import Files, find, name_of
 from ..errors import GroupsFailed, InvalidArgument, JobFailed, ShoalError
 from ..machine.binary import check_version
 from ..machine.cluster import local_cluster
 from .frames import FRAMES, Frame, arranged, check_columns, frame_of, keys_of, returns_of
-from .pickling import check_function, code_of
+from .pickling import PICKLE_FILE, check_function, code_of
 from .places import Place, check_storage
 
 # Seconds for which a job of a cluster is listed after its end: for whoever wants to look at its log.
@@ -117,7 +120,7 @@ def group_apply(
         raise InvalidArgument("`binary`, `slots` and `memory` are of a cluster on this machine, and `client` names another")
     code = code_of(check_function(func), modules)
     python: Dict[str, Any] = {
-        "code": code,
+        "code": code.text,
         "frame": kind,
         "returns": declared,
         "params": _params_of(params),
@@ -144,9 +147,12 @@ def group_apply(
         spec: Dict[str, Any] = {"ttlSecondsAfterFinished": _LISTED_SECONDS, "groupedTraining": training}
         if max_failed is not None:
             spec["failurePolicy"] = {"maxFailed": max_failed}
-        job = client.submit(
-            {"apiVersion": "shoal.dev/v1alpha1", "kind": "ShoalJob", "metadata": {"name": name}, "spec": spec}
-        )
+        document = {"apiVersion": "shoal.dev/v1alpha1", "kind": "ShoalJob", "metadata": {"name": name}, "spec": spec}
+        read = read_job(document)
+        files = find(read, os.getcwd())
+        if code.pickled is not None:
+            files.update(_beside(read["spec"]["groupedTraining"]["model"]["python"], code.pickled))
+        job = client._submit(read, files)
         version = _waited(job, progress)
         like = pa.schema([]) if table is None else table.rows.schema
         result = arranged(place.read(version), keys, [column["name"] for column in declared], like)
@@ -154,6 +160,15 @@ def group_apply(
         place.clear()
     _warn_of_failed(result, keys)
     return result if table is None else table.like(result)
+
+
+def _beside(python: Dict[str, Any], pickled: bytes) -> Files:
+    """Names a pickle in a function of a job, beside whatever else that brings along."""
+    sha256 = hashlib.sha256(pickled).hexdigest()
+    python["files"] = [PICKLE_FILE]
+    upload = {"path": PICKLE_FILE, "sha256": sha256, "bytes": len(pickled)}
+    python["uploads"] = [*python.get("uploads", ()), upload]
+    return {name_of(sha256): pickled}
 
 
 def _sent(table: Frame, keys: Sequence[str], columns: Optional[Sequence[str]]) -> pa.Table:

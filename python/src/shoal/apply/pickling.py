@@ -1,4 +1,4 @@
-"""A function as a text that travels in a job."""
+"""A function as a text that travels in a job, with a file beside it where it is large."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ import sysconfig
 import types
 import zlib
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..client.uploads import BLOB_BYTES_MAX
 from ..errors import CannotSend, InvalidArgument, PackageMissing
 from ..worker import program
 
 # Characters of `code` that a job may have.
 CODE_CHARS_MAX = 262_144
+
+# What a pickle is called that lies beside the code.
+PICKLE_FILE = "function.pickle"
+
+# Bytes of a pickle that may have room in the code when they are compressed.
+_COMPRESSED_BYTES_MAX = 4 << 20
 
 # Characters of the function's own source that travel for traces: a page of it or ten.
 _SOURCE_CHARS_MAX = 20_000
@@ -37,7 +44,18 @@ def check_function(func: Any) -> Callable[..., Any]:
     return called
 
 
-def code_of(func: Callable[..., Any], modules: Sequence[types.ModuleType] = ()) -> str:
+class Code(NamedTuple):
+    """A function as a job has it."""
+
+    # The code of the job.
+    text: str
+    # What lies beside it as `PICKLE_FILE`, where that has no room in the text.
+    pickled: Optional[bytes] = None
+
+
+def code_of(
+    func: Callable[..., Any], modules: Sequence[types.ModuleType] = (), pickled_bytes_max: int = BLOB_BYTES_MAX
+) -> Code:
     """The code of a job that calls the function: its pickle, and the version of Python that can take it out again.
 
     Modules that are not installed travel by their text where the function is defined in one, or where `modules` names them.
@@ -62,20 +80,29 @@ def code_of(func: Callable[..., Any], modules: Sequence[types.ModuleType] = ()) 
             f"the function cannot be pickled: {type(error).__name__}: {error}{_culprits(cloudpickle, func)}",
             next="open files, connections and locks inside the function; pass plain values with `params`",
         ) from None
-    packed = base64.b64encode(zlib.compress(pickled, 9)).decode("ascii")
-    source = _source_of(func)
-    text = (
-        "# A function that somebody has sent with shoal.group_apply.\n"
-        "from shoal.worker.pickled import load\n\n"
-        f'fit = load(\n    python="%d.%d",\n    source={source!r},\n    packed="{packed}",\n)\n' % sys.version_info[:2]
-    )
-    if len(text) > CODE_CHARS_MAX:
+    if len(pickled) > pickled_bytes_max:
         raise CannotSend(
-            f"the function and what it refers to take {len(text)} characters, and a job has room for {CODE_CHARS_MAX}"
+            f"the function and what it refers to take {len(pickled)} bytes, and {pickled_bytes_max} can travel"
             f"{_largest(cloudpickle, func)}",
             next="keep data out of it: put tables into columns, and install large code where workers run",
         )
-    return text
+    source = _source_of(func)
+    # Data is seldom smaller when it is compressed, and takes seconds.
+    if len(pickled) <= _COMPRESSED_BYTES_MAX:
+        packed = base64.b64encode(zlib.compress(pickled, 9)).decode("ascii")
+        text = _text(source, f'packed="{packed}"')
+        if len(text) <= CODE_CHARS_MAX:
+            return Code(text)
+    return Code(_text(source, f'file=__file__, name="{PICKLE_FILE}"'), pickled)
+
+
+def _text(source: Optional[Tuple[str, int, str]], where: str) -> str:
+    return (
+        "# A function that somebody has sent with shoal.group_apply.\n"
+        "from shoal.worker.pickled import load\n\n"
+        + 'fit = load(\n    python="%d.%d",\n' % sys.version_info[:2]
+        + f"    source={source!r},\n    {where},\n)\n"
+    )
 
 
 @contextmanager

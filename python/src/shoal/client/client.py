@@ -9,8 +9,9 @@ from typing import Any, Callable, List, Mapping, Optional, Sequence, Union
 from ..errors import InvalidArgument, Refused, SpecRefused
 from .heads import HEAD_DEFAULT, Heads, read_token
 from .job import Job
-from .job_file import read_job
+from .job_file import folder_of, read_job
 from .status import JobStatus
+from .uploads import UPLOADS_MAX, Files, find, opened, size_of
 
 # Reasons for which a submission is refused that are not about the job itself.
 _NOT_THE_JOB = ("Busy",)
@@ -76,17 +77,22 @@ class Client:
 
         Args:
             spec: What a job file has, as a dict, or the path of a job file in YAML or JSON. Relative paths in it start at the
-                file's folder, of a dict at the working directory; the head and its workers have to reach them.
+                file's folder, of a dict at the working directory. Files of a Python function are uploaded where the cluster has
+                them not; tables the head and its workers have to reach.
             rerun: Runs a finished job of that name again.
             fresh: Starts a job over that has failed: what it had done does not count.
 
         Raises:
-            InvalidArgument: Where the file cannot be read or holds no job.
+            InvalidArgument: Where the file cannot be read or holds no job, or a file cannot be read that the job brings along.
             SpecRefused: Where the head refuses the job; `field` says which field is wrong.
             NotReachable, NotAllowed: Where no head answers, or not to this client.
             Refused: Where the head is at its limit of jobs.
         """
         job = read_job(spec)
+        return self._submit(job, find(job, folder_of(spec)), rerun=rerun, fresh=fresh)
+
+    def _submit(self, job: Mapping[str, Any], files: Files, *, rerun: bool = False, fresh: bool = False) -> Job:
+        """Submits a job as it is, with the files that it names by what is in them."""
         try:
             body = json.dumps(job, allow_nan=False).encode()
         except (TypeError, ValueError) as error:
@@ -94,6 +100,7 @@ class Client:
                 f"the job cannot be written as JSON: {error}",
                 next="use texts, numbers that are finite, lists and dicts only",
             ) from None
+        self._upload(files)
         query = {"rerun": str(rerun).lower(), "fresh": str(fresh).lower()}
         try:
             return Job(self, self.heads.ask("POST", ["jobs"], JobStatus.of, query, body))
@@ -101,6 +108,18 @@ class Client:
             if error.failure is None or error.failure.reason in _NOT_THE_JOB:
                 raise
             raise SpecRefused(str(error), failure=error.failure) from None
+
+    def _upload(self, files: Files) -> int:
+        """Uploads what the head has not, and says how many that were."""
+        names, uploaded = sorted(files), 0
+        for start in range(0, len(names), UPLOADS_MAX):
+            query = json.dumps({"digests": names[start : start + UPLOADS_MAX]}).encode()
+            missing = self.heads.ask("POST", ["blobs", "missing"], lambda answer: [str(name) for name in answer["missing"]], None, query)
+            for name in missing:
+                content = files[name]
+                self.heads.upload(["blobs", name], lambda content=content: opened(content), size_of(content))
+                uploaded += 1
+        return uploaded
 
     def jobs(self) -> List[JobStatus]:
         """Where all jobs stand that the head lists, oldest first: the latest submission of each."""

@@ -11,9 +11,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, TypeVar, Union
+from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence, TypeVar, Union
 
-from ..errors import Failure, InvalidArgument, NotReachable, ShoalError, of_failure
+from ..errors import Failure, InvalidArgument, NotReachable, Refused, ShoalError, of_failure
 
 # Where a head is unless told otherwise.
 HEAD_DEFAULT = "http://127.0.0.1:7370"
@@ -23,6 +23,9 @@ _ANSWER_TIMEOUT = 30.0
 
 # As above, where another head may lead while this one hangs.
 _ANSWER_TIMEOUT_OF_SEVERAL = 5.0
+
+# Seconds that a head may take for a piece of a file, which it hands on to a storage, and for which one at its limit is asked.
+_UPLOAD_TIMEOUT = 300.0
 
 # Seconds for which a head that leads is looked for: another one leads within seconds.
 _LEADER_WAIT_MAX = 30.0
@@ -81,12 +84,26 @@ class Heads:
             NotReachable: Where none answers; of several, none that leads within 30 s.
             NotAllowed, JobNotFound, Refused: What the head says.
         """
+        return self._of_leader(lambda base: _taken(base, read, self._ask(base, method, path, query, body)))
+
+    def upload(self, path: Sequence[str], opened: Callable[[], BinaryIO], size: int) -> None:
+        """Sends the content of a file to the head that leads; `opened` gives it from its beginning. Raises what `ask` does."""
+        since = time.monotonic()
+        while True:
+            try:
+                return self._of_leader(lambda base: self._put(base, path, opened, size))
+            except Refused as error:
+                # Others upload as well.
+                if error.reason != "Busy" or time.monotonic() - since >= _UPLOAD_TIMEOUT:
+                    raise
+            time.sleep(_LEADER_PAUSE)
+
+    def _of_leader(self, ask: Callable[[str], Answer]) -> Answer:
         since = time.monotonic()
         while True:
             for _ in self.urls:
                 try:
-                    base = self.urls[self._present % len(self.urls)]
-                    return _taken(base, read, self._ask(base, method, path, query, body))
+                    return ask(self.urls[self._present % len(self.urls)])
                 except NotReachable as error:
                     elsewhere = error.reason == "NotLeading" or (error.failure is None and len(self.urls) > 1)
                     if not elsewhere or time.monotonic() - since >= _LEADER_WAIT_MAX:
@@ -94,27 +111,39 @@ class Heads:
                     self._present += 1
             time.sleep(_LEADER_PAUSE)
 
+    def _put(self, base: str, path: Sequence[str], opened: Callable[[], BinaryIO], size: int) -> None:
+        with opened() as content:
+            headers = {"content-type": "application/octet-stream", "content-length": str(size)}
+            request = urllib.request.Request(_url(base, path), data=content, headers=headers, method="PUT")
+            self._sent(base, request, _UPLOAD_TIMEOUT)
+
     def _ask(
         self, base: str, method: str, path: Sequence[str], query: Optional[Mapping[str, str]], body: Optional[bytes]
     ) -> bytes:
-        url = "/".join([base, "api/v1", *(urllib.parse.quote(part, safe="") for part in path)])
+        url = _url(base, path)
         if query:
             url += "?" + urllib.parse.urlencode(query)
         headers: Dict[str, str] = {"accept": "application/json"}
         if body is not None:
             headers["content-type"] = "application/json"
         data = b"" if body is None and method == "POST" else body
+        return self._sent(base, urllib.request.Request(url, data=data, headers=headers, method=method), self._timeout)
+
+    def _sent(self, base: str, request: urllib.request.Request, timeout: float) -> bytes:
         if self._token is not None:
-            headers["authorization"] = f"Bearer {self._token}"
-        request = urllib.request.Request(url, data=data, headers=headers, method=method)
+            request.add_header("authorization", f"Bearer {self._token}")
         try:
-            with self._http.open(request, timeout=self._timeout) as response:
+            with self._http.open(request, timeout=timeout) as response:
                 text: bytes = response.read(_ANSWER_BYTES_MAX)
                 return text
         except urllib.error.HTTPError as error:
             raise _refusal(base, error) from None
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             raise _unreachable(base, error) from None
+
+
+def _url(base: str, path: Sequence[str]) -> str:
+    return "/".join([base, "api/v1", *(urllib.parse.quote(part, safe="") for part in path)])
 
 
 def _taken(base: str, read: Callable[[Any], Answer], text: bytes) -> Answer:

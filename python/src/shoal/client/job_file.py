@@ -1,4 +1,4 @@
-"""A job as it is submitted: read from a file where it is one, its local paths absolute."""
+"""A job as it is submitted: read from a file where it is one, the local paths of its tables absolute."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from ..errors import InvalidArgument, PackageMissing
 # Bytes, as the head takes them. A file that is larger is data, which belongs in a table.
 JOB_FILE_BYTES_MAX = 1 << 20
 
-# Fields of a kind of job that hold a path, each by the keys that lead to it.
+# Fields of a kind of job that hold the path of a table, each by the keys that lead to it.
 _PATHS = (
     ("groupedTraining", "input", "table"),
     ("groupedTraining", "output", "table"),
-    ("groupedTraining", "model", "python", "file"),
-    ("groupedTraining", "model", "python", "environment", "requirements"),
-    ("groupedTraining", "model", "python", "environment", "wheels"),
     ("groupedScoring", "models", "table"),
     ("groupedScoring", "input", "table"),
     ("groupedScoring", "output", "table"),
 )
+
+
+def folder_of(spec: Union[Mapping[str, Any], str, "os.PathLike[str]"]) -> str:
+    """What relative paths in a job start at."""
+    return os.getcwd() if isinstance(spec, Mapping) else os.path.dirname(os.path.realpath(spec))
 
 
 def read_job(spec: Union[Mapping[str, Any], str, "os.PathLike[str]"]) -> Dict[str, Any]:
@@ -32,7 +34,7 @@ def read_job(spec: Union[Mapping[str, Any], str, "os.PathLike[str]"]) -> Dict[st
     Relative paths in it start at the file's folder, or for a mapping at the working directory.
     """
     if isinstance(spec, Mapping):
-        return with_absolute_paths(copy.deepcopy(dict(spec)), os.getcwd())
+        return with_absolute_paths(copy.deepcopy(dict(spec)), folder_of(spec))
     if not isinstance(spec, (str, os.PathLike)):
         raise InvalidArgument(
             f"a job is a dict or the path of a job file, not a {type(spec).__name__}",
@@ -55,7 +57,7 @@ def read_job(spec: Union[Mapping[str, Any], str, "os.PathLike[str]"]) -> Dict[st
 
 
 def with_absolute_paths(job: Dict[str, Any], folder: str) -> Dict[str, Any]:
-    """The job with its relative paths made absolute: they start at `folder`. Whatever is no job stays as it is."""
+    """The job with the relative paths of its tables made absolute: they start at `folder`. Whatever is no job stays as it is."""
     for holder, key in _places(job):
         path = holder[key]
         if isinstance(path, str) and path and "://" not in path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib
 import linecache
+import os
 import pickle
 import sys
 import zlib
@@ -13,11 +14,18 @@ from typing import Any, Optional, Tuple
 from .program import Refused, describe
 
 
-def load(*, python: str, packed: str, source: Optional[Tuple[str, int, str]] = None) -> Any:
+def load(
+    *,
+    python: str,
+    packed: Optional[str] = None,
+    file: str = "",
+    name: str = "",
+    source: Optional[Tuple[str, int, str]] = None,
+) -> Any:
     """The function of a pickle.
 
     `python` is the version that has made it, as `3.13`: code of another version may crash a process, so that it is never tried.
-    `packed` is the pickle, compressed and in base 64. `source` is where the function was written: the file, the number of
+    `packed` is the pickle, compressed and in base 64; without it, `name` is the file that it lies in beside `file`. `source` is where the function was written: the file, the number of
     its first line, and its lines, so that a trace can show them.
     """
     own = "%d.%d" % sys.version_info[:2]
@@ -35,7 +43,11 @@ def load(*, python: str, packed: str, source: Optional[Tuple[str, int, str]] = N
             "environment", "there is no package `cloudpickle`, which a function of `group_apply` needs where it runs"
         ) from None
     try:
-        function = pickle.loads(zlib.decompress(base64.b64decode(packed)))
+        if packed is None:
+            with open(os.path.join(os.path.dirname(file), name), "rb") as pickled:
+                function = pickle.load(pickled)
+        else:
+            function = pickle.loads(zlib.decompress(base64.b64decode(packed)))
     except ModuleNotFoundError as error:
         raise Refused(
             "environment",

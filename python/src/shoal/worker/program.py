@@ -12,7 +12,7 @@ import sys
 import traceback
 import types
 import typing
-from typing import Any, Callable, Collection, Dict, List, Optional
+from typing import Any, Callable, Container, Dict, List, Optional
 
 # Arguments that a function may take: the group, its key, the parameters.
 _ARGUMENTS_MAX = 3
@@ -41,7 +41,7 @@ class Refused(Exception):
 class Function:
     """The user's function, and what is its own of a stack."""
 
-    def __init__(self, call: Callable[[Any, Any, Any], Any], files: Collection[str], iterates: bool) -> None:
+    def __init__(self, call: Callable[[Any, Any, Any], Any], files: Container[object], iterates: bool) -> None:
         self.call = call
         # Whether it takes a group piece by piece.
         self.iterates = iterates
@@ -52,24 +52,38 @@ class Function:
         return _own_lines(error, self._files)
 
 
+class _Files:
+    """The user's own files: what was asked for, and what lies in the folder that the job has brought along."""
+
+    def __init__(self, files: Container[object], folder: Optional[str]) -> None:
+        self._files = files
+        self._folder = None if folder is None else os.path.join(folder, "")
+
+    def __contains__(self, file: object) -> bool:
+        return file in self._files or (self._folder is not None and str(file).startswith(self._folder))
+
+
 def load(spec: Dict[str, Any]) -> Function:
-    """Loads what the job names."""
-    module_name, name = spec.get("module"), spec["function"]
+    """Loads what the job names. In `folder` lie the files that it has brought along, with its own among them."""
+    module_name, name, folder = spec.get("module"), spec["function"], spec.get("folder")
+    if folder is not None:
+        # Before all that is installed, as if the file had been run; behind this package.
+        sys.path.insert(1, folder)
     if module_name is None:
-        module = _from_code(spec["code"], spec["file"])
-        file, place = spec["file"], f"`{spec['file']}`"
+        file, place = os.path.join(folder or "", spec["file"]), f"`{spec['file']}`"
+        module = _from_code(spec["code"], file, _Files((file,), folder))
     else:
-        module = _imported(module_name)
+        module = _imported(module_name, folder)
         file, place = getattr(module, "__file__", None) or module_name, f"the module `{module_name}`"
     function = getattr(module, name, None)
     if function is None:
         raise Refused("code", f"{place} has no function `{name}`{_instead(module, name)}")
     if not callable(function):
         raise Refused("code", f"`{name}` in {place} is a {type(function).__name__}, not a function")
-    return Function(with_three_arguments(function, name), _files_of(function, file), _iterates(function))
+    return Function(with_three_arguments(function, name), _Files(_files_of(function, file), folder), _iterates(function))
 
 
-def _from_code(code: str, file: str) -> types.ModuleType:
+def _from_code(code: str, file: str, files: Container[object]) -> types.ModuleType:
     # Its lines are shown in traces although there is no such file here.
     linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
     name = os.path.splitext(os.path.basename(file))[0]
@@ -88,31 +102,31 @@ def _from_code(code: str, file: str) -> types.ModuleType:
     try:
         exec(compiled, module.__dict__)  # noqa: S102: this is what the user asks for
     except BaseException as error:
-        raise _raised(error, file) from None
+        raise _raised(error, file, files) from None
     return module
 
 
-def _imported(name: str) -> types.ModuleType:
+def _imported(name: str, folder: Optional[str]) -> types.ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise Refused("environment", f"there is no module `{error.name}`") from None
-        raise _raised(error, name) from None
+        raise _raised(error, name, _Files((name,), folder)) from None
     except SyntaxError as error:
         raise Refused("code", f"{type(error).__name__}: {error.msg} ({error.filename})", line=error.lineno) from None
     except BaseException as error:
-        raise _raised(error, name) from None
+        raise _raised(error, name, _Files((name,), folder)) from None
 
 
-def _raised(error: BaseException, file: str) -> Refused:
+def _raised(error: BaseException, file: str, files: Container[object]) -> Refused:
     """What loading the code raised."""
     if isinstance(error, Refused):
         # Code that a client has made says itself what is wrong.
         return error
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     line = own[-1].lineno if own else None
-    trace = _own_lines(error, (file,))
+    trace = _own_lines(error, files)
     if isinstance(error, ModuleNotFoundError):
         return Refused("environment", f"there is no package `{error.name}`, which the code imports", line, trace)
     if isinstance(error, SyntaxError):
@@ -129,13 +143,13 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _files_of(function: Callable[..., Any], file: str) -> Collection[str]:
+def _files_of(function: Callable[..., Any], file: str) -> Container[object]:
     """The files whose lines are the user's own: a function that was pickled was written in another than the code's."""
     code = getattr(function, "__code__", None)
     return (file,) if code is None else (file, code.co_filename)
 
 
-def _own_lines(error: BaseException, files: Collection[str]) -> List[str]:
+def _own_lines(error: BaseException, files: Container[object]) -> List[str]:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
     return [
         f"{os.path.basename(frame.filename)}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames[-_TRACE_LINES_MAX:]

@@ -176,6 +176,29 @@ fn what_the_installer_says_is_in_the_jobs_log() {
     assert!(scratch.join(".environments").is_dir(), "it stays beside what the worker deletes at its end");
 }
 
+#[test]
+fn wheels_and_requirements_travel_to_workers_that_do_not_see_them() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    let wheels = wheels(&place);
+    let head = Head::start(&place.join("state"), &[]);
+    let job = job_with(&place, "far", "greeter==1.0\n");
+    head.submit(&place.job(&job), &[]).succeeded();
+    for gone in [wheels.clone(), place.join("requirements.txt")] {
+        std::fs::rename(&gone, place.join("gone").with_extension(gone.extension().unwrap_or_default())).unwrap();
+    }
+    let _worker = Worker::start(&head, "only", 1, &place.join("scratch"), &[]);
+    head.ask(&["wait", "far"]).succeeded();
+    assert_eq!(answer(&place, "far"), 41);
+    // The same wheels from somewhere else make the same environment.
+    std::fs::rename(place.join("gone"), place.join("moved")).unwrap();
+    let environment = json!({"interpreter": python(), "requirements": "gone.txt", "wheels": "moved"});
+    let job = job_in(&place, "moved-job", environment);
+    head.submit(&place.job(&job), &["--wait"]).succeeded();
+    let notes = head.ask(&["show", "moved-job"]).succeeded()["report"]["notes"].to_string();
+    assert!(notes.contains("was there from before"), "{notes}");
+}
+
 /// What a run says that is refused for its environment.
 fn refused(place: &Place, job: &Value, by: By, field: &str) -> Value {
     let failure = run(place, job, by).failed(2);

@@ -10,6 +10,7 @@ mod environments;
 mod frames;
 mod iterators;
 mod said;
+mod travel;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

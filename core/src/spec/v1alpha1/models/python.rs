@@ -4,8 +4,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-const ONE_SOURCE: &str = "[has(self.file), has(self.module), has(self.code)].filter(source, source).size() == 1";
-const NO_SOURCE: &str = "where the function is has to be said exactly once: file, module or code";
+use crate::limits::UPLOADS_MAX;
+
+const ONE_SOURCE: &str =
+    "[has(self.file), has(self.module), has(self.code), has(self.configMapKeyRef)].filter(source, source).size() == 1";
+const NO_SOURCE: &str = "where the function is has to be said exactly once: file, module, code or configMapKeyRef";
 
 const SOMETHING: &str = "has(self.interpreter) || has(self.requirements) || has(self.packages)";
 const NOTHING: &str = "an environment has an interpreter, requirements or packages";
@@ -25,8 +28,8 @@ const TWO_PLACES: &str = "with wheels nothing is fetched: indexUrl has no meanin
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{"rule": ONE_SOURCE, "message": NO_SOURCE}]))]
 pub struct Python {
-    /// The file that has the function, relative to the job file. The head reads it once and workers get its text; what
-    /// else it imports has to be installed.
+    /// The file that has the function, relative to the job file. Whoever submits the job uploads it; what else it imports is
+    /// named in `files`, or has to be installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub file: Option<String>,
@@ -38,6 +41,23 @@ pub struct Python {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 262_144))]
     pub code: Option<String>,
+    /// The key of a ConfigMap of the job's namespace that has the text, on Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map_key_ref: Option<ConfigMapKeyRef>,
+    /// Modules, packages and data that the function needs beside its own file, relative to the job file: files, and folders
+    /// with all that is in them but hidden files and `__pycache__`. They lie beside the function's file as they do here, and
+    /// are imported from there: `helpers.py` beside it as `helpers`. All lie in its folder or below; of a function without a
+    /// file, in that of the job file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), inner(length(min = 1, max = 4096)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub files: Option<Vec<String>>,
+    /// What `shoal run`, `shoal job submit` and the Python client have uploaded of `file`, `files`, and the environment's
+    /// `requirements` and `wheels`: they write it, and people leave it out. A job that has it is submitted as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = UPLOADS_MAX as u64))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"]))]
+    pub uploads: Option<Vec<Upload>>,
     /// Name of the function. It takes a group, its key and `params`, of which it may leave the last ones out, and returns a
     /// dict or a Series for one row of the output, or a DataFrame for several. Where the first argument is annotated as an
     /// `Iterator`, each group comes as an iterator of frames.
@@ -72,6 +92,33 @@ pub struct Python {
     /// What the function runs in: the first `python3` of the worker's path where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
+}
+
+/// A key of a ConfigMap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConfigMapKeyRef {
+    /// Name of the ConfigMap.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+    /// The key, as `model.py`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
+}
+
+/// A file that was uploaded: the head has what is in it under its hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Upload {
+    /// The file, as the job names it; of one in a folder that is named, with what leads to it there.
+    #[schemars(length(min = 1, max = 4096))]
+    pub path: String,
+    /// SHA-256 of its content, in hexadecimal.
+    #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
+    pub sha256: String,
+    /// Its size.
+    #[schemars(range(max = 1_073_741_824))]
+    pub bytes: u64,
 }
 
 /// What a group's rows come as.
@@ -142,8 +189,8 @@ pub struct Environment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub interpreter: Option<String>,
-    /// A file of requirements as `pip install -r` takes it, relative to the job file. The head reads it once and workers get
-    /// its text; `pyarrow` is installed too where it does not name it.
+    /// A file of requirements as `pip install -r` takes it, relative to the job file. Whoever submits the job uploads it;
+    /// `pyarrow` is installed too where it does not name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub requirements: Option<String>,
@@ -155,8 +202,8 @@ pub struct Environment {
     )]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub packages: Option<Vec<String>>,
-    /// A folder of wheels at the same place on every worker, relative to the job file. With it nothing is fetched: all that is
-    /// installed lies there, `pyarrow` too.
+    /// A folder of wheels. With it nothing is fetched: all that is installed lies there, `pyarrow` too. A path that is relative
+    /// to the job file names a folder whose files are uploaded; an absolute one, a folder at the same place on every worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub wheels: Option<String>,

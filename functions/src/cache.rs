@@ -1,10 +1,9 @@
-//! The folder that environments of a machine are kept in, whoever uses them.
+//! A folder that something is kept in which takes long to make, whoever uses it: environments, and files that jobs bring along.
 //!
 //! ```text
-//!   KEY.lock     held alone while the environment is built or deleted, and together by whoever uses it;
-//!                its time is that of the last use
+//!   KEY.lock     held alone while it is made or deleted, and together by whoever uses it; its time is that of the last use
 //!   KEY.json     which folder it is; written last, in one step
-//!   KEY-NUMBER/  the environment
+//!   KEY-NUMBER/  what was made
 //! ```
 //!
 //! Files in an environment name the folder that it was made in, so it is not made elsewhere and moved. In its place the file that
@@ -17,18 +16,20 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::sleep;
 
-use crate::limits::UNUSED_TIME_MAX;
+use crate::limits::{BUILT_LOOK_EVERY, UNUSED_TIME_MAX};
 
-/// The folder of environments.
+/// The folder, and what everything that is complete has in its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Cache(PathBuf);
+pub(crate) struct Cache(PathBuf, &'static str);
 
-/// An environment that cannot be deleted while this is held.
+/// Something that cannot be deleted while this is held.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// Its interpreter.
-    pub(crate) python: PathBuf,
+    /// What was asked for: an environment's interpreter, a file's content.
+    pub(crate) path: PathBuf,
     _lock: File,
 }
 
@@ -39,24 +40,38 @@ pub(crate) enum Hold {
     Alone,
 }
 
-/// What is written of an environment that is complete.
+/// What is written of something that is complete.
 #[derive(Debug, Serialize, Deserialize)]
 struct Ready {
     /// Its folder's name.
     folder: String,
     /// What it was made of, for people who look.
-    python: String,
-    requirements: String,
+    #[serde(default)]
+    made_of: Value,
+}
+
+/// Waits for a lock, and says so where somebody else has it.
+pub(crate) async fn locked(cache: &Cache, key: &str, hold: Hold, waits: impl Fn()) -> io::Result<File> {
+    let mut is_first = true;
+    loop {
+        if let Some(lock) = cache.try_lock(key, hold)? {
+            return Ok(lock);
+        }
+        if std::mem::take(&mut is_first) {
+            waits();
+        }
+        sleep(BUILT_LOOK_EVERY).await;
+    }
 }
 
 impl Cache {
     /// The folder, which is made where it is not there. Nobody else may look into it.
-    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path, complete: &'static str) -> io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        Ok(Self(folder.to_owned()))
+        Ok(Self(folder.to_owned(), complete))
     }
 
-    /// The lock of an environment, if nobody holds it otherwise.
+    /// The lock of a key, if nobody holds it otherwise.
     pub(crate) fn try_lock(&self, key: &str, hold: Hold) -> io::Result<Option<File>> {
         let file = File::options().create(true).truncate(false).write(true).open(self.0.join(format!("{key}.lock")))?;
         let locked = match hold {
@@ -70,37 +85,37 @@ impl Cache {
         }
     }
 
-    /// The environment of a lock, if it is complete.
+    /// What is kept under a lock, if it is complete.
     pub(crate) fn lease(&self, key: &str, lock: File) -> Option<Lease> {
-        let python = self.ready(key)?;
+        let path = self.ready(key)?;
         // Where that cannot be written it is deleted too early, which costs time and nothing else.
         let _ = lock.set_modified(SystemTime::now());
-        Some(Lease { python, _lock: lock })
+        Some(Lease { path, _lock: lock })
     }
 
-    /// The interpreter of an environment that is complete.
+    /// What is asked for of something that is complete.
     pub(crate) fn ready(&self, key: &str) -> Option<PathBuf> {
         let ready: Ready = serde_json::from_slice(&std::fs::read(self.marker(key)).ok()?).ok()?;
-        let python = self.0.join(ready.folder).join(ENVIRONMENT).join(PYTHON);
-        python.exists().then_some(python)
+        let path = self.0.join(ready.folder).join(self.1);
+        path.exists().then_some(path)
     }
 
-    /// A name for the folder of an environment that is about to be built. Its lock is held alone.
+    /// A name for the folder of something that is about to be made. Its lock is held alone.
     pub(crate) fn place(&self, key: &str) -> PathBuf {
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
         self.0.join(format!("{key}-{now}"))
     }
 
-    /// Says that an environment is complete.
-    pub(crate) fn publish(&self, key: &str, place: &Path, python: &str, requirements: &str) -> io::Result<()> {
+    /// Says that it is complete.
+    pub(crate) fn publish(&self, key: &str, place: &Path, made_of: &Value) -> io::Result<()> {
         let folder = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let ready = Ready { folder, python: python.to_owned(), requirements: requirements.to_owned() };
+        let ready = Ready { folder, made_of: made_of.clone() };
         let unfinished = self.0.join(format!("{key}.new"));
         std::fs::write(&unfinished, serde_json::to_vec_pretty(&ready)?)?;
         std::fs::rename(unfinished, self.marker(key))
     }
 
-    /// Deletes all of an environment but its lock, which is held alone.
+    /// Deletes all under a key but its lock, which is held alone.
     pub(crate) fn delete(&self, key: &str) -> io::Result<()> {
         match std::fs::remove_file(self.marker(key)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -116,7 +131,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Deletes the environments that nobody has used for long, and says which.
+    /// Deletes what nobody has used for long, and says which.
     pub(crate) fn delete_unused(&self, now: SystemTime) -> io::Result<Vec<String>> {
         let mut deleted = Vec::new();
         for entry in std::fs::read_dir(&self.0)? {
@@ -147,12 +162,6 @@ impl Cache {
     }
 }
 
-/// Where an environment has its interpreter.
-pub(crate) const PYTHON: &str = "bin/python";
-
-/// The environment in its folder, beside which a build keeps what is temporary.
-pub(crate) const ENVIRONMENT: &str = "environment";
-
 /// Whether what was used last at that time is not kept any longer.
 fn is_unused(now: SystemTime, used: SystemTime) -> bool {
     now.duration_since(used).unwrap_or(Duration::ZERO) > UNUSED_TIME_MAX
@@ -163,23 +172,25 @@ fn is_unused(now: SystemTime, used: SystemTime) -> bool {
 mod tests {
     use super::*;
 
+    const COMPLETE: &str = "environment/bin/python";
+
     /// A cache with environments of these keys, which nobody has used since they were made.
     fn with(keys: &[&str]) -> (tempfile::TempDir, Cache) {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(&folder.path().join("deep/environments")).unwrap();
+        let cache = Cache::open(&folder.path().join("deep/environments"), COMPLETE).unwrap();
         for key in keys {
             let _lock = cache.try_lock(key, Hold::Alone).unwrap().unwrap();
             let place = cache.place(key);
             make(&place);
-            cache.publish(key, &place, "3", "a").unwrap();
+            cache.publish(key, &place, &Value::Null).unwrap();
         }
         (folder, cache)
     }
 
     fn make(place: &Path) {
-        let python = place.join(ENVIRONMENT).join(PYTHON);
-        std::fs::create_dir_all(python.parent().unwrap()).unwrap();
-        std::fs::write(python, "").unwrap();
+        let complete = place.join(COMPLETE);
+        std::fs::create_dir_all(complete.parent().unwrap()).unwrap();
+        std::fs::write(complete, "").unwrap();
     }
 
     fn lease(cache: &Cache, key: &str) -> Option<Lease> {
@@ -207,9 +218,11 @@ mod tests {
         cache.delete("a").unwrap();
         assert!(!place.exists());
         let (_folder, cache) = with(&["b"]);
-        let python = lease(&cache, "b").unwrap().python;
+        let python = lease(&cache, "b").unwrap().path;
         std::fs::remove_file(&python).unwrap();
         assert!(lease(&cache, "b").is_none(), "somebody has deleted a part of it");
+        std::fs::write(&python, "").unwrap();
+        assert!(lease(&cache, "b").is_some());
         std::fs::write(cache.marker("b"), "{").unwrap();
         assert!(lease(&cache, "b").is_none());
     }
@@ -225,7 +238,7 @@ mod tests {
         assert_eq!(cache.delete_unused(SystemTime::now()).unwrap(), Vec::<String>::new());
         assert_eq!(cache.delete_unused(later).unwrap(), ["old"]);
         assert!(lease(&cache, "old").is_none() && cache.ready("new").is_some());
-        assert!(used.python.exists());
+        assert!(used.path.exists());
         assert_eq!(cache.delete_unused(later).unwrap(), Vec::<String>::new(), "once");
         drop(used);
         assert_eq!(cache.delete_unused(later + UNUSED_TIME_MAX).unwrap().len(), 2);
