@@ -64,6 +64,8 @@ pub enum Source {
     Module(String),
     /// In this text.
     Code(String),
+    /// In a ConfigMap, whose text the operator puts in its place.
+    ConfigMap(ConfigMapKeyRef),
 }
 
 impl Source {
@@ -71,7 +73,7 @@ impl Source {
     fn folder(&self) -> &str {
         match self {
             Self::File(file) => folder_of(file),
-            Self::Module(_) | Self::Code(_) => "",
+            Self::Module(_) | Self::Code(_) | Self::ConfigMap(_) => "",
         }
     }
 }
@@ -99,13 +101,11 @@ impl Function {
             environment,
         } = spec.clone();
         let path = format!("{path}.{}", Self::MEMBER);
-        if let Some(reference) = config_map_key_ref {
-            return Err(only_on_kubernetes(&reference, &path));
-        }
         let source = file
             .map(|file| Source::File(clean(&file)))
             .or_else(|| module.map(Source::Module))
             .or_else(|| code.map(Source::Code))
+            .or_else(|| config_map_key_ref.map(Source::ConfigMap))
             .ok_or_else(|| {
                 Failure::new(Reason::MissingField, "no function is named").field(&path).next("add `file`")
             })?;
@@ -193,19 +193,10 @@ fn uploaded(upload: Upload, field: &str) -> Result<File, Failure> {
     Ok(File { path: clean(&path), digest, bytes })
 }
 
-fn only_on_kubernetes(ConfigMapKeyRef { name, key }: &ConfigMapKeyRef, path: &str) -> Failure {
-    Failure::new(
-        Reason::InvalidValue,
-        format!("the key `{key}` of the ConfigMap `{name}` can be read on Kubernetes only"),
-    )
-    .field(format!("{path}.configMapKeyRef"))
-    .next("create the job with kubectl; here, name the `file` that the ConfigMap was made from")
-}
-
 fn elsewhere(file: &str, source: &Source) -> Failure {
     let beside = match source {
         Source::File(function) => format!("the folder of the function's file `{function}`"),
-        Source::Module(_) | Source::Code(_) => "the folder of the job file".to_owned(),
+        Source::Module(_) | Source::Code(_) | Source::ConfigMap(_) => "the folder of the job file".to_owned(),
     };
     Failure::new(Reason::InvalidValue, format!("`{file}` does not lie in {beside}, where it would be looked for"))
         .next("move it there or below; what lies elsewhere is installed, or becomes a wheel")

@@ -5,7 +5,7 @@ use std::path::Path;
 use shoal_core::blobs::{BlobSource, read as read_blob};
 use shoal_core::functions::{Code, Program};
 use shoal_core::job::{Function, Source};
-use shoal_core::spec::v1alpha1::FailurePolicy;
+use shoal_core::spec::v1alpha1::{ConfigMapKeyRef, FailurePolicy};
 use shoal_core::{Failure, Reason};
 
 use super::requirements::requirements;
@@ -41,6 +41,7 @@ pub(super) async fn program(
     let code = match source {
         Source::Module(module) => Code::Module(module.clone()),
         Source::Code(text) => Code::Text { text: text.clone(), file: INLINE.to_owned() },
+        Source::ConfigMap(reference) => return Err(only_on_kubernetes(reference)),
         Source::File(path) => {
             let wrong = |wrong: NoText| wrong.failure(Reason::InvalidFunction, path);
             let next = |failure: Failure| match failure.next {
@@ -71,6 +72,15 @@ pub(super) async fn program(
         memory_max: *memory_max,
         deaths_max: policy.max_process_deaths,
     })
+}
+
+fn only_on_kubernetes(ConfigMapKeyRef { name, key }: &ConfigMapKeyRef) -> Failure {
+    Failure::new(
+        Reason::InvalidValue,
+        format!("the key `{key}` of the ConfigMap `{name}` can be read on Kubernetes only"),
+    )
+    .field("spec.groupedTraining.model.python.configMapKeyRef")
+    .next("create the job with kubectl; here, name the `file` that the ConfigMap was made from")
 }
 
 /// What a file is called beside its job file.
