@@ -1,20 +1,19 @@
 //! The client of a head's REST interface.
 
+mod files;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
-use reqwest::{Body, Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use shoal_api::{BlobQuery, JobAttempts, JobList, JobLog, MissingBlobs};
-use shoal_core::blobs::{BlobStream, Digest, LocalFiles};
+use shoal_api::{JobAttempts, JobList, JobLog};
 use shoal_core::control::{SubmitOptions, WorkerStatus};
 use shoal_core::journal::JobChange;
-use shoal_core::limits::UPLOADS_MAX;
 use shoal_core::report::JobStatus;
 use shoal_core::spec::v1alpha1::ShoalJob;
 use shoal_core::{Failure, Reason};
@@ -25,9 +24,7 @@ use shoal_wire::tls::{ClientConfig, refusal, trusting, trusting_pem};
 use url::{Host, Url};
 
 use crate::client_args::{ClientArgs, Target};
-use crate::file_body::FileBody;
 use crate::terminal::Terminal;
-use crate::uploads;
 
 /// A head answers in milliseconds; one that takes longer has a disk that hangs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -185,78 +182,6 @@ impl Client {
         let query = format!("rerun={rerun}&fresh={fresh}");
         let body = Some(json(job)?);
         self.send(Call { method: Method::POST, query: Some(&query), body, ..Call::get(&["jobs"]) }).await
-    }
-
-    /// Uploads files of this machine where the head has them not, and says how many.
-    pub(crate) async fn upload(&self, files: &LocalFiles) -> Result<usize, Failure> {
-        let digests: Vec<&Digest> = files.keys().collect();
-        let mut uploaded = 0;
-        for some in digests.chunks(UPLOADS_MAX) {
-            let query = BlobQuery { digests: some.iter().map(|digest| digest.to_string()).collect() };
-            let call = Call { method: Method::POST, body: Some(json(&query)?), ..Call::get(&["blobs", "missing"]) };
-            let MissingBlobs { missing } = self.send(call).await?;
-            for (digest, place) in files.iter().filter(|(digest, _)| missing.contains(&digest.to_string())) {
-                let mut search = Search::new(true);
-                while let Err(failure) = self.put(self.present(), digest, place).await {
-                    self.look_on(&mut search, failure).await?;
-                }
-                uploaded += 1;
-            }
-        }
-        if uploaded > 0 {
-            tracing::debug!(uploaded, of = files.len(), "files of the job are uploaded");
-        }
-        Ok(uploaded)
-    }
-
-    /// The content of a file that was uploaded; none where the head has it not.
-    pub(crate) async fn download(&self, digest: &Digest) -> Result<Option<BlobStream>, Failure> {
-        let mut search = Search::new(true);
-        loop {
-            match self.get(self.present(), digest).await {
-                Err(failure) => self.look_on(&mut search, failure).await?,
-                answer => return answer,
-            }
-        }
-    }
-
-    async fn put(&self, base: &Url, digest: &Digest, place: &Path) -> Result<(), Failure> {
-        let cannot = |error: std::io::Error| {
-            Failure::new(Reason::Io, "a file of the job cannot be read any more")
-                .because(&error)
-                .file(place.display().to_string())
-        };
-        let file = tokio::fs::File::open(place).await.map_err(cannot)?;
-        let bytes = file.metadata().await.map_err(cannot)?.len();
-        let body = Body::wrap(FileBody::new(uploads::pieces(file, place.to_owned()), bytes));
-        let digest = digest.to_string();
-        let path = ["blobs", &digest];
-        let request = self
-            .request(base, &Call { method: Method::PUT, ..Call::get(&path) })
-            .await?
-            .timeout(BLOB_TIME_MAX)
-            .body(body);
-        let response = request.send().await.map_err(|error| self.unreachable(base, &error))?;
-        match response.status().is_success() {
-            true => Ok(()),
-            false => Err(self.refusal(base, response).await?.file(place.display().to_string())),
-        }
-    }
-
-    async fn get(&self, base: &Url, digest: &Digest) -> Result<Option<BlobStream>, Failure> {
-        let request = self.request(base, &Call::get(&["blobs", &digest.to_string()])).await?.timeout(BLOB_TIME_MAX);
-        let response = request.send().await.map_err(|error| self.unreachable(base, &error))?;
-        if !response.status().is_success() {
-            let failure = self.refusal(base, response).await?;
-            return if failure.reason == Reason::FileNotUploaded { Ok(None) } else { Err(failure) };
-        }
-        let stream = futures::stream::try_unfold(response, |mut response| async move {
-            let broken = |error: reqwest::Error| {
-                Failure::new(Reason::HeadUnreachable, "the head stopped in the middle of a file").because(&error)
-            };
-            Ok(response.chunk().await.map_err(broken)?.map(|piece| (piece, response)))
-        });
-        Ok(Some(stream.boxed()))
     }
 
     /// The latest submission of every job, oldest first.

@@ -97,7 +97,9 @@ def test_a_path_has_one_way_to_be_written(path, expected):
     assert clean(path) == expected
 
 
-def test_a_job_of_several_files_is_submitted_and_sent_once(client, folder, monkeypatch):
+def test_a_job_of_several_files_is_submitted_and_sent_once(binary, folder, monkeypatch):
+    # Other tests may have stopped the one that they share.
+    client = shoal.local()
     monkeypatch.chdir(folder)
     spec = job({"file": "model.py", "files": ["helpers.py", "package"], "environment": {"interpreter": sys.executable}})
     submitted = client.submit(spec)

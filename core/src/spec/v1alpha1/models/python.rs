@@ -116,7 +116,7 @@ pub struct Upload {
     /// SHA-256 of its content, in hexadecimal.
     #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub sha256: String,
-    /// Its size.
+    /// Its size in bytes.
     #[schemars(range(max = 1_073_741_824))]
     pub bytes: u64,
 }
