@@ -4,6 +4,8 @@
 //! kind of job sees groups go in and rows come out, each group exactly once and in order, whatever happened to processes
 //! on the way.
 
+use std::fmt::Debug;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,15 +113,45 @@ pub enum Prepared {
     Built { by: String, milliseconds: u64 },
 }
 
+/// Rows of a piece, for a function that takes a group piece by piece: what libraries work with at a time.
+pub const PIECE_ROWS: u64 = 1 << 16;
+
+/// Bytes of a piece: several of it are held by whoever reads, makes a frame of it and computes.
+pub const PIECE_BYTES: u64 = 8 << 20;
+
 /// Rows of some groups, group by group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Groups {
-    /// The columns that the function sees.
+    /// The columns that the function sees; no row where these are in `pieces`.
     pub rows: RecordBatch,
     /// The key columns, a row per group.
     pub keys: RecordBatch,
     /// Where each group's rows end among all.
     pub ends: Vec<u64>,
+    /// The rows of the only group, where memory does not hold them: for functions that take a group piece by piece.
+    pub pieces: Option<Pieces>,
+}
+
+/// Rows that memory does not hold.
+#[derive(Clone, Debug)]
+pub struct Pieces(pub Arc<dyn ReadPieces>);
+
+impl PartialEq for Pieces {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Reads rows that memory does not hold, as often as they are asked for.
+pub trait ReadPieces: Debug + Send + Sync {
+    /// How many rows each piece has, at least one.
+    fn rows(&self) -> &[u64];
+
+    /// A piece, with the columns that the function sees.
+    ///
+    /// # Errors
+    /// Those of the disk that it is on.
+    fn read(&self, piece: usize) -> io::Result<RecordBatch>;
 }
 
 impl Groups {
@@ -141,11 +173,15 @@ impl Groups {
     /// Some of them; no row is copied.
     #[must_use]
     pub fn slice(&self, groups: Range<usize>) -> Self {
+        if self.pieces.is_some() && groups == (0..self.len()) {
+            return self.clone();
+        }
         let (start, end) = (self.start_of(groups.start), self.start_of(groups.end));
         // They were counted by rows that are in memory.
-        let rows = self.rows.slice(start as usize, (end - start) as usize);
+        let rows = if self.pieces.is_some() { 0..0 } else { start as usize..end as usize };
+        let rows = self.rows.slice(rows.start, rows.len());
         let ends = self.ends[groups.clone()].iter().map(|end| end - start).collect();
-        Self { rows, keys: self.keys.slice(groups.start, groups.len()), ends }
+        Self { rows, keys: self.keys.slice(groups.start, groups.len()), ends, pieces: None }
     }
 
     fn start_of(&self, group: usize) -> u64 {
@@ -240,6 +276,9 @@ fn runs_none() -> Failure {
 /// Calls of a loaded function. Dropping it ends those that are on their way.
 #[async_trait]
 pub trait Calls: Send {
+    /// Whether the function takes a group piece by piece, and so one that memory does not hold.
+    fn takes_pieces(&self) -> bool;
+
     /// Has it called for each of these groups, after those that were sent before. Nobody waits here.
     fn send(&mut self, groups: Groups);
 
@@ -268,12 +307,36 @@ mod tests {
 
     #[test]
     fn a_slice_has_its_own_rows_and_keys() {
-        let groups = Groups { rows: batch("x", 0..10), keys: batch("key", 0..4), ends: vec![2, 3, 9, 10] };
+        let groups =
+            Groups { rows: batch("x", 0..10), keys: batch("key", 0..4), ends: vec![2, 3, 9, 10], pieces: None };
         assert_eq!((0..4).map(|group| groups.rows_of(group)).collect::<Vec<_>>(), [2, 1, 6, 1]);
         let middle = groups.slice(1..3);
-        assert_eq!(middle, Groups { rows: batch("x", 2..9), keys: batch("key", 1..3), ends: vec![1, 7] });
+        assert_eq!(middle, Groups { rows: batch("x", 2..9), keys: batch("key", 1..3), ends: vec![1, 7], pieces: None });
         assert_eq!(middle.slice(1..2).rows, batch("x", 3..9));
         assert_eq!(groups.slice(0..4), groups);
         assert!(groups.slice(2..2).is_empty());
+    }
+
+    /// Pieces of nothing.
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl ReadPieces for Nowhere {
+        fn rows(&self) -> &[u64] {
+            &[]
+        }
+
+        fn read(&self, _: usize) -> io::Result<RecordBatch> {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    #[test]
+    fn a_group_in_pieces_is_there_as_a_whole_or_not_at_all() {
+        let pieces = Some(Pieces(Arc::new(Nowhere)));
+        let large = Groups { rows: batch("x", 0..0), keys: batch("key", 7..8), ends: vec![1_000], pieces };
+        assert_eq!(large.slice(0..1), large);
+        let rest = large.slice(1..1);
+        assert!(rest.is_empty() && rest.pieces.is_none(), "{rest:?}");
     }
 }

@@ -21,12 +21,6 @@ pub(crate) const END_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the last lines of a message may take to arrive after its results, before they count as somebody else's.
 pub(crate) const LINES_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Rows of a chunk, where a function takes a group piece by piece: what libraries work with at a time.
-pub(crate) const CHUNK_ROWS: u64 = 1 << 16;
-
-/// Bytes of a chunk: several of it are held by whoever reads, makes a frame of it and computes.
-pub(crate) const CHUNK_BYTES: u64 = 8 << 20;
-
 /// Bytes of each part of an answer: what a function returns for the groups of one message.
 pub(crate) const ANSWER_BYTES_MAX: u64 = 1 << 30;
 

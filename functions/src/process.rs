@@ -1,7 +1,6 @@
 //! A process that has loaded a program.
 
 use std::io;
-use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
 use crate::answer::{Answer, Applied, Told, encode};
-use crate::chunks::chunks;
+use crate::chunks::{self, Chunk};
 use crate::death::Death;
 use crate::environment::Lease;
 use crate::limits::{
@@ -38,7 +37,7 @@ enum Outgoing {
     Program(Vec<u8>),
     Caller(Vec<u8>),
     /// Their number, and where their rows are cut: once unless the function takes a group piece by piece.
-    Groups(u64, Groups, Vec<Range<u64>>),
+    Groups(u64, Groups, Vec<Chunk>),
 }
 
 /// A process. Dropping it ends it with all that it has started.
@@ -149,6 +148,11 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None)) && !self.answers.is_closed()
     }
 
+    /// Whether the function takes a group piece by piece.
+    pub(crate) fn iterates(&self) -> bool {
+        self.iterates
+    }
+
     /// Tells who calls from now on. Nothing waits to be written then.
     pub(crate) fn is_called_by(&self, caller: &Caller) {
         // One that is gone is told nothing, and its answers end.
@@ -157,8 +161,7 @@ impl Process {
 
     /// Hands groups over to be written; false where it has to be tried again later.
     pub(crate) fn send(&self, sequence: u64, groups: &Groups) -> bool {
-        let whole = || std::iter::once(0..groups.rows.num_rows() as u64).collect();
-        let chunks = if self.iterates { chunks(groups) } else { whole() };
+        let chunks = if self.iterates { chunks::chunks(groups) } else { chunks::whole(groups) };
         match self.outgoing.try_send(Outgoing::Groups(sequence, groups.clone(), chunks)) {
             // One that is gone takes nothing, and its answers end.
             Ok(()) | Err(TrySendError::Closed(_)) => true,
@@ -296,18 +299,11 @@ fn frames(outgoing: Outgoing) -> Box<dyn Iterator<Item = Option<Frame>> + Send> 
         Outgoing::Caller(first) => json(request::CALLER, first),
         Outgoing::Groups(sequence, groups, chunks) => {
             let following = chunks.len().saturating_sub(1) as u64;
-            Box::new(chunks.into_iter().enumerate().map(move |(place, rows)| {
+            Box::new(chunks.into_iter().enumerate().map(move |(place, chunk)| {
                 let frame = if place == 0 {
-                    message(sequence, &groups, &rows, following)
+                    message(sequence, &groups, &chunk, following)
                 } else {
-                    let first = encode(&rows_of(&groups, &rows));
-                    first.map(|first| Frame {
-                        kind: request::ROWS,
-                        sequence,
-                        groups: rows.end - rows.start,
-                        first,
-                        second: Vec::new(),
-                    })
+                    following_rows(sequence, &groups, &chunk)
                 };
                 frame.inspect_err(|error| tracing::error!(%error, "groups cannot be sent to a process")).ok()
             }))
@@ -316,15 +312,30 @@ fn frames(outgoing: Outgoing) -> Box<dyn Iterator<Item = Option<Frame>> + Send> 
 }
 
 /// Groups with the first of their rows.
-fn message(sequence: u64, groups: &Groups, rows: &Range<u64>, following: u64) -> Result<Frame, ArrowError> {
-    let first = encode(&rows_of(groups, rows))?;
+fn message(sequence: u64, groups: &Groups, chunk: &Chunk, following: u64) -> Result<Frame, ArrowError> {
+    let first = encode(&rows_of(groups, chunk)?)?;
     let second = encode(&crate::answer::keys_and_ends(groups)?)?;
     Ok(Frame { kind: request::GROUPS, sequence, groups: following, first, second })
 }
 
-fn rows_of(groups: &Groups, rows: &Range<u64>) -> RecordBatch {
-    // They were counted by rows that are in memory.
-    groups.rows.slice(rows.start as usize, (rows.end - rows.start) as usize)
+fn following_rows(sequence: u64, groups: &Groups, chunk: &Chunk) -> Result<Frame, ArrowError> {
+    let first = encode(&rows_of(groups, chunk)?)?;
+    let count = match chunk {
+        Chunk::Held(rows) => rows.end - rows.start,
+        Chunk::Piece(_, rows) => *rows,
+    };
+    Ok(Frame { kind: request::ROWS, sequence, groups: count, first, second: Vec::new() })
+}
+
+fn rows_of(groups: &Groups, chunk: &Chunk) -> Result<RecordBatch, ArrowError> {
+    match chunk {
+        // They were counted by rows that are in memory.
+        Chunk::Held(rows) => Ok(groups.rows.slice(rows.start as usize, (rows.end - rows.start) as usize)),
+        Chunk::Piece(piece, _) => match &groups.pieces {
+            Some(pieces) => Ok(pieces.0.read(*piece)?),
+            None => Err(ArrowError::InvalidArgumentError(format!("there is no piece {piece}"))),
+        },
+    }
 }
 
 fn unusable(error: &io::Error) -> Failure {

@@ -81,7 +81,11 @@ pub(super) async fn train(
             let table = Arc::new(FunctionTable::new(&keys, &call.program.returns));
             let calls = context.functions.load(assignment.attempt.into(), Arc::new(call.program)).await?;
             let mut file = output.create(table.schema(), table.key_columns())?;
-            let called = Called::new(Packer::new(&columns, group_bytes_max), calls, table);
+            let mut packer = Packer::new(&columns, group_bytes_max);
+            if calls.takes_pieces() {
+                packer = packer.with_pieces_in(context.scratch.clone());
+            }
+            let called = Called::new(packer, calls, table);
             (Bucket { keys: &keys, file: &mut file, context }.train_rows(pulled, called).await?, file)
         }
     };
