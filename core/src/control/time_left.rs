@@ -1,7 +1,12 @@
 //! How much longer a job takes, told from its tasks. Pure.
 //!
-//! What a stage still has to do takes as long, for its weight, as what it has done; running attempts have done a part. The
-//! stages after it are not planned yet: they take the share of the whole that the kind expects of them.
+//! What a stage still has to do takes as long, for its weight, as what it has done; running attempts have done a part, which
+//! they tell or which is told by how long they have run. The stages after it are not planned yet: they take the share of
+//! the whole that the kind expects of them, as long as stages that do the job's work took or take theirs.
+
+/// Percent points of the whole from which on a stage tells how long others take. What a smaller one does, as loading a
+/// function or looking at a sample, takes as long for a small job as for a large one.
+const TELLING_PERCENT: f64 = 10.0;
 
 /// A stage at some moment. Times are in milliseconds.
 #[derive(Clone, Debug, Default)]
@@ -10,44 +15,83 @@ pub(super) struct StageSoFar {
     pub(super) done: (u64, u64),
     /// Weight of the tasks that nothing runs.
     pub(super) waiting_weight: u64,
-    /// Weight of each running task, and for how long it has run.
-    pub(super) running: Vec<(u64, u64)>,
+    pub(super) running: Vec<RunningTask>,
     /// For how long the stage has run.
     pub(super) ran_ms: u64,
 }
 
+/// A task that runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RunningTask {
+    pub(super) weight: u64,
+    /// For how long.
+    pub(super) ran_ms: u64,
+    /// What of its time had passed, in thousandths, and for how long it had run then.
+    pub(super) told: Option<(u16, u64)>,
+}
+
+impl RunningTask {
+    /// How long it takes by what it tells.
+    fn whole_ms(&self) -> Option<f64> {
+        let (permille, ran_ms) = self.told.filter(|(permille, ran_ms)| *permille > 0 && *ran_ms > 0)?;
+        Some(ran_ms as f64 * 1_000.0 / f64::from(permille))
+    }
+}
+
 impl StageSoFar {
-    /// How much longer the stage takes; none before one of its tasks is done.
+    /// Milliseconds of a task for each unit of its weight; none where no task is done and none tells.
+    fn ms_of_weight(&self) -> Option<f64> {
+        let whole = self.running.iter().filter_map(|task| Some((task.weight as f64, task.whole_ms()?)));
+        let done = (self.done.0 as f64, self.done.1 as f64);
+        let (weight, ms) = whole.fold(done, |sum, task| (sum.0 + task.0, sum.1 + task.1));
+        (weight > 0.0 && ms > 0.0).then(|| ms / weight)
+    }
+
+    /// How much longer the stage takes, by its own tasks.
     fn ms_left(&self) -> Option<f64> {
-        let (done_weight, took_ms) = self.done;
-        if done_weight == 0 || took_ms == 0 {
-            return None;
-        }
-        let ms_of = |weight: u64| weight as f64 * (took_ms as f64 / done_weight as f64);
-        let left = self.running.iter().map(|(weight, ran_ms)| (ms_of(*weight) - *ran_ms as f64).max(0.0));
+        let ms_of_weight = self.ms_of_weight()?;
+        let left = |task: &RunningTask| {
+            let whole_ms = task.whole_ms().unwrap_or(task.weight as f64 * ms_of_weight);
+            (whole_ms - task.ran_ms as f64).max(0.0)
+        };
+        let left = self.running.iter().map(left);
         let (sum, longest) = left.fold((0.0, 0.0), |(sum, longest): (f64, f64), left| (sum + left, longest.max(left)));
         // What waits is run where others run now.
         let side_by_side = self.running.len().max(1) as f64;
-        Some(((ms_of(self.waiting_weight) + sum) / side_by_side).max(longest))
+        Some(((self.waiting_weight as f64 * ms_of_weight + sum) / side_by_side).max(longest))
     }
+
+    /// How much longer it takes where it is expected to take so long, and none of its tasks says anything: at least what those
+    /// that wait take if the running ones were about to end.
+    fn ms_left_of(&self, expected_ms: f64) -> f64 {
+        let ran: f64 = self.running.iter().map(|task| task.ran_ms as f64).sum();
+        let weight: f64 = self.running.iter().map(|task| task.weight as f64).sum();
+        let side_by_side = self.running.len().max(1) as f64;
+        let waiting = if weight > 0.0 { self.waiting_weight as f64 * (ran / weight) / side_by_side } else { 0.0 };
+        (expected_ms - self.ran_ms as f64).max(waiting)
+    }
+}
+
+/// A stage that is done: how long it took, in milliseconds, and how many percent points of the whole it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StageDone {
+    pub(super) ms: u64,
+    pub(super) percent: f64,
 }
 
 /// How much longer a job takes, in milliseconds, whose last stage is `stage`; none while nobody can know.
 ///
-/// `before_ms` is how long the stages before it took, and `percent_before` and `percent_after` are what of the whole is done
-/// before and after it, from 0 to 100.
-pub(super) fn ms_left(stage: &StageSoFar, before_ms: u64, percent_before: f64, percent_after: f64) -> Option<f64> {
-    // Before one of its tasks is done, it is expected to take its share, as those before it took theirs.
-    let expected = || {
-        let share = (percent_before > 0.0).then(|| (percent_after - percent_before) / percent_before)?;
-        Some((before_ms as f64 * share - stage.ran_ms as f64).max(0.0))
-    };
+/// `percent` is how many percent points of the whole the stage is, and `percent_after` how many come after it.
+pub(super) fn ms_left(done: &[StageDone], stage: &StageSoFar, percent: f64, percent_after: f64) -> Option<f64> {
+    let telling = done.iter().filter(|stage| stage.percent >= TELLING_PERCENT);
+    let (ms, points) = telling.fold((0.0, 0.0), |sum, stage| (sum.0 + stage.ms as f64, sum.1 + stage.percent));
+    let ms_of_point = |ms: f64, points: f64| (points > 0.0).then(|| ms / points);
+    // Before one of its tasks tells, it is expected to take its share, as those before it took theirs.
+    let expected = || Some(stage.ms_left_of(percent * ms_of_point(ms, points)?));
     let left = stage.ms_left().or_else(expected)?;
-    if percent_after <= 0.0 {
-        return None;
-    }
-    let until_its_end = before_ms as f64 + stage.ran_ms as f64 + left;
-    Some(left + until_its_end * (100.0 - percent_after).max(0.0) / percent_after)
+    let (ms, points) =
+        if percent >= TELLING_PERCENT { (ms + stage.ran_ms as f64 + left, points + percent) } else { (ms, points) };
+    Some(left + percent_after * ms_of_point(ms, points)?)
 }
 
 #[cfg(test)]
@@ -55,6 +99,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn quiet(running: &[(u64, u64)]) -> Vec<RunningTask> {
+        running.iter().map(|(weight, ran_ms)| RunningTask { weight: *weight, ran_ms: *ran_ms, told: None }).collect()
+    }
 
     #[test]
     fn what_is_left_takes_as_long_as_what_is_done() {
@@ -68,18 +116,49 @@ mod tests {
             ((2, 2_000), 0, vec![(1, 500), (8, 1_000)], Some(7_000.0)),
             ((2, 2_000), 3, vec![], Some(3_000.0)),
         ] {
-            let stage = StageSoFar { done, waiting_weight, running, ran_ms: 0 };
+            let stage = StageSoFar { done, waiting_weight, running: quiet(&running), ran_ms: 0 };
+            assert_eq!(stage.ms_left(), expected, "{stage:?}");
+        }
+    }
+
+    #[test]
+    fn running_tasks_that_tell_stand_for_those_that_do_not() {
+        let told = |weight, ran_ms, permille, then_ms| RunningTask { weight, ran_ms, told: Some((permille, then_ms)) };
+        // (running, waiting, expected)
+        for (running, waiting_weight, expected) in [
+            (vec![told(1, 3_000, 250, 2_000)], 0, Some(5_000.0)),
+            (vec![told(1, 9_000, 250, 2_000)], 0, Some(0.0)),
+            (vec![told(2, 2_000, 500, 2_000), RunningTask { weight: 1, ran_ms: 1_500, told: None }], 0, Some(2_000.0)),
+            (vec![told(1, 2_000, 500, 2_000), told(1, 2_000, 500, 2_000)], 2, Some(6_000.0)),
+            (vec![told(1, 2_000, 0, 2_000)], 2, None),
+        ] {
+            let stage = StageSoFar { waiting_weight, running, ..StageSoFar::default() };
             assert_eq!(stage.ms_left(), expected, "{stage:?}");
         }
     }
 
     #[test]
     fn stages_that_are_to_come_take_their_share() {
+        let none: &[StageDone] = &[];
         let stage = StageSoFar { done: (5, 5_000), waiting_weight: 5, running: vec![], ran_ms: 5_000 };
-        assert_eq!(ms_left(&stage, 0, 0.0, 50.0), Some(15_000.0), "five seconds of it, and ten of the other half");
+        assert_eq!(ms_left(none, &stage, 50.0, 50.0), Some(15_000.0), "five seconds of it, and ten of the other half");
         let unknown = StageSoFar { waiting_weight: 5, ran_ms: 1_000, ..StageSoFar::default() };
-        assert_eq!(ms_left(&unknown, 0, 0.0, 50.0), None);
-        assert_eq!(ms_left(&unknown, 4_000, 50.0, 100.0), Some(3_000.0));
+        assert_eq!(ms_left(none, &unknown, 50.0, 50.0), None);
+        let map = StageDone { ms: 4_000, percent: 50.0 };
+        assert_eq!(ms_left(&[map], &unknown, 50.0, 0.0), Some(3_000.0));
+        // What takes as long for any job says nothing of the others.
+        let load = StageDone { ms: 60_000, percent: 2.0 };
+        assert_eq!(ms_left(&[load], &unknown, 50.0, 48.0), None);
+        assert_eq!(ms_left(&[load, map], &unknown, 48.0, 0.0), Some(48.0 * 80.0 - 1_000.0));
+        assert_eq!(ms_left(none, &stage, 2.0, 98.0), None);
+    }
+
+    #[test]
+    fn a_stage_that_takes_longer_than_expected_has_left_what_waits() {
+        let running = quiet(&[(1, 9_000), (1, 9_000)]);
+        let stage = StageSoFar { waiting_weight: 4, running, ran_ms: 9_000, ..StageSoFar::default() };
+        let map = StageDone { ms: 1_000, percent: 50.0 };
+        assert_eq!(ms_left(&[map], &stage, 50.0, 0.0), Some(18_000.0));
     }
 
     /// Runs tasks on slots in their order, and says what was told from the middle of the job on, with what was right.
@@ -98,12 +177,12 @@ mod tests {
                 if *finish <= now {
                     stage.done = (stage.done.0 + weight, stage.done.1 + finish - start);
                 } else if *start <= now {
-                    stage.running.push((*weight, now - start));
+                    stage.running.push(RunningTask { weight: *weight, ran_ms: now - start, told: None });
                 } else {
                     stage.waiting_weight += weight;
                 }
             }
-            Some((ms_left(&stage, 0, 0.0, 100.0)?, (end - now) as f64))
+            Some((ms_left(&[], &stage, 100.0, 0.0)?, (end - now) as f64))
         };
         (50..95).filter_map(|percent| at(end * percent / 100)).collect()
     }

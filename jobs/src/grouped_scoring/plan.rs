@@ -37,6 +37,9 @@ pub(super) fn plan(
     }
 }
 
+/// What of a job is done once its predictions are written: a commit takes as long for many as for few.
+const SCORED_PERCENT: u8 = 99;
+
 fn score(scoring: &GroupedScoring, facts: &Facts, capacity: Capacity) -> Result<StagePlan, Failure> {
     let common = ScoreStage {
         models: facts.models.clone(),
@@ -48,7 +51,7 @@ fn score(scoring: &GroupedScoring, facts: &Facts, capacity: Capacity) -> Result<
     Ok(StagePlan {
         name: stage::SCORE.to_owned(),
         reads: None,
-        percent_after: 97,
+        percent_after: SCORED_PERCENT,
         common: Payload::of(&common)?,
         tasks,
     })
@@ -91,7 +94,7 @@ fn join(scoring: &GroupedScoring, facts: &Facts, done: &[StageOutcome]) -> Resul
     Ok(StagePlan {
         name: stage::JOIN.to_owned(),
         reads: Some(last_stage(done)?),
-        percent_after: 97,
+        percent_after: SCORED_PERCENT,
         common: Payload::of(&common)?,
         tasks,
     })

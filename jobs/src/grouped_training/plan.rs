@@ -129,6 +129,12 @@ fn known(facts: &Facts, trained: &Fitting, splits: usize) -> Known {
     }
 }
 
+/// What of a job is done once its models are written: a commit takes as long for many as for few.
+const TRAINED_PERCENT: u8 = 99;
+
+/// What of a job is done once its categories are known, for which all rows are read.
+const LEARNED_PERCENT: u8 = 20;
+
 /// What of a job is done once its rows are dealt, as a first guess: the more there is to do for a group, the less.
 fn percent_after_map(trained: &Fitting, exchange: Exchange) -> u8 {
     match (trained, exchange) {
@@ -180,7 +186,7 @@ fn learn(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
     let common = LearnStage { table: facts.table.clone(), columns: facts.columns.clone() };
     let tasks = split_tasks(&splits_of(facts, capacity))?;
     let note = "categories are learned from all rows before models are trained".to_owned();
-    Ok(run(stage::LEARN, None, 2, Payload::of(&common)?, tasks, vec![note]))
+    Ok(run(stage::LEARN, None, LEARNED_PERCENT, Payload::of(&common)?, tasks, vec![note]))
 }
 
 fn splits_of(facts: &Facts, capacity: Capacity) -> Vec<Split> {
@@ -254,7 +260,7 @@ fn train_by_one(
 }
 
 fn train(stage: TrainStage, splits: &[Split], note: String) -> Result<Planned, Failure> {
-    Ok(run(stage::TRAIN, None, 97, Payload::of(&stage)?, split_tasks(splits)?, vec![note]))
+    Ok(run(stage::TRAIN, None, TRAINED_PERCENT, Payload::of(&stage)?, split_tasks(splits)?, vec![note]))
 }
 
 fn map_stage(
@@ -273,6 +279,9 @@ fn map_stage(
         encoders: trained.encoders(),
         exchange,
         buckets,
+        rows_and_bytes: known_rows(&facts.files)
+            .filter(|_| facts.columns.filter.is_none())
+            .map(|rows| (rows, bytes_of(&facts.files))),
     }
 }
 
@@ -282,7 +291,14 @@ fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> R
         return Err(no_rows(&training.input, "groupedTraining", "to train on"));
     }
     let common = reduce_stage(training, facts, exchange_of(done)?, trained(training, facts, done)?);
-    Ok(run(stage::REDUCE, Some(last_stage(done)?), 97, Payload::of(&common)?, bucket_tasks(mapped), Vec::new()))
+    Ok(run(
+        stage::REDUCE,
+        Some(last_stage(done)?),
+        TRAINED_PERCENT,
+        Payload::of(&common)?,
+        bucket_tasks(mapped),
+        Vec::new(),
+    ))
 }
 
 fn reduce_stage(training: &GroupedTraining, facts: &Facts, exchange: Exchange, trained: Fitting) -> ReduceStage {

@@ -7,9 +7,10 @@ use arrow::datatypes::{Field, FieldRef, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, SortExpr};
 use datafusion::prelude::DataFrame;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use shoal_core::Failure;
 use shoal_core::partition::BatchStream;
+use shoal_core::progress::Count;
 use shoal_core::runner::TaskContext;
 use shoal_core::task::{Assignment, Counters, TaskOutput};
 use shoal_engine::columns::ResolvedColumns;
@@ -38,7 +39,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     let bytes_in = reader.bytes_remote + reader.bytes_local;
     let (bytes_fetched, bytes_local) = (reader.bytes_remote, reader.bytes_local);
     let fits = Clustering::fits(rows_in, bytes_in, context.memory_bytes);
-    let bucket = Pulled { batches: reader.batches, bytes_held: fits.then_some(bytes_in) };
+    let bucket = Pulled { batches: reader.batches, rows: Some(rows_in), bytes_held: fits.then_some(bytes_in) };
     let output = match rows_in {
         0 => TaskOutput::default(),
         _ => train(assignment.common.read()?, bucket, assignment, context).await?,
@@ -49,6 +50,8 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
 /// All that is there of some groups, from wherever it was pulled; there is at least a row.
 pub(super) struct Pulled {
     pub(super) batches: BatchStream,
+    /// How many rows, or states, they are, where that is known.
+    pub(super) rows: Option<u64>,
     /// Bytes of all of it, where a task can hold them.
     pub(super) bytes_held: Option<u64>,
 }
@@ -70,7 +73,7 @@ pub(super) async fn train(
             let mut file = output.create(table.schema(), table.key_columns())?;
             let mut bucket = Bucket { keys: &keys, file: &mut file, context };
             let counted = match exchange {
-                Exchange::States => bucket.merge_states(pulled.batches, &columns, &table).await?,
+                Exchange::States => bucket.merge_states(pulled, &columns, &table).await?,
                 Exchange::Rows => {
                     bucket.train_rows(pulled, Models(ModelTrainer::new(Arc::clone(&table), group_bytes_max))).await?
                 }
@@ -119,11 +122,13 @@ impl Bucket<'_> {
     /// order of their splits.
     async fn merge_states(
         &mut self,
-        batches: BatchStream,
+        pulled: Pulled,
         columns: &ResolvedColumns,
         table: &Arc<ModelTable>,
     ) -> Result<Counters, Failure> {
-        let frame = frame(batches, self.context).await?;
+        let merged = self.count(pulled.rows);
+        let counted = pulled.batches.inspect_ok(move |batch| merged.add(batch.num_rows() as u64));
+        let frame = frame(Box::pin(counted), self.context).await?;
         let keys = self.keys.len();
         let mut others: Vec<Expr> = frame.schema().columns().into_iter().skip(keys).map(Expr::Column).collect();
         let states = others.pop().ok_or_else(|| Failure::internal("there are no states"))?;
@@ -135,7 +140,7 @@ impl Bucket<'_> {
             let columns = frame.schema().columns().into_iter().take(keys + 1);
             let order: Vec<SortExpr> = columns.map(|column| Expr::Column(column).sort(true, true)).collect();
             let sorted = frame.sort(order).map_err(|error| engine_failure(&error))?;
-            return self.each_group(sorted, Models(StateTrainer::new(Arc::clone(table)))).await;
+            return self.each_group(sorted, None, Models(StateTrainer::new(Arc::clone(table)))).await;
         }
         let mut batches = stream(frame).await?;
         let mut counts = ModelCounts::default();
@@ -151,8 +156,13 @@ impl Bucket<'_> {
     async fn train_rows(&mut self, pulled: Pulled, sink: impl GroupSink) -> Result<Counters, Failure> {
         match pulled.bytes_held {
             Some(bytes) => self.train_clustered(pulled.batches, bytes, sink).await,
-            None => self.train_sorted(pulled.batches, sink).await,
+            None => self.train_sorted(pulled, sink).await,
         }
+    }
+
+    /// Counts how far the task is, where that can be told.
+    fn count(&self, total: Option<u64>) -> Count {
+        total.map_or_else(Count::default, |total| self.context.progress.count(total))
     }
 
     /// Trains one group after the other of rows that memory holds.
@@ -169,8 +179,12 @@ impl Bucket<'_> {
             clustering.push(batch)?;
         }
         let mut clustered = clustering.cluster()?;
+        let parts = clustered.parts_left();
+        let trained = self.count(Some(parts as u64));
         while clustered.train_next(sink.trainer())? {
             self.context.cancelled.check()?;
+            // One is under way.
+            trained.set((parts - clustered.parts_left()).saturating_sub(1) as u64);
             sink.write(self.file).await?;
         }
         sink.end(self.file).await
@@ -179,8 +193,8 @@ impl Bucket<'_> {
     /// Sorts the rows by key, on disk where they do not fit in memory, and within a group as they stand in the input, and
     /// trains one group after the other. Sums depend on the order of what is added: this one is the same in every run, and
     /// whether memory holds the rows or not.
-    async fn train_sorted(&mut self, batches: BatchStream, sink: impl GroupSink) -> Result<Counters, Failure> {
-        let frame = frame(exchange::numbered(batches), self.context).await?;
+    async fn train_sorted(&mut self, pulled: Pulled, sink: impl GroupSink) -> Result<Counters, Failure> {
+        let frame = frame(exchange::numbered(pulled.batches), self.context).await?;
         let keys = self.keys.len();
         let columns = || frame.schema().columns().into_iter().map(Expr::Column);
         let is_place = |column: &Expr| matches!(column, Expr::Column(column) if column.name == exchange::PLACE);
@@ -188,15 +202,22 @@ impl Bucket<'_> {
             columns().take(keys).chain(columns().filter(is_place)).map(|column| column.sort(true, true)).collect();
         let rest: Vec<Expr> = columns().filter(|column| !is_place(column)).collect();
         let sorted = frame.clone().sort(order).and_then(|sorted| sorted.select(rest));
-        self.each_group(sorted.map_err(|error| engine_failure(&error))?, sink).await
+        self.each_group(sorted.map_err(|error| engine_failure(&error))?, pulled.rows, sink).await
     }
 
-    /// Trains one group after the other of what is sorted by key.
-    async fn each_group(&mut self, sorted: DataFrame, mut sink: impl GroupSink) -> Result<Counters, Failure> {
+    /// Trains one group after the other of what is sorted by key: so many rows, where that is to be counted.
+    async fn each_group(
+        &mut self,
+        sorted: DataFrame,
+        rows: Option<u64>,
+        mut sink: impl GroupSink,
+    ) -> Result<Counters, Failure> {
+        let trained = self.count(rows);
         let mut batches = stream(sorted).await?;
         let mut cutter = GroupCutter::new(self.keys.len());
         while let Some(batch) = next(&mut batches, self.context).await? {
             cutter.push(&batch, sink.trainer())?;
+            trained.add(batch.num_rows() as u64);
             sink.write(self.file).await?;
         }
         cutter.end(sink.trainer())?;
