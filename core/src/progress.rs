@@ -70,10 +70,14 @@ impl TaskProgress {
     }
 }
 
+/// What of a task has to be done before it tells how long the rest takes: what comes first, as a process that has to be warmed
+/// up, takes longer.
+const TELLING_SHARE: f64 = 0.05;
+
 /// The part of a task's time that has passed, in thousandths, at most 999 as it still runs: `before` went by until something
-/// was measured, and since then `done` of `total` was done. None before any of it was.
+/// was measured, and since then `done` of `total` was done. None before enough of it was.
 fn part_of_time(before: Duration, since: Duration, done: u64, total: u64) -> Option<u16> {
-    if done == 0 || total == 0 || since.is_zero() {
+    if total == 0 || since.is_zero() || (done as f64) < total as f64 * TELLING_SHARE {
         return None;
     }
     let whole = before.as_secs_f64() + since.as_secs_f64() * (total as f64 / done as f64).max(1.0);
@@ -92,6 +96,8 @@ mod tests {
         // (before, since, done, total, expected)
         for (before, since, done, total, expected) in [
             (0, 10, 0, 100, None),
+            (0, 10, 4, 100, None),
+            (0, 10, 5, 100, Some(50)),
             (0, 10, 5, 0, None),
             (5, 0, 5, 10, None),
             (0, 10, 25, 100, Some(250)),

@@ -323,6 +323,7 @@ impl StageState {
     /// What is known of its speed.
     pub(super) fn so_far(&self, now_ms: u64) -> StageSoFar {
         let waiting = self.ready.iter().chain(self.paused.iter().map(|(_, index)| index));
+        let weight = waiting.map(|index| self.weight_of(*index)).sum();
         let running = |(index, run): (u32, Run)| RunningTask {
             weight: self.weight_of(index),
             ran_ms: now_ms.saturating_sub(run.started_ms),
@@ -330,7 +331,7 @@ impl StageState {
         };
         StageSoFar {
             done: self.timed,
-            waiting_weight: waiting.map(|index| self.weight_of(*index)).sum(),
+            waiting: (self.pending_count() as u64, weight),
             running: self.furthest().into_iter().map(running).collect(),
             ran_ms: self.first_assigned_ms.map_or(0, |first| now_ms.saturating_sub(first)),
         }

@@ -7,7 +7,7 @@ use shoal_core::task::{StagePlan, TaskPlan};
 use shoal_core::{Failure, Job};
 use shoal_engine::delta::schema_json;
 use shoal_engine::keys::Buckets;
-use shoal_engine::models::Training;
+use shoal_engine::models::{Estimator, Training};
 use shoal_engine::table::Split;
 use shoal_ml::Needs;
 
@@ -135,14 +135,33 @@ const TRAINED_PERCENT: u8 = 99;
 /// What of a job is done once its categories are known, for which all rows are read.
 const LEARNED_PERCENT: u8 = 20;
 
+/// How many times as long it takes to merge, fit and write a state as to read a row and fold it, about.
+const STATE_TO_ROW: f64 = 3.0;
+
+/// States for each row, where nobody knows.
+const STATES_PER_ROW: f64 = 0.03;
+
 /// What of a job is done once its rows are dealt, as a first guess: the more there is to do for a group, the less.
-fn percent_after_map(trained: &Fitting, exchange: Exchange) -> u8 {
-    match (trained, exchange) {
+fn percent_after_map(facts: &Facts, trained: &Fitting, exchange: Exchange, states_per_row: Option<f64>) -> u8 {
+    let percent = match (trained, exchange) {
         (Fitting::Function(_), _) => 20,
         // Rows are folded as they are read, and what is left is a state for each group.
-        (Fitting::Model(_), Exchange::States) => 90,
-        (Fitting::Model(_), Exchange::Rows) if trained.needs() == Needs::Moments => 55,
-        (Fitting::Model(_), Exchange::Rows) => 40,
+        (Fitting::Model(_), Exchange::States) => {
+            (100.0 / (1.0 + STATE_TO_ROW * states_per_row.unwrap_or(STATES_PER_ROW))) as u8
+        }
+        (Fitting::Model(training), Exchange::Rows) => match training.estimator {
+            Estimator::Forest(..) | Estimator::Boosting(..) => 10,
+            Estimator::Logistic(..) | Estimator::Glm(_) => 40,
+            Estimator::Ols(..)
+            | Estimator::Ridge(_)
+            | Estimator::Lasso(_)
+            | Estimator::ElasticNet(_)
+            | Estimator::Mean => 60,
+        },
+    };
+    match has_to_learn(&facts.columns) {
+        false => percent,
+        true => LEARNED_PERCENT + (100 - LEARNED_PERCENT) * percent / 100,
     }
 }
 
@@ -212,7 +231,8 @@ fn map(
         measured.and_then(|outcome| outcome.outputs.first()).map(|output| output.payload.read()).transpose()?;
     let splits = splits_of(facts, capacity);
     let known = known(facts, &trained, splits.len());
-    let Decision { exchange, buckets, note } = decide(training.strategy, trained.needs(), sample.as_ref(), known);
+    let Decision { exchange, buckets, states_per_row, note } =
+        decide(training.strategy, trained.needs(), sample.as_ref(), known);
     let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, bytes_of_rows(facts, &trained), capacity.slots));
     let own = match exchange {
         Exchange::Rows => skew::own_buckets(sample.as_ref(), buckets),
@@ -239,7 +259,7 @@ fn map(
     Ok(run(
         stage::MAP,
         None,
-        percent_after_map(&trained, exchange),
+        percent_after_map(facts, &trained, exchange, states_per_row),
         Payload::of(&common)?,
         split_tasks(&splits)?,
         notes,

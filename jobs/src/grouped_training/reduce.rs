@@ -73,7 +73,7 @@ pub(super) async fn train(
             let mut file = output.create(table.schema(), table.key_columns())?;
             let mut bucket = Bucket { keys: &keys, file: &mut file, context };
             let counted = match exchange {
-                Exchange::States => bucket.merge_states(pulled, &columns, &table).await?,
+                Exchange::States => bucket.merge_states(pulled, groups_min(assignment), &columns, &table).await?,
                 Exchange::Rows => {
                     bucket.train_rows(pulled, Models(ModelTrainer::new(Arc::clone(&table), group_bytes_max))).await?
                 }
@@ -96,6 +96,11 @@ pub(super) async fn train(
     let counters = Counters { rows_out: file.rows, ..counted };
     tracing::info!(ok = counters.groups_ok, failed = counters.groups_failed, "the bucket's groups are trained");
     Ok(TaskOutput { files: vec![file], counters, ..TaskOutput::default() })
+}
+
+/// How many groups there are at the least: those of the split that has the most of them.
+fn groups_min(assignment: &Assignment) -> u64 {
+    assignment.sources.iter().map(|source| source.partition.rows).max().unwrap_or(0)
 }
 
 /// The file that an attempt writes.
@@ -123,10 +128,14 @@ impl Bucket<'_> {
     async fn merge_states(
         &mut self,
         pulled: Pulled,
+        groups_min: u64,
         columns: &ResolvedColumns,
         table: &Arc<ModelTable>,
     ) -> Result<Counters, Failure> {
-        let merged = self.count(pulled.rows);
+        // A state is merged once, and a group fitted and written, which takes as long as some.
+        let fitted_as = pulled.rows.unwrap_or(0) / groups_min.max(1);
+        let done = self.count(pulled.rows.map(|states| states + fitted_as * groups_min));
+        let merged = done.clone();
         let counted = pulled.batches.inspect_ok(move |batch| merged.add(batch.num_rows() as u64));
         let frame = frame(Box::pin(counted), self.context).await?;
         let keys = self.keys.len();
@@ -146,6 +155,7 @@ impl Bucket<'_> {
         let mut counts = ModelCounts::default();
         while let Some(batch) = next(&mut batches, self.context).await? {
             let (models, fitted) = fit_moments_batch(&batch, table)?;
+            done.add(fitted_as * batch.num_rows() as u64);
             counts.add(fitted);
             self.file.write(&models).await?;
         }
