@@ -57,6 +57,8 @@ impl LocalCluster {
         log_format: LogFormat,
         environments: EnvironmentsArgs,
     ) -> Result<Self, Failure> {
+        // Workers may be processes of their own: what runs there is not to look into this one either.
+        shoal_functions::seal()?;
         let config = HeadConfig {
             listen: LISTEN_DEFAULT,
             kinds: kinds::kinds(),
@@ -132,7 +134,12 @@ impl LocalCluster {
             token: None,
             tls: None,
             runner: kinds::runner(),
-            functions: kinds::functions(&scratch.join("worker-1"), self.environments.folder(None, scratch)),
+            functions: kinds::functions(
+                &scratch.join("worker-1"),
+                self.environments.folder(None, scratch),
+                share.slots,
+                share.memory_bytes,
+            ),
         }
     }
 
