@@ -42,6 +42,13 @@ pub(crate) fn functions(
     Arc::new(Pool::new(worker_folder.join("functions"), offer, environments, Arc::new(machine::Around::this_process())))
 }
 
+/// Closes a head to the functions of workers on its machine, as workers close themselves before they run any.
+pub(crate) fn close_head() {
+    if let Err(failure) = shoal_functions::seal() {
+        tracing::warn!(%failure, "functions on this machine could look into the head");
+    }
+}
+
 /// What writes a head's commits.
 pub(crate) fn publisher() -> Arc<dyn Publisher> {
     Arc::new(DeltaPublisher)

@@ -57,8 +57,7 @@ impl LocalCluster {
         log_format: LogFormat,
         environments: EnvironmentsArgs,
     ) -> Result<Self, Failure> {
-        // Workers may be processes of their own: what runs there is not to look into this one either.
-        shoal_functions::seal()?;
+        kinds::close_head();
         let config = HeadConfig {
             listen: LISTEN_DEFAULT,
             kinds: kinds::kinds(),

@@ -198,3 +198,21 @@ fn kills_workers(failure: Failure, stage: &str, index: u32, deaths: u32, functio
     told.causes = std::iter::once(failure.message).chain(failure.causes).collect();
     told
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_calls_a_function_names_what_bounds_its_memory() {
+        let lost = || Failure::new(Reason::WorkerLost, "`w3` is silent");
+        let told = kills_workers(lost(), "reduce", 7, 3, Some("spec.groupedTraining.model.python".into()));
+        assert_eq!(told.reason, Reason::TaskKillsWorkers);
+        assert!(told.message.contains("task 7 of stage `reduce`"), "{told}");
+        let path = "spec.groupedTraining.model.python.processMemoryLimit";
+        assert_eq!(told.location.field_path.as_deref(), Some(path));
+        assert!(told.next.is_some_and(|next| next.contains("`processMemoryLimit`")));
+        assert_eq!(told.causes, ["`w3` is silent"]);
+        assert_eq!(kills_workers(lost(), "reduce", 7, 3, None).location.field_path, None);
+    }
+}
