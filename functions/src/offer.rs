@@ -21,7 +21,8 @@ impl Offer {
     pub(crate) fn check(&self, program: &Program) -> Result<(), Failure> {
         let Some(limit) = program.memory_max else { return Ok(()) };
         let slots = u64::from(self.slots.max(1));
-        if limit.saturating_mul(slots).saturating_add(WORKER_MEMORY) <= self.memory_bytes {
+        let needed = limit.checked_mul(slots).and_then(|bytes| bytes.checked_add(WORKER_MEMORY));
+        if needed.is_some_and(|bytes| bytes <= self.memory_bytes) {
             return Ok(());
         }
         let mebibytes = |bytes: u64| bytes >> 20;
