@@ -12,8 +12,10 @@ use shoal_core::runner::TaskRunner;
 use shoal_core::traces::Traces;
 use shoal_engine::archive::FileArchive;
 use shoal_engine::delta::DeltaPublisher;
-use shoal_functions::Pool;
+use shoal_functions::{Offer, Pool};
 use shoal_telemetry::OtlpTraces;
+
+use crate::machine;
 
 /// The kinds that a head can plan.
 pub(crate) fn kinds() -> Kinds {
@@ -30,8 +32,21 @@ const FUNCTION_THREADS: usize = 1;
 
 /// What runs users' functions for a worker's tasks, in a worker's own folder: it goes with the worker. What is installed for
 /// them stays in another one.
-pub(crate) fn functions(worker_folder: &Path, environments: PathBuf) -> Arc<dyn Functions> {
-    Arc::new(Pool::new(worker_folder.join("functions"), FUNCTION_THREADS, environments))
+pub(crate) fn functions(
+    worker_folder: &Path,
+    environments: PathBuf,
+    slots: u32,
+    memory_bytes: u64,
+) -> Arc<dyn Functions> {
+    let offer = Offer { slots, memory_bytes, threads: FUNCTION_THREADS };
+    Arc::new(Pool::new(worker_folder.join("functions"), offer, environments, Arc::new(machine::Around::this_process())))
+}
+
+/// Closes a head to the functions of workers on its machine, as workers close themselves before they run any.
+pub(crate) fn close_head() {
+    if let Err(failure) = shoal_functions::seal() {
+        tracing::warn!(%failure, "functions on this machine could look into the head");
+    }
 }
 
 /// What writes a head's commits.

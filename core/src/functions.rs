@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Reason};
 use crate::id::{AttemptId, JobUid};
-use crate::spec::v1alpha1::{Frame, Params, Returned};
+use crate::spec::v1alpha1::{Frame, Params, Returned, Variable};
 use crate::tally::Tally;
 
 /// A function, with all that a process has to know of it.
@@ -39,6 +39,9 @@ pub struct Program {
     /// What is installed for it in an environment of its own, where that is not what the interpreter has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
+    /// Environment variables that it sees beside those that every function does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<Variable>,
     /// How long one group may take.
     pub group_time_max: Option<Duration>,
     /// Memory that its process may take, in bytes.

@@ -77,6 +77,16 @@ impl Work {
         places
     }
 
+    /// The user's function that its tasks call, where they do, and the path of its member in the spec.
+    pub fn function(&self) -> Option<(&Function, String)> {
+        match self {
+            Self::GroupedTraining(GroupedTraining { learner: Learner::Function(function), .. }) => {
+                Some((function, format!("spec.{}.model.{}", self.kind(), Function::MEMBER)))
+            }
+            Self::GroupedTraining(_) | Self::GroupedScoring(_) => None,
+        }
+    }
+
     /// Every table that the job names, with the path of its field.
     pub fn tables(&self) -> Vec<(String, &str)> {
         match self {

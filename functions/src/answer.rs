@@ -53,6 +53,8 @@ pub(crate) struct Refused {
 pub(crate) enum RefusedKind {
     Code,
     Environment,
+    /// It could look into its worker.
+    Isolation,
 }
 
 /// What some groups of a message returned. Groups are named by their place in the message.

@@ -15,6 +15,28 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Looks at a process between two looks at its memory, which costs some hundred microseconds.
 pub(crate) const MEMORY_LOOK_EVERY: u32 = 2;
 
+/// How often the memory of what the worker runs in is looked at while there are processes: what one can write to in that time,
+/// and while it is being ended, has to fit into [`ROOM_KEPT_MIN`].
+pub(crate) const ROOM_LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// One part in this many of that memory is kept free: the largest process ends before it is used. In a small container a
+/// process gets through more of it at a time.
+pub(crate) const ROOM_KEPT_SHARE: u64 = 8;
+
+/// The least that is kept free: a core writes to some gigabytes of new memory a second.
+pub(crate) const ROOM_KEPT_MIN: u64 = 64 << 20;
+
+/// The most that is kept free: on a large machine an eighth would be gigabytes that nobody may use.
+pub(crate) const ROOM_KEPT_MAX: u64 = 512 << 20;
+
+/// Memory of a worker that processes cannot have: what it takes itself before it holds any rows, with its runtimes, connections
+/// and the query engine.
+pub(crate) const WORKER_MEMORY: u64 = 128 << 20;
+
+/// Processes that a function may have started at a time: more than it has use for on the largest machines, and so few that they
+/// are gone soon where a function starts them without an end.
+pub(crate) const PROCESSES_MAX: usize = 512;
+
 /// How long a process may take to be gone once it was told to. Its guardian needs milliseconds.
 pub(crate) const END_TIME_MAX: Duration = Duration::from_secs(5);
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,9 +26,12 @@ use crate::death::Death;
 use crate::environment::Lease;
 use crate::limits::{
     ANSWERS_MAX, END_TIME_MAX, LINES_TIME_MAX, LOAD_TIME_MAX, LOOK_EVERY, MEMORY_LOOK_EVERY, OUTGOING_MAX,
+    PROCESSES_MAX,
 };
+use crate::lookout::{Lookout, Watched};
 use crate::memory;
 use crate::progress::{ProgressFile, Running, Watch};
+use crate::room::Surroundings;
 use crate::said::{Lines, Said, Stream};
 use crate::start::{self, Home};
 use crate::wire::{self, Frame, request};
@@ -49,6 +53,10 @@ pub(crate) struct Process {
     answers: mpsc::Receiver<io::Result<Answer>>,
     said: Said,
     progress: ProgressFile,
+    watched: Arc<Watched>,
+    surroundings: Arc<dyn Surroundings>,
+    /// Processes that the kernel had ended for their memory when this one began with what it is at.
+    kills_before: Option<u64>,
     /// Whether the function takes a group piece by piece.
     iterates: bool,
     /// Whether marks of complete messages come: not where the user's code took the streams away.
@@ -59,6 +67,15 @@ pub(crate) struct Process {
     _home: Home,
     /// Its own environment is not deleted while it lives.
     _environment: Option<Lease>,
+}
+
+/// What every process of a worker is started with.
+pub(crate) struct Starter<'a> {
+    /// The Python side.
+    pub(crate) sources: &'a Path,
+    /// Threads that libraries may compute with.
+    pub(crate) threads: usize,
+    pub(crate) lookout: &'a Arc<Lookout>,
 }
 
 /// How a process came to its end, and what it was at.
@@ -77,18 +94,22 @@ impl Process {
     /// What is wrong with the program or with what it runs in.
     pub(crate) async fn start(
         program: Arc<Program>,
-        sources: &std::path::Path,
         home: Home,
-        threads: usize,
         environment: Option<Lease>,
+        by: &Starter<'_>,
     ) -> Result<Self, Failure> {
         let progress = ProgressFile::create(&home.progress()).map_err(|error| unusable(&error))?;
         let (ours, theirs) = channel().map_err(|error| unusable(&error))?;
         let own = environment.as_ref().map(|lease| lease.python.as_path());
-        let mut command = start::command(&program, own, sources, &home, threads, theirs, |name| std::env::var_os(name));
+        let held = ours.try_clone().map_err(|error| unusable(&error))?;
+        let ours = UnixStream::from_std(ours).map_err(|error| unusable(&error))?;
+        let Starter { sources, threads, lookout } = *by;
+        let mut command =
+            start::command(&program, own, sources, &home, threads, theirs, |name| std::env::var_os(name))?;
         let mut child = command.spawn().map_err(|error| start::not_started(&program, &error))?;
         // The command holds the other end of the socket.
         drop(command);
+        let watched = lookout.watch(child.id().unwrap_or_default(), held).map_err(|error| unusable(&error))?;
         let said = Said::new();
         if let (Some(output), Some(error)) = (child.stdout.take(), child.stderr.take()) {
             // They end with the process.
@@ -108,6 +129,9 @@ impl Process {
             _reader: AbortOnDrop(tokio::spawn(read_all(reading, read))),
             _writer: AbortOnDrop(tokio::spawn(write_all(writing, to_write))),
             progress,
+            watched,
+            kills_before: lookout.surroundings().kills(),
+            surroundings: lookout.surroundings(),
             program,
             _home: home,
             _environment: environment,
@@ -180,6 +204,7 @@ impl Process {
                 answer = self.answers.recv() => match answer {
                     Some(Ok(Answer::Applied(applied))) => {
                         let lines = self.lines_of(applied.sequence).await;
+                        self.kills_before = self.surroundings.kills();
                         return Ok((Applied { told, ..applied }, lines));
                     }
                     // It comes before what it is about, and is lost with that.
@@ -205,8 +230,12 @@ impl Process {
         if let Some(limit) = self.program.group_time_max.filter(|limit| taken > *limit) {
             return Some(Death::TooLong(limit));
         }
-        let limit = self.program.memory_max.filter(|_| at_memory)?;
-        memory::above(self.child.id()?, limit).map(|bytes| Death::TooMuchMemory(bytes, limit))
+        let guardian = self.child.id().filter(|_| at_memory)?;
+        if memory::processes(guardian) > PROCESSES_MAX {
+            return Some(Death::TooManyProcesses(PROCESSES_MAX));
+        }
+        let limit = self.program.memory_max?;
+        memory::above(guardian, limit).map(|bytes| Death::TooMuchMemory(bytes, limit))
     }
 
     /// What it has said of a message that is answered.
@@ -231,9 +260,13 @@ impl Process {
                 None
             }
         };
-        let death = match death {
-            Death::Ended(None) => Death::Ended(status.and_then(code)),
-            other => other,
+        let death = match (death, self.watched.shortage()) {
+            // Whatever it was found at: its socket was shut down under it.
+            (Death::Ended(None) | Death::Unintelligible(_), Some(shortage)) => Death::NoRoom(shortage),
+            (Death::Ended(None), None) => {
+                Death::of_code(status.and_then(code), self.surroundings.kills() > self.kills_before)
+            }
+            (other, _) => other,
         };
         let _ = timeout(LINES_TIME_MAX, self.said.complete(u64::MAX)).await;
         End { death, running, complaints: self.said.complaints(), lines: self.said.take() }
@@ -248,10 +281,10 @@ pub(crate) fn code(status: ExitStatus) -> Option<i32> {
 
 /// Our end of a socket, and the other one as a process's standard input: it is the only way to hand a process one of ours
 /// that needs no name.
-pub(crate) fn channel() -> io::Result<(UnixStream, Stdio)> {
+pub(crate) fn channel() -> io::Result<(std::os::unix::net::UnixStream, Stdio)> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
-    Ok((UnixStream::from_std(ours)?, OwnedFd::from(theirs).into()))
+    Ok((ours, OwnedFd::from(theirs).into()))
 }
 
 async fn read_all(mut from: OwnedReadHalf, answers: mpsc::Sender<io::Result<Answer>>) {

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 use shoal_core::functions::{Caller, Code, Program};
+use shoal_core::spec::v1alpha1::Variable;
 use shoal_core::{Failure, Reason};
 use tokio::process::Command;
 
@@ -55,7 +57,8 @@ pub(crate) struct Home(PathBuf);
 
 impl Home {
     pub(crate) fn make(path: PathBuf) -> io::Result<Self> {
-        std::fs::create_dir_all(&path)?;
+        // Of the worker's user alone, wherever its folder lies.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
         let home = Self(path);
         std::fs::create_dir(home.temporary())?;
         Ok(home)
@@ -80,6 +83,9 @@ impl Drop for Home {
 
 /// The command of a guardian, on the interpreter of the program's own environment where it has one. Variables are asked of
 /// `environment`.
+///
+/// # Errors
+/// [`Reason::InvalidEnvironment`] where the program names a variable that is not there.
 pub(crate) fn command(
     program: &Program,
     own: Option<&Path>,
@@ -88,7 +94,7 @@ pub(crate) fn command(
     threads: usize,
     channel: Stdio,
     environment: impl Fn(&str) -> Option<OsString>,
-) -> Command {
+) -> Result<Command, Failure> {
     let named = Path::new(program.interpreter.as_deref().unwrap_or(INTERPRETER));
     let mut command = Command::new(own.unwrap_or(named));
     command
@@ -103,9 +109,29 @@ pub(crate) fn command(
         .env_clear()
         .envs(PASSED_ON.iter().filter_map(|name| Some((name, environment(name)?))))
         .envs(THREADS.iter().map(|name| (name, threads.max(1).to_string())))
+        .envs(variables(program, environment)?)
         .env("TMPDIR", home.temporary())
         .env("PYTHONUTF8", "1");
-    command
+    Ok(command)
+}
+
+/// The variables that the program names. What a worker lacks is not left out: a function that runs without would tell of
+/// something else, if of anything.
+fn variables(
+    program: &Program,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<(String, OsString)>, Failure> {
+    let value = |variable: &Variable| match &variable.value {
+        Some(value) => Some(value.into()),
+        None => environment(&variable.name),
+    };
+    let lacks = |index: usize, name: &str| {
+        Failure::new(Reason::InvalidEnvironment, format!("`{name}` is not set where the worker runs"))
+            .field(format!("{}[{index}]", field("env")))
+            .next("set it for all workers, or give it a `value`")
+    };
+    let named = program.env.iter().enumerate();
+    named.map(|(index, it)| Ok((it.name.clone(), value(it).ok_or_else(|| lacks(index, &it.name))?))).collect()
 }
 
 /// The program as its process reads it.
@@ -124,6 +150,8 @@ pub(crate) fn program_json(program: &Program, progress: &Path) -> Value {
         "keys": program.keys,
         "returns": program.returns,
         "progress": progress,
+        // Whom it is not to be able to look into.
+        "worker": std::process::id(),
     })
 }
 
@@ -158,7 +186,12 @@ pub(crate) fn ended(program: &Program, death: &Death, complaints: Vec<String>) -
             let message = format!("the function's code does not load within {} s", limit.as_secs());
             Failure::new(Reason::InvalidFunction, message).field(field(source_member(program)))
         }
-        Death::TooMuchMemory(..) | Death::Unintelligible(_) => {
+        Death::NoRoom(_) | Death::KernelKilled => {
+            let message = format!("the function's process {} while it loaded", death.in_words());
+            return Failure::new(Reason::ResourcesExhausted, message)
+                .next("give workers more memory, or fewer slots, or less to other programs of the machine");
+        }
+        Death::TooMuchMemory(..) | Death::TooManyProcesses(_) | Death::Unintelligible(_) => {
             Failure::internal(format!("the function's process {} while it loaded", death.in_words()))
         }
     };
@@ -189,6 +222,8 @@ pub(crate) fn unusable_base(death: &Death, complaints: Vec<String>) -> Failure {
 pub(crate) fn refused(program: &Program, refused: Refused) -> Failure {
     let Refused { kind, message, line, trace } = refused;
     let mut failure = match (kind, &program.code) {
+        (RefusedKind::Isolation, _) => Failure::new(Reason::Io, message)
+            .next("give workers no capability to trace processes, and a system that keeps processes apart"),
         (RefusedKind::Environment, _) if program.requirements.is_some() => {
             in_environment(message).next("add it to what is installed: `requirements` or `packages`")
         }
@@ -240,6 +275,7 @@ mod tests {
             returns: Vec::new(),
             interpreter: None,
             requirements: None,
+            env: Vec::new(),
             group_time_max: None,
             memory_max: None,
             deaths_max: 10,
@@ -251,7 +287,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::make(folder.path().join("1")).unwrap();
         let environment = |name: &str| (name != "TZ").then(|| OsString::from(format!("of {name}")));
-        let command = command(&program(), None, Path::new("/sources"), &home, 2, Stdio::null(), environment);
+        let command = command(&program(), None, Path::new("/sources"), &home, 2, Stdio::null(), environment).unwrap();
         let given: Vec<(String, String)> = (command.as_std().get_envs())
             .map(|(name, value)| (name.to_string_lossy().into(), value.unwrap().to_string_lossy().into()))
             .collect();
@@ -260,6 +296,25 @@ mod tests {
         assert!(THREADS.iter().all(|name| value(name) == Some("2")), "{given:?}");
         assert_eq!(value("TMPDIR"), home.temporary().to_str());
         assert_eq!(given.len(), PASSED_ON.len() - 1 + THREADS.len() + 2);
+    }
+
+    #[test]
+    fn variables_that_are_named_are_given_and_what_is_missing_is_refused() {
+        let variable = |name: &str, value: Option<&str>| Variable {
+            name: name.into(),
+            value: value.map(str::to_owned),
+            from_worker: value.is_none().then_some(true),
+        };
+        let env = vec![variable("A", Some("")), variable("OMP_NUM_THREADS", Some("4")), variable("KEY", None)];
+        let program = Program { env, ..program() };
+        let given = variables(&program, |name| (name == "KEY").then(|| "secret".into())).unwrap();
+        let given: Vec<(&str, &str)> =
+            given.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(given, [("A", ""), ("OMP_NUM_THREADS", "4"), ("KEY", "secret")]);
+        let failure = variables(&program, |_| None).unwrap_err();
+        assert_eq!(failure.reason, Reason::InvalidEnvironment);
+        assert_eq!(failure.location.field_path.as_deref(), Some("spec.groupedTraining.model.python.env[2]"));
+        assert_eq!(failure.message, "`KEY` is not set where the worker runs");
     }
 
     #[test]

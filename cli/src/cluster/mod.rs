@@ -57,6 +57,7 @@ impl LocalCluster {
         log_format: LogFormat,
         environments: EnvironmentsArgs,
     ) -> Result<Self, Failure> {
+        kinds::close_head();
         let config = HeadConfig {
             listen: LISTEN_DEFAULT,
             kinds: kinds::kinds(),
@@ -132,7 +133,12 @@ impl LocalCluster {
             token: None,
             tls: None,
             runner: kinds::runner(),
-            functions: kinds::functions(&scratch.join("worker-1"), self.environments.folder(None, scratch)),
+            functions: kinds::functions(
+                &scratch.join("worker-1"),
+                self.environments.folder(None, scratch),
+                share.slots,
+                share.memory_bytes,
+            ),
         }
     }
 

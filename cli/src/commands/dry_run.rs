@@ -44,7 +44,7 @@ async fn tried(args: &RunArgs, job: &ShoalJob) -> Result<DryRun, Failure> {
     // All of it goes when this is done: the folder last.
     let folder = private_folder("dry-run")?;
     let lent = Lent {
-        functions: kinds::functions(folder.path(), args.environments.folder(None, folder.path())),
+        functions: kinds::functions(folder.path(), args.environments.folder(None, folder.path()), slots, memory_bytes),
         scratch: folder.path().join("scratch"),
         memory_bytes: memory_bytes / TASK_MEMORY_SHARE / u64::from(slots),
         slots: slots * workers,

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::refuse_duplicates;
 use crate::failure::{Failure, Reason};
-use crate::spec::v1alpha1::{Environment, Frame, Params, Python, Returned};
+use crate::spec::v1alpha1::{Environment, Frame, Params, Python, Returned, Variable};
 use crate::units::{parse_duration, parse_size};
 
 /// A user's function that is called for each group. Columns are distinct, and so are those that it returns.
@@ -28,6 +28,8 @@ pub struct Function {
     pub interpreter: Option<String>,
     /// What is installed for it, where that is not what the interpreter has.
     pub installed: Option<Installed>,
+    /// Environment variables that it sees beside those that every function does.
+    pub env: Vec<Variable>,
 }
 
 /// Packages that are installed for a function.
@@ -79,6 +81,7 @@ impl Function {
             group_timeout,
             process_memory_limit,
             environment,
+            env,
         } = spec.clone();
         let path = format!("{path}.{}", Self::MEMBER);
         let source = file
@@ -110,6 +113,7 @@ impl Function {
             memory_max: memory.map_err(invalid("processMemoryLimit"))?,
             interpreter,
             installed: packages.map(|packages| Installed { packages, wheels, index_url }),
+            env,
         })
     }
 }

@@ -28,6 +28,7 @@ pub(super) fn program(function: &Function, keys: &[String], policy: &FailurePoli
         memory_max,
         interpreter,
         installed,
+        env,
     } = function;
     let code = match source {
         Source::Module(module) => Code::Module(module.clone()),
@@ -47,6 +48,7 @@ pub(super) fn program(function: &Function, keys: &[String], policy: &FailurePoli
         returns: returns.clone(),
         interpreter: interpreter.clone(),
         requirements: installed.as_ref().map(requirements).transpose()?,
+        env: env.clone(),
         group_time_max: *group_time_max,
         memory_max: *memory_max,
         deaths_max: policy.max_process_deaths,

@@ -27,7 +27,7 @@ pub use limits::{IntOrPercent, ParseIntOrPercentError};
 pub use models::{
     AlphaPath, Alphas, BoostingLoss, Categorical, CostOfBoth, CostOfCoefficients, EarlyStopping, ElasticNet, Encode,
     Environment, Frame, Glm, GlmFamily, GlmLink, GradientBoosting, Lasso, Logistic, LogisticPenalty, Mean, Model, Ols,
-    Params, Predicted, Python, RandomForest, Returned, ReturnedType, Ridge, StandardErrors,
+    Params, Predicted, Python, RandomForest, Returned, ReturnedType, Ridge, StandardErrors, Variable,
 };
 pub use pods::{PodTemplate, Resources};
 pub use table::{InputTable, OutputMode, OutputTable, TableFormat};

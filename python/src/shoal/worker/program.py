@@ -23,7 +23,8 @@ _TRACE_LINES_MAX = 12
 class Refused(Exception):
     """The function cannot be called, and no group is to blame.
 
-    `kind` is `code` where the user's own code is wrong, `environment` where something is missing around it.
+    `kind` is `code` where the user's own code is wrong, `environment` where something is missing around it,
+    `isolation` where it could look into its worker.
     """
 
     def __init__(self, kind: str, message: str, line: Optional[int] = None, trace: Optional[List[str]] = None) -> None:

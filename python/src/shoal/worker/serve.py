@@ -10,7 +10,7 @@ from collections import namedtuple
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from .._context import calls
-from . import channel
+from . import channel, isolation
 from .channel import Channel, Frame
 from .program import Refused, load
 from .progress import Progress
@@ -27,6 +27,7 @@ def main(descriptor: int) -> None:
         return
     try:
         spec = json.loads(bytes(first.first))
+        isolation.check(spec.get("worker"))
         session = _Session(spec, link)
     except Refused as refused:
         link.send(channel.REFUSED, first.sequence, json.dumps(refused.to_json()).encode())

@@ -8,6 +8,7 @@ mod dry_run;
 mod dying;
 mod environments;
 mod frames;
+mod isolation;
 mod iterators;
 mod said;
 

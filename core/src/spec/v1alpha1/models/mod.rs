@@ -17,7 +17,7 @@ pub use glm::{Glm, GlmFamily, GlmLink};
 pub use linear::{AlphaPath, Alphas, ElasticNet, Lasso, Ols, Ridge, StandardErrors};
 pub use logistic::{CostOfBoth, CostOfCoefficients, Logistic, LogisticPenalty};
 pub use mean::Mean;
-pub use python::{Environment, Frame, Params, Python, Returned, ReturnedType};
+pub use python::{Environment, Frame, Params, Python, Returned, ReturnedType, Variable};
 pub use trees::{BoostingLoss, EarlyStopping, GradientBoosting, Predicted, RandomForest};
 
 /// The model to train: exactly one.
