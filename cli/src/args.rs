@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     #[command(hide = true)]
     Operator(OperatorArgs),
+    #[command(hide = true)]
+    Program(ProgramArgs),
 }
 
 impl Command {
@@ -66,7 +68,9 @@ impl Command {
             Self::Job(args) => args.client.output,
             Self::State(args) => args.output,
             Self::Cluster(args) => args.client.output,
-            Self::Head(_) | Self::Worker(_) | Self::Completions(_) | Self::Operator(_) => Output::Table,
+            Self::Head(_) | Self::Worker(_) | Self::Completions(_) | Self::Operator(_) | Self::Program(_) => {
+                Output::Table
+            }
         }
     }
 }
@@ -300,6 +304,29 @@ pub(crate) struct SqlArgs {
 pub(crate) struct CompletionsArgs {
     /// The shell.
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// What brings this program into other container images, where pods run users' functions.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  shoal program copy --to /shoal-program\n  \
+                        /shoal-program/loader --library-path /shoal-program/lib /shoal-program/shoal program check-python")]
+pub(crate) struct ProgramArgs {
+    #[command(subcommand)]
+    pub(crate) command: ProgramCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProgramCommand {
+    /// Copies this program with the loader, the shared libraries and the authorities that it runs with.
+    #[command(after_help = "Example:\n  shoal program copy --to /shoal-program")]
+    Copy {
+        /// The folder.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Fails unless there is a `python3` here that can call functions.
+    #[command(after_help = "Example:\n  shoal program check-python")]
+    CheckPython,
 }
 
 /// What Shoal is on Kubernetes.

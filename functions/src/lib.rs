@@ -15,6 +15,7 @@ mod calls;
 mod chunks;
 mod death;
 mod environment;
+mod interpreter;
 mod limits;
 mod memory;
 mod pool;
@@ -26,4 +27,5 @@ mod sources;
 mod start;
 mod wire;
 
+pub use interpreter::{NoPython, python_version};
 pub use pool::Pool;
