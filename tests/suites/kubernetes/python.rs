@@ -9,26 +9,29 @@ use shoal_tests::workspace;
 
 use crate::door::ask_head;
 use crate::place::{Place, is_over};
-use crate::world::{FUNCTIONS_IMAGE, IMAGE, ask, import_python_images, url};
+use crate::world::{FUNCTIONS_IMAGE, IMAGE, PYTHON_IMAGE, ask, import_python_images, url};
 
-/// A cluster with one worker in that image, and a small Shoal beside it.
-fn cluster(python_image: &str) -> Value {
+/// A cluster with one worker, in another image than the cluster's where one is named, and a small head.
+fn cluster(image: &str, python_image: Option<&str>) -> Value {
+    let mut group = json!({"name": "cpu", "replicas": 1, "resources": {"cpu": "50m", "memory": "1Gi"}});
+    if let Some(image) = python_image {
+        group["pythonImage"] = image.into();
+    }
     json!({
         "apiVersion": "shoal.dev/v1alpha1", "kind": "ShoalCluster", "metadata": {"name": "shared"},
         "spec": {
+            "image": image,
             "storage": {"credentialsSecretRef": {"name": "s3"}},
             "head": {"resources": {"cpu": "50m", "memory": "512Mi"}},
-            "workerGroups": [{
-                "name": "cpu", "replicas": 1, "resources": {"cpu": "50m", "memory": "1Gi"}, "pythonImage": python_image,
-            }],
+            "workerGroups": [group],
         },
     })
 }
 
-fn place_with(python_image: &str) -> Place {
+fn place_with(image: &str, python_image: Option<&str>) -> Place {
     import_python_images();
     let place = Place::new();
-    place.apply(&cluster(python_image).to_string());
+    place.apply(&cluster(image, python_image).to_string());
     place.until_workers(1);
     place
 }
@@ -76,7 +79,7 @@ fn in_the_bucket(name: &str, output: &str) -> String {
 
 #[test]
 fn the_examples_run_in_an_image_of_the_users() {
-    let place = place_with(FUNCTIONS_IMAGE);
+    let place = place_with(IMAGE, Some(FUNCTIONS_IMAGE));
     let table = |name: &str| url(&format!("{}/{name}", place.name()));
     for name in ["ols", "pipeline", "growth", "decades"] {
         place.apply(&in_the_bucket(name, &table(name)));
@@ -126,7 +129,7 @@ def fit(group, key, params):
         time.sleep(600)
     if what == "look":
         look()
-    return {"rows": len(group)}
+    return {"rows": len(group["year"])}
 
 def look():
     assert os.getuid() == 65532, os.getuid()
@@ -134,7 +137,7 @@ def look():
     assert int(told["CapEff"], 16) == 0 and told["NoNewPrivs"] == "1", told
     foreign = [name for name in os.environ if name.startswith(("AWS_", "SHOAL_", "POD_"))]
     assert not foreign, foreign
-    for folder in ["/", "/usr/local/bin", "/shoal-program"]:
+    for folder in ["/", "/tmp", "/usr/local/bin"]:
         try:
             open(folder + "/x", "w")
         except OSError:
@@ -146,7 +149,7 @@ def look():
 
 #[test]
 fn each_way_of_dying_in_a_pod_costs_its_own_group() {
-    let place = place_with(FUNCTIONS_IMAGE);
+    let place = place_with(PYTHON_IMAGE, None);
     let worker = place.uid("pod/shared-cpu-0");
     let output = url(&format!("{}/isolation", place.name()));
     let what = json!({
@@ -199,13 +202,17 @@ fn each_way_of_dying_in_a_pod_costs_its_own_group() {
 fn an_image_without_python_is_told_and_another_mends_it() {
     import_python_images();
     let place = Place::new();
-    place.apply(&cluster(IMAGE).to_string());
-    for object in ["shoalworkergroup/shared-cpu", "shoalcluster/shared"] {
-        let ready = place.until_condition(object, "Ready", "False", "PythonImageUnusable");
-        let message = ready["message"].as_str().unwrap();
-        assert!(message.contains(IMAGE) && message.contains("there is no `python3` in the path"), "{ready}");
+    place.apply(&cluster(IMAGE, Some(IMAGE)).to_string());
+    // A job waits there and says why.
+    place.train_shops(&json!({}));
+    for (object, condition) in [("shoalworkergroup/shared-cpu", "Ready"), ("shoaljob/shops", "ClusterReady")] {
+        let told = place.until_condition(object, condition, "False", "PythonImageUnusable");
+        let message = told["message"].as_str().unwrap();
+        assert!(message.contains(IMAGE) && message.contains("there is no `python3` in the path"), "{told}");
     }
-    let spec = &cluster(FUNCTIONS_IMAGE)["spec"];
+    place.kubectl(&["delete", "shoaljob", "shops", "--timeout=30s"]);
+
+    let spec = &cluster(IMAGE, Some(FUNCTIONS_IMAGE))["spec"];
     place.patch("shoalcluster/shared", &json!({"workerGroups": spec["workerGroups"]}));
     place.until_workers(1);
 }

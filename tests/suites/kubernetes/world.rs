@@ -19,6 +19,9 @@ pub(crate) const POD_LIMIT: Duration = Duration::from_secs(240);
 pub(crate) const OTHER_IMAGE: &str = "docker.io/library/shoal:other";
 pub(crate) const IMAGE: &str = concat!("docker.io/library/shoal:", env!("CARGO_PKG_VERSION"));
 
+/// Shoal with Python.
+pub(crate) const PYTHON_IMAGE: &str = concat!("docker.io/library/shoal:", env!("CARGO_PKG_VERSION"), "-python");
+
 /// An image as users have them: Python with packages, and nothing of Shoal.
 pub(crate) const FUNCTIONS_IMAGE: &str = "docker.io/library/functions:1";
 
