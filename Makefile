@@ -58,7 +58,7 @@ image: setup ## Builds Shoal's container image without a container engine; RELEA
 	    $(if $(RELEASE),--small --max-mb $(IMAGE_MB_MAX))
 
 PYTHON_IMAGE := target/image/shoal-python.tar
-PYTHON_IMAGE_MB_MAX := 220
+PYTHON_IMAGE_MB_MAX := 240
 
 .PHONY: image-python
 image-python: setup ## The same with Python, numpy, pandas, pyarrow and uv: for a cluster's `image` or a group's `pythonImage`.
@@ -87,7 +87,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env=HOME$(COMMA)P
 .PHONY: cluster-up
 cluster-up: services-kubernetes image ## Starts a throw-away Kubernetes on this machine, with Shoal and S3; prints KUBECONFIG=...
 	cargo build --quiet --workspace --bin cluster
-	@$(AS_ROOT) $(CARGO_TARGET_DIR)/debug/cluster up $(IMAGE)
+	@$(AS_ROOT) $(CARGO_TARGET_DIR)/debug/cluster up $(IMAGE) $(wildcard $(PYTHON_IMAGE))
 
 .PHONY: cluster-down
 cluster-down: ## Ends it, and removes all of it.

@@ -191,7 +191,7 @@ fn each_way_of_dying_in_a_pod_costs_its_own_group() {
 
     let log = ask_head(&place, &["logs", "isolation"]);
     let said = log.lines().find(|line| line.contains("said in a pod")).unwrap_or_else(|| panic!("{log}"));
-    assert!(said.contains("firm=US Steel"), "{said}");
+    assert!(said.contains("group=\"US Steel\""), "{said}");
     // The worker has outlived all of it.
     let pod = place.get("pod/shared-cpu-0");
     assert_eq!(pod["metadata"]["uid"], worker.as_str());
