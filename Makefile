@@ -61,7 +61,7 @@ PYTHON_IMAGE := target/image/shoal-python.tar
 PYTHON_IMAGE_MB_MAX := 240
 
 .PHONY: image-python
-image-python: setup ## The same with Python, numpy, pandas, pyarrow and uv: for a cluster's `image` or a group's `pythonImage`.
+image-python: setup ## The same with Python, numpy, pandas and pyarrow: for a cluster's `image` or a group's `pythonImage`.
 	cargo build --quiet --package shoal-cli $(if $(RELEASE),--release)
 	@scripts/image --program $(CARGO_TARGET_DIR)/$(if $(RELEASE),release,debug)/shoal --python --output $(PYTHON_IMAGE) \
 	    $(if $(RELEASE),--small --max-mb $(PYTHON_IMAGE_MB_MAX))

@@ -19,19 +19,18 @@ OLDEST = (3, 10)
 CANDIDATES = ["/usr/bin/python3", "python3"]
 # What no function needs: tests, windows, the sources of extensions, packages that are there by chance.
 LEFT_OUT = {
-    "test", "tests", "idlelib", "turtledemo", "tkinter", "lib2to3", "ensurepip", "pydoc_data", "__pycache__",
+    "test", "tests", "idlelib", "turtledemo", "tkinter", "lib2to3", "pydoc_data", "__pycache__",
     "site-packages", "dist-packages", "EXTERNALLY-MANAGED", "sitecustomize.py",
 }
 # Of packages only what is large.
 LEFT_OUT_OF_PACKAGES = ["pandas/tests", "pyarrow/tests", "pyarrow/include", "bin", "share"]
-# Programs of packages that are of use in the image.
-PROGRAMS = {"uv"}
 QUESTION = """
 import json, os, sys, sysconfig
 print(json.dumps({
     "version": list(sys.version_info[:3]), "build": sys.version,
     "program": os.path.realpath(getattr(sys, "_base_executable", sys.executable)),
     "library": sysconfig.get_path("stdlib"), "extensions": sysconfig.get_config_var("DESTSHARED"),
+    "wheels": sysconfig.get_config_var("WHEEL_PKG_DIR"),
 }))
 """
 
@@ -54,6 +53,8 @@ class Python:
         told = json.loads(run(program, "-I", "-c", QUESTION))
         self.version, self.build, self.program = tuple(told["version"]), told["build"], Path(told["program"])
         self.library, self.extensions = Path(told["library"]), Path(told["extensions"])
+        # Where distributions keep the pip that environments get.
+        self.wheels = Path(told["wheels"]) if told["wheels"] else None
         self.name = f"python{self.version[0]}.{self.version[1]}"
 
     @classmethod
@@ -108,6 +109,10 @@ def make_interpreter(python, root):
     if python.extensions.parent != python.library:
         shutil.copytree(python.extensions, library / "lib-dynload", dirs_exist_ok=True)
     compile_all(python, root, library)
+    for wheel in sorted(python.wheels.glob("*.whl")) if python.wheels else []:
+        target = root / str(wheel).lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(wheel, target)
 
 
 def make_packages(python, interpreter, requirements, root):
@@ -122,11 +127,6 @@ def make_packages(python, interpreter, requirements, root):
     pip = [VENV / "bin/python", "-m", "pip", "--python", python.program, "install", "--quiet", "--no-input"]
     pip += ["--disable-pip-version-check", "--only-binary=:all:", "--no-compile", "--target", target]
     run(*pip, "--requirement", requirements)
-    programs = root / "usr/local/bin"
-    programs.mkdir(parents=True)
-    for program in PROGRAMS:
-        if (target / "bin" / program).is_file():
-            shutil.move(target / "bin" / program, programs / program)
     for folder in LEFT_OUT_OF_PACKAGES:
         shutil.rmtree(target / folder, ignore_errors=True)
     compile_all(python, root, target)
