@@ -80,11 +80,14 @@ def kept(key, make):
     folder = CACHE / key
     if not folder.is_dir():
         CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as new:
+        with tempfile.TemporaryDirectory(dir=CACHE, ignore_cleanup_errors=True) as new:
             make(Path(new))
-            # Whoever made the same meanwhile was as good.
-            if not folder.is_dir():
-                shutil.copytree(new, folder, symlinks=True)
+            try:
+                os.rename(new, folder)
+            except OSError:
+                # Whoever made the same meanwhile was as good.
+                if not folder.is_dir():
+                    raise
     return folder
 
 
