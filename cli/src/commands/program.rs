@@ -2,9 +2,9 @@
 
 use shoal_core::{Failure, Reason};
 
-use crate::args::ProgramCommand;
 use crate::exit::End;
 use crate::machine::program;
+use crate::program_args::ProgramCommand;
 use crate::terminal::print;
 
 /// Carries out one of its commands.

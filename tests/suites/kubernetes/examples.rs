@@ -57,6 +57,7 @@ fn the_examples_run_in_pods_and_give_what_the_same_job_file_gives_on_a_laptop() 
 fn the_python_example_runs_in_pods_of_an_image_with_python() {
     import_python_images();
     let place = Place::new();
+    place.apply(&workspace::read(&example("python-cluster.yaml")));
     place.apply(&workspace::read(&example("python.yaml")));
     let job = place.until("shoaljob/python", "it ends", is_over);
     assert_eq!(job["status"]["phase"], "Succeeded", "{}", place.kubectl(&["describe", "shoaljob", "python"]));
