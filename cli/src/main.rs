@@ -16,6 +16,7 @@ mod logs;
 mod machine;
 mod models;
 mod parent;
+mod program_args;
 mod render;
 mod sizes;
 mod state_args;

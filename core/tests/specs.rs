@@ -185,6 +185,7 @@ fn cluster() -> impl Strategy<Value = (Option<LocalRef>, Option<Box<ClusterSpec>
                 replicas,
                 max_unavailable: away,
                 resources: Resources { cpu: "500m".into(), memory: "2Gi".into() },
+                python_image: (replicas % 2 == 0).then(|| "docker.io/library/python:3.13-slim".into()),
                 template: template.map(|template| serde_json::from_value(template).unwrap()),
             }
         });

@@ -15,6 +15,7 @@ mod calls;
 mod chunks;
 mod death;
 mod environment;
+mod interpreter;
 mod limits;
 mod lookout;
 mod memory;
@@ -30,6 +31,7 @@ mod sources;
 mod start;
 mod wire;
 
+pub use interpreter::{NoPython, python_version};
 pub use offer::Offer;
 pub use pool::Pool;
 pub use room::{Room, Surroundings};

@@ -32,7 +32,7 @@ main()
 ";
 
 /// How [`NOT_TOO_OLD`] ends on an interpreter that is too old.
-const TOO_OLD: i32 = 97;
+pub(crate) const TOO_OLD: i32 = 97;
 
 /// What a process gets of the worker's environment: how to find programs and libraries, and how to read and write texts.
 /// Credentials are in none of these.

@@ -1,6 +1,7 @@
 //! What this machine, or the container that it seems to be, has to offer.
 
 mod memory;
+pub(crate) mod program;
 mod room;
 
 use std::thread::available_parallelism;
