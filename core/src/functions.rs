@@ -20,6 +20,13 @@ use crate::tally::Tally;
 /// A function, with all that a process has to know of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Program {
+    /// Where the spec has it, as `spec.groupedScoring.python`.
+    // Programs that were stored before there were others are of trainings.
+    #[serde(default = "of_training")]
+    pub field: String,
+    /// What it is called for.
+    #[serde(default)]
+    pub purpose: Purpose,
     /// Where it is.
     pub code: Code,
     /// Its name there.
@@ -43,6 +50,21 @@ pub struct Program {
     pub memory_max: Option<u64>,
     /// Processes that may die under it before its job is given up.
     pub deaths_max: u32,
+}
+
+/// What a function is called for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Purpose {
+    /// To make something of a group's rows: as many rows of the output as it likes.
+    #[default]
+    Fit,
+    /// To predict: it gets the group's model as well, and makes a row of the output of each row.
+    Predict,
+}
+
+fn of_training() -> String {
+    "spec.groupedTraining.model.python".to_owned()
 }
 
 /// Who has a function called.
@@ -120,6 +142,8 @@ pub struct Groups {
     pub keys: RecordBatch,
     /// Where each group's rows end among all.
     pub ends: Vec<u64>,
+    /// What the function predicts with, a row per group, where it predicts.
+    pub models: Option<RecordBatch>,
 }
 
 impl Groups {
@@ -145,7 +169,8 @@ impl Groups {
         // They were counted by rows that are in memory.
         let rows = self.rows.slice(start as usize, (end - start) as usize);
         let ends = self.ends[groups.clone()].iter().map(|end| end - start).collect();
-        Self { rows, keys: self.keys.slice(groups.start, groups.len()), ends }
+        let of_groups = |batch: &RecordBatch| batch.slice(groups.start, groups.len());
+        Self { rows, keys: of_groups(&self.keys), ends, models: self.models.as_ref().map(of_groups) }
     }
 
     fn start_of(&self, group: usize) -> u64 {
@@ -268,10 +293,12 @@ mod tests {
 
     #[test]
     fn a_slice_has_its_own_rows_and_keys() {
-        let groups = Groups { rows: batch("x", 0..10), keys: batch("key", 0..4), ends: vec![2, 3, 9, 10] };
+        let models = Some(batch("model", 10..14));
+        let groups = Groups { rows: batch("x", 0..10), keys: batch("key", 0..4), ends: vec![2, 3, 9, 10], models };
         assert_eq!((0..4).map(|group| groups.rows_of(group)).collect::<Vec<_>>(), [2, 1, 6, 1]);
         let middle = groups.slice(1..3);
-        assert_eq!(middle, Groups { rows: batch("x", 2..9), keys: batch("key", 1..3), ends: vec![1, 7] });
+        let models = Some(batch("model", 11..13));
+        assert_eq!(middle, Groups { rows: batch("x", 2..9), keys: batch("key", 1..3), ends: vec![1, 7], models });
         assert_eq!(middle.slice(1..2).rows, batch("x", 3..9));
         assert_eq!(groups.slice(0..4), groups);
         assert!(groups.slice(2..2).is_empty());

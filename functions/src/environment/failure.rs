@@ -9,7 +9,8 @@ use super::supervised::Ended;
 use crate::death::Death;
 use crate::limits::BUILD_TIME_MAX;
 
-const FIELD: &str = "spec.groupedTraining.model.python.environment";
+/// The member of the function in the spec; whoever knows the function says where that is.
+const FIELD: &str = "environment";
 
 /// What installers say of packages that are not to be had, whose names begin here.
 const NOT_THERE: [&str; 4] =

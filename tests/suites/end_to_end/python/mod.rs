@@ -9,6 +9,7 @@ mod dying;
 mod environments;
 mod frames;
 mod iterators;
+mod predictions;
 mod said;
 
 use std::path::{Path, PathBuf};
