@@ -1,8 +1,7 @@
 //! Users' functions that workers call for groups: what a task asks for, and what it gets.
 //!
 //! A function runs in a process of its own, because it may do anything. Whoever implements these traits owns the processes; a
-//! kind of job sees groups go in and rows come out, each group exactly once and in order, whatever happened to processes
-//! on the way.
+//! kind of job sees groups go in and rows come out, each group exactly once, whatever happened to processes on the way.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -142,8 +141,17 @@ pub struct Groups {
     pub keys: RecordBatch,
     /// Where each group's rows end among all.
     pub ends: Vec<u64>,
-    /// What the function predicts with, a row per group, where it predicts.
-    pub models: Option<RecordBatch>,
+    /// What comes along where the function predicts.
+    pub predicting: Option<Predicting>,
+}
+
+/// What groups have beside their rows where a function predicts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predicting {
+    /// What it predicts with, a row per group.
+    pub models: RecordBatch,
+    /// What the output has of each row, which the function need not see: it stays with whoever asks.
+    pub kept: RecordBatch,
 }
 
 impl Groups {
@@ -167,10 +175,12 @@ impl Groups {
     pub fn slice(&self, groups: Range<usize>) -> Self {
         let (start, end) = (self.start_of(groups.start), self.start_of(groups.end));
         // They were counted by rows that are in memory.
-        let rows = self.rows.slice(start as usize, (end - start) as usize);
+        let of_rows = |batch: &RecordBatch| batch.slice(start as usize, (end - start) as usize);
         let ends = self.ends[groups.clone()].iter().map(|end| end - start).collect();
         let of_groups = |batch: &RecordBatch| batch.slice(groups.start, groups.len());
-        Self { rows, keys: of_groups(&self.keys), ends, models: self.models.as_ref().map(of_groups) }
+        let predicting = self.predicting.as_ref();
+        let predicting = predicting.map(|all| Predicting { models: of_groups(&all.models), kept: of_rows(&all.kept) });
+        Self { rows: of_rows(&self.rows), keys: of_groups(&self.keys), ends, predicting }
     }
 
     fn start_of(&self, group: usize) -> u64 {
@@ -272,7 +282,7 @@ pub trait Calls: Send {
     fn waiting(&self) -> usize;
 
     /// Waits for what it returned for the next groups, some or all that were sent together; `None` where no group waits. A group
-    /// that costs its process is one that failed, and the others are tried again.
+    /// that costs its process is one that failed, and comes before its neighbours: these are tried again.
     ///
     /// # Errors
     /// [`crate::Reason::ProcessesKeepDying`] where more died than may.
@@ -293,12 +303,22 @@ mod tests {
 
     #[test]
     fn a_slice_has_its_own_rows_and_keys() {
-        let models = Some(batch("model", 10..14));
-        let groups = Groups { rows: batch("x", 0..10), keys: batch("key", 0..4), ends: vec![2, 3, 9, 10], models };
+        let predicting = |models, kept| Some(Predicting { models: batch("model", models), kept: batch("y", kept) });
+        let groups = Groups {
+            rows: batch("x", 0..10),
+            keys: batch("key", 0..4),
+            ends: vec![2, 3, 9, 10],
+            predicting: predicting(10..14, 20..30),
+        };
         assert_eq!((0..4).map(|group| groups.rows_of(group)).collect::<Vec<_>>(), [2, 1, 6, 1]);
         let middle = groups.slice(1..3);
-        let models = Some(batch("model", 11..13));
-        assert_eq!(middle, Groups { rows: batch("x", 2..9), keys: batch("key", 1..3), ends: vec![1, 7], models });
+        let expected = Groups {
+            rows: batch("x", 2..9),
+            keys: batch("key", 1..3),
+            ends: vec![1, 7],
+            predicting: predicting(11..13, 22..29),
+        };
+        assert_eq!(middle, expected);
         assert_eq!(middle.slice(1..2).rows, batch("x", 3..9));
         assert_eq!(groups.slice(0..4), groups);
         assert!(groups.slice(2..2).is_empty());

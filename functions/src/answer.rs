@@ -158,7 +158,8 @@ pub(crate) fn keys_and_ends(groups: &Groups) -> Result<RecordBatch, ArrowError> 
     // Names of keys do not count: the program has them.
     let mut fields = vec![Arc::new(Field::new("ends", DataType::Int64, false))];
     let mut columns: Vec<ArrayRef> = vec![Arc::new(ends)];
-    for batch in std::iter::once(&groups.keys).chain(&groups.models) {
+    let models = groups.predicting.iter().map(|predicting| &predicting.models);
+    for batch in std::iter::once(&groups.keys).chain(models) {
         fields.extend(batch.schema().fields().iter().cloned());
         columns.extend(batch.columns().iter().cloned());
     }

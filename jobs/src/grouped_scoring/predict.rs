@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::StreamExt;
 use shoal_core::Failure;
-use shoal_core::functions::{Calls, Groups, Returns};
+use shoal_core::functions::Calls;
 use shoal_core::partition::BatchStream;
 use shoal_core::runner::TaskContext;
 use shoal_core::tally::Tally;
@@ -75,12 +75,10 @@ async fn hold(
 struct Predicting {
     messages: Messages,
     held: HeldModels,
-    /// The places of the columns that the function sees.
-    seen: Vec<usize>,
     table: Predictions,
     calls: Box<dyn Calls>,
-    /// Of each message that is on its way, what the output has of its rows that are not answered.
-    ahead: VecDeque<RecordBatch>,
+    /// Groups of each message that is on its way.
+    ahead: VecDeque<usize>,
     counters: Counters,
     tally: Tally,
 }
@@ -90,7 +88,6 @@ impl Predicting {
         Self {
             messages: Messages::new(scoring, group_bytes_max),
             held,
-            seen: scoring.seen_places(),
             table: Predictions::new(scoring),
             calls,
             ahead: VecDeque::new(),
@@ -114,9 +111,8 @@ impl Predicting {
                         self.write_batches(batches, file).await?;
                     }
                     for groups in met.called {
-                        self.ahead.push_back(self.table.kept(&groups.rows)?);
-                        let rows = groups.rows.project(&self.seen).map_err(|error| other_columns(&error))?;
-                        self.calls.send(Groups { rows, ..groups });
+                        self.ahead.push_back(groups.len());
+                        self.calls.send(groups);
                         while self.ahead.len() > MESSAGES_AHEAD && self.receive(file).await? {}
                     }
                 }
@@ -129,24 +125,14 @@ impl Predicting {
     async fn receive(&mut self, file: &mut ParquetFile) -> Result<bool, Failure> {
         let Some(returns) = self.calls.next().await? else { return Ok(false) };
         self.tally.add(&returns.counted);
-        let kept = self.kept_of(&returns)?;
-        let batches = self.table.predicted(&kept, &returns)?;
+        let batches = self.table.predicted(&returns)?;
         self.write_batches(batches, file).await?;
-        Ok(true)
-    }
-
-    /// What the output has of the rows of these groups, which are the first that were not answered.
-    fn kept_of(&mut self, returns: &Returns) -> Result<RecordBatch, Failure> {
-        let rows = returns.groups.ends.last().copied().unwrap_or_default() as usize;
-        match self.ahead.pop_front() {
-            Some(first) if first.num_rows() == rows => Ok(first),
-            // A message is answered in one piece or in several.
-            Some(first) if first.num_rows() > rows => {
-                self.ahead.push_front(first.slice(rows, first.num_rows() - rows));
-                Ok(first.slice(0, rows))
-            }
-            _ => Err(Failure::internal("groups are answered that were not asked about")),
+        // A message is answered in one piece or in several.
+        let waiting = self.calls.waiting();
+        while self.ahead.iter().skip(1).sum::<usize>() >= waiting && !self.ahead.is_empty() {
+            self.ahead.pop_front();
         }
+        Ok(true)
     }
 
     async fn write_batches(&mut self, batches: Vec<RecordBatch>, file: &mut ParquetFile) -> Result<(), Failure> {
@@ -175,8 +161,4 @@ impl GroupSink for Predicting {
         while self.receive(file).await? {}
         Ok(Counters { function_counters: self.tally, ..self.counters })
     }
-}
-
-fn other_columns(error: &arrow::error::ArrowError) -> Failure {
-    Failure::internal("rows are of other columns than the function sees").because(error)
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
-use shoal_core::functions::Groups;
+use shoal_core::functions::{Groups, Predicting};
 use shoal_core::{Failure, Reason};
 
 use super::{FunctionScoring, Why};
@@ -23,6 +23,9 @@ const MESSAGE_MODEL_BYTES: u64 = 4 << 20;
 pub struct HeldModels {
     keys: Vec<KeyColumn>,
     statuses: Vec<String>,
+    /// The places of a row's columns that the function sees, and of those that the output has.
+    seen: Vec<usize>,
+    kept: Vec<usize>,
     schema: SchemaRef,
     /// Numbers groups. Those that have a model come first, as they were held.
     groups: Box<dyn GroupValues>,
@@ -58,13 +61,15 @@ impl HeldModels {
     /// # Errors
     /// An internal failure for keys of a type that has no groups.
     pub fn new(scoring: &FunctionScoring) -> Result<Self, Failure> {
-        let FunctionScoring { columns, models, statuses, .. } = scoring;
+        let FunctionScoring { columns, seen, kept, models, statuses, returns: _ } = scoring;
         let keys = columns.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true));
         let keys = Arc::new(Schema::new(keys.collect::<Vec<_>>()));
         let models = models.iter().map(|model| Field::new(&model.name, model.data_type.clone(), true));
         Ok(Self {
             keys: columns.keys.clone(),
             statuses: statuses.clone(),
+            seen: (0..*seen).collect(),
+            kept: kept.iter().map(|kept| kept.place).collect(),
             schema: Arc::new(Schema::new(models.collect::<Vec<_>>())),
             groups: new_group_values(keys, &GroupOrdering::None).map_err(|error| engine_failure(&error))?,
             batches: Vec::new(),
@@ -106,13 +111,18 @@ impl HeldModels {
         self.groups.intern(groups.keys.columns(), &mut numbers).map_err(|error| engine_failure(&error))?;
         let places: Vec<Result<(usize, usize), Why>> = numbers.into_iter().map(|number| self.usable(number)).collect();
         let (groups, without) = parted(groups, &places).map_err(|error| not_met(&error))?;
+        let kept = groups.rows.project(&self.kept).map_err(|error| not_met(&error))?;
+        let groups = Groups { rows: groups.rows.project(&self.seen).map_err(|error| not_met(&error))?, ..groups };
         let places: Vec<(usize, usize)> = places.into_iter().flatten().collect();
         let mut called = Vec::new();
-        let mut start = 0;
+        let (mut start, mut first_row) = (0, 0);
         while start < places.len() {
             let end = start + self.message(&places[start..]);
             let models = self.models(&places[start..end]).map_err(|error| not_met(&error))?;
-            called.push(Groups { models: Some(models), ..groups.slice(start..end) });
+            let message = groups.slice(start..end);
+            let kept = kept.slice(first_row, message.rows.num_rows());
+            first_row += message.rows.num_rows();
+            called.push(Groups { predicting: Some(Predicting { models, kept }), ..message });
             start = end;
         }
         Ok(Met { called, without })
@@ -176,7 +186,7 @@ fn parted(groups: Groups, places: &[Result<(usize, usize), Why>]) -> Result<(Gro
         rows: filter_record_batch(&groups.rows, &of_rows)?,
         keys: filter_record_batch(&groups.keys, &BooleanArray::from(of_groups))?,
         ends,
-        models: None,
+        predicting: None,
     };
     let rows = filter_record_batch(&groups.rows, &arrow::compute::not(&of_rows)?)?;
     Ok((with, Some(Without { rows, ends: ends_without, why })))

@@ -64,9 +64,4 @@ impl FunctionScoring {
     pub fn output_schema(&self) -> SchemaRef {
         Predictions::new(self).schema().clone()
     }
-
-    /// The places of the columns that the function sees.
-    pub fn seen_places(&self) -> Vec<usize> {
-        (0..self.seen).collect()
-    }
 }

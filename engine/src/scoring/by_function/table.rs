@@ -64,22 +64,15 @@ impl Predictions {
         &self.schema
     }
 
-    /// Of rows that travelled, the columns that the output has.
-    ///
-    /// # Errors
-    /// An internal failure where rows are of other columns.
-    pub fn kept(&self, rows: &RecordBatch) -> Result<RecordBatch, Failure> {
-        let places: Vec<usize> = self.kept.iter().map(|kept| kept.place).collect();
-        rows.project(&places).map_err(|error| not_the_tables(&error))
-    }
-
-    /// What the function returned for the rows of some groups, of which these are the columns that are kept. It comes in several
-    /// batches: a trace may be long, and is in each of its group's rows.
+    /// What the function returned for the rows of some groups. It comes in several batches: a trace may be long, and is in each of
+    /// its group's rows.
     ///
     /// # Errors
     /// An internal failure where a group has not as many predictions as rows.
-    pub fn predicted(&self, kept: &RecordBatch, returns: &Returns) -> Result<Vec<RecordBatch>, Failure> {
+    pub fn predicted(&self, returns: &Returns) -> Result<Vec<RecordBatch>, Failure> {
         let Returns { groups, rows, group_of_row, failed, .. } = returns;
+        let kept = groups.predicting.as_ref().map(|predicting| &predicting.kept);
+        let kept = kept.ok_or_else(|| Failure::internal("nothing is known of the rows that were predicted"))?;
         let mut next = 0_u32;
         let mut failing = failed.iter().zip(0_usize..).peekable();
         let whys: Vec<Why> = failed.iter().map(Why::from).collect();
@@ -111,7 +104,9 @@ impl Predictions {
         for (of_group, end) in without.why.iter().zip(&without.ends) {
             why.resize(*end as usize, Some(of_group));
         }
-        self.batches(&self.kept(&without.rows)?, None, &why)
+        let places: Vec<usize> = self.kept.iter().map(|kept| kept.place).collect();
+        let kept = without.rows.project(&places).map_err(|error| not_the_tables(&error))?;
+        self.batches(&kept, None, &why)
     }
 
     /// Rows of a group that memory does not hold.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use shoal_core::Reason;
-use shoal_core::functions::{FailedGroup, Groups, Returns};
+use shoal_core::functions::{FailedGroup, Groups, Predicting, Returns};
 use shoal_core::spec::v1alpha1::{Returned, ReturnedType};
 
 use super::*;
@@ -67,7 +67,7 @@ fn groups(firms: &[Option<i64>]) -> Groups {
         rows: columns_of(&of_rows, 0),
         keys: RecordBatch::try_from_iter([("firm", keys)]).unwrap(),
         ends,
-        models: None,
+        predicting: None,
     }
 }
 
@@ -75,6 +75,10 @@ fn columns_of(firms: &[Option<i64>], first: usize) -> RecordBatch {
     let x: ArrayRef = Arc::new(Float64Array::from_iter_values((0..firms.len()).map(|row| (first + row) as f64)));
     let firms: arrow::array::UInt16Array = firms.iter().map(|firm| firm.map(|firm| firm as u16)).collect();
     RecordBatch::try_from_iter([("x", x), ("firm", Arc::new(firms) as ArrayRef)]).unwrap()
+}
+
+fn models_of(groups: &Groups) -> &RecordBatch {
+    &groups.predicting.as_ref().unwrap().models
 }
 
 fn numbers(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
@@ -92,7 +96,7 @@ fn each_group_meets_its_model_whichever_batch_that_was_in() {
     assert_eq!(met.without, None);
     let [groups] = met.called.as_slice() else { panic!("{met:?}") };
     assert_eq!(groups.ends, [1, 3, 6, 10]);
-    let models = groups.models.as_ref().unwrap();
+    let models = models_of(groups);
     assert_eq!(numbers(models, "slope"), [Some(4.0), Some(8.0), None, Some(2.0)]);
     assert_eq!(
         models.schema().fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(),
@@ -128,8 +132,11 @@ fn large_models_make_short_messages_and_no_model_is_cut() {
     let mut held = held(&[models(&firms, 1 << 20)]);
     let met = held.meet(groups(&firms)).unwrap();
     assert!((4..=6).contains(&met.called.len()), "{}", met.called.len());
-    let found: Vec<Option<f64>> =
-        met.called.iter().flat_map(|groups| numbers(groups.models.as_ref().unwrap(), "slope")).collect();
+    for groups in &met.called {
+        let kept = &groups.predicting.as_ref().unwrap().kept;
+        assert_eq!((groups.rows.num_columns(), numbers(kept, "x")), (1, numbers(&groups.rows, "x")));
+    }
+    let found: Vec<Option<f64>> = met.called.iter().flat_map(|groups| numbers(models_of(groups), "slope")).collect();
     assert_eq!(found, firms.iter().map(|firm| firm.map(|firm| firm as f64)).collect::<Vec<_>>());
     let rows: Vec<Option<f64>> = met.called.iter().flat_map(|groups| numbers(&groups.rows, "x")).collect();
     assert_eq!(rows, (0..210).map(|row| Some(f64::from(row))).collect::<Vec<_>>());
@@ -144,6 +151,8 @@ fn a_second_model_of_a_group_is_refused() {
 
 fn returns(groups: Groups, predictions: &[f64], group_of_row: Vec<u32>, failed: Vec<FailedGroup>) -> Returns {
     let values: ArrayRef = Arc::new(Float64Array::from(predictions.to_vec()));
+    let kept = groups.rows.project(&[1, 0]).unwrap();
+    let groups = Groups { predicting: Some(Predicting { models: groups.keys.clone(), kept }), ..groups };
     Returns {
         groups,
         rows: RecordBatch::try_from_iter([("prediction", values)]).unwrap(),
@@ -165,9 +174,8 @@ fn each_row_has_its_prediction_or_why_there_is_none() {
         message: "ValueError: no".to_owned(),
         trace: Some("a.py:3 in predict: raise".to_owned()),
     };
-    let kept = table.kept(&groups.rows).unwrap();
     let returns = returns(groups, &[0.5, 3.5, 4.5, 5.5], vec![0, 2, 2, 2], vec![failed]);
-    let [batch] = table.predicted(&kept, &returns).unwrap().try_into().unwrap();
+    let [batch] = table.predicted(&returns).unwrap().try_into().unwrap();
     assert_eq!(batch.schema(), *table.schema());
     assert_eq!(batch["firm"].as_primitive::<Int32Type>().values(), &[2, 4, 4, 6, 6, 6]);
     assert_eq!(numbers(&batch, "prediction"), [Some(0.5), None, None, Some(3.5), Some(4.5), Some(5.5)]);
@@ -181,9 +189,8 @@ fn predictions_for_other_rows_than_were_asked_about_are_refused() {
     let table = Predictions::new(&scoring());
     for group_of_row in [vec![0, 1], vec![0, 0, 1], vec![0, 1, 1, 1]] {
         let groups = groups(&[Some(2), Some(4)]);
-        let kept = table.kept(&groups.rows).unwrap();
         let returns = returns(groups, &vec![1.0; group_of_row.len()], group_of_row, Vec::new());
-        assert_eq!(table.predicted(&kept, &returns).unwrap_err().reason, Reason::Internal);
+        assert_eq!(table.predicted(&returns).unwrap_err().reason, Reason::Internal);
     }
 }
 

@@ -175,7 +175,7 @@ fn a_function_gets_each_frame_its_parameters_and_the_columns_that_are_named() {
         let names = if frame == "polars" { "group.columns" } else { names };
         let code = format!(
             "def predict(model, group, key, params):\n    assert {names} == ['x']\n    \
-             return {{'high': {values} * params['by'], 'low': {values} * model['scale'], 'who': [key.firm] * len(group)}}\n"
+             return {{'high': {values} * params['by'], 'low': {values} * model['scale'], 'who': [key.firm] * len({values})}}\n"
         );
         let mut job = predicting(&place, &models, &code);
         let number = |name: &str| json!({"name": name, "type": "float64"});
