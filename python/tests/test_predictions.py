@@ -33,9 +33,12 @@ def test_each_group_comes_with_its_model(frame):
             assert rows == [(0, 11.5), (0, 21.5), (1, 1.5), (2, 121.5), (2, 151.5), (2, 181.5)]
 
 
-@pytest.mark.parametrize("arguments", ["model, group", "model, group, key", "m, g, k, p", "*given"])
-def test_the_last_arguments_may_be_left_out(arguments):
-    with predicting("return numpy.arange(len(given[1] if 'given' in locals() else locals().get('group', locals().get('g'))))", arguments) as process:
+@pytest.mark.parametrize(
+    "arguments, group",
+    [("model, group", "group"), ("model, group, key", "group"), ("m, g, k, p", "g"), ("*given", "given[1]")],
+)
+def test_the_last_arguments_may_be_left_out(arguments, group):
+    with predicting(f"return numpy.arange(len({group}))", arguments) as process:
         rows, failures = predicted(process)
         assert failures == []
         assert rows == [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (2, 2)]
@@ -66,6 +69,10 @@ def test_a_group_comes_whole():
         "group['x'].astype('float32')",
         "group['x'].astype('int64')",
         "group['x'].set_axis(list('abc')[:len(group)])",
+        "group['x'].convert_dtypes()",
+        "group['x'].array",
+        "group.set_index('x').index",
+        "range(int(group['x'].iloc[0]), int(group['x'].iloc[0]) + len(group))",
         "__import__('polars').Series(group['x'].to_numpy())",
         "__import__('pyarrow').array(group['x'])",
         "__import__('pyarrow').chunked_array([group['x'][:1], group['x'][1:]])",
@@ -126,7 +133,10 @@ def test_a_function_that_raises_costs_its_group():
 
 def test_several_columns_are_a_frame_or_a_dict_of_columns():
     returns = [{"name": "low", "type": "float64"}, {"name": "name", "type": "string"}]
-    for returned in ["{'name': [key.firm] * len(group), 'low': group['x'] - 1}", "group.assign(low=group['x'] - 1, name=key.firm)[['name', 'low']]"]:
+    for returned in [
+        "{'name': [key.firm] * len(group), 'low': group['x'] - 1}",
+        "group.assign(low=group['x'] - 1, name=key.firm)[['name', 'low']]",
+    ]:
         with predicting(f"return {returned}", returns=returns) as process:
             rows, failures = process.apply(ROWS, models=MODELS)
             assert failures == []
@@ -135,11 +145,13 @@ def test_several_columns_are_a_frame_or_a_dict_of_columns():
             ]  # fmt: skip
     with predicting("return group['x']", returns=returns) as process:
         _, failures = process.apply(ROWS, models=MODELS)
-        assert failures[0]["message"] == "the function returns a Series, where a DataFrame or a dict of `low`, `name` is expected"
+        expected = "the function returns a Series, where a DataFrame or a dict of `low`, `name` is expected"
+        assert failures[0]["message"] == expected
 
 
 def test_context_and_counters_are_those_of_the_group():
-    body = "from shoal import context; context().counter('rows').add(len(group)); return [float(ord(context().key.firm))] * len(group)"
+    body = "from shoal import context; call = context(); call.counter('rows').add(len(group))"
+    body += "; return [float(ord(call.key.firm))] * len(group)"
     with predicting(body) as process:
         process.is_called_by()
         rows, _ = predicted(process)

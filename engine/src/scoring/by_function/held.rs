@@ -92,7 +92,8 @@ impl HeldModels {
             }
             self.places.push((self.batches.len(), row));
         }
-        self.bytes += batch.get_array_memory_size() as u64;
+        // Columns that came in one message share its memory.
+        self.bytes += batch.columns().iter().map(bytes_of).sum::<u64>();
         self.batches.push(batch);
         Ok(())
     }
@@ -144,7 +145,7 @@ impl HeldModels {
         let mut bytes = 0;
         let fits = |place: &&(usize, usize)| {
             let fits = bytes < MESSAGE_MODEL_BYTES;
-            bytes += self.own_columns(place.0).iter().map(|column| bytes_of(column, place.1)).sum::<u64>();
+            bytes += self.own_columns(place.0).iter().map(|column| bytes_of(&column.slice(place.1, 1))).sum::<u64>();
             fits
         };
         places.iter().take_while(fits).count()
@@ -192,8 +193,8 @@ fn parted(groups: Groups, places: &[Result<(usize, usize), Why>]) -> Result<(Gro
     Ok((with, Some(Without { rows, ends: ends_without, why })))
 }
 
-fn bytes_of(column: &ArrayRef, row: usize) -> u64 {
-    column.slice(row, 1).to_data().get_slice_memory_size().unwrap_or_default() as u64
+fn bytes_of(column: &ArrayRef) -> u64 {
+    column.to_data().get_slice_memory_size().unwrap_or_default() as u64
 }
 
 fn several_of(group: &str) -> Failure {

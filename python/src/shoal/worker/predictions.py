@@ -67,7 +67,8 @@ def _check_order(returned: Any, rows: int) -> None:
     """Refuses what pandas knows to be in another order than the group's rows, which count from 0: the values would come to
     rows that they are not of."""
     index = getattr(returned, "index", None)
-    if type(returned).__module__.partition(".")[0] != "pandas" or len(index) != rows:
+    # Arrays of pandas have none.
+    if index is None or type(returned).__module__.partition(".")[0] != "pandas" or len(index) != rows:
         return
     counting = sys.modules["pandas"].RangeIndex(rows)
     if index.dtype.kind in "iu" and not index.equals(counting) and index.sort_values().equals(counting):
