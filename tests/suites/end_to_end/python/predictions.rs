@@ -153,7 +153,7 @@ fn limits_are_those_of_each_group() {
     let line = "eaten = b'x' * (500 << 20); time.sleep(600)";
     costs_one_group(&place, &models, line, &limit, "out_of_memory: the function's process was killed");
     let job = predicting(&place, &models, &in_firm_7("os._exit(7)"));
-    let failure = run_here(&place, &jobs::with(job, "/failurePolicy/maxProcessDeaths", json!(0)), &[]).failed(1);
+    let failure = run_here(&place, &jobs::with(job, "/failurePolicy/maxProcessDeaths", json!(0)), &[]).failed(2);
     assert_eq!(
         (&failure["reason"], &failure["location"]["group"]),
         (&json!("ProcessesKeepDying"), &json!("firm=firm 7"))
