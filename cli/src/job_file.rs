@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use shoal_core::limits::JOB_FILE_BYTES_MAX;
 use shoal_core::spec::parse_job;
-use shoal_core::spec::v1alpha1::ShoalJob;
+use shoal_core::spec::v1alpha1::{Environment, Python, PythonPredictor, ShoalJob};
 use shoal_core::{Failure, Reason};
 
 /// A job file as it was read.
@@ -58,19 +58,28 @@ fn with_absolute_paths(mut job: ShoalJob, folder: &Path) -> ShoalJob {
     let mut paths = Vec::new();
     if let Some(training) = &mut job.spec.grouped_training {
         paths.extend([&mut training.input.table, &mut training.output.table]);
-        if let Some(python) = training.model.python.as_deref_mut() {
-            paths.extend(&mut python.file);
-            let environment = python.environment.as_mut();
-            paths.extend(environment.into_iter().flat_map(|it| it.requirements.iter_mut().chain(&mut it.wheels)));
+        if let Some(Python { file, environment, .. }) = training.model.python.as_deref_mut() {
+            paths.extend(paths_of_function(file, environment));
         }
     }
     if let Some(scoring) = &mut job.spec.grouped_scoring {
         paths.extend([&mut scoring.models.table, &mut scoring.input.table, &mut scoring.output.table]);
+        if let Some(PythonPredictor { file, environment, .. }) = scoring.python.as_deref_mut() {
+            paths.extend(paths_of_function(file, environment));
+        }
     }
     for path in paths {
         *path = absolute(path, folder);
     }
     job
+}
+
+fn paths_of_function<'a>(
+    file: &'a mut Option<String>,
+    environment: &'a mut Option<Environment>,
+) -> impl Iterator<Item = &'a mut String> {
+    let of_environment = |it: &'a mut Environment| it.requirements.iter_mut().chain(&mut it.wheels);
+    file.iter_mut().chain(environment.iter_mut().flat_map(of_environment))
 }
 
 fn absolute(table: &str, folder: &Path) -> String {
@@ -142,6 +151,21 @@ spec:
         let root = root.path().canonicalize().unwrap();
         assert_eq!(Path::new(&training.input.table), root.join("jobs/data/in.csv"));
         assert_eq!(Path::new(&training.output.table), root.join("out/models"));
+    }
+
+    #[test]
+    fn files_of_a_function_that_predicts_are_absolute_too() {
+        let python = "{file: model.py, environment: {requirements: ../needs.txt, wheels: /wheels}}";
+        let job = format!(
+            "apiVersion: shoal.dev/v1alpha1\nkind: ShoalJob\nmetadata: {{name: a}}\nspec:\n  groupedScoring:\n    \
+             models: {{table: m}}\n    input: {{table: i.csv}}\n    python: {python}\n    output: {{table: out}}\n"
+        );
+        let job = with_absolute_paths(parse_job(&job, "job.yaml").unwrap(), Path::new("/jobs/here"));
+        let python = job.spec.grouped_scoring.unwrap().python.unwrap();
+        let environment = python.environment.unwrap();
+        assert_eq!(python.file.as_deref(), Some("/jobs/here/model.py"));
+        assert_eq!(environment.requirements.as_deref(), Some("/jobs/needs.txt"));
+        assert_eq!(environment.wheels.as_deref(), Some("/wheels"));
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! Users' functions that workers call for groups: what a task asks for, and what it gets.
 //!
 //! A function runs in a process of its own, because it may do anything. Whoever implements these traits owns the processes; a
-//! kind of job sees groups go in and rows come out, each group exactly once and in order, whatever happened to processes
-//! on the way.
+//! kind of job sees groups go in and rows come out, each group exactly once, whatever happened to processes on the way.
 
 use std::fmt::Debug;
 use std::io;
@@ -22,6 +21,13 @@ use crate::tally::Tally;
 /// A function, with all that a process has to know of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Program {
+    /// Where the spec has it, as `spec.groupedScoring.python`.
+    // Programs that were stored before there were others are of trainings.
+    #[serde(default = "of_training")]
+    pub field: String,
+    /// What it is called for.
+    #[serde(default)]
+    pub purpose: Purpose,
     /// Where it is.
     pub code: Code,
     /// Its name there.
@@ -48,6 +54,21 @@ pub struct Program {
     pub memory_max: Option<u64>,
     /// Processes that may die under it before its job is given up.
     pub deaths_max: u32,
+}
+
+/// What a function is called for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Purpose {
+    /// To make something of a group's rows: as many rows of the output as it likes.
+    #[default]
+    Fit,
+    /// To predict: it gets the group's model as well, and makes a row of the output of each row.
+    Predict,
+}
+
+fn of_training() -> String {
+    "spec.groupedTraining.model.python".to_owned()
 }
 
 /// Who has a function called.
@@ -133,6 +154,8 @@ pub struct Groups {
     pub ends: Vec<u64>,
     /// The rows of the only group, where memory does not hold them: for functions that take a group piece by piece.
     pub pieces: Option<Pieces>,
+    /// What comes along where the function predicts.
+    pub predicting: Option<Predicting>,
 }
 
 /// Rows that memory does not hold.
@@ -155,6 +178,15 @@ pub trait ReadPieces: Debug + Send + Sync {
     /// # Errors
     /// Those of the disk that it is on.
     fn read(&self, piece: usize) -> io::Result<RecordBatch>;
+}
+
+/// What groups have beside their rows where a function predicts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predicting {
+    /// What it predicts with, a row per group.
+    pub models: RecordBatch,
+    /// What the output has of each row, which the function need not see: it stays with whoever asks.
+    pub kept: RecordBatch,
 }
 
 impl Groups {
@@ -182,9 +214,12 @@ impl Groups {
         let (start, end) = (self.start_of(groups.start), self.start_of(groups.end));
         // They were counted by rows that are in memory.
         let rows = if self.pieces.is_some() { 0..0 } else { start as usize..end as usize };
-        let rows = self.rows.slice(rows.start, rows.len());
+        let of_rows = |batch: &RecordBatch| batch.slice(rows.start, rows.len());
         let ends = self.ends[groups.clone()].iter().map(|end| end - start).collect();
-        Self { rows, keys: self.keys.slice(groups.start, groups.len()), ends, pieces: None }
+        let of_groups = |batch: &RecordBatch| batch.slice(groups.start, groups.len());
+        let predicting = self.predicting.as_ref();
+        let predicting = predicting.map(|all| Predicting { models: of_groups(&all.models), kept: of_rows(&all.kept) });
+        Self { rows: of_rows(&self.rows), keys: of_groups(&self.keys), ends, pieces: None, predicting }
     }
 
     fn start_of(&self, group: usize) -> u64 {
@@ -289,7 +324,7 @@ pub trait Calls: Send {
     fn waiting(&self) -> usize;
 
     /// Waits for what it returned for the next groups, some or all that were sent together; `None` where no group waits. A group
-    /// that costs its process is one that failed, and the others are tried again.
+    /// that costs its process is one that failed, and comes before its neighbours: these are tried again.
     ///
     /// # Errors
     /// [`crate::Reason::ProcessesKeepDying`] where more died than may.
@@ -310,11 +345,24 @@ mod tests {
 
     #[test]
     fn a_slice_has_its_own_rows_and_keys() {
-        let groups =
-            Groups { rows: batch("x", 0..10), keys: batch("key", 0..4), ends: vec![2, 3, 9, 10], pieces: None };
+        let predicting = |models, kept| Some(Predicting { models: batch("model", models), kept: batch("y", kept) });
+        let groups = Groups {
+            rows: batch("x", 0..10),
+            keys: batch("key", 0..4),
+            ends: vec![2, 3, 9, 10],
+            pieces: None,
+            predicting: predicting(10..14, 20..30),
+        };
         assert_eq!((0..4).map(|group| groups.rows_of(group)).collect::<Vec<_>>(), [2, 1, 6, 1]);
         let middle = groups.slice(1..3);
-        assert_eq!(middle, Groups { rows: batch("x", 2..9), keys: batch("key", 1..3), ends: vec![1, 7], pieces: None });
+        let expected = Groups {
+            rows: batch("x", 2..9),
+            keys: batch("key", 1..3),
+            ends: vec![1, 7],
+            pieces: None,
+            predicting: predicting(11..13, 22..29),
+        };
+        assert_eq!(middle, expected);
         assert_eq!(middle.slice(1..2).rows, batch("x", 3..9));
         assert_eq!(groups.slice(0..4), groups);
         assert!(groups.slice(2..2).is_empty());
@@ -337,7 +385,8 @@ mod tests {
     #[test]
     fn a_group_in_pieces_is_there_as_a_whole_or_not_at_all() {
         let pieces = Some(Pieces(Arc::new(Nowhere)));
-        let large = Groups { rows: batch("x", 0..0), keys: batch("key", 7..8), ends: vec![1_000], pieces };
+        let large =
+            Groups { rows: batch("x", 0..0), keys: batch("key", 7..8), ends: vec![1_000], pieces, predicting: None };
         assert_eq!(large.slice(0..1), large);
         let rest = large.slice(1..1);
         assert!(rest.is_empty() && rest.pieces.is_none(), "{rest:?}");

@@ -64,10 +64,8 @@ impl Work {
     /// Everything that the job names by path or URL, with the path of its field.
     pub fn places(&self) -> Vec<(String, &str)> {
         let mut places = self.tables();
-        let Self::GroupedTraining(GroupedTraining { learner: Learner::Function(function), .. }) = self else {
-            return places;
-        };
-        let field = |member: &str| format!("spec.{}.model.{}.{member}", self.kind(), Function::MEMBER);
+        let Some(function) = self.function() else { return places };
+        let field = |member: &str| format!("{}.{member}", function.field);
         if let Source::File(file) = &function.source {
             places.push((field("file"), file));
         }
@@ -77,13 +75,12 @@ impl Work {
         places
     }
 
-    /// The user's function that its tasks call, where they do, and the path of its member in the spec.
-    pub fn function(&self) -> Option<(&Function, String)> {
+    /// The user's function that its tasks call, if any.
+    pub fn function(&self) -> Option<&Function> {
         match self {
-            Self::GroupedTraining(GroupedTraining { learner: Learner::Function(function), .. }) => {
-                Some((function, format!("spec.{}.model.{}", self.kind(), Function::MEMBER)))
-            }
-            Self::GroupedTraining(_) | Self::GroupedScoring(_) => None,
+            Self::GroupedTraining(GroupedTraining { learner: Learner::Function(function), .. }) => Some(function),
+            Self::GroupedTraining(_) => None,
+            Self::GroupedScoring(scoring) => scoring.function.as_deref(),
         }
     }
 

@@ -34,7 +34,7 @@ impl Offer {
             mebibytes(self.memory_bytes)
         );
         let failure =
-            Failure::new(Reason::InvalidValue, message).field("spec.groupedTraining.model.python.processMemoryLimit");
+            Failure::new(Reason::InvalidValue, message).field(format!("{}.processMemoryLimit", program.field));
         Err(match mebibytes(self.memory_bytes.saturating_sub(WORKER_MEMORY) / slots) {
             0 => failure.next("give workers more memory, or fewer slots"),
             most => failure.next(format!("use `{most}Mi` or less, or give workers more memory, or fewer slots")),
@@ -46,7 +46,7 @@ impl Offer {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
-    use shoal_core::functions::Code;
+    use shoal_core::functions::{Code, Purpose};
 
     use super::*;
 
@@ -54,6 +54,8 @@ mod tests {
 
     fn program(memory_max: Option<u64>) -> Program {
         Program {
+            field: "spec.groupedTraining.model.python".into(),
+            purpose: Purpose::default(),
             code: Code::Module("m".into()),
             function: "fit".into(),
             frame: Default::default(),

@@ -70,7 +70,8 @@ impl Pool {
 impl Functions for Pool {
     async fn prepare(&self, program: &Program) -> Result<Prepared, Failure> {
         self.0.offer.check(program)?;
-        Ok(self.0.environment(program).await?.map_or(Prepared::Found, |(_, prepared)| prepared))
+        let environment = self.0.environment(program).await.map_err(|failure| placed(program, failure))?;
+        Ok(environment.map_or(Prepared::Found, |(_, prepared)| prepared))
     }
 
     async fn load(&self, caller: Caller, program: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
@@ -83,6 +84,10 @@ impl Functions for Pool {
 impl Shared {
     /// A process that has loaded the program and knows who calls: one that was used before by its job, or a new one.
     pub(crate) async fn process(&self, caller: Caller, program: &Arc<Program>) -> Result<Process, Failure> {
+        self.loaded(caller, program).await.map_err(|failure| placed(program, failure))
+    }
+
+    async fn loaded(&self, caller: Caller, program: &Arc<Program>) -> Result<Process, Failure> {
         while let Some(mut process) = self.idle(caller.job, program) {
             if process.is_alive() {
                 process.is_called_by(&caller);
@@ -174,6 +179,13 @@ impl Shared {
         // Nothing in it is ever half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is wrong with a member of the function, at that member of the spec.
+fn placed(program: &Program, mut failure: Failure) -> Failure {
+    let member = failure.location.field_path.take();
+    failure.location.field_path = member.map(|member| format!("{}.{member}", program.field));
+    failure
 }
 
 #[cfg(test)]

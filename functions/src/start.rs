@@ -127,7 +127,7 @@ fn variables(
     };
     let lacks = |index: usize, name: &str| {
         Failure::new(Reason::InvalidEnvironment, format!("`{name}` is not set where the worker runs"))
-            .field(format!("{}[{index}]", field("env")))
+            .field(format!("env[{index}]"))
             .next("set it for all workers, or give it a `value`")
     };
     let named = program.env.iter().enumerate();
@@ -145,6 +145,7 @@ pub(crate) fn program_json(program: &Program, progress: &Path) -> Value {
         "file": file,
         "module": module,
         "function": program.function,
+        "purpose": program.purpose,
         "frame": program.frame,
         "params": program.params,
         "keys": program.keys,
@@ -180,11 +181,11 @@ pub(crate) fn ended(program: &Program, death: &Death, complaints: Vec<String>) -
         Death::Ended(Some(TOO_OLD)) => return too_old(&complaints),
         Death::Ended(_) => {
             let message = format!("the function's process {} while it loaded", death.in_words());
-            Failure::new(Reason::InvalidFunction, message).field(field(source_member(program)))
+            Failure::new(Reason::InvalidFunction, message).field(source_member(program))
         }
         Death::TooLong(limit) => {
             let message = format!("the function's code does not load within {} s", limit.as_secs());
-            Failure::new(Reason::InvalidFunction, message).field(field(source_member(program)))
+            Failure::new(Reason::InvalidFunction, message).field(source_member(program))
         }
         Death::NoRoom(_) | Death::KernelKilled => {
             let message = format!("the function's process {} while it loaded", death.in_words());
@@ -231,12 +232,12 @@ pub(crate) fn refused(program: &Program, refused: Refused) -> Failure {
             in_environment(message).next("install it where workers run, or name an interpreter that has it")
         }
         (RefusedKind::Code, Code::Text { file, .. }) => Failure::new(Reason::InvalidFunction, message)
-            .field(field(source_member(program)))
+            .field(source_member(program))
             .file(file)
             .next("mend the code"),
-        (RefusedKind::Code, Code::Module(_)) => Failure::new(Reason::InvalidFunction, message)
-            .field(field("module"))
-            .next("mend the module, or name another one"),
+        (RefusedKind::Code, Code::Module(_)) => {
+            Failure::new(Reason::InvalidFunction, message).field("module").next("mend the module, or name another one")
+        }
     };
     if let (RefusedKind::Code, Some(line)) = (kind, line) {
         failure = failure.line(line);
@@ -246,7 +247,7 @@ pub(crate) fn refused(program: &Program, refused: Refused) -> Failure {
 }
 
 fn in_environment(message: String) -> Failure {
-    Failure::new(Reason::InvalidEnvironment, message).field(field("environment"))
+    Failure::new(Reason::InvalidEnvironment, message).field("environment")
 }
 
 fn source_member(program: &Program) -> &'static str {
@@ -256,10 +257,6 @@ fn source_member(program: &Program) -> &'static str {
     }
 }
 
-fn field(member: &str) -> String {
-    format!("spec.groupedTraining.model.python.{member}")
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -267,6 +264,8 @@ mod tests {
 
     fn program() -> Program {
         Program {
+            field: "spec.groupedScoring.python".into(),
+            purpose: Default::default(),
             code: Code::Text { text: "x = 1".into(), file: "train.py".into() },
             function: "fit".into(),
             frame: Default::default(),

@@ -161,7 +161,7 @@ impl ActiveJob {
             return Some(failure);
         }
         if deaths >= limits::TASK_DEATHS_MAX {
-            let function = self.job.work.function().map(|(_, path)| path);
+            let function = self.job.work.function().map(|function| function.field.clone());
             return Some(kills_workers(failure, &stage.plan.name, task.index, deaths, function));
         }
         if failures >= attempts_max {

@@ -8,6 +8,8 @@ use crate::units::{parse_duration, parse_size};
 /// A user's function that is called for each group. Columns are distinct, and so are those that it returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
+    /// Where the spec has it, as `spec.groupedScoring.python`.
+    pub field: String,
     /// Where it is.
     pub source: Source,
     /// Its name there.
@@ -64,7 +66,7 @@ pub enum Source {
 }
 
 impl Function {
-    /// The name of its member of the model in the spec.
+    /// The name of its member in the spec.
     pub const MEMBER: &str = "python";
 
     pub(super) fn parse(spec: &Python, path: &str) -> Result<Self, Failure> {
@@ -104,13 +106,14 @@ impl Function {
         let memory = process_memory_limit.as_deref().map(parse_size).transpose();
         Ok(Self {
             source,
+            group_time_max: duration.map_err(invalid("groupTimeout"))?,
+            memory_max: memory.map_err(invalid("processMemoryLimit"))?,
+            field: path,
             name: function,
             frame,
             columns,
             returns,
             params,
-            group_time_max: duration.map_err(invalid("groupTimeout"))?,
-            memory_max: memory.map_err(invalid("processMemoryLimit"))?,
             interpreter,
             installed: packages.map(|packages| Installed { packages, wheels, index_url }),
             env,

@@ -102,7 +102,7 @@ impl Packer {
         let keys = RecordBatch::try_new(Arc::clone(&self.keys), keys.take(self.keys.fields())?);
         let groups = keys.and_then(|keys| {
             let rows = self.frame.rows(&runs, &keys, &ends)?;
-            Ok(Groups { rows, keys, ends, pieces: None })
+            Ok(Groups { rows, keys, ends, pieces: None, predicting: None })
         });
         self.packed.push_back(Packed::Groups(groups.map_err(|error| not_packed(&error))?));
         Ok(())

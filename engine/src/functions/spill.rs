@@ -89,7 +89,7 @@ impl SpillWriter {
         let file = Mutex::new(file.map_err(not_written)?);
         let (rows, ends) = (RecordBatch::new_empty(Arc::clone(self.frame.schema())), vec![self.rows.iter().sum()]);
         let spill = Spill { frame: self.frame, key: key.clone(), rows: self.rows, file };
-        Ok(Groups { rows, keys: key, ends, pieces: Some(Pieces(Arc::new(spill))) })
+        Ok(Groups { rows, keys: key, ends, pieces: Some(Pieces(Arc::new(spill))), predicting: None })
     }
 }
 

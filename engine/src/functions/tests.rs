@@ -58,7 +58,7 @@ fn groups_come_whole_with_their_keys_as_the_table_has_them() {
     let mut packer = Packer::new(&columns(), u64::MAX);
     let packed = packed(&mut packer, &[rows(&[1, 1, 2]), rows(&[2, 2]), rows(&[3])]);
     let [message] = packed.as_slice() else { panic!("{packed:?}") };
-    let Groups { rows, keys, ends, pieces: None } = groups(message) else { panic!("{message:?}") };
+    let Groups { rows, keys, ends, pieces: None, predicting: None } = groups(message) else { panic!("{message:?}") };
     assert_eq!(ends, &[2, 5, 6]);
     assert_eq!(keys.column(0).as_primitive::<Int64Type>().values(), &[1, 2, 3]);
     assert_eq!(rows["x"].as_primitive::<Float64Type>().values(), &[0.0, 1.0, 2.0, 0.0, 1.0, 0.0]);
@@ -170,6 +170,7 @@ fn a_row_per_result_and_one_for_each_group_that_failed() {
             keys: RecordBatch::try_from_iter([("firm", keys)]).unwrap(),
             ends: vec![1, 3, 6, 10],
             pieces: None,
+            predicting: None,
         },
         rows: RecordBatch::try_from_iter([("slope", slopes)]).unwrap(),
         // The third group returned two rows, the last one none.

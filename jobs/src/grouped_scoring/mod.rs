@@ -3,6 +3,7 @@
 //! ```text
 //!   broadcast: score, one task per split, each with all models                        -> commit
 //!   bucket:    deal, one task per split of rows and of models -> join, one per bucket -> commit
+//!   function:  environment and load as in a training -> deal -> predict, one per bucket -> commit
 //! ```
 
 mod deal;
@@ -10,6 +11,7 @@ mod facts;
 mod held;
 mod join;
 mod plan;
+mod predict;
 mod runner;
 mod score;
 mod strategy;
@@ -34,7 +36,7 @@ impl JobKind for Planner {
     }
 
     async fn facts(&self, job: &Job) -> Result<Payload, Failure> {
-        Payload::of(&facts::gather(scoring(job)?).await?)
+        Payload::of(&facts::gather(job, scoring(job)?).await?)
     }
 
     fn plan(&self, job: &Job, facts: &Payload, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure> {

@@ -1,7 +1,7 @@
 //! Finds out what planning needs: the only step of the head that does IO for this kind.
 
 use datafusion::arrow::datatypes::SchemaRef;
-use shoal_core::functions::Program;
+use shoal_core::functions::{Program, Purpose};
 use shoal_core::job::{Function, GroupedTraining, Learner, Model, Strategy};
 use shoal_core::{Failure, Job};
 use shoal_engine::columns::{ResolvedColumns, Wanted, WantedFrame, resolve, resolve_frame};
@@ -76,6 +76,6 @@ fn of_function(
     };
     let columns = resolve_frame(&query_session(), &table.schema, &wanted, FIELD, &OWN_COLUMNS)?;
     let output_schema = FunctionTable::new(&key_fields(&columns), &function.returns).schema().clone();
-    let program = program(function, &training.group_by, &job.failure_policy)?;
+    let program = program(function, Purpose::Fit, &training.group_by, &job.failure_policy)?;
     Ok(Resolved { columns, output_schema, needs: Needs::Rows, program: Some(program) })
 }

@@ -22,7 +22,7 @@ use super::tasks::{
 };
 use crate::planning::{
     self, bucket_tasks, bytes_of, check_failed, counted, known_rows, largest, last_outputs, last_stage, no_rows,
-    split_tasks, splits_for,
+    one_per_slot, split_tasks, splits_for,
 };
 
 /// Bytes of rows that one reduce task pulls: few enough to stay in the last cache of a processor from when they are pulled
@@ -40,10 +40,6 @@ const WORD: u64 = 8;
 
 /// Buckets at the most: each costs a file, and every pair of split and bucket a partition.
 const BUCKETS_MAX: u32 = 4_096;
-
-/// Processes that load a user's function before rows are read, one in each slot: of a large cluster's slots some, as the job may
-/// not need them all.
-const LOADS_MAX: u32 = 32;
 
 pub(super) fn plan(
     job: &Job,
@@ -187,12 +183,6 @@ fn load(facts: &Facts, done: &[StageOutcome], capacity: Capacity) -> Result<Plan
 /// it, and the others wait for it.
 fn environment(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
     Ok(run(stage::ENVIRONMENT, None, 1, Payload::of(&facts.program)?, one_per_slot(capacity), Vec::new()))
-}
-
-/// Tasks that are told nothing of their own, one for each slot: nobody says which worker gets which.
-fn one_per_slot(capacity: Capacity) -> Vec<TaskPlan> {
-    let task = TaskPlan { bucket: None, weight: 1, payload: Payload::default() };
-    vec![task; capacity.slots.clamp(1, LOADS_MAX) as usize]
 }
 
 /// Bytes of all rows as tasks hold them; where nobody knows how many there are, those of the files.

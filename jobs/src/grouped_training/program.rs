@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use shoal_core::functions::{Code, Program};
+use shoal_core::functions::{Code, Program, Purpose};
 use shoal_core::job::{Function, Source};
 use shoal_core::spec::v1alpha1::FailurePolicy;
 use shoal_core::{Failure, Reason};
@@ -16,8 +16,14 @@ const CODE_BYTES_MAX: u64 = 256 << 10;
 const INLINE: &str = "inline.py";
 
 /// The program of a function; its file is read.
-pub(super) fn program(function: &Function, keys: &[String], policy: &FailurePolicy) -> Result<Program, Failure> {
+pub(crate) fn program(
+    function: &Function,
+    purpose: Purpose,
+    keys: &[String],
+    policy: &FailurePolicy,
+) -> Result<Program, Failure> {
     let Function {
+        field,
         source,
         name,
         frame,
@@ -34,12 +40,13 @@ pub(super) fn program(function: &Function, keys: &[String], policy: &FailurePoli
         Source::Module(module) => Code::Module(module.clone()),
         Source::Code(text) => Code::Text { text: text.clone(), file: INLINE.to_owned() },
         Source::File(path) => {
-            let text =
-                read(path).map_err(|failure| failure.field("spec.groupedTraining.model.python.file").file(path))?;
+            let text = read(path).map_err(|failure| failure.field(format!("{field}.file")).file(path))?;
             Code::Text { text, file: file_name(path) }
         }
     };
     Ok(Program {
+        field: field.clone(),
+        purpose,
         code,
         function: name.clone(),
         frame: *frame,
@@ -47,7 +54,7 @@ pub(super) fn program(function: &Function, keys: &[String], policy: &FailurePoli
         keys: keys.to_vec(),
         returns: returns.clone(),
         interpreter: interpreter.clone(),
-        requirements: installed.as_ref().map(requirements).transpose()?,
+        requirements: installed.as_ref().map(|installed| requirements(installed, field)).transpose()?,
         env: env.clone(),
         group_time_max: *group_time_max,
         memory_max: *memory_max,

@@ -31,7 +31,7 @@ use super::tasks::{Exchange, ReduceStage};
 
 /// A group's rows may take this part of a task's memory, where a model is trained from all of them: beside them are those
 /// that the sort holds, and the estimator's own copy.
-pub(super) const GROUP_MEMORY_SHARE: u64 = 4;
+pub(crate) const GROUP_MEMORY_SHARE: u64 = 4;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let reader = context.partitions.read(assignment.sources.clone()).await?;
@@ -48,12 +48,12 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
 }
 
 /// All that is there of some groups, from wherever it was pulled; there is at least a row.
-pub(super) struct Pulled {
-    pub(super) batches: BatchStream,
+pub(crate) struct Pulled {
+    pub(crate) batches: BatchStream,
     /// How many rows, or states, they are, where that is known.
-    pub(super) rows: Option<u64>,
+    pub(crate) rows: Option<u64>,
     /// Bytes of all of it, where a task can hold them.
-    pub(super) bytes_held: Option<u64>,
+    pub(crate) bytes_held: Option<u64>,
 }
 
 /// Trains the groups and writes their models into one file.
@@ -116,10 +116,10 @@ impl Output {
 }
 
 /// A bucket's models on their way into its file.
-struct Bucket<'a> {
-    keys: &'a [Field],
-    file: &'a mut ParquetFile,
-    context: &'a TaskContext,
+pub(crate) struct Bucket<'a> {
+    pub(crate) keys: &'a [Field],
+    pub(crate) file: &'a mut ParquetFile,
+    pub(crate) context: &'a TaskContext,
 }
 
 impl Bucket<'_> {
@@ -163,7 +163,7 @@ impl Bucket<'_> {
     }
 
     /// Trains one group after the other, however their rows come together.
-    async fn train_rows(&mut self, pulled: Pulled, sink: impl GroupSink) -> Result<Counters, Failure> {
+    pub(crate) async fn train_rows(&mut self, pulled: Pulled, sink: impl GroupSink) -> Result<Counters, Failure> {
         match pulled.bytes_held {
             Some(bytes) => self.train_clustered(pulled.batches, bytes, sink).await,
             None => self.train_sorted(pulled, sink).await,
@@ -251,6 +251,6 @@ async fn next(batches: &mut SendableRecordBatchStream, context: &TaskContext) ->
 }
 
 /// The key columns of the output.
-pub(super) fn key_fields(columns: &ResolvedColumns) -> Vec<Field> {
+pub(crate) fn key_fields(columns: &ResolvedColumns) -> Vec<Field> {
     columns.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true)).collect()
 }

@@ -8,7 +8,8 @@ use shoal_core::{Failure, Reason};
 
 use super::program::file_name;
 
-const FIELD: &str = "spec.groupedTraining.model.python.environment";
+/// The member of the function in the spec.
+const FIELD: &str = "environment";
 
 /// Bytes of a file of requirements: with the hashes of a hundred packages it has a fifth of that.
 const BYTES_MAX: u64 = 256 << 10;
@@ -20,8 +21,16 @@ const NEEDED_REQUIREMENT: &str = "pyarrow>=15";
 /// Options that name another file.
 const OTHER_FILES: [&str; 6] = ["-r", "--requirement", "-c", "--constraint", "-e", "--editable"];
 
-/// The requirements of an environment; their file is read.
-pub(super) fn requirements(installed: &Installed) -> Result<Requirements, Failure> {
+/// The requirements of the environment of the function that is there in the spec; their file is read.
+pub(super) fn requirements(installed: &Installed, function: &str) -> Result<Requirements, Failure> {
+    gathered(installed).map_err(|mut failure| {
+        let member = failure.location.field_path.take();
+        failure.location.field_path = member.map(|member| format!("{function}.{member}"));
+        failure
+    })
+}
+
+fn gathered(installed: &Installed) -> Result<Requirements, Failure> {
     let Installed { packages, wheels, index_url } = installed;
     let (text, file) = match packages {
         Packages::Listed(packages) => (complete(&packages.join("\n")).map_err(|wrong| wrong.failure(None))?, None),

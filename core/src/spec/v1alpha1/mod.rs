@@ -11,6 +11,7 @@ mod job;
 mod limits;
 mod models;
 mod pods;
+mod predictor;
 pub mod status;
 mod table;
 mod worker_group;
@@ -30,6 +31,7 @@ pub use models::{
     Params, Predicted, Python, RandomForest, Returned, ReturnedType, Ridge, StandardErrors, Variable,
 };
 pub use pods::{PodTemplate, Resources};
+pub use predictor::PythonPredictor;
 pub use table::{InputTable, OutputMode, OutputTable, TableFormat};
 pub use worker_group::{WORKER_GROUP_KIND, WorkerGroupSpec};
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use shoal_core::JobUid;
 use shoal_core::Payload;
 use shoal_core::Reason;
-use shoal_core::functions::{Prepared, Requirements};
+use shoal_core::functions::{Prepared, Purpose, Requirements};
 use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::task::{Counters, FileMeta, PartitionMeta, TaskOutput};
 use shoal_engine::columns::{KeyColumn, NumericColumn, ResolvedColumns, TargetColumn};
@@ -91,7 +91,8 @@ fn a_function_is_loaded_in_every_slot_before_rows_are_read() {
     let job = Job::parse(uid, Arc::new(serde_json::from_value(spec).unwrap())).unwrap();
     let training = super::super::training(&job).unwrap();
     let Learner::Function(function) = &training.learner else { panic!("{training:?}") };
-    let program = super::super::program::program(function, &training.group_by, &job.failure_policy).unwrap();
+    let program =
+        super::super::program::program(function, Purpose::Fit, &training.group_by, &job.failure_policy).unwrap();
     let mut facts = facts(&[64 * MIB], Some(1_000_000));
     facts.columns.features = Vec::new();
     facts.columns.target = None;

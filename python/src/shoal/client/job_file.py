@@ -23,6 +23,9 @@ _PATHS = (
     ("groupedScoring", "models", "table"),
     ("groupedScoring", "input", "table"),
     ("groupedScoring", "output", "table"),
+    ("groupedScoring", "python", "file"),
+    ("groupedScoring", "python", "environment", "requirements"),
+    ("groupedScoring", "python", "environment", "wheels"),
 )
 
 

@@ -10,6 +10,7 @@ mod environments;
 mod frames;
 mod isolation;
 mod iterators;
+mod predictions;
 mod said;
 
 use std::path::{Path, PathBuf};

@@ -18,6 +18,7 @@ pub use linear::{AlphaPath, Alphas, ElasticNet, Lasso, Ols, Ridge, StandardError
 pub use logistic::{CostOfBoth, CostOfCoefficients, Logistic, LogisticPenalty};
 pub use mean::Mean;
 pub use python::{Environment, Frame, Params, Python, Returned, ReturnedType, Variable};
+pub(super) use python::{NO_SOURCE, ONE_SOURCE};
 pub use trees::{BoostingLoss, EarlyStopping, GradientBoosting, Predicted, RandomForest};
 
 /// The model to train: exactly one.

@@ -4,8 +4,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-const ONE_SOURCE: &str = "[has(self.file), has(self.module), has(self.code)].filter(source, source).size() == 1";
-const NO_SOURCE: &str = "where the function is has to be said exactly once: file, module or code";
+pub(in crate::spec::v1alpha1) const ONE_SOURCE: &str =
+    "[has(self.file), has(self.module), has(self.code)].filter(source, source).size() == 1";
+pub(in crate::spec::v1alpha1) const NO_SOURCE: &str =
+    "where the function is has to be said exactly once: file, module or code";
 
 const SOMETHING: &str = "has(self.interpreter) || has(self.requirements) || has(self.packages)";
 const NOTHING: &str = "an environment has an interpreter, requirements or packages";
