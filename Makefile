@@ -57,11 +57,27 @@ image: setup ## Builds Shoal's container image without a container engine; RELEA
 	@scripts/image --program $(CARGO_TARGET_DIR)/$(if $(RELEASE),release,debug)/shoal --output $(IMAGE) \
 	    $(if $(RELEASE),--small --max-mb $(IMAGE_MB_MAX))
 
+PYTHON_IMAGE := target/image/shoal-python.tar
+PYTHON_IMAGE_MB_MAX := 240
+
+.PHONY: image-python
+image-python: setup ## The same with Python, numpy, pandas and pyarrow: for a cluster's `image` or a group's `pythonImage`.
+	cargo build --quiet --package shoal-cli $(if $(RELEASE),--release)
+	@scripts/image --program $(CARGO_TARGET_DIR)/$(if $(RELEASE),release,debug)/shoal --python --output $(PYTHON_IMAGE) \
+	    $(if $(RELEASE),--small --max-mb $(PYTHON_IMAGE_MB_MAX))
+
+# An image as users bring it: Python, what examples/python imports, and nothing of Shoal.
+FUNCTIONS_IMAGE := target/image/functions.tar
+FUNCTIONS_REQUIREMENTS := tests/suites/kubernetes/python-requirements.txt
+
+$(FUNCTIONS_IMAGE): scripts/image scripts/image_python.py $(FUNCTIONS_REQUIREMENTS)
+	@scripts/image --python --requirements $(FUNCTIONS_REQUIREMENTS) --name functions --version 1 --output $@
+
 # These tests wait for pods, leases and deadlines more than they work.
 SIDE_BY_SIDE := 4
 
 .PHONY: test-kubernetes
-test-kubernetes: services-kubernetes image ## Tests on real Kubernetes clusters with real pods (as root); TESTS=examples:: for some.
+test-kubernetes: services-kubernetes image image-python $(FUNCTIONS_IMAGE) ## Tests on real Kubernetes clusters with real pods (as root); TESTS=examples:: for some.
 	cargo test --workspace --test kubernetes -- --nocapture --test-threads=$(SIDE_BY_SIDE) $(TESTS)
 
 # A node has namespaces of its own, and only root makes them.
@@ -71,7 +87,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env=HOME$(COMMA)P
 .PHONY: cluster-up
 cluster-up: services-kubernetes image ## Starts a throw-away Kubernetes on this machine, with Shoal and S3; prints KUBECONFIG=...
 	cargo build --quiet --workspace --bin cluster
-	@$(AS_ROOT) $(CARGO_TARGET_DIR)/debug/cluster up $(IMAGE)
+	@$(AS_ROOT) $(CARGO_TARGET_DIR)/debug/cluster up $(IMAGE) $(wildcard $(PYTHON_IMAGE))
 
 .PHONY: cluster-down
 cluster-down: ## Ends it, and removes all of it.

@@ -12,6 +12,7 @@ use shoal_core::limits::{
 use crate::client_args::ClientArgs;
 use crate::environments::EnvironmentsArgs;
 use crate::job_args::JobCommand;
+use crate::program_args::ProgramArgs;
 use crate::sizes;
 use crate::state_args::StateToolArgs;
 use crate::trust_args::{TlsArgs, TokenArgs};
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     #[command(hide = true)]
     Operator(OperatorArgs),
+    #[command(hide = true)]
+    Program(ProgramArgs),
 }
 
 impl Command {
@@ -66,7 +69,9 @@ impl Command {
             Self::Job(args) => args.client.output,
             Self::State(args) => args.output,
             Self::Cluster(args) => args.client.output,
-            Self::Head(_) | Self::Worker(_) | Self::Completions(_) | Self::Operator(_) => Output::Table,
+            Self::Head(_) | Self::Worker(_) | Self::Completions(_) | Self::Operator(_) | Self::Program(_) => {
+                Output::Table
+            }
         }
     }
 }

@@ -15,10 +15,11 @@ use shoal_core::traces::Traces;
 use shoal_engine::archive::FileArchive;
 use shoal_engine::blobs::FileBlobs;
 use shoal_engine::delta::DeltaPublisher;
-use shoal_functions::Pool;
+use shoal_functions::{Offer, Pool};
 use shoal_telemetry::OtlpTraces;
 
 use crate::client::Client;
+use crate::machine;
 
 /// The kinds that a head can plan which has the files that jobs bring along there.
 pub(crate) fn kinds(blobs: &Arc<dyn BlobSource>) -> Kinds {
@@ -56,8 +57,23 @@ const FUNCTION_THREADS: usize = 1;
 
 /// What runs users' functions for a worker's tasks, in a worker's own folder: it goes with the worker. What is installed for
 /// them stays in another one. What jobs bring along comes from `files`.
-pub(crate) fn functions(worker_folder: &Path, environments: PathBuf, files: Arc<dyn BlobSource>) -> Arc<dyn Functions> {
-    Arc::new(Pool::new(worker_folder.join("functions"), FUNCTION_THREADS, environments, files))
+pub(crate) fn functions(
+    worker_folder: &Path,
+    environments: PathBuf,
+    files: Arc<dyn BlobSource>,
+    slots: u32,
+    memory_bytes: u64,
+) -> Arc<dyn Functions> {
+    let offer = Offer { slots, memory_bytes, threads: FUNCTION_THREADS };
+    let around = Arc::new(machine::Around::this_process());
+    Arc::new(Pool::new(worker_folder.join("functions"), offer, environments, around, files))
+}
+
+/// Closes a head to the functions of workers on its machine, as workers close themselves before they run any.
+pub(crate) fn close_head() {
+    if let Err(failure) = shoal_functions::seal() {
+        tracing::warn!(%failure, "functions on this machine could look into the head");
+    }
 }
 
 /// What writes a head's commits.

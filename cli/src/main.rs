@@ -17,6 +17,7 @@ mod logs;
 mod machine;
 mod models;
 mod parent;
+mod program_args;
 mod render;
 mod sizes;
 mod state_args;

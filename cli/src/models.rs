@@ -45,14 +45,17 @@ enum MadeBy {
     Function,
     /// They are predictions.
     Scoring,
+    /// They are predictions of a function.
+    FunctionScoring,
 }
 
 impl MadeBy {
     fn of(job: &ShoalJob) -> Self {
-        match &job.spec.grouped_training {
-            Some(training) if training.model.python.is_some() => Self::Function,
-            Some(_) => Self::Model,
-            None => Self::Scoring,
+        match (&job.spec.grouped_training, &job.spec.grouped_scoring) {
+            (Some(training), _) if training.model.python.is_some() => Self::Function,
+            (Some(_), _) => Self::Model,
+            (None, Some(scoring)) if scoring.python.is_some() => Self::FunctionScoring,
+            (None, _) => Self::Scoring,
         }
     }
 }
@@ -88,7 +91,7 @@ impl Models {
         let mut table = Table::default();
         let columns = match self.made_by {
             MadeBy::Model => shown_columns(&self.keys, &self.rows),
-            MadeBy::Function => returned_columns(&self.rows),
+            MadeBy::Function | MadeBy::FunctionScoring => returned_columns(&self.rows),
             MadeBy::Scoring => all_columns(&self.rows).collect(),
         };
         for (name, column) in columns {
@@ -128,7 +131,7 @@ fn statement(table: &str, keys: &[String], rows_max: u64) -> String {
 impl Models {
     /// What a user may type next, to ask the table for more.
     pub(crate) fn next_statement(&self, table: &str) -> String {
-        if self.made_by == MadeBy::Scoring {
+        if matches!(self.made_by, MadeBy::Scoring | MadeBy::FunctionScoring) {
             return format!("SELECT reason, count(*) FROM {} GROUP BY reason", path(table));
         }
         let has = |name: &&str| self.rows.column_by_name(name).is_some();

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use shoal_core::blobs::{BlobSource, BlobStream, Digest, Hashing, LocalFiles, check_size, clean};
 use shoal_core::limits::UPLOADS_MAX;
-use shoal_core::spec::v1alpha1::{Python, ShoalJob, Upload};
+use shoal_core::spec::v1alpha1::{BroughtAlong, ShoalJob, Upload};
 use shoal_core::{Failure, Reason};
 
 /// Bytes that are read at a time.
@@ -23,8 +23,6 @@ const DEPTH_MAX: usize = 32;
 /// What Python writes beside modules.
 const COMPILED: &str = "__pycache__";
 
-const FIELD: &str = "spec.groupedTraining.model.python";
-
 /// Names in a job what is in the files that it brings along, which lie in the folder of its file, and says where they are. A
 /// job that names that already stays as it is.
 ///
@@ -33,18 +31,18 @@ const FIELD: &str = "spec.groupedTraining.model.python";
 /// one that is too large, and for too many.
 pub(crate) fn find(job: &mut ShoalJob, folder: &Path) -> Result<LocalFiles, Failure> {
     let mut local = LocalFiles::new();
-    for python in job.functions_mut().filter(|python| python.uploads.is_none()) {
+    for function in job.brought_along_mut().filter(|function| function.uploads.is_none()) {
         let mut found = Found { folder, uploads: BTreeMap::new(), local: &mut local };
-        found.of_function(python)?;
+        found.of_function(&function)?;
         let uploads: Vec<Upload> = found.uploads.into_values().collect();
         if uploads.len() > UPLOADS_MAX {
             let message =
                 format!("{} files are too many for a job to bring along: {UPLOADS_MAX} are possible", uploads.len());
             return Err(Failure::new(Reason::InvalidValue, message)
-                .field(format!("{FIELD}.files"))
+                .field(format!("{}.files", function.path))
                 .next("make a wheel of them, and name its folder in `environment.wheels`"));
         }
-        python.uploads = Some(uploads).filter(|uploads| !uploads.is_empty());
+        *function.uploads = Some(uploads).filter(|uploads| !uploads.is_empty());
     }
     Ok(local)
 }
@@ -57,17 +55,19 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    fn of_function(&mut self, python: &Python) -> Result<(), Failure> {
-        if let Some(file) = &python.file {
+    fn of_function(&mut self, function: &BroughtAlong<'_>) -> Result<(), Failure> {
+        let told =
+            |failure, reason, member: &str, next| told(failure, reason, format!("{}.{member}", function.path), next);
+        if let Some(file) = function.file {
             let next = "name the file that has the function, relative to the job file";
             self.file(&clean(file)).map_err(|failure| told(failure, Reason::InvalidFunction, "file", next))?;
         }
-        for (file, index) in python.files.iter().flatten().zip(0..) {
+        for (file, index) in function.files.iter().flatten().zip(0..) {
             let next = "name files and folders that are there, relative to the job file";
             let field = format!("files[{index}]");
             self.any(&clean(file)).map_err(|failure| told(failure, Reason::InvalidFunction, &field, next))?;
         }
-        let Some(environment) = &python.environment else { return Ok(()) };
+        let Some(environment) = function.environment else { return Ok(()) };
         if let Some(file) = &environment.requirements {
             let next = "name the file that lists the packages, relative to the job file";
             let field = "environment.requirements";
@@ -153,8 +153,8 @@ fn joined(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{}/{name}", folder.trim_end_matches('/')) }
 }
 
-fn told(failure: Failure, reason: Reason, member: &str, next: &str) -> Failure {
-    let failure = Failure { reason, ..failure }.field(format!("{FIELD}.{member}"));
+fn told(failure: Failure, reason: Reason, field: String, next: &str) -> Failure {
+    let failure = Failure { reason, ..failure }.field(field);
     match failure.next {
         Some(_) => failure,
         None => failure.next(next),
@@ -329,7 +329,10 @@ mod tests {
             ),
         ] {
             let failure = find(&mut job(python(members)), folder.path()).unwrap_err();
-            assert_eq!((failure.reason, failure.location.field_path.unwrap()), (reason, format!("{FIELD}.{field}")));
+            assert_eq!(
+                (failure.reason, failure.location.field_path.unwrap()),
+                (reason, format!("spec.groupedTraining.model.python.{field}"))
+            );
             assert!(failure.message.contains(message) && failure.next.is_some(), "{}", failure.message);
         }
         let large = File::create(folder.path().join("large.bin")).unwrap();

@@ -265,3 +265,9 @@ pub(crate) struct WorkerKey {
 pub(crate) fn parse_attempts(texts: &[String]) -> Vec<AttemptId> {
     texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
+
+/// What of their time has passed, of those attempts that can tell.
+pub(crate) fn parse_permille(attempts: &[String], permille: &[u32]) -> Vec<(AttemptId, u16)> {
+    let known = attempts.iter().zip(permille).filter(|(_, permille)| **permille > 0);
+    known.filter_map(|(attempt, permille)| Some((attempt.parse().ok()?, u16::try_from(*permille).ok()?))).collect()
+}

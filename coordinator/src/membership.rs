@@ -20,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::coordinator::{Message, WorkerKey, now_ms, parse_attempts, stopped};
+use crate::coordinator::{Message, WorkerKey, now_ms, parse_attempts, parse_permille, stopped};
 use crate::history::{AttemptLog, Histories};
 use crate::links::{LINK_QUEUE_MAX, Link, StreamId};
 use crate::metrics::HeadMetrics;
@@ -208,6 +208,7 @@ impl Incoming {
                 worker,
                 instance,
                 running: parse_attempts(&heartbeat.running),
+                permille: parse_permille(&heartbeat.running, &heartbeat.permille),
                 peak_memory_bytes: heartbeat.peak_memory_bytes,
             }),
             worker_message::Message::AttemptFinished(AttemptFinished { attempt, result, log, log_left_out }) => {

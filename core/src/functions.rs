@@ -1,9 +1,10 @@
 //! Users' functions that workers call for groups: what a task asks for, and what it gets.
 //!
 //! A function runs in a process of its own, because it may do anything. Whoever implements these traits owns the processes; a
-//! kind of job sees groups go in and rows come out, each group exactly once and in order, whatever happened to processes
-//! on the way.
+//! kind of job sees groups go in and rows come out, each group exactly once, whatever happened to processes on the way.
 
+use std::fmt::Debug;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +16,19 @@ use serde::{Deserialize, Serialize};
 use crate::blobs::File;
 use crate::failure::{Failure, Reason};
 use crate::id::{AttemptId, JobUid};
-use crate::spec::v1alpha1::{Frame, Params, Returned};
+use crate::spec::v1alpha1::{Frame, Params, Returned, Variable};
 use crate::tally::Tally;
 
 /// A function, with all that a process has to know of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Program {
+    /// Where the spec has it, as `spec.groupedScoring.python`.
+    // Programs that were stored before there were others are of trainings.
+    #[serde(default = "of_training")]
+    pub field: String,
+    /// What it is called for.
+    #[serde(default)]
+    pub purpose: Purpose,
     /// Where it is.
     pub code: Code,
     /// What lies beside it: its modules and their data.
@@ -41,12 +49,30 @@ pub struct Program {
     /// What is installed for it in an environment of its own, where that is not what the interpreter has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
+    /// Environment variables that it sees beside those that every function does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<Variable>,
     /// How long one group may take.
     pub group_time_max: Option<Duration>,
     /// Memory that its process may take, in bytes.
     pub memory_max: Option<u64>,
     /// Processes that may die under it before its job is given up.
     pub deaths_max: u32,
+}
+
+/// What a function is called for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Purpose {
+    /// To make something of a group's rows: as many rows of the output as it likes.
+    #[default]
+    Fit,
+    /// To predict: it gets the group's model as well, and makes a row of the output of each row.
+    Predict,
+}
+
+fn of_training() -> String {
+    "spec.groupedTraining.model.python".to_owned()
 }
 
 /// Who has a function called.
@@ -118,15 +144,56 @@ pub enum Prepared {
     Built { by: String, milliseconds: u64 },
 }
 
+/// Rows of a piece, for a function that takes a group piece by piece: what libraries work with at a time.
+pub const PIECE_ROWS: u64 = 1 << 16;
+
+/// Bytes of a piece: several of it are held by whoever reads, makes a frame of it and computes.
+pub const PIECE_BYTES: u64 = 8 << 20;
+
 /// Rows of some groups, group by group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Groups {
-    /// The columns that the function sees.
+    /// The columns that the function sees; no row where these are in `pieces`.
     pub rows: RecordBatch,
     /// The key columns, a row per group.
     pub keys: RecordBatch,
     /// Where each group's rows end among all.
     pub ends: Vec<u64>,
+    /// The rows of the only group, where memory does not hold them: for functions that take a group piece by piece.
+    pub pieces: Option<Pieces>,
+    /// What comes along where the function predicts.
+    pub predicting: Option<Predicting>,
+}
+
+/// Rows that memory does not hold.
+#[derive(Clone, Debug)]
+pub struct Pieces(pub Arc<dyn ReadPieces>);
+
+impl PartialEq for Pieces {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Reads rows that memory does not hold, as often as they are asked for.
+pub trait ReadPieces: Debug + Send + Sync {
+    /// How many rows each piece has, at least one.
+    fn rows(&self) -> &[u64];
+
+    /// A piece, with the columns that the function sees.
+    ///
+    /// # Errors
+    /// Those of the disk that it is on.
+    fn read(&self, piece: usize) -> io::Result<RecordBatch>;
+}
+
+/// What groups have beside their rows where a function predicts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predicting {
+    /// What it predicts with, a row per group.
+    pub models: RecordBatch,
+    /// What the output has of each row, which the function need not see: it stays with whoever asks.
+    pub kept: RecordBatch,
 }
 
 impl Groups {
@@ -148,11 +215,18 @@ impl Groups {
     /// Some of them; no row is copied.
     #[must_use]
     pub fn slice(&self, groups: Range<usize>) -> Self {
+        if self.pieces.is_some() && groups == (0..self.len()) {
+            return self.clone();
+        }
         let (start, end) = (self.start_of(groups.start), self.start_of(groups.end));
         // They were counted by rows that are in memory.
-        let rows = self.rows.slice(start as usize, (end - start) as usize);
+        let rows = if self.pieces.is_some() { 0..0 } else { start as usize..end as usize };
+        let of_rows = |batch: &RecordBatch| batch.slice(rows.start, rows.len());
         let ends = self.ends[groups.clone()].iter().map(|end| end - start).collect();
-        Self { rows, keys: self.keys.slice(groups.start, groups.len()), ends }
+        let of_groups = |batch: &RecordBatch| batch.slice(groups.start, groups.len());
+        let predicting = self.predicting.as_ref();
+        let predicting = predicting.map(|all| Predicting { models: of_groups(&all.models), kept: of_rows(&all.kept) });
+        Self { rows: of_rows(&self.rows), keys: of_groups(&self.keys), ends, pieces: None, predicting }
     }
 
     fn start_of(&self, group: usize) -> u64 {
@@ -247,6 +321,9 @@ fn runs_none() -> Failure {
 /// Calls of a loaded function. Dropping it ends those that are on their way.
 #[async_trait]
 pub trait Calls: Send {
+    /// Whether the function takes a group piece by piece, and so one that memory does not hold.
+    fn takes_pieces(&self) -> bool;
+
     /// Has it called for each of these groups, after those that were sent before. Nobody waits here.
     fn send(&mut self, groups: Groups);
 
@@ -254,7 +331,7 @@ pub trait Calls: Send {
     fn waiting(&self) -> usize;
 
     /// Waits for what it returned for the next groups, some or all that were sent together; `None` where no group waits. A group
-    /// that costs its process is one that failed, and the others are tried again.
+    /// that costs its process is one that failed, and comes before its neighbours: these are tried again.
     ///
     /// # Errors
     /// [`crate::Reason::ProcessesKeepDying`] where more died than may.
@@ -275,12 +352,50 @@ mod tests {
 
     #[test]
     fn a_slice_has_its_own_rows_and_keys() {
-        let groups = Groups { rows: batch("x", 0..10), keys: batch("key", 0..4), ends: vec![2, 3, 9, 10] };
+        let predicting = |models, kept| Some(Predicting { models: batch("model", models), kept: batch("y", kept) });
+        let groups = Groups {
+            rows: batch("x", 0..10),
+            keys: batch("key", 0..4),
+            ends: vec![2, 3, 9, 10],
+            pieces: None,
+            predicting: predicting(10..14, 20..30),
+        };
         assert_eq!((0..4).map(|group| groups.rows_of(group)).collect::<Vec<_>>(), [2, 1, 6, 1]);
         let middle = groups.slice(1..3);
-        assert_eq!(middle, Groups { rows: batch("x", 2..9), keys: batch("key", 1..3), ends: vec![1, 7] });
+        let expected = Groups {
+            rows: batch("x", 2..9),
+            keys: batch("key", 1..3),
+            ends: vec![1, 7],
+            pieces: None,
+            predicting: predicting(11..13, 22..29),
+        };
+        assert_eq!(middle, expected);
         assert_eq!(middle.slice(1..2).rows, batch("x", 3..9));
         assert_eq!(groups.slice(0..4), groups);
         assert!(groups.slice(2..2).is_empty());
+    }
+
+    /// Pieces of nothing.
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl ReadPieces for Nowhere {
+        fn rows(&self) -> &[u64] {
+            &[]
+        }
+
+        fn read(&self, _: usize) -> io::Result<RecordBatch> {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    #[test]
+    fn a_group_in_pieces_is_there_as_a_whole_or_not_at_all() {
+        let pieces = Some(Pieces(Arc::new(Nowhere)));
+        let large =
+            Groups { rows: batch("x", 0..0), keys: batch("key", 7..8), ends: vec![1_000], pieces, predicting: None };
+        assert_eq!(large.slice(0..1), large);
+        let rest = large.slice(1..1);
+        assert!(rest.is_empty() && rest.pieces.is_none(), "{rest:?}");
     }
 }

@@ -64,10 +64,8 @@ impl Work {
     /// Everything that the job names by path or URL, with the path of its field.
     pub fn places(&self) -> Vec<(String, &str)> {
         let mut places = self.tables();
-        let Self::GroupedTraining(GroupedTraining { learner: Learner::Function(function), .. }) = self else {
-            return places;
-        };
-        let field = |member: &str| format!("spec.{}.model.{}.{member}", self.kind(), Function::MEMBER);
+        let Some(function) = self.function() else { return places };
+        let field = |member: &str| format!("{}.{member}", function.field);
         // What was uploaded lies with the head, and not where its path says.
         let is_local = |file: &str| function.uploaded(file).is_none();
         if let Source::File(file) = &function.source
@@ -81,6 +79,15 @@ impl Work {
             places.push((field("environment.requirements"), file));
         }
         places
+    }
+
+    /// The user's function that its tasks call, if any.
+    pub fn function(&self) -> Option<&Function> {
+        match self {
+            Self::GroupedTraining(GroupedTraining { learner: Learner::Function(function), .. }) => Some(function),
+            Self::GroupedTraining(_) => None,
+            Self::GroupedScoring(scoring) => scoring.function.as_deref(),
+        }
     }
 
     /// Every table that the job names, with the path of its field.

@@ -24,6 +24,7 @@ pub mod lease;
 pub mod limits;
 pub mod partition;
 pub mod payload;
+pub mod progress;
 pub mod publish;
 pub mod report;
 pub mod runner;

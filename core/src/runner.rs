@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use crate::failure::{Failure, Reason};
 use crate::functions::Functions;
 use crate::partition::PartitionStore;
+use crate::progress::TaskProgress;
 use crate::task::{Assignment, TaskOutput};
 
 /// Runs tasks of one or more kinds. Called on the worker's task runtime, never on an actor's thread, so it may compute
@@ -36,6 +37,8 @@ pub struct TaskContext {
     pub memory_bytes: u64,
     /// Set when the attempt is no longer wanted.
     pub cancelled: Cancelled,
+    /// Where the task says how far it is.
+    pub progress: TaskProgress,
 }
 
 /// A flag that a long computation looks at now and then.

@@ -13,10 +13,10 @@ use proptest::prelude::*;
 use serde_json::json;
 use shoal_core::spec::parse_job;
 use shoal_core::spec::v1alpha1::{
-    API_VERSION, BucketStrategy, Chosen, ClusterSpec, Evaluate, FailurePolicy, GroupedScoring, GroupedTraining,
+    API_VERSION, BucketStrategy, Chosen, ClusterSpec, Evaluate, FailurePolicy, Frame, GroupedScoring, GroupedTraining,
     InputTable, IntOrPercent, JOB_KIND, JobSpec, LocalRef, Metadata, Model, ModelsTable, OnMissing, OutputMode,
-    OutputTable, PredictionInterval, Resources, ScoringStrategy, ShoalJob, Statistics, Strategy as Meeting,
-    TableFormat, TimeFolds, WorkerGroupEntry,
+    OutputTable, PredictionInterval, PythonPredictor, Resources, Returned, ReturnedType, ScoringStrategy, ShoalJob,
+    Statistics, Strategy as Meeting, TableFormat, TimeFolds, WorkerGroupEntry,
 };
 
 fn corpus(folder: &str) -> Vec<(PathBuf, String)> {
@@ -185,6 +185,7 @@ fn cluster() -> impl Strategy<Value = (Option<LocalRef>, Option<Box<ClusterSpec>
                 replicas,
                 max_unavailable: away,
                 resources: Resources { cpu: "500m".into(), memory: "2Gi".into() },
+                python_image: (replicas % 2 == 0).then(|| "docker.io/library/python:3.13-slim".into()),
                 template: template.map(|template| serde_json::from_value(template).unwrap()),
             }
         });
@@ -244,6 +245,37 @@ fn scoring_meeting() -> impl Strategy<Value = ScoringStrategy> {
 }
 
 prop_compose! {
+    fn predictor()(
+        file in name(),
+        function in "[a-z_]{1,9}",
+        frame in prop::sample::select(vec![Frame::Pandas, Frame::Polars, Frame::Arrow, Frame::Numpy]),
+        columns in prop::option::of(prop::collection::btree_set(name(), 1..5)),
+        returned in prop::collection::btree_set("[a-z]{1,9}", 1..5),
+        data_type in prop::sample::select(vec![ReturnedType::Float64, ReturnedType::String]),
+        group_timeout in prop::option::of("[1-9][0-9]{0,3}[smh]"),
+        process_memory_limit in prop::option::of("[1-9][0-9]{0,3}(Mi|Gi)"),
+    ) -> PythonPredictor {
+        PythonPredictor {
+            file: Some(file),
+            module: None,
+            code: None,
+            config_map_key_ref: None,
+            files: None,
+            uploads: None,
+            function,
+            frame,
+            columns: columns.map(|columns| columns.into_iter().collect()),
+            returns: returned.into_iter().map(|name| Returned { name, data_type }).collect(),
+            params: Default::default(),
+            group_timeout,
+            process_memory_limit,
+            environment: None,
+            env: Vec::new(),
+        }
+    }
+}
+
+prop_compose! {
     fn scoring()(
         input in input(),
         (models, version) in (name(), prop::option::of(0..100u64)),
@@ -253,17 +285,21 @@ prop_compose! {
         level in prop::option::of(0.01..0.999),
         statuses in prop::collection::btree_set("[a-z_]{1,9}", 1..4),
         strategy in scoring_meeting(),
+        python in prop::option::of(predictor().prop_map(Box::new)),
         table in name(),
     ) -> GroupedScoring {
+        // A function says itself what it predicts from, and what.
+        let is_ours = python.is_none();
         GroupedScoring {
             models: ModelsTable { table: models, version },
             input,
-            features: features.into_iter().collect(),
+            features: features.into_iter().filter(|_| is_ours).collect(),
             keep: keep.map(|keep| keep.into_iter().collect()),
-            prediction_column,
-            interval: level.map(|level| PredictionInterval { level }),
+            prediction_column: prediction_column.filter(|_| is_ours),
+            interval: level.map(|level| PredictionInterval { level }).filter(|_| is_ours),
             statuses: statuses.into_iter().collect(),
-            strategy,
+            strategy: if is_ours || strategy.broadcast.is_none() { strategy } else { ScoringStrategy::default() },
+            python,
             output: OutputTable { table, mode: OutputMode::Overwrite },
         }
     }

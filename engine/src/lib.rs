@@ -15,6 +15,7 @@ pub mod models;
 pub mod moments;
 mod ndjson_diagnosis;
 mod nearest;
+pub mod scanned;
 pub mod scoring;
 pub mod session;
 pub mod sql;

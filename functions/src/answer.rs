@@ -53,6 +53,8 @@ pub(crate) struct Refused {
 pub(crate) enum RefusedKind {
     Code,
     Environment,
+    /// It could look into its worker.
+    Isolation,
 }
 
 /// What some groups of a message returned. Groups are named by their place in the message.
@@ -152,14 +154,17 @@ fn not_read(error: ArrowError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// Where groups end, and then their keys: what a process gets beside their rows.
+/// Where groups end, then their keys, and then their models, where the function predicts: what a process gets beside their rows.
 pub(crate) fn keys_and_ends(groups: &Groups) -> Result<RecordBatch, ArrowError> {
     let ends = Int64Array::from_iter_values(groups.ends.iter().map(|end| *end as i64));
-    // Names do not count: the program has them.
+    // Names of keys do not count: the program has them.
     let mut fields = vec![Arc::new(Field::new("ends", DataType::Int64, false))];
-    fields.extend(groups.keys.schema().fields().iter().cloned());
     let mut columns: Vec<ArrayRef> = vec![Arc::new(ends)];
-    columns.extend(groups.keys.columns().iter().cloned());
+    let models = groups.predicting.iter().map(|predicting| &predicting.models);
+    for batch in std::iter::once(&groups.keys).chain(models) {
+        fields.extend(batch.schema().fields().iter().cloned());
+        columns.extend(batch.columns().iter().cloned());
+    }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 

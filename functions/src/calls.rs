@@ -21,6 +21,7 @@ pub(crate) struct PooledCalls {
     pool: Arc<Shared>,
     caller: Caller,
     program: Arc<Program>,
+    takes_pieces: bool,
     /// None where one died and the next one is not there yet.
     process: Option<Process>,
     queue: Queue,
@@ -28,7 +29,8 @@ pub(crate) struct PooledCalls {
 
 impl PooledCalls {
     pub(crate) fn new(pool: Arc<Shared>, caller: Caller, program: Arc<Program>, process: Process) -> Self {
-        Self { pool, caller, program, process: Some(process), queue: Queue::default() }
+        let takes_pieces = process.iterates();
+        Self { pool, caller, program, takes_pieces, process: Some(process), queue: Queue::default() }
     }
 
     /// Hands over to the process whatever it takes.
@@ -80,6 +82,10 @@ impl PooledCalls {
 
 #[async_trait]
 impl Calls for PooledCalls {
+    fn takes_pieces(&self) -> bool {
+        self.takes_pieces
+    }
+
     fn send(&mut self, groups: Groups) {
         self.queue.push(groups);
         self.dispatch();

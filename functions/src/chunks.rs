@@ -3,13 +3,32 @@
 use std::ops::Range;
 
 use arrow::array::{Array, RecordBatch};
-use shoal_core::functions::Groups;
+use shoal_core::functions::{Groups, PIECE_BYTES, PIECE_ROWS};
 
-use crate::limits::{CHUNK_BYTES, CHUNK_ROWS};
+/// A chunk of the rows of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Chunk {
+    /// These rows, which are in memory.
+    Held(Range<u64>),
+    /// A piece that is to be read, and how many rows it has.
+    Piece(usize, u64),
+}
 
-/// The rows of each chunk, in order; one where they are few. A group that fits into a chunk is not cut.
-pub(crate) fn chunks(groups: &Groups) -> Vec<Range<u64>> {
-    cut(&groups.ends, rows_of_chunk(&groups.rows))
+/// All rows as one chunk.
+pub(crate) fn whole(groups: &Groups) -> Vec<Chunk> {
+    vec![Chunk::Held(0..groups.rows.num_rows() as u64)]
+}
+
+/// The chunks, in order; one where rows are few. A group that fits into a chunk is not cut.
+pub(crate) fn chunks(groups: &Groups) -> Vec<Chunk> {
+    match &groups.pieces {
+        None => cut(&groups.ends, rows_of_chunk(&groups.rows)).into_iter().map(Chunk::Held).collect(),
+        Some(pieces) => {
+            // A message begins with rows, although it has none.
+            let pieces = pieces.0.rows().iter().enumerate().map(|(piece, rows)| Chunk::Piece(piece, *rows));
+            whole(groups).into_iter().chain(pieces).collect()
+        }
+    }
 }
 
 /// Rows that take no more than a chunk may, all of them about as large.
@@ -17,7 +36,7 @@ fn rows_of_chunk(rows: &RecordBatch) -> u64 {
     let size = |column: &arrow::array::ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_default() as u64;
     let bytes: u64 = rows.columns().iter().map(size).sum();
     let of_row = bytes.div_ceil(rows.num_rows().max(1) as u64).max(1);
-    (CHUNK_BYTES / of_row).clamp(1, CHUNK_ROWS)
+    (PIECE_BYTES / of_row).clamp(1, PIECE_ROWS)
 }
 
 fn cut(ends: &[u64], rows_max: u64) -> Vec<Range<u64>> {

@@ -5,8 +5,13 @@ use std::time::Duration;
 use shoal_core::functions::{FailedGroup, status};
 use shoal_core::{Failure, Reason};
 
+use crate::room::{Room, Shortage};
+
 /// Exit codes from here on stand for signals.
 const SIGNALLED: i32 = 128;
+
+/// The exit code of a process that the kernel has ended; others end processes like that, too.
+const KILLED: i32 = SIGNALLED + 9;
 
 /// Signals by their numbers on Linux, those that a process dies of by itself or is killed with.
 const SIGNALS: [(i32, &str); 9] = [
@@ -33,11 +38,25 @@ pub(crate) enum Death {
     TooLong(Duration),
     /// It was killed because it held so many bytes, more than the second number.
     TooMuchMemory(u64, u64),
+    /// It was killed because memory ran out where the worker runs, and it held the most of all processes.
+    NoRoom(Shortage),
+    /// The kernel ended it as memory was used up where the worker runs.
+    KernelKilled,
+    /// It was killed because it had started more than so many processes.
+    TooManyProcesses(usize),
     /// It said what nobody understands, and was killed.
     Unintelligible(String),
 }
 
 impl Death {
+    /// What a process died of that ended with that code, where the kernel has ended processes for their memory meanwhile.
+    pub(crate) fn of_code(code: Option<i32>, kernel_has_killed: bool) -> Self {
+        match code {
+            Some(KILLED) if kernel_has_killed => Self::KernelKilled,
+            code => Self::Ended(code),
+        }
+    }
+
     /// How it ended, as the end of a sentence about the process.
     pub(crate) fn in_words(&self) -> String {
         match self {
@@ -58,15 +77,24 @@ impl Death {
                 bytes >> 20,
                 limit >> 20
             ),
+            Self::NoRoom(Shortage { held, room: Room { limit, used } }) => format!(
+                "was killed: {} of the {} MiB that there are for the worker and all its processes were used, and it held \
+                 the most, {} MiB",
+                used >> 20,
+                limit >> 20,
+                held >> 20
+            ),
+            Self::KernelKilled => "was ended by the kernel: memory was used up where the worker runs".to_owned(),
+            Self::TooManyProcesses(most) => format!("was killed: it started more than {most} processes"),
             Self::Unintelligible(why) => format!("was killed: it said what cannot be understood ({why})"),
         }
     }
 
     fn status(&self) -> &'static str {
         match self {
-            Self::Ended(_) | Self::Unintelligible(_) => status::PROCESS_DIED,
+            Self::Ended(_) | Self::TooManyProcesses(_) | Self::Unintelligible(_) => status::PROCESS_DIED,
             Self::TooLong(_) => status::TIMED_OUT,
-            Self::TooMuchMemory(..) => status::OUT_OF_MEMORY,
+            Self::TooMuchMemory(..) | Self::NoRoom(_) | Self::KernelKilled => status::OUT_OF_MEMORY,
         }
     }
 
@@ -116,6 +144,13 @@ mod tests {
             (Death::Ended(None), "is gone", "process_died"),
             (Death::TooLong(Duration::from_secs(3)), "longer than the 3 s of `groupTimeout`", "timed_out"),
             (Death::TooMuchMemory(3 << 20, 2 << 20), "it held 3 MiB, more than the 2 MiB", "out_of_memory"),
+            (
+                Death::NoRoom(Shortage { held: 7 << 20, room: Room { limit: 9 << 20, used: 8 << 20 } }),
+                "8 of the 9 MiB that there are for the worker and all its processes were used, and it held the most, 7 MiB",
+                "out_of_memory",
+            ),
+            (Death::KernelKilled, "ended by the kernel: memory was used up", "out_of_memory"),
+            (Death::TooManyProcesses(9), "it started more than 9 processes", "process_died"),
             (Death::Unintelligible("kind 9".into()), "(kind 9)", "process_died"),
         ] {
             let group = death.of_group(&[]);
@@ -140,6 +175,18 @@ mod tests {
             group.trace.as_deref(),
             Some("File \"train.py\", line 9 in fit\nFile \"train.py\", line 3 in crash")
         );
+    }
+
+    #[test]
+    fn only_what_is_killed_while_the_kernel_kills_died_of_that() {
+        for (code, kernel_has_killed, expected) in [
+            (Some(137), true, Death::KernelKilled),
+            (Some(137), false, Death::Ended(Some(137))),
+            (Some(139), true, Death::Ended(Some(139))),
+            (None, true, Death::Ended(None)),
+        ] {
+            assert_eq!(Death::of_code(code, kernel_has_killed), expected);
+        }
     }
 
     #[test]

@@ -15,17 +15,33 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Looks at a process between two looks at its memory, which costs some hundred microseconds.
 pub(crate) const MEMORY_LOOK_EVERY: u32 = 2;
 
+/// How often the memory of what the worker runs in is looked at while there are processes: what one can write to in that time,
+/// and while it is being ended, has to fit into [`ROOM_KEPT_MIN`].
+pub(crate) const ROOM_LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// One part in this many of that memory is kept free: the largest process ends before it is used. In a small container a
+/// process gets through more of it at a time.
+pub(crate) const ROOM_KEPT_SHARE: u64 = 8;
+
+/// The least that is kept free: a core writes to some gigabytes of new memory a second.
+pub(crate) const ROOM_KEPT_MIN: u64 = 64 << 20;
+
+/// The most that is kept free: on a large machine an eighth would be gigabytes that nobody may use.
+pub(crate) const ROOM_KEPT_MAX: u64 = 512 << 20;
+
+/// Memory of a worker that processes cannot have: what it takes itself before it holds any rows, with its runtimes, connections
+/// and the query engine.
+pub(crate) const WORKER_MEMORY: u64 = 128 << 20;
+
+/// Processes that a function may have started at a time: more than it has use for on the largest machines, and so few that they
+/// are gone soon where a function starts them without an end.
+pub(crate) const PROCESSES_MAX: usize = 512;
+
 /// How long a process may take to be gone once it was told to. Its guardian needs milliseconds.
 pub(crate) const END_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long the last lines of a message may take to arrive after its results, before they count as somebody else's.
 pub(crate) const LINES_TIME_MAX: Duration = Duration::from_secs(1);
-
-/// Rows of a chunk, where a function takes a group piece by piece: what libraries work with at a time.
-pub(crate) const CHUNK_ROWS: u64 = 1 << 16;
-
-/// Bytes of a chunk: several of it are held by whoever reads, makes a frame of it and computes.
-pub(crate) const CHUNK_BYTES: u64 = 8 << 20;
 
 /// Bytes of each part of an answer: what a function returns for the groups of one message.
 pub(crate) const ANSWER_BYTES_MAX: u64 = 1 << 30;

@@ -10,12 +10,25 @@ use std::fs;
 /// longer, and is asked only where it makes a difference.
 pub(crate) fn above(guardian: u32, limit: u64) -> Option<u64> {
     let tree = descendants(guardian);
-    let sum = |of: fn(u32) -> Option<u64>| tree.iter().filter_map(|pid| of(*pid)).sum::<u64>();
-    if sum(resident) <= limit {
+    if tree.iter().filter_map(|pid| resident(*pid)).sum::<u64>() <= limit {
         return None;
     }
-    let own = sum(|pid| proportional(pid).or_else(|| resident(pid)));
+    let own = own(&tree);
     (own > limit).then_some(own)
+}
+
+/// Bytes that they hold.
+pub(crate) fn held(guardian: u32) -> u64 {
+    own(&descendants(guardian))
+}
+
+/// How many processes a guardian has started, and they.
+pub(crate) fn processes(guardian: u32) -> usize {
+    descendants(guardian).len()
+}
+
+fn own(tree: &BTreeSet<u32>) -> u64 {
+    tree.iter().filter_map(|pid| proportional(*pid).or_else(|| resident(*pid))).sum()
 }
 
 fn descendants(root: u32) -> BTreeSet<u32> {
@@ -87,5 +100,7 @@ mod tests {
         assert!(above(own, 1).is_some_and(|bytes| bytes > 100_000));
         assert_eq!(above(own, 1 << 40), None);
         assert_eq!(above(u32::MAX, 0), None);
+        assert!(held(own) > 100_000 && processes(own) >= 2);
+        assert_eq!((held(u32::MAX), processes(u32::MAX)), (0, 0));
     }
 }

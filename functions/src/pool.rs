@@ -15,7 +15,11 @@ use crate::calls::PooledCalls;
 use crate::environment;
 use crate::files::Files;
 use crate::limits::{IDLE_TIME_MAX, JOBS_COUNTED_MAX};
-use crate::process::Process;
+use crate::lookout::Lookout;
+use crate::offer::Offer;
+use crate::process::{Process, Starter};
+use crate::room::Surroundings;
+use crate::seal::seal;
 use crate::sources;
 use crate::start::Home;
 
@@ -26,8 +30,10 @@ pub struct Pool(Arc<Shared>);
 pub(crate) struct Shared {
     /// Where processes and the Python side live.
     folder: PathBuf,
-    /// Threads that libraries may compute with in one process.
-    threads: usize,
+    /// What the worker has for them.
+    offer: Offer,
+    /// Ends the largest of them before memory runs out.
+    lookout: Arc<Lookout>,
     /// Where environments are kept, which other workers of the machine may share.
     environments: PathBuf,
     /// What jobs have brought along.
@@ -54,24 +60,34 @@ struct Idle {
 }
 
 impl Pool {
-    /// Processes that live in this folder, which is made once it is needed; libraries in each compute with so many threads.
-    /// What is installed for them is kept in a folder of its own, which may be that of other workers of the machine too. What
-    /// jobs bring along comes from `files`.
-    pub fn new(folder: PathBuf, threads: usize, environments: PathBuf, files: Arc<dyn BlobSource>) -> Self {
+    /// Processes that live in this folder, which is made once it is needed. What is installed for them is kept in a folder of
+    /// its own, which may be that of other workers of the machine too. `surroundings` tell of the memory that there is for all of
+    /// them, the worker and whatever else shares it. What jobs bring along comes from `files`.
+    pub fn new(
+        folder: PathBuf,
+        offer: Offer,
+        environments: PathBuf,
+        surroundings: Arc<dyn Surroundings>,
+        files: Arc<dyn BlobSource>,
+    ) -> Self {
         // Processes run in folders of their own, where a relative path leads elsewhere.
         let [folder, environments] = [folder, environments].map(|path| std::path::absolute(&path).unwrap_or(path));
+        let lookout = Lookout::new(surroundings);
         let files = Files::new(folder.join("files"), files);
-        Self(Arc::new(Shared { folder, threads, environments, files, state: Mutex::default() }))
+        Self(Arc::new(Shared { folder, offer, lookout, environments, files, state: Mutex::default() }))
     }
 }
 
 #[async_trait]
 impl Functions for Pool {
     async fn prepare(&self, program: &Program) -> Result<Prepared, Failure> {
-        Ok(self.0.environment(program).await?.map_or(Prepared::Found, |(_, prepared)| prepared))
+        self.0.offer.check(program)?;
+        let environment = self.0.environment(program).await.map_err(|failure| placed(program, failure))?;
+        Ok(environment.map_or(Prepared::Found, |(_, prepared)| prepared))
     }
 
     async fn load(&self, caller: Caller, program: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
+        self.0.offer.check(&program)?;
         let process = self.0.process(caller, &program).await?;
         Ok(Box::new(PooledCalls::new(Arc::clone(&self.0), caller, program, process)))
     }
@@ -80,16 +96,23 @@ impl Functions for Pool {
 impl Shared {
     /// A process that has loaded the program and knows who calls: one that was used before by its job, or a new one.
     pub(crate) async fn process(&self, caller: Caller, program: &Arc<Program>) -> Result<Process, Failure> {
+        self.loaded(caller, program).await.map_err(|failure| placed(program, failure))
+    }
+
+    async fn loaded(&self, caller: Caller, program: &Arc<Program>) -> Result<Process, Failure> {
         while let Some(mut process) = self.idle(caller.job, program) {
             if process.is_alive() {
                 process.is_called_by(&caller);
                 return Ok(process);
             }
         }
+        seal()?;
         let environment = self.environment(program).await?.map(|(lease, _)| lease);
         let home = self.home().map_err(|error| self.no_place(&error))?;
         home.furnish(program, &self.files).await?;
-        let process = Process::start(Arc::clone(program), &self.sources(), home, self.threads, environment).await?;
+        let sources = self.sources();
+        let starter = Starter { sources: &sources, threads: self.offer.threads, lookout: &self.lookout };
+        let process = Process::start(Arc::clone(program), home, environment, &starter).await?;
         process.is_called_by(&caller);
         Ok(process)
     }
@@ -171,15 +194,37 @@ impl Shared {
     }
 }
 
+/// What is wrong with a member of the function, at that member of the spec.
+fn placed(program: &Program, mut failure: Failure) -> Failure {
+    let member = failure.location.field_path.take();
+    failure.location.field_path = member.map(|member| format!("{}.{member}", program.field));
+    failure
+}
+
 #[cfg(test)]
 mod tests {
     use shoal_core::blobs::NoBlobs;
 
     use super::*;
+    use crate::room::Room;
+
+    struct Nowhere;
+
+    impl Surroundings for Nowhere {
+        fn room(&self) -> Option<Room> {
+            None
+        }
+
+        fn kills(&self) -> Option<u64> {
+            None
+        }
+    }
 
     #[test]
     fn processes_find_their_files_from_wherever_they_run() {
-        let pool = Pool::new("scratch/w/functions".into(), 1, "environments".into(), Arc::new(NoBlobs));
+        let offer = Offer { slots: 1, memory_bytes: 1 << 30, threads: 1 };
+        let pool =
+            Pool::new("scratch/w/functions".into(), offer, "environments".into(), Arc::new(Nowhere), Arc::new(NoBlobs));
         let Shared { folder, environments, .. } = &*pool.0;
         assert!(folder.is_absolute() && folder.ends_with("scratch/w/functions"), "{folder:?}");
         assert!(environments.is_absolute() && environments.ends_with("environments"), "{environments:?}");

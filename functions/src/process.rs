@@ -1,8 +1,8 @@
 //! A process that has loaded a program.
 
 use std::io;
-use std::ops::Range;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,13 +22,16 @@ use tokio::time::{interval, timeout};
 
 use crate::answer::{Answer, Applied, Told, encode};
 use crate::cache::Lease;
-use crate::chunks::chunks;
+use crate::chunks::{self, Chunk};
 use crate::death::Death;
 use crate::limits::{
     ANSWERS_MAX, END_TIME_MAX, LINES_TIME_MAX, LOAD_TIME_MAX, LOOK_EVERY, MEMORY_LOOK_EVERY, OUTGOING_MAX,
+    PROCESSES_MAX,
 };
+use crate::lookout::{Lookout, Watched};
 use crate::memory;
 use crate::progress::{ProgressFile, Running, Watch};
+use crate::room::Surroundings;
 use crate::said::{Lines, Said, Stream};
 use crate::start::{self, Home};
 use crate::wire::{self, Frame, request};
@@ -38,7 +41,7 @@ enum Outgoing {
     Program(Vec<u8>),
     Caller(Vec<u8>),
     /// Their number, and where their rows are cut: once unless the function takes a group piece by piece.
-    Groups(u64, Groups, Vec<Range<u64>>),
+    Groups(u64, Groups, Vec<Chunk>),
 }
 
 /// A process. Dropping it ends it with all that it has started.
@@ -50,6 +53,10 @@ pub(crate) struct Process {
     answers: mpsc::Receiver<io::Result<Answer>>,
     said: Said,
     progress: ProgressFile,
+    watched: Arc<Watched>,
+    surroundings: Arc<dyn Surroundings>,
+    /// Processes that the kernel had ended for their memory when this one began with what it is at.
+    kills_before: Option<u64>,
     /// Whether the function takes a group piece by piece.
     iterates: bool,
     /// Whether marks of complete messages come: not where the user's code took the streams away.
@@ -60,6 +67,15 @@ pub(crate) struct Process {
     _home: Home,
     /// Its own environment is not deleted while it lives.
     _environment: Option<Lease>,
+}
+
+/// What every process of a worker is started with.
+pub(crate) struct Starter<'a> {
+    /// The Python side.
+    pub(crate) sources: &'a Path,
+    /// Threads that libraries may compute with.
+    pub(crate) threads: usize,
+    pub(crate) lookout: &'a Arc<Lookout>,
 }
 
 /// How a process came to its end, and what it was at.
@@ -78,18 +94,22 @@ impl Process {
     /// What is wrong with the program or with what it runs in.
     pub(crate) async fn start(
         program: Arc<Program>,
-        sources: &std::path::Path,
         home: Home,
-        threads: usize,
         environment: Option<Lease>,
+        by: &Starter<'_>,
     ) -> Result<Self, Failure> {
         let progress = ProgressFile::create(&home.progress()).map_err(|error| unusable(&error))?;
         let (ours, theirs) = channel().map_err(|error| unusable(&error))?;
         let own = environment.as_ref().map(|lease| lease.path.as_path());
-        let mut command = start::command(&program, own, sources, &home, threads, theirs, |name| std::env::var_os(name));
+        let held = ours.try_clone().map_err(|error| unusable(&error))?;
+        let ours = UnixStream::from_std(ours).map_err(|error| unusable(&error))?;
+        let Starter { sources, threads, lookout } = *by;
+        let mut command =
+            start::command(&program, own, sources, &home, threads, theirs, |name| std::env::var_os(name))?;
         let mut child = command.spawn().map_err(|error| start::not_started(&program, &error))?;
         // The command holds the other end of the socket.
         drop(command);
+        let watched = lookout.watch(child.id().unwrap_or_default(), held).map_err(|error| unusable(&error))?;
         let said = Said::new();
         if let (Some(output), Some(error)) = (child.stdout.take(), child.stderr.take()) {
             // They end with the process.
@@ -109,6 +129,9 @@ impl Process {
             _reader: AbortOnDrop(tokio::spawn(read_all(reading, read))),
             _writer: AbortOnDrop(tokio::spawn(write_all(writing, to_write))),
             progress,
+            watched,
+            kills_before: lookout.surroundings().kills(),
+            surroundings: lookout.surroundings(),
             program,
             _home: home,
             _environment: environment,
@@ -149,6 +172,11 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None)) && !self.answers.is_closed()
     }
 
+    /// Whether the function takes a group piece by piece.
+    pub(crate) fn iterates(&self) -> bool {
+        self.iterates
+    }
+
     /// Tells who calls from now on. Nothing waits to be written then.
     pub(crate) fn is_called_by(&self, caller: &Caller) {
         // One that is gone is told nothing, and its answers end.
@@ -157,8 +185,7 @@ impl Process {
 
     /// Hands groups over to be written; false where it has to be tried again later.
     pub(crate) fn send(&self, sequence: u64, groups: &Groups) -> bool {
-        let whole = || std::iter::once(0..groups.rows.num_rows() as u64).collect();
-        let chunks = if self.iterates { chunks(groups) } else { whole() };
+        let chunks = if self.iterates { chunks::chunks(groups) } else { chunks::whole(groups) };
         match self.outgoing.try_send(Outgoing::Groups(sequence, groups.clone(), chunks)) {
             // One that is gone takes nothing, and its answers end.
             Ok(()) | Err(TrySendError::Closed(_)) => true,
@@ -177,6 +204,7 @@ impl Process {
                 answer = self.answers.recv() => match answer {
                     Some(Ok(Answer::Applied(applied))) => {
                         let lines = self.lines_of(applied.sequence).await;
+                        self.kills_before = self.surroundings.kills();
                         return Ok((Applied { told, ..applied }, lines));
                     }
                     // It comes before what it is about, and is lost with that.
@@ -202,8 +230,12 @@ impl Process {
         if let Some(limit) = self.program.group_time_max.filter(|limit| taken > *limit) {
             return Some(Death::TooLong(limit));
         }
-        let limit = self.program.memory_max.filter(|_| at_memory)?;
-        memory::above(self.child.id()?, limit).map(|bytes| Death::TooMuchMemory(bytes, limit))
+        let guardian = self.child.id().filter(|_| at_memory)?;
+        if memory::processes(guardian) > PROCESSES_MAX {
+            return Some(Death::TooManyProcesses(PROCESSES_MAX));
+        }
+        let limit = self.program.memory_max?;
+        memory::above(guardian, limit).map(|bytes| Death::TooMuchMemory(bytes, limit))
     }
 
     /// What it has said of a message that is answered.
@@ -228,9 +260,13 @@ impl Process {
                 None
             }
         };
-        let death = match death {
-            Death::Ended(None) => Death::Ended(status.and_then(code)),
-            other => other,
+        let death = match (death, self.watched.shortage()) {
+            // Whatever it was found at: its socket was shut down under it.
+            (Death::Ended(None) | Death::Unintelligible(_), Some(shortage)) => Death::NoRoom(shortage),
+            (Death::Ended(None), None) => {
+                Death::of_code(status.and_then(code), self.surroundings.kills() > self.kills_before)
+            }
+            (other, _) => other,
         };
         let _ = timeout(LINES_TIME_MAX, self.said.complete(u64::MAX)).await;
         End { death, running, complaints: self.said.complaints(), lines: self.said.take() }
@@ -245,10 +281,10 @@ pub(crate) fn code(status: ExitStatus) -> Option<i32> {
 
 /// Our end of a socket, and the other one as a process's standard input: it is the only way to hand a process one of ours
 /// that needs no name.
-pub(crate) fn channel() -> io::Result<(UnixStream, Stdio)> {
+pub(crate) fn channel() -> io::Result<(std::os::unix::net::UnixStream, Stdio)> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
-    Ok((UnixStream::from_std(ours)?, OwnedFd::from(theirs).into()))
+    Ok((ours, OwnedFd::from(theirs).into()))
 }
 
 async fn read_all(mut from: OwnedReadHalf, answers: mpsc::Sender<io::Result<Answer>>) {
@@ -296,18 +332,11 @@ fn frames(outgoing: Outgoing) -> Box<dyn Iterator<Item = Option<Frame>> + Send> 
         Outgoing::Caller(first) => json(request::CALLER, first),
         Outgoing::Groups(sequence, groups, chunks) => {
             let following = chunks.len().saturating_sub(1) as u64;
-            Box::new(chunks.into_iter().enumerate().map(move |(place, rows)| {
+            Box::new(chunks.into_iter().enumerate().map(move |(place, chunk)| {
                 let frame = if place == 0 {
-                    message(sequence, &groups, &rows, following)
+                    message(sequence, &groups, &chunk, following)
                 } else {
-                    let first = encode(&rows_of(&groups, &rows));
-                    first.map(|first| Frame {
-                        kind: request::ROWS,
-                        sequence,
-                        groups: rows.end - rows.start,
-                        first,
-                        second: Vec::new(),
-                    })
+                    following_rows(sequence, &groups, &chunk)
                 };
                 frame.inspect_err(|error| tracing::error!(%error, "groups cannot be sent to a process")).ok()
             }))
@@ -316,15 +345,30 @@ fn frames(outgoing: Outgoing) -> Box<dyn Iterator<Item = Option<Frame>> + Send> 
 }
 
 /// Groups with the first of their rows.
-fn message(sequence: u64, groups: &Groups, rows: &Range<u64>, following: u64) -> Result<Frame, ArrowError> {
-    let first = encode(&rows_of(groups, rows))?;
+fn message(sequence: u64, groups: &Groups, chunk: &Chunk, following: u64) -> Result<Frame, ArrowError> {
+    let first = encode(&rows_of(groups, chunk)?)?;
     let second = encode(&crate::answer::keys_and_ends(groups)?)?;
     Ok(Frame { kind: request::GROUPS, sequence, groups: following, first, second })
 }
 
-fn rows_of(groups: &Groups, rows: &Range<u64>) -> RecordBatch {
-    // They were counted by rows that are in memory.
-    groups.rows.slice(rows.start as usize, (rows.end - rows.start) as usize)
+fn following_rows(sequence: u64, groups: &Groups, chunk: &Chunk) -> Result<Frame, ArrowError> {
+    let first = encode(&rows_of(groups, chunk)?)?;
+    let count = match chunk {
+        Chunk::Held(rows) => rows.end - rows.start,
+        Chunk::Piece(_, rows) => *rows,
+    };
+    Ok(Frame { kind: request::ROWS, sequence, groups: count, first, second: Vec::new() })
+}
+
+fn rows_of(groups: &Groups, chunk: &Chunk) -> Result<RecordBatch, ArrowError> {
+    match chunk {
+        // They were counted by rows that are in memory.
+        Chunk::Held(rows) => Ok(groups.rows.slice(rows.start as usize, (rows.end - rows.start) as usize)),
+        Chunk::Piece(piece, _) => match &groups.pieces {
+            Some(pieces) => Ok(pieces.0.read(*piece)?),
+            None => Err(ArrowError::InvalidArgumentError(format!("there is no piece {piece}"))),
+        },
+    }
 }
 
 fn unusable(error: &io::Error) -> Failure {

@@ -116,7 +116,7 @@ mod tests {
         let ends = (1..=keys.clone().count() as u64).collect();
         let column: ArrayRef = Arc::new(Int64Array::from_iter_values(keys));
         let rows = RecordBatch::try_from_iter([("key", column)]).unwrap();
-        Groups { keys: rows.clone(), rows, ends }
+        Groups { keys: rows.clone(), rows, ends, pieces: None, predicting: None }
     }
 
     fn keys(groups: &Groups) -> Vec<i64> {

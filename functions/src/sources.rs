@@ -10,7 +10,7 @@ macro_rules! sources {
 }
 
 /// Files of the package `shoal` that a worker needs, by their paths in it: not those of clients.
-const SOURCES: [(&str, &str); 15] = sources![
+const SOURCES: [(&str, &str); 17] = sources![
     "__init__.py",
     "_context.py",
     "worker/__init__.py",
@@ -20,7 +20,9 @@ const SOURCES: [(&str, &str); 15] = sources![
     "worker/command.py",
     "worker/frames.py",
     "worker/guardian.py",
+    "worker/isolation.py",
     "worker/pickled.py",
+    "worker/predictions.py",
     "worker/program.py",
     "worker/progress.py",
     "worker/results.py",

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 use shoal_core::functions::{Caller, Code, Program};
+use shoal_core::spec::v1alpha1::Variable;
 use shoal_core::{Failure, Reason};
 use tokio::process::Command;
 
@@ -31,7 +33,7 @@ main()
 ";
 
 /// How [`NOT_TOO_OLD`] ends on an interpreter that is too old.
-const TOO_OLD: i32 = 97;
+pub(crate) const TOO_OLD: i32 = 97;
 
 /// What a process gets of the worker's environment: how to find programs and libraries, and how to read and write texts.
 /// Credentials are in none of these.
@@ -56,7 +58,8 @@ pub(crate) struct Home(PathBuf);
 
 impl Home {
     pub(crate) fn make(path: PathBuf) -> io::Result<Self> {
-        std::fs::create_dir_all(&path)?;
+        // Of the worker's user alone, wherever its folder lies.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
         let home = Self(path);
         std::fs::create_dir(home.temporary())?;
         Ok(home)
@@ -105,6 +108,9 @@ impl Drop for Home {
 
 /// The command of a guardian, on the interpreter of the program's own environment where it has one. Variables are asked of
 /// `environment`.
+///
+/// # Errors
+/// [`Reason::InvalidEnvironment`] where the program names a variable that is not there.
 pub(crate) fn command(
     program: &Program,
     own: Option<&Path>,
@@ -113,7 +119,7 @@ pub(crate) fn command(
     threads: usize,
     channel: Stdio,
     environment: impl Fn(&str) -> Option<OsString>,
-) -> Command {
+) -> Result<Command, Failure> {
     let named = Path::new(program.interpreter.as_deref().unwrap_or(INTERPRETER));
     let mut command = Command::new(own.unwrap_or(named));
     command
@@ -128,9 +134,29 @@ pub(crate) fn command(
         .env_clear()
         .envs(PASSED_ON.iter().filter_map(|name| Some((name, environment(name)?))))
         .envs(THREADS.iter().map(|name| (name, threads.max(1).to_string())))
+        .envs(variables(program, environment)?)
         .env("TMPDIR", home.temporary())
         .env("PYTHONUTF8", "1");
-    command
+    Ok(command)
+}
+
+/// The variables that the program names. What a worker lacks is not left out: a function that runs without would tell of
+/// something else, if of anything.
+fn variables(
+    program: &Program,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<(String, OsString)>, Failure> {
+    let value = |variable: &Variable| match &variable.value {
+        Some(value) => Some(value.into()),
+        None => environment(&variable.name),
+    };
+    let lacks = |index: usize, name: &str| {
+        Failure::new(Reason::InvalidEnvironment, format!("`{name}` is not set where the worker runs"))
+            .field(format!("env[{index}]"))
+            .next("set it for all workers, or give it a `value`")
+    };
+    let named = program.env.iter().enumerate();
+    named.map(|(index, it)| Ok((it.name.clone(), value(it).ok_or_else(|| lacks(index, &it.name))?))).collect()
 }
 
 /// The program as its process reads it.
@@ -145,11 +171,14 @@ pub(crate) fn program_json(program: &Program, home: &Home) -> Value {
         "module": module,
         "folder": (!program.files.is_empty()).then(|| home.code()),
         "function": program.function,
+        "purpose": program.purpose,
         "frame": program.frame,
         "params": program.params,
         "keys": program.keys,
         "returns": program.returns,
         "progress": home.progress(),
+        // Whom it is not to be able to look into.
+        "worker": std::process::id(),
     })
 }
 
@@ -185,13 +214,18 @@ pub(crate) fn ended(program: &Program, death: &Death, complaints: Vec<String>) -
         Death::Ended(Some(TOO_OLD)) => return too_old(&complaints),
         Death::Ended(_) => {
             let message = format!("the function's process {} while it loaded", death.in_words());
-            Failure::new(Reason::InvalidFunction, message).field(field(source_member(program)))
+            Failure::new(Reason::InvalidFunction, message).field(source_member(program))
         }
         Death::TooLong(limit) => {
             let message = format!("the function's code does not load within {} s", limit.as_secs());
-            Failure::new(Reason::InvalidFunction, message).field(field(source_member(program)))
+            Failure::new(Reason::InvalidFunction, message).field(source_member(program))
         }
-        Death::TooMuchMemory(..) | Death::Unintelligible(_) => {
+        Death::NoRoom(_) | Death::KernelKilled => {
+            let message = format!("the function's process {} while it loaded", death.in_words());
+            return Failure::new(Reason::ResourcesExhausted, message)
+                .next("give workers more memory, or fewer slots, or less to other programs of the machine");
+        }
+        Death::TooMuchMemory(..) | Death::TooManyProcesses(_) | Death::Unintelligible(_) => {
             Failure::internal(format!("the function's process {} while it loaded", death.in_words()))
         }
     };
@@ -222,18 +256,20 @@ pub(crate) fn unusable_base(death: &Death, complaints: Vec<String>) -> Failure {
 pub(crate) fn refused(program: &Program, refused: Refused) -> Failure {
     let Refused { kind, message, line, trace } = refused;
     let mut failure = match (kind, &program.code) {
+        (RefusedKind::Isolation, _) => Failure::new(Reason::Io, message)
+            .next("give workers no capability to trace processes, and a system that keeps processes apart"),
         (RefusedKind::Environment, _) if program.requirements.is_some() => in_environment(message)
             .next("add it to what is installed: `requirements` or `packages`; a module of your own, to `files`"),
         (RefusedKind::Environment, _) => in_environment(message).next(
             "install it where workers run, name an interpreter that has it, or add a module of your own to `files`",
         ),
         (RefusedKind::Code, Code::Text { file, .. }) => Failure::new(Reason::InvalidFunction, message)
-            .field(field(source_member(program)))
+            .field(source_member(program))
             .file(file)
             .next("mend the code"),
-        (RefusedKind::Code, Code::Module(_)) => Failure::new(Reason::InvalidFunction, message)
-            .field(field("module"))
-            .next("mend the module, or name another one"),
+        (RefusedKind::Code, Code::Module(_)) => {
+            Failure::new(Reason::InvalidFunction, message).field("module").next("mend the module, or name another one")
+        }
     };
     if let (RefusedKind::Code, Some(line)) = (kind, line) {
         failure = failure.line(line);
@@ -243,7 +279,7 @@ pub(crate) fn refused(program: &Program, refused: Refused) -> Failure {
 }
 
 fn in_environment(message: String) -> Failure {
-    Failure::new(Reason::InvalidEnvironment, message).field(field("environment"))
+    Failure::new(Reason::InvalidEnvironment, message).field("environment")
 }
 
 fn source_member(program: &Program) -> &'static str {
@@ -253,10 +289,6 @@ fn source_member(program: &Program) -> &'static str {
     }
 }
 
-fn field(member: &str) -> String {
-    format!("spec.groupedTraining.model.python.{member}")
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -264,6 +296,8 @@ mod tests {
 
     fn program() -> Program {
         Program {
+            field: "spec.groupedScoring.python".into(),
+            purpose: Default::default(),
             code: Code::Text { text: "x = 1".into(), file: "train.py".into() },
             files: Vec::new(),
             function: "fit".into(),
@@ -273,6 +307,7 @@ mod tests {
             returns: Vec::new(),
             interpreter: None,
             requirements: None,
+            env: Vec::new(),
             group_time_max: None,
             memory_max: None,
             deaths_max: 10,
@@ -284,7 +319,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::make(folder.path().join("1")).unwrap();
         let environment = |name: &str| (name != "TZ").then(|| OsString::from(format!("of {name}")));
-        let command = command(&program(), None, Path::new("/sources"), &home, 2, Stdio::null(), environment);
+        let command = command(&program(), None, Path::new("/sources"), &home, 2, Stdio::null(), environment).unwrap();
         let given: Vec<(String, String)> = (command.as_std().get_envs())
             .map(|(name, value)| (name.to_string_lossy().into(), value.unwrap().to_string_lossy().into()))
             .collect();
@@ -293,6 +328,25 @@ mod tests {
         assert!(THREADS.iter().all(|name| value(name) == Some("2")), "{given:?}");
         assert_eq!(value("TMPDIR"), home.temporary().to_str());
         assert_eq!(given.len(), PASSED_ON.len() - 1 + THREADS.len() + 2);
+    }
+
+    #[test]
+    fn variables_that_are_named_are_given_and_what_is_missing_is_refused() {
+        let variable = |name: &str, value: Option<&str>| Variable {
+            name: name.into(),
+            value: value.map(str::to_owned),
+            from_worker: value.is_none().then_some(true),
+        };
+        let env = vec![variable("A", Some("")), variable("OMP_NUM_THREADS", Some("4")), variable("KEY", None)];
+        let program = Program { env, ..program() };
+        let given = variables(&program, |name| (name == "KEY").then(|| "secret".into())).unwrap();
+        let given: Vec<(&str, &str)> =
+            given.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(given, [("A", ""), ("OMP_NUM_THREADS", "4"), ("KEY", "secret")]);
+        let failure = variables(&program, |_| None).unwrap_err();
+        assert_eq!(failure.reason, Reason::InvalidEnvironment);
+        assert_eq!(failure.location.field_path.as_deref(), Some("env[2]"));
+        assert_eq!(failure.message, "`KEY` is not set where the worker runs");
     }
 
     #[test]

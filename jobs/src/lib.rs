@@ -27,10 +27,16 @@ struct Registered {
 
 /// Every kind of this build. The one place where a kind is registered.
 fn registered(blobs: &Arc<dyn BlobSource>) -> Vec<Registered> {
-    let blobs = Arc::clone(blobs);
+    let blobs = || Arc::clone(blobs);
     vec![
-        Registered { kind: Arc::new(grouped_training::Planner { blobs }), runner: Arc::new(grouped_training::Runner) },
-        Registered { kind: Arc::new(grouped_scoring::Planner), runner: Arc::new(grouped_scoring::Runner) },
+        Registered {
+            kind: Arc::new(grouped_training::Planner { blobs: blobs() }),
+            runner: Arc::new(grouped_training::Runner),
+        },
+        Registered {
+            kind: Arc::new(grouped_scoring::Planner { blobs: blobs() }),
+            runner: Arc::new(grouped_scoring::Runner),
+        },
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use shoal_core::kind::{Planned, StageOutcome, Step};
+use shoal_core::kind::{Capacity, Planned, StageOutcome, Step};
 use shoal_core::publish::CommitIntent;
 use shoal_core::spec::v1alpha1::{InputTable, OutputTable};
 use shoal_core::task::{Counters, TaskOutput, TaskPlan};
@@ -15,6 +15,10 @@ const SPLIT_BYTES_MAX: u64 = 256 << 20;
 
 /// Smallest split worth a task of its own, where there are slots to spare.
 const SPLIT_BYTES_MIN: u64 = 4 << 20;
+
+/// Processes that load a user's function before rows are read, one in each slot: of a large cluster's slots some, as the job may
+/// not need them all.
+const LOADS_MAX: u32 = 32;
 
 /// Bytes of a table's files.
 pub(crate) fn bytes_of(files: &[InputFile]) -> u64 {
@@ -51,6 +55,12 @@ fn split_bytes(total_bytes: u64, slots: u32) -> u64 {
 pub(crate) fn split_tasks(splits: &[Split]) -> Result<Vec<TaskPlan>, Failure> {
     let task = |split: &Split| Ok(TaskPlan { bucket: None, weight: split.bytes.max(1), payload: Payload::of(split)? });
     splits.iter().map(task).collect()
+}
+
+/// Tasks that are told nothing of their own, one for each slot: nobody says which worker gets which.
+pub(crate) fn one_per_slot(capacity: Capacity) -> Vec<TaskPlan> {
+    let task = TaskPlan { bucket: None, weight: 1, payload: Payload::default() };
+    vec![task; capacity.slots.clamp(1, LOADS_MAX) as usize]
 }
 
 /// A task for each bucket that some of these outputs put anything into, by what lies there. The largest begins first, or others

@@ -33,6 +33,7 @@ mod news;
 mod pod_state;
 mod pods;
 mod policies;
+mod python_image;
 mod resources;
 mod run;
 mod term;

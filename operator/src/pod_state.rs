@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 use kube::ResourceExt;
 
 use crate::pods::CONTAINER;
+use crate::python_image::CHECKS;
 
 /// Longest part of another's message that is repeated, in characters.
 const MESSAGE_CHARS_MAX: usize = 1024;
@@ -55,7 +56,12 @@ fn unscheduled(status: &PodStatus) -> Option<Obstacle> {
 }
 
 fn not_running(status: &PodStatus, pod: &str) -> Option<Obstacle> {
-    let container = status.container_statuses.iter().flatten().find(|container| !container.ready)?;
+    // Those that come first are ready once they have done their part.
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let container = containers.into_iter().find(|container| !container.ready)?;
+    if let Some(found) = found_by_check(container) {
+        return Some(found);
+    }
     let waiting =
         container.state.as_ref().and_then(|state| state.waiting.as_ref()).and_then(|waiting| waiting.reason.as_deref());
     // The kubelet alternates between two reasons for an image, and between three states for a process that ends.
@@ -73,6 +79,21 @@ fn not_running(status: &PodStatus, pod: &str) -> Option<Obstacle> {
         _ => return None,
     };
     Some(Obstacle { reason: reason.into(), message })
+}
+
+/// What is wrong with a group's `pythonImage`, in the words of the container that looked at it.
+fn found_by_check(container: &ContainerStatus) -> Option<Obstacle> {
+    let states = [&container.state, &container.last_state].into_iter().flatten();
+    let ended = states.filter_map(|state| state.terminated.as_ref()).find(|ended| ended.exit_code != 0)?;
+    if container.name != CHECKS {
+        return None;
+    }
+    let said = ended.message.iter().flat_map(|message| message.split_whitespace()).collect::<Vec<_>>().join(" ");
+    let said = if said.is_empty() { format!("the check ended with exit code {}", ended.exit_code) } else { said };
+    Some(Obstacle {
+        reason: "PythonImageUnusable".into(),
+        message: cut(&format!("`pythonImage` {} cannot be used: {said}", container.image)),
+    })
 }
 
 fn ends(container: &ContainerStatus, pod: &str) -> String {
@@ -126,6 +147,51 @@ mod tests {
             let found = obstacle(&pod(&status)).map(|obstacle| obstacle.reason);
             assert_eq!(found.as_deref(), expected, "{status}");
         }
+    }
+
+    #[test]
+    fn what_the_check_of_a_python_image_says_is_told_for_as_long_as_it_is_tried_again() {
+        let done = json!({
+            "name": "shoal-program", "image": "shoal:1", "imageID": "", "ready": true, "restartCount": 0,
+            "state": {"terminated": {"exitCode": 0}},
+        });
+        let waits = json!({
+            "name": "shoal", "image": "python:3.9", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "PodInitializing"}},
+        });
+        let check = |state: &Value, last: &Value| {
+            json!({
+                "name": "python-check", "image": "python:3.9", "imageID": "", "ready": false, "restartCount": 1,
+                "state": state, "lastState": last,
+            })
+        };
+        let of = |first: &Value, check: &Value| {
+            obstacle(&pod(&json!({"initContainerStatuses": [first, check], "containerStatuses": [waits]})))
+        };
+        let failed = json!({"terminated": {"exitCode": 2, "message": "error: too old\n  help: another\n"}});
+        let waiting = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+        for (state, last) in [(&failed, &json!({})), (&waiting, &failed), (&json!({"running": {}}), &failed)] {
+            let found = of(&done, &check(state, last)).unwrap();
+            assert_eq!(found.reason, "PythonImageUnusable", "{state} {last}");
+            assert_eq!(found.message, "`pythonImage` python:3.9 cannot be used: error: too old help: another");
+        }
+        let mute = of(&done, &check(&json!({"terminated": {"exitCode": 139}}), &json!({}))).unwrap();
+        assert!(mute.message.ends_with("the check ended with exit code 139"), "{}", mute.message);
+        assert_eq!(
+            of(&done, &check(&json!({"waiting": {"reason": "PodInitializing"}}), &json!({}))),
+            Some(Obstacle {
+                reason: "ContainerEnds".into(),
+                message: "the process of `python-check` ends again and again: \
+                      `kubectl logs a-cpu-0 --previous --container python-check` says why"
+                    .into(),
+            }),
+            "it was restarted, and nobody knows why"
+        );
+        // An image that is not there keeps the check from its start.
+        let mut first = waits.clone();
+        first["name"] = "shoal-program".into();
+        first["state"] = json!({"waiting": {"reason": "ErrImagePull"}});
+        assert_eq!(of(&first, &check(&json!({}), &json!({}))).unwrap().reason, "ImageNotPulled");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::merge;
 use crate::names;
+use crate::python_image;
 
 /// The container that Shoal's own process runs in.
 pub(crate) const CONTAINER: &str = "shoal";
@@ -29,6 +30,8 @@ pub(crate) struct Process<'a> {
     pub(crate) cluster: &'a str,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) image: &'a str,
+    /// What it runs in, where that is another image.
+    pub(crate) python_image: Option<&'a str>,
     pub(crate) arguments: Vec<String>,
     /// More of each than all processes have.
     pub(crate) env: Vec<Value>,
@@ -121,19 +124,12 @@ pub(crate) fn template(process: &Process<'_>) -> Value {
                 "env": env,
                 "envFrom": credentials.collect::<Vec<_>>(),
                 "ports": process.ports.iter().map(|(name, port)| json!({"name": name, "containerPort": port})).collect::<Vec<_>>(),
-                "resources": {
-                    "requests": {"cpu": resources.cpu, "memory": resources.memory},
-                    "limits": {"memory": resources.memory},
-                },
+                "resources": asked(resources),
                 // A start that loads much state is not killed for it: five minutes.
                 "startupProbe": {"httpGet": get("/healthz"), "periodSeconds": 1, "failureThreshold": 300},
                 "livenessProbe": {"httpGet": get("/healthz"), "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
                 "readinessProbe": {"httpGet": get("/readyz"), "periodSeconds": 2, "timeoutSeconds": 2},
-                "securityContext": {
-                    "allowPrivilegeEscalation": false,
-                    "readOnlyRootFilesystem": true,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "securityContext": confined(),
                 "volumeMounts": mounts,
             }],
             "volumes": volumes,
@@ -141,6 +137,9 @@ pub(crate) fn template(process: &Process<'_>) -> Value {
     });
     if let Some(name) = process.service_account_name {
         pod["spec"]["serviceAccountName"] = name.into();
+    }
+    if let Some(image) = process.python_image {
+        python_image::put_in(&mut pod, image, process.image, resources);
     }
     if let Some(template) = process.template {
         merge::strategic(&mut pod, &Value::Object(template.0.clone()));
@@ -150,6 +149,19 @@ pub(crate) fn template(process: &Process<'_>) -> Value {
         labels.extend(process.labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
     }
     pod
+}
+
+/// What a container may do, as `restricted` asks.
+pub(crate) fn confined() -> Value {
+    json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}})
+}
+
+/// What a container asks for, and its limit of memory.
+pub(crate) fn asked(resources: &Resources) -> Value {
+    json!({
+        "requests": {"cpu": resources.cpu, "memory": resources.memory},
+        "limits": {"memory": resources.memory},
+    })
 }
 
 /// Version of the hash: raised when the same settings are to restart pods, which an upgrade of the operator must not.
@@ -184,6 +196,7 @@ mod tests {
             cluster: "shared",
             labels: names::head_selector("shared"),
             image: "shoal:1",
+            python_image: None,
             arguments: vec!["head".into()],
             env: Vec::new(),
             volumes: Vec::new(),

@@ -63,10 +63,14 @@ class Process:
         self._send(3, json.dumps({"job": job, "attempt": attempt, "timing": timing}).encode())
 
     def send(
-        self, groups: Dict[Any, Dict[str, Any]], schema: Optional[pa.Schema] = None, chunks: Optional[List[int]] = None
+        self,
+        groups: Dict[Any, Dict[str, Any]],
+        schema: Optional[pa.Schema] = None,
+        chunks: Optional[List[int]] = None,
+        models: Optional[List[Dict[str, Any]]] = None,
     ) -> None:
         """Sends groups by their keys; each has lists by column. Where chunks are given, by where they end, their rows follow
-        as a worker sends them to a function that iterates."""
+        as a worker sends them to a function that iterates. A function that predicts gets models, one for each group."""
         tables = [pa.table(columns, schema=schema) for columns in groups.values()]
         rows = pa.concat_tables(tables).combine_chunks().to_batches()[0]
         self._groups, self.answers = len(groups), 0
@@ -77,6 +81,8 @@ class Process:
         keys = [key if isinstance(key, tuple) else (key,) for key in groups]
         columns = {"ends": pa.array(ends, pa.int64())}
         columns.update({f"key {place}": pa.array(list(part)) for place, part in enumerate(zip(*keys))})
+        if models is not None:
+            columns.update({name: pa.array([model[name] for model in models]) for name in models[0]})
         first, *following = zip([0, *(chunks or [])], chunks or [rows.num_rows])
         cut = [rows.slice(start, end - start) for start, end in [first, *following]]
         self._send(2, stream(cut[0]), stream(pa.record_batch(columns)), len(following))
@@ -99,8 +105,14 @@ class Process:
             failures += batch(second).to_pylist()
         return rows, failures
 
-    def apply(self, groups: Dict[Any, Dict[str, Any]], schema: Optional[pa.Schema] = None, chunks: Any = None) -> Any:
-        self.send(groups, schema, chunks)
+    def apply(
+        self,
+        groups: Dict[Any, Dict[str, Any]],
+        schema: Optional[pa.Schema] = None,
+        chunks: Any = None,
+        models: Any = None,
+    ) -> Any:
+        self.send(groups, schema, chunks, models)
         return self.results()
 
     def progress(self) -> Tuple[int, int]:

@@ -40,10 +40,16 @@ def test_relative_paths_start_at_the_folder_of_the_file(tmp_path):
 
 def test_paths_of_a_dict_start_at_the_working_directory_and_the_dict_stays_as_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    spec = {"spec": {"groupedScoring": {"models": {"table": "m"}, "input": {"table": "s3://b/k"}, "output": {"table": "/o"}}}}
+    python = {"file": "predict.py", "environment": {"requirements": "needs.txt", "wheels": "/wheels"}}
+    tables = {"models": {"table": "m"}, "input": {"table": "s3://b/k"}, "output": {"table": "/o"}}
+    spec = {"spec": {"groupedScoring": {**tables, "python": python}}}
     read = read_job(spec)["spec"]["groupedScoring"]
     assert (read["models"]["table"], read["input"]["table"], read["output"]["table"]) == (f"{os.getcwd()}/m", "s3://b/k", "/o")
-    assert spec["spec"]["groupedScoring"]["models"]["table"] == "m"
+    assert read["python"] == {
+        "file": f"{os.getcwd()}/predict.py",
+        "environment": {"requirements": f"{os.getcwd()}/needs.txt", "wheels": "/wheels"},
+    }
+    assert spec["spec"]["groupedScoring"]["models"]["table"] == "m" and python["file"] == "predict.py"
 
 
 @pytest.mark.parametrize("job", [{}, {"spec": None}, {"spec": {"groupedTraining": [1]}}, {"spec": {"groupedTraining": {"input": {"table": 3}}}}])

@@ -5,6 +5,7 @@
 
 pub mod authority;
 pub mod cluster;
+pub mod control_group;
 pub mod data;
 pub mod delta_log;
 pub mod fault_proxy;

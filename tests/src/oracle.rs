@@ -66,6 +66,11 @@ pub fn decades(csv: &Path, years_min: u32) -> Vec<Value> {
     ask("decades_duckdb.py", &[csv.to_str().unwrap(), &years_min.to_string()]).as_array().unwrap().clone()
 }
 
+/// What a pipeline of scikit-learn per firm predicts for the rows of a CSV file from a year on.
+pub fn pipelines(csv: &Path, year: u32) -> Vec<Value> {
+    ask("pipelines.py", &[csv.to_str().unwrap(), &year.to_string()]).as_array().unwrap().clone()
+}
+
 /// The rows of a Delta table's latest version, as a reader other than ours sees them. Values that JSON does not have are
 /// the texts `NaN`, `Infinity` and `-Infinity`, and bytes are hex digits.
 pub fn read_delta(table: &Path) -> Vec<Value> {

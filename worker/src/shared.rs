@@ -1,6 +1,6 @@
 //! What a worker's parts share, and what outlives an actor that is started again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ractor::ActorRef;
 use shoal_core::functions::Functions;
 use shoal_core::limits::DRAIN_MAX;
+use shoal_core::progress::TaskProgress;
 use shoal_core::runner::TaskRunner;
 use shoal_core::task::TaskOutput;
 use shoal_core::{AttemptId, Failure};
@@ -51,8 +52,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// Bounds what is taken over from leaving workers at the same time.
     pub(crate) adoptions: Semaphore,
-    /// Attempts that occupy a slot.
-    pub(crate) running: watch::Sender<BTreeSet<AttemptId>>,
+    /// Attempts that occupy a slot, and how far each is.
+    pub(crate) running: watch::Sender<BTreeMap<AttemptId, TaskProgress>>,
     /// The highest epoch of a head that was seen.
     pub(crate) epoch: AtomicU64,
     /// Whether a head has welcomed the worker.
@@ -161,7 +162,14 @@ impl Shared {
 
     /// The attempts that occupy a slot, as they are written.
     pub(crate) fn running_attempts(&self) -> Vec<String> {
-        self.running.borrow().iter().map(AttemptId::to_string).collect()
+        self.running.borrow().keys().map(AttemptId::to_string).collect()
+    }
+
+    /// The same, with what of the time of each has passed, in thousandths; 0 where it cannot be told.
+    pub(crate) fn running_and_permille(&self, now: Instant) -> (Vec<String>, Vec<u32>) {
+        let running = self.running.borrow();
+        let permille = |progress: &TaskProgress| u32::from(progress.permille(now).unwrap_or(0));
+        running.iter().map(|(attempt, progress)| (attempt.to_string(), permille(progress))).unzip()
     }
 
     /// When it ends by itself, where it is to leave.

@@ -59,6 +59,7 @@ impl LocalCluster {
         log_format: LogFormat,
         environments: EnvironmentsArgs,
     ) -> Result<Self, Failure> {
+        kinds::close_head();
         let blobs = kinds::blobs(&state_dir.display().to_string())?;
         let config = HeadConfig {
             listen: LISTEN_DEFAULT,
@@ -137,7 +138,13 @@ impl LocalCluster {
             token: None,
             tls: None,
             runner: kinds::runner(),
-            functions: kinds::functions(&scratch.join("worker-1"), self.environments.folder(None, scratch), files),
+            functions: kinds::functions(
+                &scratch.join("worker-1"),
+                self.environments.folder(None, scratch),
+                files,
+                share.slots,
+                share.memory_bytes,
+            ),
         })
     }
 

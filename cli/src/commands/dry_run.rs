@@ -48,7 +48,13 @@ async fn tried(args: &RunArgs, job: &ShoalJob, files: LocalFiles) -> Result<DryR
     // What a worker would fetch from a head is at hand.
     let blobs: Arc<dyn BlobSource> = Arc::new(InPlace(files));
     let lent = Lent {
-        functions: kinds::functions(folder.path(), args.environments.folder(None, folder.path()), blobs.clone()),
+        functions: kinds::functions(
+            folder.path(),
+            args.environments.folder(None, folder.path()),
+            blobs.clone(),
+            slots,
+            memory_bytes,
+        ),
         blobs,
         scratch: folder.path().join("scratch"),
         memory_bytes: memory_bytes / TASK_MEMORY_SHARE / u64::from(slots),

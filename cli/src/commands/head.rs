@@ -42,6 +42,7 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
         kubernetes_ca,
         exit_with_parent,
     } = args;
+    kinds::close_head();
     let mut interrupts = Interrupts::listen()?;
     let parent = exit_with_parent.then(stdin_closed);
     let leave_nothing = exit_with_parent.then(|| state.state_dir.clone());

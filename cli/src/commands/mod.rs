@@ -8,6 +8,7 @@ mod job;
 mod job_archive;
 mod job_history;
 mod operator;
+mod program;
 mod run;
 mod sql;
 mod state;
@@ -34,6 +35,7 @@ pub(crate) async fn run(command: Command, log_format: LogFormat) -> Result<(), E
         Command::Sql(args) => sql::run(args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Operator(args) => operator::run(args.command).await,
+        Command::Program(args) => program::run(args.command).await,
     }
 }
 

@@ -58,6 +58,7 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
     warn_if_in_the_clear(&[SocketAddr::new(args.listen, args.flight_port)], tls.as_ref());
     let name = args.name.unwrap_or_else(|| default_name(&host_name(), std::process::id()));
     let share = Share::of_this_machine(1, args.memory);
+    let slots = args.slots.unwrap_or(share.slots);
     let head_wait = Duration::from_secs(args.head_wait);
     let named_scratch = args.scratch.clone();
     let (scratch, own) = scratch_folder(args.scratch, &name)?;
@@ -71,9 +72,15 @@ async fn start(args: WorkerArgs) -> Result<Running, Failure> {
         flight_port: args.flight_port,
         http_port: args.http_port,
         advertise: args.advertise,
-        slots: args.slots.unwrap_or(share.slots),
+        slots,
         memory_bytes: share.memory_bytes,
-        functions: kinds::functions(&scratch.join(&name), environments, Arc::new(kinds::OfHead(client.clone()))),
+        functions: kinds::functions(
+            &scratch.join(&name),
+            environments,
+            Arc::new(kinds::OfHead(client.clone())),
+            slots,
+            share.memory_bytes,
+        ),
         scratch,
         token,
         tls,

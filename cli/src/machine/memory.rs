@@ -33,7 +33,7 @@ impl Memory {
     pub(super) fn under(root: &Path) -> Self {
         let machine = read(&root.join("proc/meminfo")).and_then(|text| meminfo_total(&text));
         let groups = read(&root.join("proc/self/cgroup")).unwrap_or_default();
-        let limits = limit_files(&groups).into_iter().filter_map(|file| limit(&read(&root.join(file))?));
+        let limits = groups_around(&groups).into_iter().filter_map(|group| group.limit(root));
         match (limits.min(), machine) {
             (Some(limit), Some(machine)) if limit >= machine => Self::Machine(machine),
             (Some(limit), _) => Self::Container(limit),
@@ -52,13 +52,44 @@ impl Memory {
     }
 }
 
-fn read(file: &Path) -> Option<String> {
+pub(super) fn read(file: &Path) -> Option<String> {
     std::fs::read_to_string(file).ok()
 }
 
 fn meminfo_total(text: &str) -> Option<u64> {
-    let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix("kB")?;
+    meminfo(text, "MemTotal:")
+}
+
+/// Bytes of a line of `/proc/meminfo`.
+pub(super) fn meminfo(text: &str, name: &str) -> Option<u64> {
+    let kib = text.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix("kB")?;
     kib.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Which control groups there are: they have their memory in other files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    One,
+    Two,
+}
+
+/// A control group around a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    /// Its folder, below the root.
+    pub(super) folder: PathBuf,
+    pub(super) version: Version,
+}
+
+impl Group {
+    /// Bytes that may be used in it, where it says that.
+    pub(super) fn limit(&self, root: &Path) -> Option<u64> {
+        let file = match self.version {
+            Version::One => "memory.limit_in_bytes",
+            Version::Two => "memory.max",
+        };
+        limit(&read(&root.join(&self.folder).join(file))?)
+    }
 }
 
 /// What a file of a control group says; none for `max`, and for what version 1 writes where there is no limit: the largest
@@ -68,20 +99,18 @@ fn limit(text: &str) -> Option<u64> {
     text.trim().parse().ok().filter(|bytes| *bytes < NO_LIMIT_FROM)
 }
 
-/// Where limits of the control groups around a process may stand, given its `/proc/self/cgroup`. A limit of any group
+/// The control groups that may be around a process, given its `/proc/self/cgroup`. A limit of any group
 /// above holds as well. In a container the groups are often called as on its host, and not to be seen under that name:
 /// then the root's own files are the container's.
-fn limit_files(cgroup: &str) -> Vec<PathBuf> {
-    let mut files = Vec::new();
+pub(super) fn groups_around(cgroup: &str) -> Vec<Group> {
+    let mut found = Vec::new();
     for line in cgroup.lines() {
         let mut parts = line.splitn(3, ':').skip(1);
         let (Some(controllers), Some(group)) = (parts.next(), parts.next()) else { continue };
         // Where both versions are used at once, the second has a folder of its own.
-        let (roots, name): (&[&str], _) = match controllers {
-            "" => (&["sys/fs/cgroup", "sys/fs/cgroup/unified"], "memory.max"),
-            one if one.split(',').any(|controller| controller == "memory") => {
-                (&["sys/fs/cgroup/memory"], "memory.limit_in_bytes")
-            }
+        let (roots, version): (&[&str], _) = match controllers {
+            "" => (&["sys/fs/cgroup", "sys/fs/cgroup/unified"], Version::Two),
+            one if one.split(',').any(|controller| controller == "memory") => (&["sys/fs/cgroup/memory"], Version::One),
             _ => continue,
         };
         // `/../..` leads out of what the process sees.
@@ -90,11 +119,10 @@ fn limit_files(cgroup: &str) -> Vec<PathBuf> {
             _ => None,
         });
         let group: PathBuf = if group.contains("..") { PathBuf::new() } else { names.collect() };
-        files.extend(
-            roots.iter().flat_map(|root| group.ancestors().map(|above| Path::new(root).join(above).join(name))),
-        );
+        let folders = roots.iter().flat_map(|root| group.ancestors().map(|above| Path::new(root).join(above)));
+        found.extend(folders.map(|folder| Group { folder, version }));
     }
-    files
+    found
 }
 
 #[cfg(test)]

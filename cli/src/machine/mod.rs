@@ -1,10 +1,13 @@
 //! What this machine, or the container that it seems to be, has to offer.
 
 mod memory;
+pub(crate) mod program;
+mod room;
 
 use std::thread::available_parallelism;
 
 use memory::Memory;
+pub(crate) use room::Around;
 
 /// The least that a worker is given where nobody says how much.
 const WORKER_MEMORY_MIN: u64 = 64 << 20;

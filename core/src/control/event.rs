@@ -140,6 +140,8 @@ pub enum Event {
         instance: String,
         /// The attempts that it runs.
         running: Vec<AttemptId>,
+        /// What of their time has passed, in thousandths, of those that can tell.
+        permille: Vec<(AttemptId, u16)>,
         /// Highest memory of its process so far.
         peak_memory_bytes: u64,
     },

@@ -7,8 +7,7 @@ use crate::id::AttemptId;
 /// The live attempts of a stage beyond what its tasks say.
 #[derive(Debug, Default)]
 pub(super) struct Live {
-    /// When each began, by this head's clock.
-    started_ms: BTreeMap<AttemptId, u64>,
+    attempts: BTreeMap<AttemptId, Run>,
     /// The attempt that runs beside the first one, by task.
     duplicates: BTreeMap<u32, AttemptId>,
     /// Every duplicate that there was: a task gets one, however that ends.
@@ -16,9 +15,25 @@ pub(super) struct Live {
     won: usize,
 }
 
+/// What is known of an attempt that runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    /// When it began, by this head's clock.
+    pub(super) started_ms: u64,
+    /// What of its time had passed, in thousandths, and when its worker said so.
+    pub(super) told: Option<(u16, u64)>,
+}
+
 impl Live {
     pub(super) fn start(&mut self, attempt: AttemptId, now_ms: u64) {
-        self.started_ms.insert(attempt, now_ms);
+        self.attempts.insert(attempt, Run { started_ms: now_ms, told: None });
+    }
+
+    /// Its worker says what of its time has passed.
+    pub(super) fn note_permille(&mut self, attempt: AttemptId, permille: u16, now_ms: u64) {
+        if let Some(run) = self.attempts.get_mut(&attempt) {
+            run.told = (permille > 0).then_some((permille.min(999), now_ms));
+        }
     }
 
     pub(super) fn start_duplicate(&mut self, attempt: AttemptId, now_ms: u64) {
@@ -39,7 +54,7 @@ impl Live {
 
     /// One has ended without a result.
     pub(super) fn end(&mut self, attempt: AttemptId) {
-        self.started_ms.remove(&attempt);
+        self.attempts.remove(&attempt);
         if self.duplicate(attempt.task.index) == Some(attempt) {
             self.duplicates.remove(&attempt.task.index);
         }
@@ -52,7 +67,7 @@ impl Live {
 
     /// One has finished its task; any other is no longer live. Says how long it ran, in milliseconds.
     pub(super) fn finish(&mut self, attempt: AttemptId, now_ms: u64) -> u32 {
-        let started_ms = self.started_ms.get(&attempt).copied().unwrap_or(now_ms);
+        let started_ms = self.attempts.get(&attempt).map_or(now_ms, |run| run.started_ms);
         self.won += usize::from(self.had.get(&attempt.task.index) == Some(&attempt));
         self.forget(attempt);
         u32::try_from(now_ms.saturating_sub(started_ms)).unwrap_or(u32::MAX)
@@ -64,20 +79,25 @@ impl Live {
         self.duplicates.remove(&index);
         let first = AttemptId { number: 0, ..attempt };
         let last = AttemptId { number: u32::MAX, ..attempt };
-        while let Some((attempt, _)) = self.started_ms.range(first..=last).next() {
+        while let Some((attempt, _)) = self.attempts.range(first..=last).next() {
             let attempt = *attempt;
-            self.started_ms.remove(&attempt);
+            self.attempts.remove(&attempt);
         }
     }
 
     /// What another head's clock said is of no use: they count as begun now.
     pub(super) fn start_over(&mut self, now_ms: u64) {
-        self.started_ms.values_mut().for_each(|started_ms| *started_ms = now_ms);
+        self.attempts.values_mut().for_each(|run| *run = Run { started_ms: now_ms, told: None });
     }
 
     /// The live attempts, and how long each has run at `now_ms`, in milliseconds.
     pub(super) fn running(&self, now_ms: u64) -> impl Iterator<Item = (AttemptId, u64)> + '_ {
-        self.started_ms.iter().map(move |(attempt, started_ms)| (*attempt, now_ms.saturating_sub(*started_ms)))
+        self.attempts.iter().map(move |(attempt, run)| (*attempt, now_ms.saturating_sub(run.started_ms)))
+    }
+
+    /// The live attempts, and what is known of each.
+    pub(super) fn attempts(&self) -> impl Iterator<Item = (AttemptId, Run)> + '_ {
+        self.attempts.iter().map(|(attempt, run)| (*attempt, *run))
     }
 
     /// Tasks that run twice now.

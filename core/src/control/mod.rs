@@ -125,7 +125,8 @@ impl Control {
             Event::FactsGathered { job, result } => self.facts_gathered(job, result, now_ms),
             Event::WorkerJoined { worker } => self.worker_joined(worker, now_ms),
             Event::WorkerLeft { worker, instance, failure } => self.worker_left(&worker, &instance, &failure, now_ms),
-            Event::Heartbeat { worker, instance, running, peak_memory_bytes } => {
+            Event::Heartbeat { worker, instance, running, permille, peak_memory_bytes } => {
+                self.note_permille(&worker, &instance, &permille, now_ms);
                 self.heartbeat(&worker, &instance, &running, peak_memory_bytes, now_ms)
             }
             Event::DiskFull { worker, instance, full } => self.disk_full(&worker, &instance, full),

@@ -12,8 +12,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::live::Live;
-use super::time_left::StageSoFar;
+use super::live::{Live, Run};
+use super::time_left::{RunningTask, StageSoFar};
 use crate::id::{AttemptId, TaskId, WorkerId};
 use crate::kind::StageOutcome;
 use crate::task::{Counters, StagePlan, TaskOutput};
@@ -288,7 +288,7 @@ impl StageState {
         StageOutcome { name: self.plan.name.clone(), outputs: self.tasks.iter().map(output).collect() }
     }
 
-    /// Share of the stage that is done, from 0 to 1, by the weight of its tasks.
+    /// Share of the stage that is done, from 0 to 1, by the weight of its tasks; of running ones as far as they tell.
     pub(super) fn done_share(&self) -> f64 {
         let total: u64 = self.plan.tasks.iter().map(|task| task.weight).sum();
         if self.is_done() {
@@ -296,8 +296,24 @@ impl StageState {
         } else if total == 0 {
             0.0
         } else {
-            self.done_weight as f64 / total as f64
+            let share = |(index, run): (u32, Run)| {
+                self.weight_of(index) as f64 * run.told.map_or(0.0, |(permille, _)| f64::from(permille) / 1_000.0)
+            };
+            let running: f64 = self.furthest().into_iter().map(share).sum();
+            (self.done_weight as f64 + running) / total as f64
         }
+    }
+
+    /// The running tasks, of two attempts at one the one that has run for longer.
+    fn furthest(&self) -> BTreeMap<u32, Run> {
+        let mut furthest: BTreeMap<u32, Run> = BTreeMap::new();
+        for (attempt, run) in self.live.attempts() {
+            let known = furthest.entry(attempt.task.index).or_insert(run);
+            if run.started_ms < known.started_ms {
+                *known = run;
+            }
+        }
+        furthest
     }
 
     fn weight_of(&self, index: u32) -> u64 {
@@ -306,17 +322,17 @@ impl StageState {
 
     /// What is known of its speed.
     pub(super) fn so_far(&self, now_ms: u64) -> StageSoFar {
-        let mut running: BTreeMap<u32, u64> = BTreeMap::new();
-        for (attempt, ran_ms) in self.live.running(now_ms) {
-            // Of two attempts at one task, the one that is further.
-            let longest = running.entry(attempt.task.index).or_default();
-            *longest = ran_ms.max(*longest);
-        }
         let waiting = self.ready.iter().chain(self.paused.iter().map(|(_, index)| index));
+        let weight = waiting.map(|index| self.weight_of(*index)).sum();
+        let running = |(index, run): (u32, Run)| RunningTask {
+            weight: self.weight_of(index),
+            ran_ms: now_ms.saturating_sub(run.started_ms),
+            told: run.told.map(|(permille, at_ms)| (permille, at_ms.saturating_sub(run.started_ms))),
+        };
         StageSoFar {
             done: self.timed,
-            waiting_weight: waiting.map(|index| self.weight_of(*index)).sum(),
-            running: running.into_iter().map(|(index, ran_ms)| (self.weight_of(index), ran_ms)).collect(),
+            waiting: (self.pending_count() as u64, weight),
+            running: self.furthest().into_iter().map(running).collect(),
             ran_ms: self.first_assigned_ms.map_or(0, |first| now_ms.saturating_sub(first)),
         }
     }

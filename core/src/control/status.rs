@@ -6,7 +6,7 @@ use super::Control;
 use super::ending::job_not_found;
 use super::job_state::{ActiveJob, Entry, JobPhase};
 use super::stage::StageState;
-use super::time_left;
+use super::time_left::{self, StageDone};
 use crate::failure::Failure;
 use crate::id::{AttemptId, JobUid};
 use crate::report::{JobStatus, Phase, Progress, Report, StageReport};
@@ -186,9 +186,18 @@ fn reached(stages: &[StageState]) -> (Option<&StageState>, f64, f64) {
 fn seconds_left(stages: &[StageState], now_ms: u64) -> Option<f64> {
     let (stage, before, after) = reached(stages);
     let stage = stage?;
-    let begun_ms = stages.first()?.first_assigned_ms?;
-    let before_ms = stage.first_assigned_ms.unwrap_or(now_ms).saturating_sub(begun_ms);
-    Some(time_left::ms_left(&stage.so_far(now_ms), before_ms, before, after)? / 1_000.0)
+    let mut begun_at = 0.0;
+    let done: Vec<StageDone> = stages
+        .iter()
+        .take_while(|stage| stage.is_done())
+        .map(|stage| {
+            let after = f64::from(stage.plan.percent_after.min(100)).max(begun_at);
+            let percent = after - std::mem::replace(&mut begun_at, after);
+            let ms = stage.last_finished_ms.unwrap_or(0).saturating_sub(stage.first_assigned_ms.unwrap_or(0));
+            StageDone { ms, percent }
+        })
+        .collect();
+    Some(time_left::ms_left(&done, &stage.so_far(now_ms), after - before, 100.0 - after)? / 1_000.0)
 }
 
 fn report(active: &ActiveJob, now_ms: u64) -> Report {

@@ -161,7 +161,8 @@ impl ActiveJob {
             return Some(failure);
         }
         if deaths >= limits::TASK_DEATHS_MAX {
-            return Some(kills_workers(failure, &stage.plan.name, task.index, deaths));
+            let function = self.job.work.function().map(|function| function.field.clone());
+            return Some(kills_workers(failure, &stage.plan.name, task.index, deaths, function));
         }
         if failures >= attempts_max {
             return Some(exhausted(failure, &stage.plan.name, task.index, failures));
@@ -179,13 +180,39 @@ fn exhausted(mut failure: Failure, stage: &str, index: u32, failures: u32) -> Fa
 }
 
 /// A task whose every run ended with its worker, the last one while nothing else ran there.
-fn kills_workers(failure: Failure, stage: &str, index: u32, deaths: u32) -> Failure {
+fn kills_workers(failure: Failure, stage: &str, index: u32, deaths: u32, function: Option<String>) -> Failure {
     let message = format!(
         "{deaths} workers ended while they ran task {index} of stage `{stage}`, the last of them while it ran nothing else"
     );
     let mut told = Failure::new(Reason::TaskKillsWorkers, message)
         .next("look at the workers' logs and exit codes: most often the task needs more memory than a worker has");
     told.location = failure.location;
+    if let Some(path) = function {
+        // What its processes take is taken of the worker's container, which may go with all that is in it.
+        told = told.field(format!("{path}.processMemoryLimit")).next(
+            "look at the workers' logs and exit codes: most often groups of this task take more memory in the function than \
+             there is, so that the container is ended with its worker. With a `processMemoryLimit` such a group is a row \
+             that says so",
+        );
+    }
     told.causes = std::iter::once(failure.message).chain(failure.causes).collect();
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_calls_a_function_names_what_bounds_its_memory() {
+        let lost = || Failure::new(Reason::WorkerLost, "`w3` is silent");
+        let told = kills_workers(lost(), "reduce", 7, 3, Some("spec.groupedTraining.model.python".into()));
+        assert_eq!(told.reason, Reason::TaskKillsWorkers);
+        assert!(told.message.contains("task 7 of stage `reduce`"), "{told}");
+        let path = "spec.groupedTraining.model.python.processMemoryLimit";
+        assert_eq!(told.location.field_path.as_deref(), Some(path));
+        assert!(told.next.is_some_and(|next| next.contains("`processMemoryLimit`")));
+        assert_eq!(told.causes, ["`w3` is silent"]);
+        assert_eq!(kills_workers(lost(), "reduce", 7, 3, None).location.field_path, None);
+    }
 }

@@ -144,6 +144,22 @@ impl Control {
         effects
     }
 
+    /// How far attempts are, as the worker that runs them says.
+    pub(super) fn note_permille(
+        &mut self,
+        worker: &WorkerId,
+        instance: &str,
+        permille: &[(AttemptId, u16)],
+        now_ms: u64,
+    ) {
+        let Some(state) = self.roster.instance(worker, instance) else { return };
+        for (attempt, permille) in permille.iter().filter(|(attempt, _)| state.running.contains(attempt)) {
+            let active = self.jobs.get_mut(&attempt.task.job).and_then(Entry::active_mut);
+            let stage = active.and_then(|active| active.stages.get_mut(attempt.task.stage as usize));
+            stage.into_iter().for_each(|stage| stage.live.note_permille(*attempt, *permille, now_ms));
+        }
+    }
+
     pub(super) fn disk_full(&mut self, worker: &WorkerId, instance: &str, full: bool) -> Vec<Effect> {
         if self.roster.instance(worker, instance).is_some() {
             self.roster.change(worker, |state| state.disk_full = full);

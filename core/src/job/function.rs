@@ -3,12 +3,14 @@ use std::time::Duration;
 use super::refuse_duplicates;
 use crate::blobs::{Digest, File, check_size, clean, folder_of, place_in};
 use crate::failure::{Failure, Reason};
-use crate::spec::v1alpha1::{ConfigMapKeyRef, Environment, Frame, Params, Python, Returned, Upload};
+use crate::spec::v1alpha1::{ConfigMapKeyRef, Environment, Frame, Params, Python, Returned, Upload, Variable};
 use crate::units::{parse_duration, parse_size};
 
 /// A user's function that is called for each group. Columns are distinct, and so are those that it returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
+    /// Where the spec has it, as `spec.groupedScoring.python`.
+    pub field: String,
     /// Where it is.
     pub source: Source,
     /// What it needs beside that: files and folders, as clean paths.
@@ -33,6 +35,8 @@ pub struct Function {
     pub interpreter: Option<String>,
     /// What is installed for it, where that is not what the interpreter has.
     pub installed: Option<Installed>,
+    /// Environment variables that it sees beside those that every function does.
+    pub env: Vec<Variable>,
 }
 
 /// Packages that are installed for a function.
@@ -79,7 +83,7 @@ impl Source {
 }
 
 impl Function {
-    /// The name of its member of the model in the spec.
+    /// The name of its member in the spec.
     pub const MEMBER: &str = "python";
 
     pub(super) fn parse(spec: &Python, path: &str) -> Result<Self, Failure> {
@@ -99,6 +103,7 @@ impl Function {
             group_timeout,
             process_memory_limit,
             environment,
+            env,
         } = spec.clone();
         let path = format!("{path}.{}", Self::MEMBER);
         let source = file
@@ -134,15 +139,17 @@ impl Function {
             source,
             files,
             uploads,
+            group_time_max: duration.map_err(invalid("groupTimeout"))?,
+            memory_max: memory.map_err(invalid("processMemoryLimit"))?,
+            field: path,
             name: function,
             frame,
             columns,
             returns,
             params,
-            group_time_max: duration.map_err(invalid("groupTimeout"))?,
-            memory_max: memory.map_err(invalid("processMemoryLimit"))?,
             interpreter,
             installed: packages.map(|packages| Installed { packages, wheels, index_url }),
+            env,
         })
     }
 
@@ -170,7 +177,7 @@ impl Function {
             let mut found = self.uploads.iter().filter(is_of).peekable();
             if found.peek().is_none() {
                 return Err(Failure::new(Reason::FileNotUploaded, format!("nothing was uploaded of `{path}`"))
-                    .field(format!("spec.groupedTraining.model.{}.files[{index}]", Self::MEMBER))
+                    .field(format!("{}.files[{index}]", self.field))
                     .file(path)
                     .next("submit the job with `shoal job submit` or the Python client, which upload its files"));
             }

@@ -1,4 +1,4 @@
-use super::refuse_duplicates;
+use super::{Function, refuse_duplicates};
 use crate::failure::Failure;
 use crate::spec::v1alpha1::{self, InputTable, ModelsTable, OutputTable};
 
@@ -21,6 +21,8 @@ pub struct GroupedScoring {
     pub statuses: Vec<String>,
     /// How rows meet the models.
     pub strategy: ScoringStrategy,
+    /// The user's function that predicts, where the models do not do so by themselves.
+    pub function: Option<Box<Function>>,
     /// The table of predictions; the location is absolute.
     pub output: OutputTable,
 }
@@ -59,6 +61,7 @@ impl GroupedScoring {
             interval,
             statuses,
             strategy,
+            python,
             output,
         } = spec;
         refuse_duplicates(features, &format!("{PATH}.features"), "feature")?;
@@ -72,7 +75,12 @@ impl GroupedScoring {
             level: interval.as_ref().map(|interval| interval.level),
             statuses: statuses.clone(),
             strategy: ScoringStrategy::parse(strategy),
+            function: python.as_ref().map(|python| parse_function(python, PATH)).transpose()?,
             output: output.clone(),
         })
     }
+}
+
+fn parse_function(spec: &v1alpha1::PythonPredictor, path: &str) -> Result<Box<Function>, Failure> {
+    Function::parse(&spec.clone().into(), path).map(Box::new)
 }

@@ -84,7 +84,7 @@ fn frame_column(name: &str, data_type: &DataType, keys: &[KeyColumn]) -> FrameCo
 }
 
 /// Views and dictionaries are ways to store the same values, which not every library knows, and which files differ in.
-fn plain_type(data_type: &DataType) -> DataType {
+pub(crate) fn plain_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,

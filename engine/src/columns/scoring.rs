@@ -12,6 +12,7 @@ use super::{Table, is_number, names};
 use crate::error::engine_failure;
 use crate::keys::logical_type;
 
+pub(crate) use super::frame::plain_type;
 pub(crate) use super::names::storable;
 
 /// A feature as the input has it.

@@ -1,6 +1,8 @@
 //! Users' functions per group: rows are packed into messages of many groups, and what comes back becomes rows of the output.
 
+mod frame;
 mod packer;
+mod spill;
 mod table;
 
 pub use packer::{Packed, Packer};

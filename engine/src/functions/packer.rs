@@ -1,14 +1,16 @@
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array};
-use arrow::compute::{cast, concat, take};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use shoal_core::Failure;
 use shoal_core::functions::Groups;
 
+use super::frame::{Frame, Run, bytes_of};
+use super::spill::SpillWriter;
 use crate::columns::ResolvedColumns;
 use crate::group_apply::{GroupTrainer, KeyCollector};
 
@@ -34,28 +36,19 @@ pub enum Packed {
 pub struct Packer {
     /// The keys' own types.
     keys: SchemaRef,
-    frame: SchemaRef,
-    /// Where each column of the frame comes from.
-    origins: Vec<Origin>,
+    frame: Arc<Frame>,
     group_bytes_max: u64,
+    /// Where larger groups are written to, if they are wanted.
+    scratch: Option<PathBuf>,
     message: Message,
     open: Open,
     packed: VecDeque<Packed>,
 }
 
-/// Where a column of the frame comes from.
-#[derive(Clone, Copy, Debug)]
-enum Origin {
-    /// That key.
-    Key(usize),
-    /// That column after the keys.
-    Column(usize),
-}
-
 /// Groups that are complete.
 #[derive(Default)]
 struct Message {
-    pieces: Vec<Piece>,
+    runs: Vec<Run>,
     keys: KeyCollector,
     ends: Vec<u64>,
     bytes: u64,
@@ -64,36 +57,32 @@ struct Message {
 /// The group that is open.
 #[derive(Default)]
 struct Open {
-    pieces: Vec<Piece>,
+    runs: Vec<Run>,
     rows: u64,
     bytes: u64,
-}
-
-/// Rows that lie next to each other.
-struct Piece {
-    columns: Vec<ArrayRef>,
-    rows: Range<usize>,
+    /// Its rows, where memory does not hold them.
+    spill: Option<SpillWriter>,
 }
 
 impl Packer {
     /// A packer of rows that were selected for these columns. A group with more bytes than that is too large.
     pub fn new(columns: &ResolvedColumns, group_bytes_max: u64) -> Self {
         let keys = columns.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true));
-        let frame = columns.frame.iter().map(|seen| Field::new(&seen.name, seen.data_type.clone(), true));
-        let mut next = 0..;
-        let origins = columns.frame.iter().map(|seen| match seen.key {
-            Some(key) => Origin::Key(key),
-            None => Origin::Column(next.next().unwrap_or_default()),
-        });
         Self {
-            origins: origins.collect(),
             keys: Arc::new(Schema::new(keys.collect::<Vec<_>>())),
-            frame: Arc::new(Schema::new(frame.collect::<Vec<_>>())),
+            frame: Arc::new(Frame::new(columns)),
             group_bytes_max,
+            scratch: None,
             message: Message::default(),
             open: Open::default(),
             packed: VecDeque::new(),
         }
+    }
+
+    /// Groups that are too large come all the same: in pieces, which are in that folder.
+    #[must_use]
+    pub fn with_pieces_in(self, scratch: PathBuf) -> Self {
+        Self { scratch: Some(scratch), ..self }
     }
 
     /// Takes what is packed, the first first.
@@ -106,35 +95,31 @@ impl Packer {
     /// # Errors
     /// An internal failure where rows are not of the columns.
     pub fn close(&mut self) -> Result<(), Failure> {
-        let Message { pieces, mut keys, ends, bytes: _ } = std::mem::take(&mut self.message);
+        let Message { runs, mut keys, ends, bytes: _ } = std::mem::take(&mut self.message);
         if ends.is_empty() {
             return Ok(());
         }
         let keys = RecordBatch::try_new(Arc::clone(&self.keys), keys.take(self.keys.fields())?);
         let groups = keys.and_then(|keys| {
-            let rows = self.frame_of(&pieces, &keys, &ends)?;
-            Ok(Groups { rows, keys, ends })
+            let rows = self.frame.rows(&runs, &keys, &ends)?;
+            Ok(Groups { rows, keys, ends, pieces: None, predicting: None })
         });
         self.packed.push_back(Packed::Groups(groups.map_err(|error| not_packed(&error))?));
         Ok(())
     }
 
-    fn frame_of(&self, pieces: &[Piece], keys: &RecordBatch, ends: &[u64]) -> Result<RecordBatch, ArrowError> {
-        let rows = ends.last().copied().unwrap_or_default() as usize;
-        let mut group_of_row: Option<UInt32Array> = None;
-        let mut columns = Vec::with_capacity(self.origins.len());
-        for (origin, field) in self.origins.iter().zip(self.frame.fields()) {
-            let column = match origin {
-                Origin::Key(key) => {
-                    let groups = group_of_row.get_or_insert_with(|| repeated(ends));
-                    cast(&take(keys.column(*key), groups, None)?, field.data_type())?
-                }
-                Origin::Column(column) => together(pieces, *column, field)?,
-            };
-            columns.push(column);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(Arc::clone(&self.frame), columns, &options)
+    /// The group is too large for memory, with all of its rows so far.
+    fn spill(&mut self) -> Result<(), Failure> {
+        let Open { runs, spill, .. } = &mut self.open;
+        let Some(scratch) = &self.scratch else {
+            runs.clear();
+            return Ok(());
+        };
+        let spill = match spill {
+            Some(spill) => spill,
+            none => none.insert(SpillWriter::create(scratch, Arc::clone(&self.frame))?),
+        };
+        runs.drain(..).try_for_each(|run| spill.push(&run))
     }
 
     fn is_full(&self) -> bool {
@@ -147,30 +132,29 @@ impl Packer {
 impl GroupTrainer for Packer {
     fn rows(&mut self, columns: &[ArrayRef], rows: Range<usize>) -> Result<(), Failure> {
         self.open.rows += rows.len() as u64;
-        self.open.bytes += columns.iter().map(|column| bytes_of(column, &rows)).sum::<u64>();
-        if self.open.bytes > self.group_bytes_max {
-            self.open.pieces = Vec::new();
-            return Ok(());
-        }
-        self.open.pieces.push(Piece { columns: columns.to_vec(), rows });
-        Ok(())
+        self.open.bytes += bytes_of(columns, &rows);
+        self.open.runs.push(Run { columns: columns.to_vec(), rows });
+        if self.open.bytes > self.group_bytes_max { self.spill() } else { Ok(()) }
     }
 
     fn finish(&mut self, keys: &[ArrayRef], row: usize) -> Result<(), Failure> {
-        let Open { pieces, rows, bytes } = std::mem::take(&mut self.open);
+        let Open { runs, rows, bytes, spill } = std::mem::take(&mut self.open);
         if bytes > self.group_bytes_max {
             self.close()?;
             let key = keys.iter().map(|column| column.slice(row, 1)).collect();
             let key = RecordBatch::try_new(Arc::clone(&self.keys), key).map_err(|error| not_packed(&error))?;
-            self.packed.push_back(Packed::TooLarge(key, rows));
+            self.packed.push_back(match spill {
+                None => Packed::TooLarge(key, rows),
+                Some(spill) => Packed::Groups(spill.finish(key)?),
+            });
             return Ok(());
         }
         let message = &mut self.message;
-        for piece in pieces {
-            match message.pieces.last_mut() {
+        for run in runs {
+            match message.runs.last_mut() {
                 // Groups of one batch lie next to each other as a rule.
-                Some(last) if last.is_followed_by(&piece) => last.rows.end = piece.rows.end,
-                _ => message.pieces.push(piece),
+                Some(last) if last.is_followed_by(&run) => last.rows.end = run.rows.end,
+                _ => message.runs.push(run),
             }
         }
         message.keys.push(keys, row)?;
@@ -178,52 +162,6 @@ impl GroupTrainer for Packer {
         message.bytes += bytes;
         if self.is_full() { self.close() } else { Ok(()) }
     }
-}
-
-impl Piece {
-    fn is_followed_by(&self, other: &Self) -> bool {
-        let is_same = self.columns.iter().zip(&other.columns).all(|(one, other)| Arc::ptr_eq(one, other));
-        // Without columns there is nothing to be put together.
-        is_same && self.rows.end == other.rows.start
-    }
-}
-
-/// A column of all pieces; no row is copied where there is one piece.
-fn together(pieces: &[Piece], column: usize, field: &FieldRef) -> Result<ArrayRef, ArrowError> {
-    let slice = |piece: &Piece| match piece.columns.get(column) {
-        Some(found) => Ok(found.slice(piece.rows.start, piece.rows.len())),
-        None => Err(ArrowError::SchemaError(format!("there is no column {column} after the keys"))),
-    };
-    let slices = pieces.iter().map(slice).collect::<Result<Vec<_>, _>>()?;
-    match slices.as_slice() {
-        [] => Ok(new_empty_array(field.data_type())),
-        [only] => Ok(Arc::clone(only)),
-        several => concat(&several.iter().map(AsRef::as_ref).collect::<Vec<&dyn Array>>()),
-    }
-}
-
-/// The group of each row.
-fn repeated(ends: &[u64]) -> UInt32Array {
-    let mut groups = Vec::with_capacity(ends.last().copied().unwrap_or_default() as usize);
-    for (group, end) in (0_u32..).zip(ends) {
-        groups.resize(*end as usize, group);
-    }
-    groups.into()
-}
-
-/// About how many bytes some rows take: those of values of one size exactly, of others their part of the column.
-fn bytes_of(column: &ArrayRef, rows: &Range<usize>) -> u64 {
-    let bytes = match column.data_type() {
-        DataType::Boolean => rows.len().div_ceil(8),
-        other => match other.primitive_width() {
-            Some(width) => width * rows.len(),
-            None => {
-                let all = column.to_data().get_slice_memory_size().unwrap_or_default();
-                all.saturating_mul(rows.len()) / column.len().max(1)
-            }
-        },
-    };
-    bytes as u64
 }
 
 fn not_packed(error: &ArrowError) -> Failure {

@@ -94,7 +94,7 @@ impl FunctionTable {
             trace: None,
         };
         let none = RecordBatch::new_empty(Arc::clone(&self.schema));
-        let groups = Groups { rows: none.clone(), keys: key, ends: vec![rows] };
+        let groups = Groups { rows: none.clone(), keys: key, ends: vec![rows], pieces: None, predicting: None };
         let returned = Returns {
             groups,
             rows: none,

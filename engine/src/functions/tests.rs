@@ -58,7 +58,7 @@ fn groups_come_whole_with_their_keys_as_the_table_has_them() {
     let mut packer = Packer::new(&columns(), u64::MAX);
     let packed = packed(&mut packer, &[rows(&[1, 1, 2]), rows(&[2, 2]), rows(&[3])]);
     let [message] = packed.as_slice() else { panic!("{packed:?}") };
-    let Groups { rows, keys, ends } = groups(message);
+    let Groups { rows, keys, ends, pieces: None, predicting: None } = groups(message) else { panic!("{message:?}") };
     assert_eq!(ends, &[2, 5, 6]);
     assert_eq!(keys.column(0).as_primitive::<Int64Type>().values(), &[1, 2, 3]);
     assert_eq!(rows["x"].as_primitive::<Float64Type>().values(), &[0.0, 1.0, 2.0, 0.0, 1.0, 0.0]);
@@ -95,6 +95,50 @@ fn a_group_that_nobody_can_hold_is_told_of_and_its_neighbours_are_not_lost() {
 }
 
 #[test]
+fn a_group_that_nobody_can_hold_comes_in_pieces_where_these_are_wanted() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("attempt");
+    let mut packer = Packer::new(&columns(), 2_000).with_pieces_in(folder.clone());
+    let many: Vec<i64> = vec![2; 50_000];
+    let batches = [rows(&[1]), rows(&many), rows(&many), rows(&many), rows(&[3, 3])];
+    let packed = packed(&mut packer, &batches);
+    let [before, large, after] = packed.as_slice() else { panic!("{packed:?}") };
+    assert_eq!((groups(before).len(), groups(after).ends.as_slice()), (1, &[2][..]));
+    let large = groups(large);
+    assert_eq!((large.ends.as_slice(), large.rows.num_rows()), (&[150_000][..], 0));
+    assert_eq!(large.keys.column(0).as_primitive::<Int64Type>().values(), &[2]);
+    let pieces = &large.pieces.as_ref().unwrap().0;
+    assert_eq!(pieces.rows(), [1 << 16, 1 << 16, 150_000 - (2 << 16)]);
+    // As often as they are asked for, in any order.
+    let read: Vec<RecordBatch> = [2, 0, 1, 0].into_iter().map(|piece| pieces.read(piece).unwrap()).collect();
+    assert_eq!(read[1], read[3]);
+    let x = |batch: &RecordBatch| batch["x"].as_primitive::<Float64Type>().values().to_vec();
+    let all = [x(&read[1]), x(&read[2]), x(&read[0])].concat();
+    assert!(all.iter().enumerate().all(|(row, x)| *x == (row % 50_000) as f64));
+    assert!(read.iter().all(|batch| batch.schema() == large.rows.schema()));
+    assert!(read[0]["firm"].as_primitive::<Int32Type>().values().iter().all(|firm| *firm == 2));
+    assert!(pieces.read(3).is_err());
+    // Nobody has to tidy up.
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn pieces_of_wide_rows_have_few_of_them() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut columns = columns();
+    columns.frame.retain(|seen| seen.name == "name");
+    let mut packer = Packer::new(&columns, 2_000).with_pieces_in(scratch.path().to_owned());
+    let keys: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![5]))];
+    let wide: ArrayRef = Arc::new(StringArray::from_iter_values((0..3_000).map(|_| "x".repeat(10_000))));
+    packer.rows(&[wide], 0..3_000).unwrap();
+    packer.finish(&keys, 0).unwrap();
+    let message = packer.take().unwrap();
+    let rows = groups(&message).pieces.as_ref().unwrap().0.rows().to_vec();
+    assert_eq!(rows.iter().sum::<u64>(), 3_000);
+    assert!(rows.len() == 4 && rows.iter().all(|rows| *rows < 850), "{rows:?}");
+}
+
+#[test]
 fn a_function_may_see_nothing_but_keys() {
     let mut columns = columns();
     columns.frame.retain(|seen| seen.key.is_some());
@@ -125,6 +169,8 @@ fn a_row_per_result_and_one_for_each_group_that_failed() {
             rows: rows(&[0; 10]),
             keys: RecordBatch::try_from_iter([("firm", keys)]).unwrap(),
             ends: vec![1, 3, 6, 10],
+            pieces: None,
+            predicting: None,
         },
         rows: RecordBatch::try_from_iter([("slope", slopes)]).unwrap(),
         // The third group returned two rows, the last one none.

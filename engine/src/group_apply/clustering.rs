@@ -101,6 +101,11 @@ pub struct Clustered {
 }
 
 impl Clustered {
+    /// How many parts of the rows have not begun to be handed over.
+    pub fn parts_left(&self) -> usize {
+        self.parts.len()
+    }
+
     /// Hands the next rows over, about a batch of them, and ends the groups that end among them; or the moments of as many
     /// groups. False once there are no more.
     ///

@@ -9,6 +9,7 @@
 //! One plan serves jobs and SQL. It never drops a row: a key without a model, a model that failed and a missing value are
 //! reasons in the output.
 
+mod by_function;
 mod cache;
 mod coefficients;
 mod gather;
@@ -29,6 +30,10 @@ use shoal_ml::model::Feature;
 
 use crate::columns::KeyColumn;
 
+pub use by_function::{
+    FunctionRequest, FunctionScoring, HeldModels, KeptFrom, Message, Messages, Met, Predictions, Why, Without,
+    resolve_function,
+};
 pub use models_table::{ModelsForm, models_frame, models_schema, refuse_twins};
 pub use output::output_schema;
 pub use plan::{predictions, rows_frame};

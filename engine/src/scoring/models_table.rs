@@ -21,7 +21,7 @@ use crate::error::engine_failure;
 use crate::keys::{canonical_key, logical_type};
 
 /// The first column after the keys.
-const STATUS: &str = "status";
+pub(super) const STATUS: &str = "status";
 
 /// The column with models in their stored form.
 const MODEL: &str = "model";
@@ -34,6 +34,9 @@ const TERMS: &str = "terms";
 
 /// The column with the standard deviation of rows around what is predicted, where all is known of the models.
 const SIGMA: &str = "sigma";
+
+/// A column that only tables of what functions return have.
+const TRACE: &str = "trace";
 
 /// Models that are looked at for one that can be read, so that a damaged one does not stand for all.
 const MODELS_TRIED: usize = 64;
@@ -61,31 +64,47 @@ pub(super) struct Shape {
 impl Shape {
     /// Reads it off a table's columns.
     pub(super) fn of(schema: &Schema) -> Result<Self, Failure> {
-        let refused = |message: &str| {
-            Failure::new(Reason::TableUnreadable, message)
-                .next("name a table that a `groupedTraining` wrote: keys, `status`, ..., and `model` or `coefficients`")
-        };
-        let status = schema.fields().iter().position(|field| field.name() == STATUS);
-        let status = status.ok_or_else(|| refused("this is no table of models: it has no column `status`"))?;
-        if status == 0 {
-            return Err(refused("this is no table of models: it has no keys in front of `status`"));
-        }
-        let keys = schema.fields()[..status].iter().map(|field| {
-            let data_type = logical_type(field.data_type());
-            let data_type = data_type.ok_or_else(|| {
-                refused("this is no table of models: the columns in front of `status` are no keys").column(field.name())
-            })?;
-            Ok(KeyColumn { name: field.name().clone(), data_type })
-        });
-        let keys = keys.collect::<Result<_, Failure>>()?;
+        let keys = keys_of(schema)?;
         let own = |name: &str| schema.field_with_name(name).ok().map(Field::data_type);
         let form = match (own(MODEL), own(COEFFICIENTS), own(TERMS)) {
             (Some(DataType::Binary | DataType::LargeBinary | DataType::BinaryView), ..) => ModelsForm::Stored,
             (_, Some(coefficients), _) if is_coefficients(coefficients) => ModelsForm::Coefficients,
             (_, _, Some(terms)) if is_terms(terms) => ModelsForm::Terms,
-            _ => return Err(refused("this is no table of models: it has no column `model` and no `coefficients`")),
+            _ => return Err(no_models(schema)),
         };
         Ok(Self { keys, form, has_sigma: own(SIGMA).is_some() })
+    }
+}
+
+/// The keys of a table of models.
+pub(super) fn keys_of(schema: &Schema) -> Result<Vec<KeyColumn>, Failure> {
+    let status = schema.fields().iter().position(|field| field.name() == STATUS);
+    let status = status.ok_or_else(|| refused("this is no table of models: it has no column `status`"))?;
+    if status == 0 {
+        return Err(refused("this is no table of models: it has no keys in front of `status`"));
+    }
+    let keys = schema.fields()[..status].iter().map(|field| {
+        let data_type = logical_type(field.data_type());
+        let data_type = data_type.ok_or_else(|| {
+            refused("this is no table of models: the columns in front of `status` are no keys").column(field.name())
+        })?;
+        Ok(KeyColumn { name: field.name().clone(), data_type })
+    });
+    keys.collect()
+}
+
+fn refused(message: &str) -> Failure {
+    Failure::new(Reason::TableUnreadable, message)
+        .next("name a table that a `groupedTraining` wrote: keys, `status`, ..., and `model` or `coefficients`")
+}
+
+/// Neither our models nor coefficients: what functions return looks like anything.
+fn no_models(schema: &Schema) -> Failure {
+    let failure = refused("this is no table of models: it has no column `model` and no `coefficients`");
+    match schema.field_with_name(TRACE) {
+        Ok(_) => failure
+            .next("a function has made these models: name one that predicts with them, as `python: {file: models.py}`"),
+        Err(_) => failure,
     }
 }
 
@@ -172,18 +191,22 @@ pub async fn refuse_twins(models: DataFrame, scoring: &Scoring) -> Result<(), Fa
         if batch.num_rows() == 0 {
             continue;
         }
-        let value = |(key, column): (&KeyColumn, &ArrayRef)| {
-            let value = array_value_to_string(column, 0).unwrap_or_default();
-            format!("{}={}", key.name, if value.is_empty() { "null" } else { &value })
-        };
-        let group: Vec<String> = scoring.keys.iter().zip(batch.columns()).map(value).collect();
-        let mut failure =
-            Failure::new(Reason::DuplicateName, format!("there are several models of the group {}", group.join(", ")))
-                .next("train with `mode: overwrite`, or name a `version` of the table that has one model per group");
-        failure.location.group = Some(group.join(", "));
+        let group = group_in_words(&scoring.keys, batch.columns(), 0);
+        let mut failure = Failure::new(Reason::DuplicateName, format!("there are several models of the group {group}"))
+            .next("train with `mode: overwrite`, or name a `version` of the table that has one model per group");
+        failure.location.group = Some(group);
         return Err(failure);
     }
     Ok(())
+}
+
+/// A group by the key in that row, as a person would write it.
+pub(super) fn group_in_words(keys: &[KeyColumn], columns: &[ArrayRef], row: usize) -> String {
+    let value = |(key, column): (&KeyColumn, &ArrayRef)| {
+        let value = array_value_to_string(column, row).unwrap_or_default();
+        format!("{}={}", key.name, if value.is_empty() { "null" } else { &value })
+    };
+    keys.iter().zip(columns).map(value).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether the name is the constant term's, which is no feature.

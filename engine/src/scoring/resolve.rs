@@ -54,10 +54,10 @@ pub async fn resolve(ctx: &SessionContext, request: &Request<'_>) -> Result<Scor
     }
     let prediction_column = request.prediction_column.unwrap_or_else(|| usual_name(outcome)).to_owned();
     let scoring = Scoring {
-        keys: keys(&shape, rows, field)?,
+        keys: keys(&shape.keys, rows, field)?,
         models: shape.form,
         features: features(ctx, request, &model, shape.form)?,
-        kept: kept(request)?,
+        kept: kept(rows, request.keep, request.is_stored, field)?,
         filter: columns::filter(ctx, &rows.schema, request.filter)
             .map_err(|failure| failure.field(format!("{field}.input.where")))?,
         outcome,
@@ -70,8 +70,8 @@ pub async fn resolve(ctx: &SessionContext, request: &Request<'_>) -> Result<Scor
 }
 
 /// The keys of the models, which the input must have with the same logical types.
-fn keys(shape: &Shape, rows: &PinnedTable, field: &str) -> Result<Vec<KeyColumn>, Failure> {
-    for key in &shape.keys {
+pub(super) fn keys(keys: &[KeyColumn], rows: &PinnedTable, field: &str) -> Result<Vec<KeyColumn>, Failure> {
+    for key in keys {
         let at =
             |failure: Failure| failure.field(format!("{field}.input.table")).file(&rows.location).column(&key.name);
         let Ok(column) = rows.schema.field_with_name(&key.name) else {
@@ -101,7 +101,7 @@ fn keys(shape: &Shape, rows: &PinnedTable, field: &str) -> Result<Vec<KeyColumn>
             ))));
         }
     }
-    Ok(shape.keys.clone())
+    Ok(keys.to_vec())
 }
 
 /// Where each feature of the models comes from: what the job says of it; else the expression that it was trained on, where
@@ -209,10 +209,15 @@ fn no_feature(name: &str, request: &Request<'_>, form: ModelsForm) -> Failure {
     })
 }
 
-fn kept(request: &Request<'_>) -> Result<Vec<KeptColumn>, Failure> {
-    let Request { rows, field, .. } = request;
+/// The columns of the input that the output has, with types that it can hold where it is stored.
+pub(super) fn kept(
+    rows: &PinnedTable,
+    keep: Option<&[String]>,
+    is_stored: bool,
+    field: &str,
+) -> Result<Vec<KeptColumn>, Failure> {
     let all: Vec<String>;
-    let names = match request.keep {
+    let names = match keep {
         Some(names) => names,
         None => {
             all = rows.schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -220,12 +225,12 @@ fn kept(request: &Request<'_>) -> Result<Vec<KeptColumn>, Failure> {
         }
     };
     let keep = |(index, name): (usize, &String)| {
-        let at = |failure: Failure| match request.keep {
+        let at = |failure: Failure| match keep {
             Some(_) => failure.field(format!("{field}.keep[{index}]")),
             None => failure.field(format!("{field}.keep")),
         };
         let data_type = columns::data_type(&rows.schema, name).map_err(at)?;
-        if !request.is_stored {
+        if !is_stored {
             return Ok(KeptColumn { name: name.clone(), data_type });
         }
         let others = "list the columns to keep without it";

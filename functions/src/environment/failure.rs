@@ -9,7 +9,8 @@ use super::supervised::Ended;
 use crate::death::Death;
 use crate::limits::BUILD_TIME_MAX;
 
-const FIELD: &str = "spec.groupedTraining.model.python.environment";
+/// The member of the function in the spec; whoever knows the function says where that is.
+const FIELD: &str = "environment";
 
 /// What installers say of packages that are not to be had, whose names begin here.
 const NOT_THERE: [&str; 4] =
@@ -19,15 +20,33 @@ const NOT_THERE: [&str; 4] =
 const NOT_UNDERSTOOD: [&str; 4] =
     ["Invalid requirement", "Couldn't parse requirement", "Unexpected '", "no such option"];
 
-/// Of an index that does not answer.
-const NOT_REACHED: [&str; 6] = [
+/// Of an index that does not answer, or that says that it is not well.
+const NOT_REACHED: [&str; 17] = [
     "Temporary failure in name resolution",
     "Name or service not known",
+    "Could not resolve host",
+    "dns error",
     "Failed to fetch",
     "Failed to establish a new connection",
+    "error sending request",
     "Connection refused",
-    "dns error",
+    "Connection reset",
+    "Connection timed out",
+    "Read timed out",
+    "ConnectTimeoutError",
+    "operation timed out",
+    "Network is unreachable",
+    "No route to host",
+    "HTTP status server error",
+    "too many 50",
 ];
+
+/// Of an index that answers, and does not have what is asked for.
+const ANSWERED: [&str; 1] = ["HTTP status client error"];
+
+/// Of an index that asks who it is.
+const NOT_ALLOWED: [&str; 6] =
+    ["401 Error", "403 Error", "401 Unauthorized", "403 Forbidden", "403 Client Error", "lack of valid authentication"];
 
 /// Of a disk that is full.
 const NO_ROOM: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
@@ -45,10 +64,21 @@ pub(crate) fn not_installed(folder: &Path, requirements: &Requirements, command:
         failure.causes = last_lines;
         return failure;
     }
+    let ended = Death::Ended(code).in_words();
+    let fetches = requirements.wheels.is_none();
     // An index that is not reached is, for pip, one that has nothing.
-    let next = if says(&NOT_REACHED) {
-        "see whether workers reach the package index: `indexUrl`, or `PIP_INDEX_URL` or `UV_INDEX_URL` of the workers; \
-         without one, name a folder of `wheels`"
+    if fetches && says(&NOT_REACHED) && !says(&NOT_ALLOWED) && !says(&ANSWERED) {
+        // That may pass, and another worker may reach it.
+        let message = format!("the package index cannot be reached: `{command}` {ended}");
+        let mut failure = of(requirements, Reason::Io, message).next(
+            "see whether workers reach the package index: `indexUrl`, or `PIP_INDEX_URL` or `UV_INDEX_URL` of the workers; \
+             without one, name a folder of `wheels`",
+        );
+        failure.causes = last_lines;
+        return failure;
+    }
+    let next = if fetches && says(&NOT_ALLOWED) {
+        "give workers what the index asks for: in a `.netrc`, or as `PIP_INDEX_URL` or `UV_INDEX_URL` with a password"
     } else if says(&NOT_UNDERSTOOD) {
         "mend the line that the installer names"
     } else if says(&NOT_THERE) && requirements.wheels.is_some() {
@@ -58,7 +88,6 @@ pub(crate) fn not_installed(folder: &Path, requirements: &Requirements, command:
     } else {
         "see what the installer says, and whether `pip install -r` works by hand with the workers' Python"
     };
-    let ended = Death::Ended(code).in_words();
     let message = format!("the environment cannot be built: `{command}` {ended}");
     let mut failure = of(requirements, Reason::InvalidEnvironment, message).next(next);
     failure.causes = last_lines;
@@ -153,7 +182,14 @@ mod tests {
             (false, "  × No solution found when resolving dependencies:", "see whether name and version"),
             (false, "ERROR: Invalid requirement: 'a=='", "mend the line"),
             (false, "error: Couldn't parse requirement in `requirements.txt` at position 0", "mend the line"),
-            (false, "  error: Failed to fetch: `https://host/simple/a/`", "reach the package index"),
+            (false, "WARNING: 401 Error, Credentials not correct for https://host/simple/a/", "give workers what"),
+            (
+                false,
+                "  hint: `https://host` could not be queried due to a lack of valid authentication",
+                "give workers what",
+            ),
+            (false, "  Caused by: HTTP status client error (404 Not Found) for url (a)", "see what the installer says"),
+            (true, "ERROR: No matching distribution found for Connection refused", "into the folder of `wheels`"),
             (false, "error: command 'gcc' failed", "see what the installer says"),
         ] {
             let failure = said(wheels, line);
@@ -161,6 +197,32 @@ mod tests {
             assert_eq!(failure.causes, ["first", line]);
             assert_eq!(failure.message, "the environment cannot be built: `pip install` ended with exit code 1");
         }
+    }
+
+    #[test]
+    fn an_index_that_is_not_reached_is_the_platforms() {
+        for line in [
+            "  error: Failed to fetch: `https://host/simple/a/`",
+            "  Caused by: Connection refused (os error 111)",
+            "WARNING: Retrying after connection broken by 'ReadTimeoutError(\"Read timed out. (read timeout=15)\")'",
+            "  Caused by: HTTP status server error (503 Service Unavailable) for url (https://host/simple/a/)",
+            "WARNING: Retrying after connection broken by 'ResponseError('too many 503 error responses')'",
+        ] {
+            let failure = said(false, line);
+            assert!(failure.reason == Reason::Io && failure.is_transient(), "{line}: {failure:?}");
+            assert_eq!(failure.message, "the package index cannot be reached: `pip install` ended with exit code 1");
+            assert_eq!(failure.location.field_path, Some(format!("{FIELD}.requirements")));
+            assert_eq!(failure.causes, ["first", line]);
+        }
+        // pip then says, too, that there is no such package.
+        let last_lines = vec![
+            "WARNING: Retrying after connection broken by 'Failed to establish a new connection'".to_owned(),
+            "ERROR: No matching distribution found for a".to_owned(),
+        ];
+        let ended = Ended { code: Some(1), last_lines };
+        let failure = not_installed(Path::new("/e"), &requirements(false), "pip install", ended);
+        assert_eq!(failure.reason, Reason::Io);
+        assert_eq!(said(false, "ERROR: No matching distribution found for a").reason, Reason::InvalidEnvironment);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use shoal_core::runner::TaskContext;
 use shoal_core::task::{Assignment, Counters, TaskOutput};
 use shoal_core::{Failure, Payload};
 use shoal_engine::keys::Buckets;
-use shoal_engine::scoring::{models_frame, rows_frame};
 use shoal_engine::session::task_session;
 use shoal_engine::table::scan;
 
@@ -24,8 +23,8 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     };
     let frame = scan(&ctx, table, split).await?;
     let frame = match &task {
-        DealTask::Models(_) => models_frame(frame, &stage.scoring)?,
-        DealTask::Rows(_) => rows_frame(&ctx, frame, &stage.scoring)?,
+        DealTask::Models(_) => stage.scoring.models_frame(frame)?,
+        DealTask::Rows(_) => stage.scoring.rows_frame(&ctx, frame)?,
     };
     let mut counters = Counters::default();
     if let Err(error) = deal(frame, &stage, assignment, context, &mut counters).await {
@@ -45,7 +44,7 @@ async fn deal(
     counters: &mut Counters,
 ) -> Result<(), ScanError> {
     let buckets = Buckets::new(stage.buckets, Vec::new());
-    let mut dealing = Dealing::new(assignment.attempt, context, stage.scoring.keys.len(), &buckets);
+    let mut dealing = Dealing::new(assignment.attempt, context, stage.scoring.keys(), &buckets);
     let mut batches = frame.execute_stream().await.map_err(ScanError::Engine)?;
     while let Some(batch) = batches.next().await {
         context.cancelled.check()?;

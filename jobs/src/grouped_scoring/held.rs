@@ -13,7 +13,7 @@ use shoal_engine::scoring::{Scoring, models_schema, refuse_twins};
 
 /// One part in this many of a task's memory is for the models: the join holds their keys once more, and what is decoded
 /// takes room, too.
-const MODELS_SHARE: u64 = 2;
+pub(super) const MODELS_SHARE: u64 = 2;
 
 /// Takes models into memory, of which no two may be of one group.
 ///
@@ -42,7 +42,7 @@ pub(super) async fn hold(
     Ok(models)
 }
 
-fn too_large(memory: u64) -> Failure {
+pub(super) fn too_large(memory: u64) -> Failure {
     let mib = (memory / MODELS_SHARE) >> 20;
     Failure::new(
         Reason::ResourcesExhausted,

@@ -6,12 +6,14 @@ use shoal_core::kind::{Capacity, Planned, StageOutcome, Step};
 use shoal_core::task::{StagePlan, TaskPlan};
 use shoal_core::{Failure, Job};
 use shoal_engine::delta::schema_json;
+use shoal_engine::scoring::Scoring;
 use shoal_engine::table::Split;
 
-use super::strategy::{Decision, decide};
-use super::tasks::{DealStage, DealTask, Facts, JoinStage, Output, Pinned, ScoreStage, stage};
+use super::strategy::{Decision, decide, decide_for_function};
+use super::tasks::{DealStage, DealTask, Facts, JoinStage, Output, Pinned, PredictStage, ScoreStage, Scorer, stage};
+use crate::grouped_training::environment::in_words;
 use crate::planning::{
-    self, bucket_tasks, check_failed, counted, last_outputs, last_stage, no_rows, split_tasks, splits_for,
+    self, bucket_tasks, check_failed, counted, last_outputs, last_stage, no_rows, one_per_slot, split_tasks, splits_for,
 };
 
 pub(super) fn plan(
@@ -22,33 +24,66 @@ pub(super) fn plan(
     capacity: Capacity,
 ) -> Result<Planned, Failure> {
     match done.last().map(|outcome| outcome.name.as_str()) {
-        None => {
-            let (models, rows) = (facts.models.bytes(), facts.rows.bytes());
-            let Decision { buckets, note } = decide(scoring.strategy, models, rows, capacity.slots);
-            let stage = match buckets {
-                None => score(scoring, facts, capacity)?,
-                Some(buckets) => deal(facts, buckets, capacity)?,
-            };
-            Ok(Planned { step: Step::Run(stage), notes: vec![note] })
-        }
+        None if facts.program.as_ref().is_some_and(|it| it.requirements.is_some()) => environment(facts, capacity),
+        None | Some(stage::ENVIRONMENT) if facts.program.is_some() => load(facts, done, capacity),
+        None | Some(stage::LOAD) => begin(scoring, facts, capacity),
         Some(stage::DEAL) => Ok(Planned { step: Step::Run(join(scoring, facts, done)?), notes: Vec::new() }),
-        Some(stage::SCORE | stage::JOIN) => publish(job, scoring, facts, done),
+        Some(stage::SCORE | stage::JOIN | stage::PREDICT) => publish(job, scoring, facts, done),
         Some(other) => Err(Failure::internal(format!("stage `{other}` is none of grouped scoring"))),
     }
 }
 
-fn score(scoring: &GroupedScoring, facts: &Facts, capacity: Capacity) -> Result<StagePlan, Failure> {
+/// What of a job is done once its predictions are written: a commit takes as long for many as for few.
+const SCORED_PERCENT: u8 = 99;
+
+fn environment(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
+    let stage = for_each_slot(stage::ENVIRONMENT, 1, facts, capacity)?;
+    Ok(Planned { step: Step::Run(stage), notes: Vec::new() })
+}
+
+fn load(facts: &Facts, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure> {
+    let note = facts.program.as_ref().map(|program| in_words(program, done)).transpose()?.flatten();
+    let stage = for_each_slot(stage::LOAD, 2, facts, capacity)?;
+    Ok(Planned { step: Step::Run(stage), notes: note.into_iter().collect() })
+}
+
+/// A stage of the function alone.
+fn for_each_slot(name: &str, percent_after: u8, facts: &Facts, capacity: Capacity) -> Result<StagePlan, Failure> {
+    let common = Payload::of(&facts.program)?;
+    Ok(StagePlan { name: name.to_owned(), reads: None, percent_after, common, tasks: one_per_slot(capacity) })
+}
+
+fn begin(scoring: &GroupedScoring, facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
+    let (models, rows) = (facts.models.bytes(), facts.rows.bytes());
+    let (stage, note) = match &facts.scoring {
+        Scorer::Function(_) => {
+            let Decision { buckets, note } = decide_for_function(scoring.strategy, models, rows, capacity.slots);
+            (deal(facts, buckets.unwrap_or(1), capacity)?, note)
+        }
+        Scorer::Models(by) => {
+            let Decision { buckets, note } = decide(scoring.strategy, models, rows, capacity.slots);
+            let stage = match buckets {
+                None => score(scoring, facts, by, capacity)?,
+                Some(buckets) => deal(facts, buckets, capacity)?,
+            };
+            (stage, note)
+        }
+    };
+    Ok(Planned { step: Step::Run(stage), notes: vec![note] })
+}
+
+fn score(scoring: &GroupedScoring, facts: &Facts, by: &Scoring, capacity: Capacity) -> Result<StagePlan, Failure> {
     let common = ScoreStage {
         models: facts.models.clone(),
         rows: facts.rows.table.clone(),
-        scoring: facts.scoring.clone(),
+        scoring: by.clone(),
         output: output(scoring, facts),
     };
     let tasks = split_tasks(&splits_of(&facts.rows, capacity))?;
     Ok(StagePlan {
         name: stage::SCORE.to_owned(),
         reads: None,
-        percent_after: 97,
+        percent_after: SCORED_PERCENT,
         common: Payload::of(&common)?,
         tasks,
     })
@@ -83,16 +118,23 @@ fn join(scoring: &GroupedScoring, facts: &Facts, done: &[StageOutcome]) -> Resul
     if tasks.is_empty() {
         return Err(nothing_to_predict_for(scoring));
     }
-    let common = JoinStage {
-        scoring: facts.scoring.clone(),
-        model_tasks: u32::try_from(model_tasks).map_err(|_| Failure::internal("too many tasks"))?,
-        output: output(scoring, facts),
+    let model_tasks = u32::try_from(model_tasks).map_err(|_| Failure::internal("too many tasks"))?;
+    let output = output(scoring, facts);
+    let (name, common) = match (&facts.scoring, &facts.program) {
+        (Scorer::Models(by), _) => {
+            (stage::JOIN, Payload::of(&JoinStage { scoring: by.as_ref().clone(), model_tasks, output })?)
+        }
+        (Scorer::Function(by), Some(program)) => {
+            let (scoring, program) = (by.as_ref().clone(), program.clone());
+            (stage::PREDICT, Payload::of(&PredictStage { scoring, program, model_tasks, output })?)
+        }
+        (Scorer::Function(_), None) => return Err(Failure::internal("the function's code was not read")),
     };
     Ok(StagePlan {
-        name: stage::JOIN.to_owned(),
+        name: name.to_owned(),
         reads: Some(last_stage(done)?),
-        percent_after: 97,
-        common: Payload::of(&common)?,
+        percent_after: SCORED_PERCENT,
+        common,
         tasks,
     })
 }

@@ -49,6 +49,17 @@ pub(super) fn decide(asked: ScoringStrategy, model_bytes: u64, row_bytes: u64, s
     }
 }
 
+/// A function gets the rows of a group together, so that rows and models are exchanged, however few there are.
+pub(super) fn decide_for_function(asked: ScoringStrategy, model_bytes: u64, row_bytes: u64, slots: u32) -> Decision {
+    match asked {
+        ScoringStrategy::Bucket(_) => decide(asked, model_bytes, row_bytes, slots),
+        ScoringStrategy::Auto | ScoringStrategy::Broadcast => Decision {
+            note: "strategy bucket: a function gets the rows of a group together".to_owned(),
+            ..decide(ScoringStrategy::Bucket(None), model_bytes, row_bytes, slots)
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +79,13 @@ mod tests {
         assert_eq!(decide(ScoringStrategy::Broadcast, u64::MAX, 0, 4).buckets, None);
         assert_eq!(decide(ScoringStrategy::Bucket(Some(7)), 0, 0, 4).buckets, Some(7));
         assert_eq!(decide(ScoringStrategy::Bucket(None), 0, 0, 4).buckets, Some(4));
+    }
+
+    #[test]
+    fn models_meet_whole_groups_where_a_function_predicts() {
+        let decided = |asked, model_bytes| decide_for_function(asked, model_bytes, 0, 4).buckets;
+        assert_eq!(decided(ScoringStrategy::Auto, 0), Some(4));
+        assert_eq!(decided(ScoringStrategy::Auto, 1 << 30), Some(64));
+        assert_eq!(decided(ScoringStrategy::Bucket(Some(7)), 0), Some(7));
     }
 }

@@ -18,7 +18,7 @@ use crate::scan_error::ScanError;
 /// Leading columns that a file has statistics of: as many as Delta's own writers keep.
 const STATISTICS_COLUMNS: usize = 32;
 
-/// The last column of the output.
+/// The column of the output that says why there is no prediction.
 const REASON: &str = "reason";
 
 /// Writes the rows of a frame into a file of the output, and counts those with and without a prediction. No file where there
@@ -55,7 +55,7 @@ pub(super) async fn write(
     })
 }
 
-fn create(output: &Output, assignment: &Assignment) -> Result<ParquetFile, Failure> {
+pub(super) fn create(output: &Output, assignment: &Assignment) -> Result<ParquetFile, Failure> {
     let place = Location::parse(&output.table)?;
     // Delta keeps statistics of nested columns in another form.
     let flat = output.schema.fields().iter().take_while(|field| !field.data_type().is_nested()).count();
@@ -63,7 +63,7 @@ fn create(output: &Output, assignment: &Assignment) -> Result<ParquetFile, Failu
     ParquetFile::create(&place, &attempt_file_name(&assignment.attempt), Arc::clone(&output.schema), columns)
 }
 
-fn count(batch: &RecordBatch, counters: &mut Counters) -> Result<(), Failure> {
+pub(super) fn count(batch: &RecordBatch, counters: &mut Counters) -> Result<(), Failure> {
     let reasons = batch.column_by_name(REASON).ok_or_else(|| Failure::internal("predictions without a reason"))?;
     let rows = batch.num_rows() as u64;
     let failed = (reasons.len() - reasons.null_count()) as u64;

@@ -9,14 +9,14 @@ use shoal_core::{Failure, Payload};
 
 use super::tasks::stage;
 
-pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
+pub(crate) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let program: Program = assignment.common.read()?;
     let prepared = context.functions.prepare(&program).await?;
     Ok(TaskOutput { payload: Payload::of(&prepared)?, ..TaskOutput::default() })
 }
 
 /// How the environment came to be ready, where there is one.
-pub(super) fn in_words(program: &Program, done: &[StageOutcome]) -> Result<Option<String>, Failure> {
+pub(crate) fn in_words(program: &Program, done: &[StageOutcome]) -> Result<Option<String>, Failure> {
     let Some(stage) = done.last().filter(|outcome| outcome.name == stage::ENVIRONMENT) else { return Ok(None) };
     let prepared = stage.outputs.iter().map(|output| output.payload.read()).collect::<Result<Vec<Prepared>, _>>()?;
     let built: Vec<(&str, u64)> = (prepared.iter())

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::datatypes::SchemaRef;
 use shoal_core::blobs::BlobSource;
-use shoal_core::functions::Program;
+use shoal_core::functions::{Program, Purpose};
 use shoal_core::job::{Function, GroupedTraining, Learner, Model, Strategy};
 use shoal_core::{Failure, Job};
 use shoal_engine::columns::{ResolvedColumns, Wanted, WantedFrame, resolve, resolve_frame};
@@ -78,6 +78,6 @@ async fn of_function(
     };
     let columns = resolve_frame(&query_session(), &table.schema, &wanted, FIELD, &OWN_COLUMNS)?;
     let output_schema = FunctionTable::new(&key_fields(&columns), &function.returns).schema().clone();
-    let program = program(function, &training.group_by, &job.failure_policy, blobs).await?;
+    let program = program(function, Purpose::Fit, &training.group_by, &job.failure_policy, blobs).await?;
     Ok(Resolved { columns, output_schema, needs: Needs::Rows, program: Some(program) })
 }

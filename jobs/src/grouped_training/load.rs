@@ -8,7 +8,7 @@ use shoal_core::functions::Program;
 use shoal_core::runner::TaskContext;
 use shoal_core::task::{Assignment, TaskOutput};
 
-pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
+pub(crate) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let program: Arc<Program> = Arc::new(assignment.common.read()?);
     drop(context.functions.load(assignment.attempt.into(), program).await?);
     Ok(TaskOutput::default())

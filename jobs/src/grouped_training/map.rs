@@ -17,6 +17,7 @@ use shoal_engine::folds::fold_udf;
 use shoal_engine::keys::{canonical_key, canonical_keys};
 use shoal_engine::models::Folds;
 use shoal_engine::moments::{MomentsColumn, moments_udaf};
+use shoal_engine::scanned::streamed;
 use shoal_engine::session::task_session;
 use shoal_engine::table::scan;
 
@@ -34,7 +35,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
         Exchange::States => states(rows, &stage)?,
     };
     let mut counters = Counters::default();
-    if let Err(error) = deal(frame, &stage, assignment, context, &mut counters).await {
+    if let Err(error) = deal(frame, &stage, rows_of(&stage, &split), assignment, context, &mut counters).await {
         return Err(error.of(&ctx, &stage.table, &split).await);
     }
     let partitions = context.partitions.seal(assignment.attempt).await?;
@@ -69,15 +70,25 @@ pub(super) fn key_exprs(columns: &ResolvedColumns) -> Vec<Expr> {
     columns.keys.iter().map(|column| key(&column.name, &column.data_type)).collect()
 }
 
+/// About how many rows a split has, where all are taken and files say how many they have.
+fn rows_of(stage: &MapStage, split: &MapTask) -> Option<u64> {
+    let (rows, bytes) = stage.rows_and_bytes?;
+    Some((rows as f64 * split.bytes as f64 / bytes.max(1) as f64) as u64)
+}
+
 async fn deal(
     frame: DataFrame,
     stage: &MapStage,
+    rows: Option<u64>,
     assignment: &Assignment,
     context: &TaskContext,
     counters: &mut Counters,
 ) -> Result<(), ScanError> {
     let keys = stage.columns.keys.len();
-    let mut batches = frame.execute_stream().await.map_err(ScanError::Engine)?;
+    let (mut batches, scanned) = streamed(frame).await.map_err(ScanError::Engine)?;
+    if let Some(rows) = rows {
+        context.progress.measure(rows, move || scanned.rows());
+    }
     let mut dealing = Dealing::new(assignment.attempt, context, keys, &stage.buckets);
     while let Some(batch) = batches.next().await {
         context.cancelled.check()?;

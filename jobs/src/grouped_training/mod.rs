@@ -13,19 +13,19 @@
 
 mod clustered;
 pub(crate) mod dry_run;
-mod environment;
+pub(crate) mod environment;
 mod facts;
 mod fitting;
 mod learn;
-mod load;
+pub(crate) mod load;
 mod map;
 mod measure;
 mod plan;
-mod program;
-mod reduce;
+pub(crate) mod program;
+pub(crate) mod reduce;
 mod requirements;
 mod runner;
-mod sink;
+pub(crate) mod sink;
 mod skew;
 mod strategy;
 mod tasks;

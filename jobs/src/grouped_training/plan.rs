@@ -7,7 +7,7 @@ use shoal_core::task::{StagePlan, TaskPlan};
 use shoal_core::{Failure, Job};
 use shoal_engine::delta::schema_json;
 use shoal_engine::keys::Buckets;
-use shoal_engine::models::Training;
+use shoal_engine::models::{Estimator, Training};
 use shoal_engine::table::Split;
 use shoal_ml::Needs;
 
@@ -22,7 +22,7 @@ use super::tasks::{
 };
 use crate::planning::{
     self, bucket_tasks, bytes_of, check_failed, counted, known_rows, largest, last_outputs, last_stage, no_rows,
-    split_tasks, splits_for,
+    one_per_slot, split_tasks, splits_for,
 };
 
 /// Bytes of rows that one reduce task pulls: few enough to stay in the last cache of a processor from when they are pulled
@@ -40,10 +40,6 @@ const WORD: u64 = 8;
 
 /// Buckets at the most: each costs a file, and every pair of split and bucket a partition.
 const BUCKETS_MAX: u32 = 4_096;
-
-/// Processes that load a user's function before rows are read, one in each slot: of a large cluster's slots some, as the job may
-/// not need them all.
-const LOADS_MAX: u32 = 32;
 
 pub(super) fn plan(
     job: &Job,
@@ -129,14 +125,39 @@ fn known(facts: &Facts, trained: &Fitting, splits: usize) -> Known {
     }
 }
 
+/// What of a job is done once its models are written: a commit takes as long for many as for few.
+const TRAINED_PERCENT: u8 = 99;
+
+/// What of a job is done once its categories are known, for which all rows are read.
+const LEARNED_PERCENT: u8 = 20;
+
+/// How many times as long it takes to merge, fit and write a state as to read a row and fold it, about.
+const STATE_TO_ROW: f64 = 3.0;
+
+/// States for each row, where nobody knows.
+const STATES_PER_ROW: f64 = 0.03;
+
 /// What of a job is done once its rows are dealt, as a first guess: the more there is to do for a group, the less.
-fn percent_after_map(trained: &Fitting, exchange: Exchange) -> u8 {
-    match (trained, exchange) {
+fn percent_after_map(facts: &Facts, trained: &Fitting, exchange: Exchange, states_per_row: Option<f64>) -> u8 {
+    let percent = match (trained, exchange) {
         (Fitting::Function(_), _) => 20,
         // Rows are folded as they are read, and what is left is a state for each group.
-        (Fitting::Model(_), Exchange::States) => 90,
-        (Fitting::Model(_), Exchange::Rows) if trained.needs() == Needs::Moments => 55,
-        (Fitting::Model(_), Exchange::Rows) => 40,
+        (Fitting::Model(_), Exchange::States) => {
+            (100.0 / (1.0 + STATE_TO_ROW * states_per_row.unwrap_or(STATES_PER_ROW))) as u8
+        }
+        (Fitting::Model(training), Exchange::Rows) => match training.estimator {
+            Estimator::Forest(..) | Estimator::Boosting(..) => 10,
+            Estimator::Logistic(..) | Estimator::Glm(_) => 40,
+            Estimator::Ols(..)
+            | Estimator::Ridge(_)
+            | Estimator::Lasso(_)
+            | Estimator::ElasticNet(_)
+            | Estimator::Mean => 60,
+        },
+    };
+    match has_to_learn(&facts.columns) {
+        false => percent,
+        true => LEARNED_PERCENT + (100 - LEARNED_PERCENT) * percent / 100,
     }
 }
 
@@ -164,12 +185,6 @@ fn environment(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
     Ok(run(stage::ENVIRONMENT, None, 1, Payload::of(&facts.program)?, one_per_slot(capacity), Vec::new()))
 }
 
-/// Tasks that are told nothing of their own, one for each slot: nobody says which worker gets which.
-fn one_per_slot(capacity: Capacity) -> Vec<TaskPlan> {
-    let task = TaskPlan { bucket: None, weight: 1, payload: Payload::default() };
-    vec![task; capacity.slots.clamp(1, LOADS_MAX) as usize]
-}
-
 /// Bytes of all rows as tasks hold them; where nobody knows how many there are, those of the files.
 fn bytes_of_rows(facts: &Facts, trained: &Fitting) -> u64 {
     let in_files = bytes_of(&facts.files);
@@ -180,7 +195,7 @@ fn learn(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
     let common = LearnStage { table: facts.table.clone(), columns: facts.columns.clone() };
     let tasks = split_tasks(&splits_of(facts, capacity))?;
     let note = "categories are learned from all rows before models are trained".to_owned();
-    Ok(run(stage::LEARN, None, 2, Payload::of(&common)?, tasks, vec![note]))
+    Ok(run(stage::LEARN, None, LEARNED_PERCENT, Payload::of(&common)?, tasks, vec![note]))
 }
 
 fn splits_of(facts: &Facts, capacity: Capacity) -> Vec<Split> {
@@ -206,7 +221,8 @@ fn map(
         measured.and_then(|outcome| outcome.outputs.first()).map(|output| output.payload.read()).transpose()?;
     let splits = splits_of(facts, capacity);
     let known = known(facts, &trained, splits.len());
-    let Decision { exchange, buckets, note } = decide(training.strategy, trained.needs(), sample.as_ref(), known);
+    let Decision { exchange, buckets, states_per_row, note } =
+        decide(training.strategy, trained.needs(), sample.as_ref(), known);
     let buckets = buckets.unwrap_or_else(|| bucket_count(exchange, bytes_of_rows(facts, &trained), capacity.slots));
     let own = match exchange {
         Exchange::Rows => skew::own_buckets(sample.as_ref(), buckets),
@@ -233,7 +249,7 @@ fn map(
     Ok(run(
         stage::MAP,
         None,
-        percent_after_map(&trained, exchange),
+        percent_after_map(facts, &trained, exchange, states_per_row),
         Payload::of(&common)?,
         split_tasks(&splits)?,
         notes,
@@ -254,7 +270,7 @@ fn train_by_one(
 }
 
 fn train(stage: TrainStage, splits: &[Split], note: String) -> Result<Planned, Failure> {
-    Ok(run(stage::TRAIN, None, 97, Payload::of(&stage)?, split_tasks(splits)?, vec![note]))
+    Ok(run(stage::TRAIN, None, TRAINED_PERCENT, Payload::of(&stage)?, split_tasks(splits)?, vec![note]))
 }
 
 fn map_stage(
@@ -273,6 +289,9 @@ fn map_stage(
         encoders: trained.encoders(),
         exchange,
         buckets,
+        rows_and_bytes: known_rows(&facts.files)
+            .filter(|_| facts.columns.filter.is_none())
+            .map(|rows| (rows, bytes_of(&facts.files))),
     }
 }
 
@@ -282,7 +301,14 @@ fn reduce(training: &GroupedTraining, facts: &Facts, done: &[StageOutcome]) -> R
         return Err(no_rows(&training.input, "groupedTraining", "to train on"));
     }
     let common = reduce_stage(training, facts, exchange_of(done)?, trained(training, facts, done)?);
-    Ok(run(stage::REDUCE, Some(last_stage(done)?), 97, Payload::of(&common)?, bucket_tasks(mapped), Vec::new()))
+    Ok(run(
+        stage::REDUCE,
+        Some(last_stage(done)?),
+        TRAINED_PERCENT,
+        Payload::of(&common)?,
+        bucket_tasks(mapped),
+        Vec::new(),
+    ))
 }
 
 fn reduce_stage(training: &GroupedTraining, facts: &Facts, exchange: Exchange, trained: Fitting) -> ReduceStage {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use shoal_core::blobs::{BlobSource, read as read_blob};
-use shoal_core::functions::{Code, Program};
+use shoal_core::functions::{Code, Program, Purpose};
 use shoal_core::job::{Function, Source};
 use shoal_core::spec::v1alpha1::{ConfigMapKeyRef, FailurePolicy};
 use shoal_core::{Failure, Reason};
@@ -18,13 +18,15 @@ const INLINE: &str = "inline.py";
 
 /// The program of a function. The text of its own file is read, as it stands in what processes are told; what lies beside it
 /// is left to whoever starts them.
-pub(super) async fn program(
+pub(crate) async fn program(
     function: &Function,
+    purpose: Purpose,
     keys: &[String],
     policy: &FailurePolicy,
     blobs: &dyn BlobSource,
 ) -> Result<Program, Failure> {
     let Function {
+        field,
         source,
         files: _,
         uploads: _,
@@ -37,11 +39,12 @@ pub(super) async fn program(
         memory_max,
         interpreter,
         installed,
+        env,
     } = function;
     let code = match source {
         Source::Module(module) => Code::Module(module.clone()),
         Source::Code(text) => Code::Text { text: text.clone(), file: INLINE.to_owned() },
-        Source::ConfigMap(reference) => return Err(only_on_kubernetes(reference)),
+        Source::ConfigMap(reference) => return Err(only_on_kubernetes(field, reference)),
         Source::File(path) => {
             let wrong = |wrong: NoText| wrong.failure(Reason::InvalidFunction, path);
             let next = |failure: Failure| match failure.next {
@@ -50,7 +53,7 @@ pub(super) async fn program(
             };
             let text = text_of(function, path, blobs, wrong)
                 .await
-                .map_err(|failure| next(failure).field("spec.groupedTraining.model.python.file"))?;
+                .map_err(|failure| next(failure).field(format!("{field}.file")))?;
             Code::Text { text, file: file_name(path) }
         }
     };
@@ -59,6 +62,8 @@ pub(super) async fn program(
         None => None,
     };
     Ok(Program {
+        field: field.clone(),
+        purpose,
         code,
         files: function.beside()?,
         function: name.clone(),
@@ -68,18 +73,19 @@ pub(super) async fn program(
         returns: returns.clone(),
         interpreter: interpreter.clone(),
         requirements,
+        env: env.clone(),
         group_time_max: *group_time_max,
         memory_max: *memory_max,
         deaths_max: policy.max_process_deaths,
     })
 }
 
-fn only_on_kubernetes(ConfigMapKeyRef { name, key }: &ConfigMapKeyRef) -> Failure {
+fn only_on_kubernetes(function: &str, ConfigMapKeyRef { name, key }: &ConfigMapKeyRef) -> Failure {
     Failure::new(
         Reason::InvalidValue,
         format!("the key `{key}` of the ConfigMap `{name}` can be read on Kubernetes only"),
     )
-    .field("spec.groupedTraining.model.python.configMapKeyRef")
+    .field(format!("{function}.configMapKeyRef"))
     .next("create the job with kubectl; here, name the `file` that the ConfigMap was made from")
 }
 

@@ -7,9 +7,10 @@ use arrow::datatypes::{Field, FieldRef, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, SortExpr};
 use datafusion::prelude::DataFrame;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use shoal_core::Failure;
 use shoal_core::partition::BatchStream;
+use shoal_core::progress::Count;
 use shoal_core::runner::TaskContext;
 use shoal_core::task::{Assignment, Counters, TaskOutput};
 use shoal_engine::columns::ResolvedColumns;
@@ -30,7 +31,7 @@ use super::tasks::{Exchange, ReduceStage};
 
 /// A group's rows may take this part of a task's memory, where a model is trained from all of them: beside them are those
 /// that the sort holds, and the estimator's own copy.
-pub(super) const GROUP_MEMORY_SHARE: u64 = 4;
+pub(crate) const GROUP_MEMORY_SHARE: u64 = 4;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let reader = context.partitions.read(assignment.sources.clone()).await?;
@@ -38,7 +39,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     let bytes_in = reader.bytes_remote + reader.bytes_local;
     let (bytes_fetched, bytes_local) = (reader.bytes_remote, reader.bytes_local);
     let fits = Clustering::fits(rows_in, bytes_in, context.memory_bytes);
-    let bucket = Pulled { batches: reader.batches, bytes_held: fits.then_some(bytes_in) };
+    let bucket = Pulled { batches: reader.batches, rows: Some(rows_in), bytes_held: fits.then_some(bytes_in) };
     let output = match rows_in {
         0 => TaskOutput::default(),
         _ => train(assignment.common.read()?, bucket, assignment, context).await?,
@@ -47,10 +48,12 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
 }
 
 /// All that is there of some groups, from wherever it was pulled; there is at least a row.
-pub(super) struct Pulled {
-    pub(super) batches: BatchStream,
+pub(crate) struct Pulled {
+    pub(crate) batches: BatchStream,
+    /// How many rows, or states, they are, where that is known.
+    pub(crate) rows: Option<u64>,
     /// Bytes of all of it, where a task can hold them.
-    pub(super) bytes_held: Option<u64>,
+    pub(crate) bytes_held: Option<u64>,
 }
 
 /// Trains the groups and writes their models into one file.
@@ -70,7 +73,7 @@ pub(super) async fn train(
             let mut file = output.create(table.schema(), table.key_columns())?;
             let mut bucket = Bucket { keys: &keys, file: &mut file, context };
             let counted = match exchange {
-                Exchange::States => bucket.merge_states(pulled.batches, &columns, &table).await?,
+                Exchange::States => bucket.merge_states(pulled, groups_min(assignment), &columns, &table).await?,
                 Exchange::Rows => {
                     bucket.train_rows(pulled, Models(ModelTrainer::new(Arc::clone(&table), group_bytes_max))).await?
                 }
@@ -81,7 +84,11 @@ pub(super) async fn train(
             let table = Arc::new(FunctionTable::new(&keys, &call.program.returns));
             let calls = context.functions.load(assignment.attempt.into(), Arc::new(call.program)).await?;
             let mut file = output.create(table.schema(), table.key_columns())?;
-            let called = Called::new(Packer::new(&columns, group_bytes_max), calls, table);
+            let mut packer = Packer::new(&columns, group_bytes_max);
+            if calls.takes_pieces() {
+                packer = packer.with_pieces_in(context.scratch.clone());
+            }
+            let called = Called::new(packer, calls, table);
             (Bucket { keys: &keys, file: &mut file, context }.train_rows(pulled, called).await?, file)
         }
     };
@@ -89,6 +96,11 @@ pub(super) async fn train(
     let counters = Counters { rows_out: file.rows, ..counted };
     tracing::info!(ok = counters.groups_ok, failed = counters.groups_failed, "the bucket's groups are trained");
     Ok(TaskOutput { files: vec![file], counters, ..TaskOutput::default() })
+}
+
+/// How many groups there are at the least: those of the split that has the most of them.
+fn groups_min(assignment: &Assignment) -> u64 {
+    assignment.sources.iter().map(|source| source.partition.rows).max().unwrap_or(0)
 }
 
 /// The file that an attempt writes.
@@ -104,10 +116,10 @@ impl Output {
 }
 
 /// A bucket's models on their way into its file.
-struct Bucket<'a> {
-    keys: &'a [Field],
-    file: &'a mut ParquetFile,
-    context: &'a TaskContext,
+pub(crate) struct Bucket<'a> {
+    pub(crate) keys: &'a [Field],
+    pub(crate) file: &'a mut ParquetFile,
+    pub(crate) context: &'a TaskContext,
 }
 
 impl Bucket<'_> {
@@ -115,11 +127,17 @@ impl Bucket<'_> {
     /// order of their splits.
     async fn merge_states(
         &mut self,
-        batches: BatchStream,
+        pulled: Pulled,
+        groups_min: u64,
         columns: &ResolvedColumns,
         table: &Arc<ModelTable>,
     ) -> Result<Counters, Failure> {
-        let frame = frame(batches, self.context).await?;
+        // A state is merged once, and a group fitted and written, which takes as long as some.
+        let fitted_as = pulled.rows.unwrap_or(0) / groups_min.max(1);
+        let done = self.count(pulled.rows.map(|states| states + fitted_as * groups_min));
+        let merged = done.clone();
+        let counted = pulled.batches.inspect_ok(move |batch| merged.add(batch.num_rows() as u64));
+        let frame = frame(Box::pin(counted), self.context).await?;
         let keys = self.keys.len();
         let mut others: Vec<Expr> = frame.schema().columns().into_iter().skip(keys).map(Expr::Column).collect();
         let states = others.pop().ok_or_else(|| Failure::internal("there are no states"))?;
@@ -131,12 +149,13 @@ impl Bucket<'_> {
             let columns = frame.schema().columns().into_iter().take(keys + 1);
             let order: Vec<SortExpr> = columns.map(|column| Expr::Column(column).sort(true, true)).collect();
             let sorted = frame.sort(order).map_err(|error| engine_failure(&error))?;
-            return self.each_group(sorted, Models(StateTrainer::new(Arc::clone(table)))).await;
+            return self.each_group(sorted, None, Models(StateTrainer::new(Arc::clone(table)))).await;
         }
         let mut batches = stream(frame).await?;
         let mut counts = ModelCounts::default();
         while let Some(batch) = next(&mut batches, self.context).await? {
             let (models, fitted) = fit_moments_batch(&batch, table)?;
+            done.add(fitted_as * batch.num_rows() as u64);
             counts.add(fitted);
             self.file.write(&models).await?;
         }
@@ -144,11 +163,16 @@ impl Bucket<'_> {
     }
 
     /// Trains one group after the other, however their rows come together.
-    async fn train_rows(&mut self, pulled: Pulled, sink: impl GroupSink) -> Result<Counters, Failure> {
+    pub(crate) async fn train_rows(&mut self, pulled: Pulled, sink: impl GroupSink) -> Result<Counters, Failure> {
         match pulled.bytes_held {
             Some(bytes) => self.train_clustered(pulled.batches, bytes, sink).await,
-            None => self.train_sorted(pulled.batches, sink).await,
+            None => self.train_sorted(pulled, sink).await,
         }
+    }
+
+    /// Counts how far the task is, where that can be told.
+    fn count(&self, total: Option<u64>) -> Count {
+        total.map_or_else(Count::default, |total| self.context.progress.count(total))
     }
 
     /// Trains one group after the other of rows that memory holds.
@@ -165,8 +189,12 @@ impl Bucket<'_> {
             clustering.push(batch)?;
         }
         let mut clustered = clustering.cluster()?;
+        let parts = clustered.parts_left();
+        let trained = self.count(Some(parts as u64));
         while clustered.train_next(sink.trainer())? {
             self.context.cancelled.check()?;
+            // One is under way.
+            trained.set((parts - clustered.parts_left()).saturating_sub(1) as u64);
             sink.write(self.file).await?;
         }
         sink.end(self.file).await
@@ -175,8 +203,8 @@ impl Bucket<'_> {
     /// Sorts the rows by key, on disk where they do not fit in memory, and within a group as they stand in the input, and
     /// trains one group after the other. Sums depend on the order of what is added: this one is the same in every run, and
     /// whether memory holds the rows or not.
-    async fn train_sorted(&mut self, batches: BatchStream, sink: impl GroupSink) -> Result<Counters, Failure> {
-        let frame = frame(exchange::numbered(batches), self.context).await?;
+    async fn train_sorted(&mut self, pulled: Pulled, sink: impl GroupSink) -> Result<Counters, Failure> {
+        let frame = frame(exchange::numbered(pulled.batches), self.context).await?;
         let keys = self.keys.len();
         let columns = || frame.schema().columns().into_iter().map(Expr::Column);
         let is_place = |column: &Expr| matches!(column, Expr::Column(column) if column.name == exchange::PLACE);
@@ -184,15 +212,22 @@ impl Bucket<'_> {
             columns().take(keys).chain(columns().filter(is_place)).map(|column| column.sort(true, true)).collect();
         let rest: Vec<Expr> = columns().filter(|column| !is_place(column)).collect();
         let sorted = frame.clone().sort(order).and_then(|sorted| sorted.select(rest));
-        self.each_group(sorted.map_err(|error| engine_failure(&error))?, sink).await
+        self.each_group(sorted.map_err(|error| engine_failure(&error))?, pulled.rows, sink).await
     }
 
-    /// Trains one group after the other of what is sorted by key.
-    async fn each_group(&mut self, sorted: DataFrame, mut sink: impl GroupSink) -> Result<Counters, Failure> {
+    /// Trains one group after the other of what is sorted by key: so many rows, where that is to be counted.
+    async fn each_group(
+        &mut self,
+        sorted: DataFrame,
+        rows: Option<u64>,
+        mut sink: impl GroupSink,
+    ) -> Result<Counters, Failure> {
+        let trained = self.count(rows);
         let mut batches = stream(sorted).await?;
         let mut cutter = GroupCutter::new(self.keys.len());
         while let Some(batch) = next(&mut batches, self.context).await? {
             cutter.push(&batch, sink.trainer())?;
+            trained.add(batch.num_rows() as u64);
             sink.write(self.file).await?;
         }
         cutter.end(sink.trainer())?;
@@ -216,6 +251,6 @@ async fn next(batches: &mut SendableRecordBatchStream, context: &TaskContext) ->
 }
 
 /// The key columns of the output.
-pub(super) fn key_fields(columns: &ResolvedColumns) -> Vec<Field> {
+pub(crate) fn key_fields(columns: &ResolvedColumns) -> Vec<Field> {
     columns.keys.iter().map(|key| Field::new(&key.name, key.data_type.clone(), true)).collect()
 }

@@ -7,7 +7,8 @@ use shoal_core::{Failure, Reason};
 
 use super::program::{file_name, text_of};
 
-const FIELD: &str = "spec.groupedTraining.model.python.environment";
+/// The member of the function in the spec.
+const FIELD: &str = "environment";
 
 /// What the worker's side of a function needs, and the oldest that it is tested with.
 const NEEDED: &str = "pyarrow";
@@ -16,12 +17,20 @@ const NEEDED_REQUIREMENT: &str = "pyarrow>=15";
 /// Options that name another file.
 const OTHER_FILES: [&str; 6] = ["-r", "--requirement", "-c", "--constraint", "-e", "--editable"];
 
-/// The requirements of an environment; their file is read.
+/// The requirements of a function's environment; their file is read.
 pub(super) async fn requirements(
     function: &Function,
     installed: &Installed,
     blobs: &dyn BlobSource,
 ) -> Result<Requirements, Failure> {
+    gathered(function, installed, blobs).await.map_err(|mut failure| {
+        let member = failure.location.field_path.take();
+        failure.location.field_path = member.map(|member| format!("{}.{member}", function.field));
+        failure
+    })
+}
+
+async fn gathered(function: &Function, installed: &Installed, blobs: &dyn BlobSource) -> Result<Requirements, Failure> {
     let Installed { packages, wheels, index_url } = installed;
     let (text, file) = match packages {
         Packages::Listed(packages) => (complete(&packages.join("\n")).map_err(|wrong| wrong.failure(None))?, None),

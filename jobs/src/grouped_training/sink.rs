@@ -16,10 +16,10 @@ const MODELS_PER_BATCH: usize = 8192;
 
 /// Messages that a function's process has beyond the one that it works on: it never waits for the next one, and memory holds
 /// few.
-const MESSAGES_AHEAD: usize = 2;
+pub(crate) const MESSAGES_AHEAD: usize = 2;
 
 /// Takes groups, and writes what is made of them.
-pub(super) trait GroupSink: Send {
+pub(crate) trait GroupSink: Send {
     /// What takes the groups, rows or moments as it likes.
     type Trainer: GroupTrainer;
 

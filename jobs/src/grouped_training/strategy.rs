@@ -12,6 +12,8 @@ pub(super) struct Decision {
     pub(super) exchange: Exchange,
     /// Buckets, where the job says how many.
     pub(super) buckets: Option<u32>,
+    /// States of a split for each of its rows, where that is known or estimated.
+    pub(super) states_per_row: Option<f64>,
     pub(super) note: String,
 }
 
@@ -58,7 +60,8 @@ impl Known {
 /// a split: states where they are fewer bytes than rows and are folded in a core's cache, or are by far fewer bytes.
 pub(super) fn decide(asked: Strategy, needs: Needs, sample: Option<&Sample>, known: Known) -> Decision {
     let Known { rows_per_split, groups_max, keys: _, variables } = known;
-    let decided = |exchange, note: String| Decision { exchange, buckets: None, note };
+    let states_per_row = groups_max.zip(rows_per_split).map(|(groups, rows)| groups as f64 / rows.max(1) as f64);
+    let decided = |exchange, note: String| Decision { exchange, buckets: None, states_per_row, note };
     let sample = match (asked, sample) {
         (Strategy::Auto | Strategy::Aggregate, _) if needs == Needs::Rows => {
             return decided(
@@ -71,7 +74,7 @@ pub(super) fn decide(asked: Strategy, needs: Needs, sample: Option<&Sample>, kno
         }
         (Strategy::Bucket(buckets), _) => {
             let note = "strategy bucket: the job asks for it".to_owned();
-            return Decision { exchange: Exchange::Rows, buckets, note };
+            return Decision { exchange: Exchange::Rows, buckets, states_per_row, note };
         }
         (Strategy::Auto, None | Some(Sample { rows: 0, .. })) => {
             let note = match (known.few_states(), groups_max) {
@@ -101,7 +104,7 @@ pub(super) fn decide(asked: Strategy, needs: Needs, sample: Option<&Sample>, kno
         sample.rows,
         sample.groups,
     );
-    decided(exchange, note)
+    Decision { states_per_row: Some(groups / rows.max(1) as f64), ..decided(exchange, note) }
 }
 
 /// How many different groups so many rows hold, told from so many that are seen among so many drawn.

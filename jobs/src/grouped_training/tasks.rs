@@ -106,6 +106,9 @@ pub(super) struct MapStage {
     pub(super) variables: Vec<String>,
     pub(super) exchange: Exchange,
     pub(super) buckets: Buckets,
+    /// Rows and bytes of all splits, where files say how many rows they have and the job takes all of them.
+    #[serde(default)]
+    pub(super) rows_and_bytes: Option<(u64, u64)>,
 }
 
 /// For every task of the reduce stage.

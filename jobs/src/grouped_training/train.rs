@@ -69,10 +69,10 @@ async fn pulled(mut batches: BatchStream, context: &TaskContext) -> Result<Optio
         held.push(Ok(batch));
         if !Clustering::fits(rows, bytes, context.memory_bytes) {
             let all = futures::stream::iter(held).chain(batches);
-            return Ok(Some(Pulled { batches: Box::pin(all), bytes_held: None }));
+            return Ok(Some(Pulled { batches: Box::pin(all), rows: None, bytes_held: None }));
         }
     }
-    let all = Pulled { batches: Box::pin(futures::stream::iter(held)), bytes_held: Some(bytes) };
+    let all = Pulled { batches: Box::pin(futures::stream::iter(held)), rows: Some(rows), bytes_held: Some(bytes) };
     Ok((rows > 0).then_some(all))
 }
 
@@ -80,6 +80,7 @@ async fn pulled(mut batches: BatchStream, context: &TaskContext) -> Result<Optio
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Instant;
 
     use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
     use arrow::datatypes::Int64Type;
@@ -88,6 +89,7 @@ mod tests {
     use shoal_core::AttemptId;
     use shoal_core::functions::NoFunctions;
     use shoal_core::partition::{PartitionReader, PartitionStore};
+    use shoal_core::progress::TaskProgress;
     use shoal_core::runner::Cancelled;
     use shoal_core::task::{PartitionMeta, PartitionSource};
 
@@ -123,6 +125,7 @@ mod tests {
             scratch: std::path::PathBuf::new(),
             memory_bytes,
             cancelled: Cancelled::default(),
+            progress: TaskProgress::begun(Instant::now()),
         };
         let stream = futures::stream::iter((0..batches).map(batch).collect::<Vec<_>>());
         let pulled = pulled(Box::pin(stream), &context).await.unwrap()?;

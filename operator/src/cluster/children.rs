@@ -74,6 +74,9 @@ pub(super) fn group(
     if let Some(secret) = tls_secret {
         group["spec"]["tlsSecretName"] = secret.into();
     }
+    if let Some(image) = &entry.python_image {
+        group["spec"]["pythonImage"] = image.as_str().into();
+    }
     if let Some(template) = &entry.template {
         group["spec"]["template"] = Value::Object(template.0.clone());
     }

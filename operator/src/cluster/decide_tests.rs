@@ -143,6 +143,14 @@ fn applied_group(decision: &Decision) -> Value {
 }
 
 #[test]
+fn a_group_has_the_python_image_of_its_entry_beside_the_clusters_image() {
+    let spec = json!({"image": "shoal:2", "workerGroups": [{"name": "cpu", "pythonImage": "python:3.12-slim"}]});
+    let group = applied_group(&decide(&facts(&spec)));
+    let images = (&group["spec"]["image"], &group["spec"]["pythonImage"]);
+    assert_eq!(images, (&json!("shoal:2"), &json!("python:3.12-slim")));
+}
+
+#[test]
 fn an_image_that_was_chosen_stays_also_before_a_status_says_it() {
     let started = Facts { cluster: cluster(&cpu(), &Value::Null), default_image: "shoal:2".into(), ..settled(&cpu()) };
     let decision = decide(&started);

@@ -198,6 +198,51 @@ fn a_pod_is_a_workers_and_has_what_the_user_set() {
     assert_eq!(decision.view.selector, "shoal.dev/cluster=a,shoal.dev/component=worker,shoal.dev/worker-group=cpu");
 }
 
+/// The only pod that a group of that spec gets.
+fn made(spec: &Value) -> Value {
+    let decision = decide(&facts(spec, &[]), Timestamp::UNIX_EPOCH);
+    let [Change::Create(pod)] = &decision.changes[..] else { panic!("{decision:?}") };
+    pod.clone()
+}
+
+#[test]
+fn a_python_image_gets_the_program_and_is_looked_at_first() {
+    let resources = json!({"cpu": "1", "memory": "1Gi"});
+    let pod = made(&json!({"replicas": 1, "pythonImage": "python:3.12-slim", "resources": resources}));
+    let spec = &pod["spec"];
+    let [brings, checks] = &spec["initContainers"].as_array().unwrap()[..] else { panic!("{spec:#}") };
+    let worker = &spec["containers"][0];
+    assert_eq!(
+        (&brings["image"], &checks["image"], &worker["image"]),
+        (&json!("shoal:2"), &json!("python:3.12-slim"), &json!("python:3.12-slim"))
+    );
+    assert_eq!(brings["args"], json!(["program", "copy", "--to=/shoal-program"]));
+    let program = json!(["/shoal-program/loader", "--library-path", "/shoal-program/lib", "/shoal-program/shoal"]);
+    assert_eq!((&checks["command"], &worker["command"]), (&program, &program));
+    assert_eq!(checks["args"], json!(["program", "check-python"]));
+    assert_eq!(worker["args"][0], "worker");
+    // As `restricted` asks, of each.
+    for container in [brings, checks, worker] {
+        assert_eq!(container["securityContext"], crate::pods::confined(), "{container:#}");
+        assert_eq!(container["resources"]["limits"]["memory"], "1Gi", "{container:#}");
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let at = mounts.iter().find(|mount| mount["mountPath"] == "/shoal-program").unwrap();
+        assert_eq!(at["readOnly"] == true, container["name"] != "shoal-program", "{container:#}");
+    }
+    assert!(spec["volumes"].as_array().unwrap().contains(&json!({"name": "shoal-program", "emptyDir": {}})));
+    assert_eq!(made(&json!({"replicas": 1}))["spec"].get("initContainers"), None);
+}
+
+#[test]
+fn a_python_image_restarts_its_own_groups_pods_and_no_others() {
+    let hash = |spec: &Value| super::pod::hash(&group(spec).spec().unwrap());
+    // Frozen: what pods of such groups have had before there was a `pythonImage`.
+    assert_eq!(hash(&json!({"replicas": 1})), "1-f3060b9811474918");
+    let python = hash(&json!({"pythonImage": "python:3.12-slim"}));
+    assert_ne!(python, hash(&json!({})));
+    assert_ne!(python, hash(&json!({"pythonImage": "python:3.13-slim"})));
+}
+
 #[test]
 fn workers_know_all_heads_by_name() {
     let argument = |heads: u32| {

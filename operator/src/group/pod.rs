@@ -54,8 +54,10 @@ pub(super) fn worker(namespace: &str, entry: &str, name: &str, spec: &WorkerGrou
         cluster,
         labels,
         image: &spec.image,
+        python_image: spec.python_image.as_deref(),
         arguments,
-        env: Vec::new(),
+        // Users' functions see it, and what they import writes there what it wants to keep; all else is read-only.
+        env: vec![json!({"name": "HOME", "value": pods::SCRATCH_DIR})],
         volumes: Vec::new(),
         mounts: Vec::new(),
         resources: &spec.resources,
@@ -89,11 +91,16 @@ const SLOTS_MAX: u64 = 256;
 
 /// Hash of all that the user set of a pod.
 pub(super) fn hash(spec: &WorkerGroupSpec) -> String {
-    pods::settings_hash(&json!({
+    let mut settings = json!({
         "image": spec.image,
         "storage": spec.storage,
         "serviceAccountName": spec.service_account_name,
         "resources": spec.resources,
         "template": spec.template,
-    }))
+    });
+    // Not a null: the pods of groups without it would have another hash than before there was this field.
+    if let Some(image) = &spec.python_image {
+        settings["pythonImage"] = image.as_str().into();
+    }
+    pods::settings_hash(&settings)
 }

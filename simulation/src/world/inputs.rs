@@ -89,7 +89,10 @@ impl World {
                 self.drive(key, Event::WorkerJoined { worker: WorkerInfo { leaves_by_ms, ..info } });
             }
             ToHead::Heartbeat(running) => {
-                self.drive(key, Event::Heartbeat { worker, instance, running, peak_memory_bytes: 0 });
+                self.drive(
+                    key,
+                    Event::Heartbeat { worker, instance, running, permille: Vec::new(), peak_memory_bytes: 0 },
+                );
             }
             ToHead::Draining(within_ms) => {
                 note!(self, "head {} hears that {instance} leaves", key.head);

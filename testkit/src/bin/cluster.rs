@@ -21,10 +21,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
-        ["up", image] => up(Path::new(image)),
+        ["up", images @ ..] if !images.is_empty() => up(images),
         ["down"] => down(),
         _ => {
-            eprintln!("usage: cluster up IMAGE.tar | cluster down");
+            eprintln!("usage: cluster up IMAGE.tar... | cluster down");
             return ExitCode::from(2);
         }
     };
@@ -45,7 +45,7 @@ fn folder() -> Result<PathBuf, Box<dyn Error>> {
     Ok(Path::new(&home).join(".cache/shoal/cluster"))
 }
 
-fn up(image: &Path) -> Result<(), Box<dyn Error>> {
+fn up(images: &[&str]) -> Result<(), Box<dyn Error>> {
     let folder = folder()?;
     if Cluster::runs(&folder) {
         println!("cluster: it runs already");
@@ -61,8 +61,10 @@ fn up(image: &Path) -> Result<(), Box<dyn Error>> {
     let store = cluster.start_object_store(BUCKET)?;
     store.put_folder("data", Path::new("examples/data"))?;
     cluster.apply(&store.secret("default", SECRET))?;
-    println!("cluster: importing {}", image.display());
-    cluster.import_image(image)?;
+    for image in images {
+        println!("cluster: importing {image}");
+        cluster.import_image(Path::new(image))?;
+    }
     println!("cluster: installing charts/shoal");
     cluster.install_chart(Path::new("charts/shoal"))?;
     let kubeconfig = cluster.release();

@@ -144,7 +144,7 @@ fn every_example_is_tested() {
     // Those are run in pods, by a suite of its own.
     let in_pods = ["cluster.yaml", "grunfeld.yaml", "grunfeld-own-cluster.yaml"]
         .map(|name| Path::new("examples/kubernetes").join(name));
-    let in_python = ["ols.yaml", "pipeline.yaml", "growth.yaml", "decades.yaml", "trend.yaml"]
+    let in_python = ["ols.yaml", "pipeline.yaml", "predict.yaml", "growth.yaml", "decades.yaml", "trend.yaml"]
         .map(|name| Path::new("examples/python").join(name));
     let is_known = |file: &PathBuf| known.contains(file) || in_pods.contains(file) || in_python.contains(file);
     let unknown: Vec<&PathBuf> =

@@ -19,6 +19,7 @@ mod missing_values;
 mod object_stores;
 mod place;
 mod probes;
+mod program;
 mod python;
 mod s3;
 mod scoring;

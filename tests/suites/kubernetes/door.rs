@@ -11,20 +11,20 @@ use crate::world::{POD_LIMIT, WORLD, url};
 pub(crate) fn ask_about_the_example(place: &Place) {
     // The head speaks TLS, and is known by the authority in its cluster's status.
     assert!(place.get("shoalcluster/shared")["status"]["authority"].is_string());
-    let listed = job(place, &["list"]);
+    let listed = ask_head(place, &["list"]);
     let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows.len(), 2, "{listed}");
     assert_eq!(rows[1][..6], ["grunfeld", "groupedTraining", "Succeeded", "100", "11", "0"], "{listed}");
-    let shown = job(place, &["show", "grunfeld"]);
+    let shown = ask_head(place, &["show", "grunfeld"]);
     let models = url("models");
     assert!(shown.contains(&format!("models: {models} (version 0, 11 rows)")), "{shown}");
-    let shown: Value = serde_json::from_str(&job(place, &["show", "grunfeld", "--output", "json"])).unwrap();
+    let shown: Value = serde_json::from_str(&ask_head(place, &["show", "grunfeld", "--output", "json"])).unwrap();
     let output = json!({"name": "models", "table": models, "version": 0, "rows": 11});
     assert_eq!(shown["status"]["outputs"][0], output, "{shown:#}");
     assert_eq!(shown["spec"]["spec"]["groupedTraining"]["input"]["table"], url("data/grunfeld.csv"), "{shown:#}");
-    let attempts = job(place, &["show", "grunfeld", "--attempts"]);
+    let attempts = ask_head(place, &["show", "grunfeld", "--attempts"]);
     assert!(attempts.contains("shared-cpu-"), "the workers' pods are named: {attempts}");
-    let log = job(place, &["logs", "grunfeld"]);
+    let log = ask_head(place, &["logs", "grunfeld"]);
     assert!(log.contains(" head: accepted") && log.contains(" head: succeeded"), "{log}");
     assert!(log.lines().any(|line| line.contains(" shared-cpu-") && line.contains(" train/0 attempt 1: ")), "{log}");
 
@@ -38,7 +38,7 @@ pub(crate) fn ask_about_the_example(place: &Place) {
 }
 
 /// What `shoal job` says of the cluster `shared`.
-fn job(place: &Place, arguments: &[&str]) -> String {
+pub(crate) fn ask_head(place: &Place, arguments: &[&str]) -> String {
     let finished = with_kubeconfig(&of_shared(place, arguments));
     assert_eq!(finished.code, 0, "{finished:#?}");
     finished.stdout

@@ -7,7 +7,8 @@ use shoal_tests::workspace;
 
 use crate::door::ask_about_the_example;
 use crate::place::{Place, is_over};
-use crate::world::{ask, example, url};
+use crate::python::regressions;
+use crate::world::{ask, example, import_python_images, url};
 
 /// The table that the example's job writes, in the order of its keys.
 fn models() -> String {
@@ -50,4 +51,19 @@ fn the_examples_run_in_pods_and_give_what_the_same_job_file_gives_on_a_laptop() 
         let volumes = ["get", "persistentvolumeclaims", "--output=name"];
         [&of_cluster[..], &volumes].iter().all(|list| place.kubectl(list).trim().is_empty()).then_some(())
     });
+}
+
+#[test]
+fn the_python_example_runs_in_pods_of_an_image_with_python() {
+    import_python_images();
+    let place = Place::new();
+    place.apply(&workspace::read(&example("python-cluster.yaml")));
+    place.apply(&workspace::read(&example("python.yaml")));
+    let job = place.until("shoaljob/python", "it ends", is_over);
+    assert_eq!(job["status"]["phase"], "Succeeded", "{}", place.kubectl(&["describe", "shoaljob", "python"]));
+    let rows = ask(&["sql", "--output", "json", &format!("SELECT * FROM '{}'", url("python-models"))]);
+    let rows: Vec<Value> = serde_json::from_str(&rows).unwrap();
+    let expected = regressions();
+    assert_eq!((rows.len(), expected.len()), (11, 11));
+    assert_agrees(&by_key(&rows, &["firm"]), &by_key(&expected, &["firm"]));
 }

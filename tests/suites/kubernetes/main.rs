@@ -13,6 +13,7 @@ mod examples;
 mod leftovers;
 mod own_cluster;
 mod place;
+mod python;
 mod survival;
 mod trouble;
 mod world;

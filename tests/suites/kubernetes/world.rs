@@ -17,7 +17,13 @@ pub(crate) const POD_LIMIT: Duration = Duration::from_secs(240);
 
 /// The image that the chart installs, and the same under another name, for clusters that get a new one.
 pub(crate) const OTHER_IMAGE: &str = "docker.io/library/shoal:other";
-const IMAGE: &str = concat!("docker.io/library/shoal:", env!("CARGO_PKG_VERSION"));
+pub(crate) const IMAGE: &str = concat!("docker.io/library/shoal:", env!("CARGO_PKG_VERSION"));
+
+/// Shoal with Python.
+pub(crate) const PYTHON_IMAGE: &str = concat!("docker.io/library/shoal:", env!("CARGO_PKG_VERSION"), "-python");
+
+/// An image as users have them: Python with packages, and nothing of Shoal.
+pub(crate) const FUNCTIONS_IMAGE: &str = "docker.io/library/functions:1";
 
 /// The bucket of all tests.
 const BUCKET: &str = "shoal";
@@ -76,14 +82,24 @@ pub(crate) static WORLD: LazyLock<World> = LazyLock::new(|| {
     store.put_folder("data", &workspace::root().join("examples/data")).unwrap();
     let shops = Shops::new("shops", &[2_200_000; 8], 40, &store);
     let many_shops = Shops::new("many-shops", &[2_000_000; 2], 400, &store);
-    cluster.import_image(&image()).unwrap();
+    cluster.import_image(&image("shoal")).unwrap();
     cluster.tag_image(IMAGE, OTHER_IMAGE).unwrap();
     cluster.install_chart(&workspace::root().join("charts/shoal")).unwrap();
     World { cluster, store, shops, many_shops }
 });
 
-fn image() -> PathBuf {
-    workspace::root().join("target/image/shoal.tar")
+fn image(name: &str) -> PathBuf {
+    workspace::root().join(format!("target/image/{name}.tar"))
+}
+
+/// Has the node know the images with Python. They are large, and most tests need none of them.
+pub(crate) fn import_python_images() {
+    static IMPORTED: LazyLock<()> = LazyLock::new(|| {
+        for name in ["shoal-python", "functions"] {
+            WORLD.cluster.import_image(&image(name)).unwrap();
+        }
+    });
+    LazyLock::force(&IMPORTED);
 }
 
 /// A URL in the bucket.

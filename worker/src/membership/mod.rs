@@ -246,10 +246,11 @@ impl State {
     }
 
     fn heartbeat(&self) -> Heartbeat {
-        let running = self.shared.running_attempts();
+        let now = Instant::now();
+        let (running, permille) = self.shared.running_and_permille(now);
         let (peak_memory_bytes, held_bytes) = (Memory::now().peak, self.shared.store.held_bytes());
-        let disk_full = self.shared.disk.is_full(Instant::now());
-        Heartbeat { running, peak_memory_bytes, held_bytes, disk_full }
+        let disk_full = self.shared.disk.is_full(now);
+        Heartbeat { running, peak_memory_bytes, held_bytes, disk_full, permille }
     }
 }
 

@@ -95,6 +95,7 @@ async fn run(
     cancelled: Cancelled,
 ) -> Result<TaskOutput, Failure> {
     let attempt = assignment.attempt;
+    let progress = slot.progress.clone();
     // Undone in the opposite order: the slot is free when everything else is gone.
     let _slot = slot;
     let partitions = Unfinished::open(shared.clone(), attempt);
@@ -106,6 +107,7 @@ async fn run(
         scratch: scratch.path(),
         memory_bytes: shared.task_memory_bytes,
         cancelled,
+        progress,
     };
     let output = shared.runner.run(assignment, context).await?;
     partitions.keep();

@@ -287,6 +287,12 @@ pub struct WorkerGroupEntry {
     /// What each worker asks for, and its limit of memory. It has a slot for each whole CPU.
     #[serde(default = "WorkerGroupEntry::resources_default")]
     pub resources: Resources,
+    /// Image that the workers run in, where jobs' functions need a Python that Shoal's image has not: any with glibc and with
+    /// Python 3.10 or newer in its path, and with the packages that functions import. Nothing of Shoal has to be in it:
+    /// that is brought in from the cluster's `image` when a pod starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub python_image: Option<String>,
     /// Merged over the pods that the operator makes, as `kubectl patch` merges: labels, annotations, node selectors,
     /// tolerations, volumes, more containers. The worker's container is called `shoal`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,17 +1,33 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BucketStrategy, Chosen, InputTable, OutputTable};
+use super::{BucketStrategy, Chosen, InputTable, OutputTable, PythonPredictor};
+
+/// What means nothing where a function of the user's predicts.
+const ITS_OWN_COLUMNS: &str = "!has(self.predictionColumn) || !has(self.python)";
+const RETURNS_SAY: &str = "`python.returns` says which columns a function predicts";
+const ITS_OWN_BOUNDS: &str = "!has(self.interval) || !has(self.python)";
+const NO_BOUNDS: &str = "`interval` is for models that Shoal trains: a function may return bounds as further columns";
+const ITS_OWN_FEATURES: &str = "!has(self.features) || self.features.size() == 0 || !has(self.python)";
+const COLUMNS_SAY: &str =
+    "`features` is for models that Shoal trains: `python.columns` says which columns a function sees";
+const WHOLE_GROUPS: &str = "!has(self.strategy.broadcast) || !has(self.python)";
+const GROUPS_MEET: &str =
+    "a function gets the rows of a group together, for which workers exchange them: `broadcast` does not";
 
 /// Predicts for the rows of a table with the models of another: each row by the model of its group. No row is dropped: one
 /// that nothing can be predicted for has null and a reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "!has(self.keep) || !has(self.predictionColumn) || !(self.predictionColumn in self.keep)", "message": "the column of predictions has the name of a column that is kept", "fieldPath": ".predictionColumn"}
+    {"rule": "!has(self.keep) || !has(self.predictionColumn) || !(self.predictionColumn in self.keep)", "message": "the column of predictions has the name of a column that is kept", "fieldPath": ".predictionColumn"},
+    {"rule": ITS_OWN_COLUMNS, "message": RETURNS_SAY, "fieldPath": ".predictionColumn"},
+    {"rule": ITS_OWN_BOUNDS, "message": NO_BOUNDS, "fieldPath": ".interval"},
+    {"rule": ITS_OWN_FEATURES, "message": COLUMNS_SAY, "fieldPath": ".features"},
+    {"rule": WHOLE_GROUPS, "message": GROUPS_MEET, "fieldPath": ".strategy"},
 ]))]
 pub struct GroupedScoring {
-    /// The table of models, as `groupedTraining` writes it.
+    /// The table of models, as `groupedTraining` writes it: the columns in front of `status` are the keys.
     pub models: ModelsTable,
     /// The table with the rows to predict for. It has the columns that the models were grouped by, and those that they
     /// predict from.
@@ -44,6 +60,10 @@ pub struct GroupedScoring {
     /// How rows meet the model of their group; chosen by the size of the models where it is absent.
     #[serde(default)]
     pub strategy: ScoringStrategy,
+    /// A Python function that predicts with the models, which may be any that a training's function has returned, as pickles. It
+    /// is absent for models that Shoal trained, which predict by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<Box<PythonPredictor>>,
     /// The table of predictions: a row for each row of the input.
     pub output: OutputTable,
 }

@@ -1,7 +1,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterSpec, GroupedScoring, GroupedTraining, IntOrPercent, LocalRef, Python, Upload};
+use super::{
+    ClusterSpec, Environment, GroupedScoring, GroupedTraining, IntOrPercent, LocalRef, Python, PythonPredictor, Upload,
+};
 use crate::limits::{PROCESS_DEATHS_DEFAULT, TASK_ATTEMPTS_DEFAULT};
 
 /// The `apiVersion` of every resource in this module.
@@ -30,20 +32,49 @@ pub struct ShoalJob {
 }
 
 impl ShoalJob {
-    /// The Python functions of the job, of whatever kind it is.
-    pub fn functions(&self) -> impl Iterator<Item = &Python> {
-        self.spec.grouped_training.iter().filter_map(|training| training.model.python.as_deref())
-    }
-
-    /// As [`ShoalJob::functions`].
-    pub fn functions_mut(&mut self) -> impl Iterator<Item = &mut Python> {
-        self.spec.grouped_training.iter_mut().filter_map(|training| training.model.python.as_deref_mut())
+    /// What the Python functions of the job bring along, of whatever kind it is.
+    pub fn brought_along_mut(&mut self) -> impl Iterator<Item = BroughtAlong<'_>> {
+        let trained = self.spec.grouped_training.iter_mut().filter_map(|training| training.model.python.as_deref_mut());
+        let trained = trained.map(|Python { file, files, environment, uploads, .. }| BroughtAlong {
+            path: "spec.groupedTraining.model.python",
+            file,
+            files,
+            environment,
+            uploads,
+        });
+        let scored = self.spec.grouped_scoring.iter_mut().filter_map(|scoring| scoring.python.as_deref_mut());
+        let scored = scored.map(|PythonPredictor { file, files, environment, uploads, .. }| BroughtAlong {
+            path: "spec.groupedScoring.python",
+            file,
+            files,
+            environment,
+            uploads,
+        });
+        trained.chain(scored)
     }
 
     /// The files that were uploaded for the job.
     pub fn uploads(&self) -> impl Iterator<Item = &Upload> {
-        self.functions().flat_map(|python| python.uploads.iter().flatten())
+        let trained = self.spec.grouped_training.iter().filter_map(|training| training.model.python.as_deref());
+        let scored = self.spec.grouped_scoring.iter().filter_map(|scoring| scoring.python.as_deref());
+        let uploads = trained.map(|python| &python.uploads).chain(scored.map(|python| &python.uploads));
+        uploads.flatten().flatten()
     }
+}
+
+/// What a Python function of a job brings along.
+#[derive(Debug)]
+pub struct BroughtAlong<'a> {
+    /// Where the function is in the spec.
+    pub path: &'static str,
+    /// Its own file.
+    pub file: &'a Option<String>,
+    /// Files and folders beside it.
+    pub files: &'a Option<Vec<String>>,
+    /// What it runs in, which may have files, too.
+    pub environment: &'a Option<Environment>,
+    /// What was uploaded of all that.
+    pub uploads: &'a mut Option<Vec<Upload>>,
 }
 
 /// Names a job.

@@ -11,6 +11,7 @@ mod job;
 mod limits;
 mod models;
 mod pods;
+mod predictor;
 pub mod status;
 mod table;
 mod worker_group;
@@ -22,15 +23,16 @@ pub use cluster::{
 pub use evaluate::{Evaluate, TimeFolds};
 pub use grouped_scoring::{GroupedScoring, ModelsTable, PredictionInterval, ScoringStrategy};
 pub use grouped_training::{BucketStrategy, Chosen, GroupedTraining, OnMissing, Statistics, Strategy};
-pub use job::{API_VERSION, FailurePolicy, JOB_KIND, JobSpec, MANAGED_BY_OPERATOR, Metadata, ShoalJob};
+pub use job::{API_VERSION, BroughtAlong, FailurePolicy, JOB_KIND, JobSpec, MANAGED_BY_OPERATOR, Metadata, ShoalJob};
 pub use limits::{IntOrPercent, ParseIntOrPercentError};
 pub use models::{
     AlphaPath, Alphas, BoostingLoss, Categorical, ConfigMapKeyRef, CostOfBoth, CostOfCoefficients, EarlyStopping,
     ElasticNet, Encode, Environment, Frame, Glm, GlmFamily, GlmLink, GradientBoosting, Lasso, Logistic,
     LogisticPenalty, Mean, Model, Ols, Params, Predicted, Python, RandomForest, Returned, ReturnedType, Ridge,
-    StandardErrors, Upload,
+    StandardErrors, Upload, Variable,
 };
 pub use pods::{PodTemplate, Resources};
+pub use predictor::PythonPredictor;
 pub use table::{InputTable, OutputMode, OutputTable, TableFormat};
 pub use worker_group::{WORKER_GROUP_KIND, WorkerGroupSpec};
 

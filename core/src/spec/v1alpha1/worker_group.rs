@@ -49,6 +49,10 @@ pub struct WorkerGroupSpec {
     /// What each worker asks for, and its limit of memory.
     #[serde(default = "WorkerGroupEntry::resources_default")]
     pub resources: Resources,
+    /// Image that its workers run in, with `image` brought in; `image` itself where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub python_image: Option<String>,
     /// Merged over the pods that the operator makes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<PodTemplate>,

@@ -4,10 +4,11 @@ use arrow::datatypes::{DataType, Schema};
 use serde_json::json;
 use shoal_core::JobUid;
 use shoal_core::Reason;
+use shoal_core::functions::{Code, Prepared, Program, Purpose, Requirements};
 use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::task::{Counters, FileMeta, PartitionMeta, TaskOutput};
-use shoal_engine::columns::KeyColumn;
-use shoal_engine::scoring::{ModelsForm, Outcome, Scoring, output_schema};
+use shoal_engine::columns::{KeyColumn, ResolvedColumns};
+use shoal_engine::scoring::{FunctionScoring, ModelsForm, Outcome, Scoring, output_schema};
 use shoal_engine::table::{InputFile, PinnedTable};
 
 use super::*;
@@ -51,7 +52,8 @@ fn facts(model_bytes: &[u64], row_bytes: &[u64]) -> Facts {
         prediction_column: "prediction".to_owned(),
     };
     let output_schema = output_schema(&scoring);
-    Facts { models: pinned("/models", model_bytes), rows: pinned("/in", row_bytes), scoring, output_schema }
+    let (models, rows) = (pinned("/models", model_bytes), pinned("/in", row_bytes));
+    Facts { models, rows, scoring: Scorer::Models(Box::new(scoring)), output_schema, program: None }
 }
 
 fn next(job: &Job, facts: &Facts, done: &[StageOutcome]) -> Result<Planned, Failure> {
@@ -109,6 +111,84 @@ fn large_models_are_dealt_and_each_bucket_with_rows_is_joined() {
     let buckets: Vec<(Option<u32>, u64)> = stage.tasks.iter().map(|task| (task.bucket, task.weight)).collect();
     assert_eq!(buckets, [(Some(2), 10), (Some(1), 5)]);
     assert_eq!(stage.common.read::<JoinStage>().unwrap().model_tasks, 2);
+}
+
+/// The same with a function that predicts, for which something is installed or nothing.
+fn facts_of_function(requirements: Option<Requirements>) -> Facts {
+    let Facts { models, rows, scoring, output_schema, program: _ } = facts(&[MIB], &[MIB]);
+    let Scorer::Models(scoring) = scoring else { unreachable!() };
+    let columns = ResolvedColumns {
+        keys: scoring.keys.clone(),
+        frame: Vec::new(),
+        features: Vec::new(),
+        categories: Vec::new(),
+        target: None,
+        weight: None,
+        fold: None,
+        filter: None,
+    };
+    let scoring = FunctionScoring {
+        columns,
+        seen: 0,
+        kept: Vec::new(),
+        models: Vec::new(),
+        statuses: scoring.statuses,
+        returns: Vec::new(),
+    };
+    let program = Program {
+        field: "spec.groupedScoring.python".to_owned(),
+        purpose: Purpose::Predict,
+        code: Code::Module("models".to_owned()),
+        files: Vec::new(),
+        function: "predict".to_owned(),
+        frame: Default::default(),
+        params: Default::default(),
+        keys: vec!["g".to_owned()],
+        returns: Vec::new(),
+        interpreter: None,
+        requirements,
+        env: Vec::new(),
+        group_time_max: None,
+        memory_max: None,
+        deaths_max: 10,
+    };
+    Facts { models, rows, scoring: Scorer::Function(Box::new(scoring)), output_schema, program: Some(program) }
+}
+
+#[test]
+fn a_function_is_loaded_first_and_small_models_are_dealt_as_well() {
+    let (job, facts) = (job(None), facts_of_function(None));
+    let loading = stage_of(next(&job, &facts, &[]).unwrap());
+    assert_eq!((loading.name.as_str(), loading.tasks.len()), (stage::LOAD, 2));
+    assert_eq!(loading.common.read::<Program>().unwrap(), *facts.program.as_ref().unwrap());
+    let loaded = StageOutcome { name: stage::LOAD.into(), outputs: vec![TaskOutput::default(); 2] };
+    let planned = next(&job, &facts, std::slice::from_ref(&loaded)).unwrap();
+    assert_eq!(planned.notes, ["strategy bucket: a function gets the rows of a group together"]);
+    let dealing = stage_of(planned);
+    assert_eq!(dealing.name, stage::DEAL);
+    let common: DealStage = dealing.common.read().unwrap();
+    assert_eq!((common.buckets, &common.scoring), (2, &facts.scoring), "a function's scoring is read back as one");
+
+    let outputs = vec![dealt(true, &[0, 1]), dealt(false, &[1])];
+    let done = [loaded, StageOutcome { name: stage::DEAL.into(), outputs }];
+    let predicting = stage_of(next(&job, &facts, &done).unwrap());
+    assert_eq!((predicting.name.as_str(), predicting.reads, predicting.tasks.len()), (stage::PREDICT, Some(1), 1));
+    assert_eq!(predicting.common.read::<PredictStage>().unwrap().model_tasks, 1);
+    let predicted = StageOutcome { name: stage::PREDICT.into(), ..scored(5, 5, 0) };
+    assert!(matches!(next(&job, &facts, &[predicted]).unwrap().step, Step::Publish(_)));
+}
+
+#[test]
+fn what_a_function_needs_is_installed_before_it_is_loaded() {
+    let requirements =
+        Requirements { text: "a".into(), file: None, wheels: None, wheel_files: Vec::new(), index_url: None };
+    let (job, facts) = (job(None), facts_of_function(Some(requirements)));
+    assert_eq!(stage_of(next(&job, &facts, &[]).unwrap()).name, stage::ENVIRONMENT);
+    let built = Payload::of(&Prepared::Built { by: "uv".to_owned(), milliseconds: 1_500 }).unwrap();
+    let outputs = vec![TaskOutput { payload: built, ..TaskOutput::default() }];
+    let planned = next(&job, &facts, &[StageOutcome { name: stage::ENVIRONMENT.into(), outputs }]).unwrap();
+    assert!(planned.notes[0].contains("built by uv in 1.5 s"), "{:?}", planned.notes);
+    assert_eq!(stage_of(planned).name, stage::LOAD);
 }
 
 #[test]

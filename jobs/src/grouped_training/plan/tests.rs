@@ -5,7 +5,7 @@ use serde_json::json;
 use shoal_core::JobUid;
 use shoal_core::Payload;
 use shoal_core::Reason;
-use shoal_core::functions::{Prepared, Requirements};
+use shoal_core::functions::{Prepared, Purpose, Requirements};
 use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::task::{Counters, FileMeta, PartitionMeta, TaskOutput};
 use shoal_engine::columns::{KeyColumn, NumericColumn, ResolvedColumns, TargetColumn};
@@ -93,6 +93,7 @@ fn a_function_is_loaded_in_every_slot_before_rows_are_read() {
     let Learner::Function(function) = &training.learner else { panic!("{training:?}") };
     let program = futures::executor::block_on(super::super::program::program(
         function,
+        Purpose::Fit,
         &training.group_by,
         &job.failure_policy,
         &shoal_core::blobs::NoBlobs,

@@ -20,6 +20,9 @@ _DEPTH_MAX = 32
 
 _PIECE_BYTES = 1 << 20
 
+# Where functions are in a job.
+_FUNCTIONS = (("spec", "groupedTraining", "model", "python"), ("spec", "groupedScoring", "python"))
+
 # Where the content of a file is: in a file of this machine, or here.
 Content = Union[str, bytes]
 
@@ -50,9 +53,15 @@ def find(job: Dict[str, Any], folder: str) -> Files:
     Raises:
         InvalidArgument: Where one is not there, or too large; where there are too many.
     """
-    python = _function_of(job)
-    if python is None or "uploads" in python:
-        return {}
+    files: Files = {}
+    for python in _functions_of(job):
+        if "uploads" not in python:
+            files.update(_named(python, folder))
+    return files
+
+
+def _named(python: Dict[str, Any], folder: str) -> Files:
+    """Names in a function what is in the files that it brings along, and says where they are."""
     files: Files = {}
     uploads: Dict[str, Dict[str, Any]] = {}
     for path in _paths_of(python, folder):
@@ -70,11 +79,14 @@ def find(job: Dict[str, Any], folder: str) -> Files:
     return files
 
 
-def _function_of(job: Dict[str, Any]) -> Any:
-    holder: Any = job
-    for key in ("spec", "groupedTraining", "model", "python"):
-        holder = holder.get(key) if isinstance(holder, dict) else None
-    return holder if isinstance(holder, dict) else None
+def _functions_of(job: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
+    """The Python functions of a job, of whatever kind it is."""
+    for keys in _FUNCTIONS:
+        holder: Any = job
+        for key in keys:
+            holder = holder.get(key) if isinstance(holder, dict) else None
+        if isinstance(holder, dict):
+            yield holder
 
 
 def _paths_of(python: Dict[str, Any], folder: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from .._context import calls
 from .chunks import Chunks, Pieces
 from .frames import Slicer
+from .predictions import Predictions
 from .program import Function, describe
 from .progress import Progress
 from .results import Collected, Returns, WrongReturn
@@ -52,6 +53,8 @@ class Message(NamedTuple):
     # Where each group's rows end.
     ends: List[int]
     keys: List[Tuple[Any, ...]]
+    # What the function predicts with, for each group; none where it does not predict.
+    models: List[Dict[str, Any]]
 
 
 class Answer(NamedTuple):
@@ -93,8 +96,8 @@ class Applier:
 
     def apply(self, message: Message) -> Iterator[Answer]:
         """What the groups returned, in one answer or, where that takes long, in several."""
-        collected, failures = Collected(self._returns), _Failures(self._function)
-        params, add = self._params, collected.add
+        collected, failures = Predictions(self._returns), _Failures(self._function)
+        params, add, add_predicted, models = self._params, collected.add, collected.add_predicted, message.models
         words, is_of, is_timing = self._progress.words, self._speech.is_of, self.is_timing
         begun = monotonic()
         chunks = Chunks(message.rows, message.following, self._link, self._slicer) if self.iterates else None
@@ -110,7 +113,11 @@ class Applier:
             is_of(key)
             calls.key = key
             try:
-                add(group, call(rows_of(start, end), key, params))
+                if models:
+                    returned = call(models[group], rows_of(start, end), key, params)
+                    add_predicted(group, returned, end - start)
+                else:
+                    add(group, call(rows_of(start, end), key, params))
             except WrongReturn as error:
                 failures.wrong_return(group, error)
             except BaseException as error:

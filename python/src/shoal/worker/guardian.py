@@ -15,6 +15,8 @@ import signal
 import sys
 from typing import Callable, Optional
 
+from . import isolation
+
 # From <sys/prctl.h>.
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -37,6 +39,7 @@ def main(work: Optional[Callable[[int], None]] = None) -> None:
     os.dup2(nothing, 0)
     _close_others(channel)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    isolation.restrict()
     guardian = os.getpid()
     child = os.fork()
     if child == 0:
@@ -44,6 +47,7 @@ def main(work: Optional[Callable[[int], None]] = None) -> None:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != guardian:
             os._exit(1)
+        isolation.offer_to_be_ended()
         if work is None:
             from . import serve
 

@@ -12,10 +12,12 @@ import sys
 import traceback
 import types
 import typing
-from typing import Any, Callable, Container, Dict, List, Optional
+from itertools import islice
+from typing import Any, Callable, Container, Dict, List, Optional, Sequence
 
-# Arguments that a function may take: the group, its key, the parameters.
-_ARGUMENTS_MAX = 3
+# Arguments that a function gets, and how many of the first it has to take.
+_OF_FIT = (("group", "key", "params"), 1)
+_OF_PREDICT = (("model", "group", "key", "params"), 2)
 
 _TRACE_LINES_MAX = 12
 
@@ -23,7 +25,8 @@ _TRACE_LINES_MAX = 12
 class Refused(Exception):
     """The function cannot be called, and no group is to blame.
 
-    `kind` is `code` where the user's own code is wrong, `environment` where something is missing around it.
+    `kind` is `code` where the user's own code is wrong, `environment` where something is missing around it,
+    `isolation` where it could look into its worker.
     """
 
     def __init__(self, kind: str, message: str, line: Optional[int] = None, trace: Optional[List[str]] = None) -> None:
@@ -41,8 +44,10 @@ class Refused(Exception):
 class Function:
     """The user's function, and what is its own of a stack."""
 
-    def __init__(self, call: Callable[[Any, Any, Any], Any], files: Container[object], iterates: bool) -> None:
+    def __init__(self, call: Callable[..., Any], files: Container[object], iterates: bool, predicts: bool) -> None:
         self.call = call
+        # Whether it gets a model, and predicts a value for each row.
+        self.predicts = predicts
         # Whether it takes a group piece by piece.
         self.iterates = iterates
         self._files = files
@@ -80,7 +85,13 @@ def load(spec: Dict[str, Any]) -> Function:
         raise Refused("code", f"{place} has no function `{name}`{_instead(module, name)}")
     if not callable(function):
         raise Refused("code", f"`{name}` in {place} is a {type(function).__name__}, not a function")
-    return Function(with_three_arguments(function, name), _Files(_files_of(function, file), folder), _iterates(function))
+    predicts = spec.get("purpose") == "predict"
+    if predicts and _iterates(function, 1):
+        message = f"`{name}` asks for an iterator, and a function that predicts gets all rows of its group at once"
+        raise Refused("code", message, line=_line_of(function))
+    call = with_all_arguments(function, name, *(_OF_PREDICT if predicts else _OF_FIT))
+    files = _Files(_files_of(function, file), folder)
+    return Function(call, files, not predicts and _iterates(function, 0), predicts)
 
 
 def _from_code(code: str, file: str, files: Container[object]) -> types.ModuleType:
@@ -170,32 +181,41 @@ def _instead(module: types.ModuleType, name: str) -> str:
 
 def with_three_arguments(function: Callable[..., Any], name: str) -> Callable[[Any, Any, Any], Any]:
     """The function as one that takes a group, a key and parameters, of which it may leave the last ones out."""
+    return with_all_arguments(function, name, *_OF_FIT)
+
+
+def with_all_arguments(function: Callable[..., Any], name: str, names: Sequence[str], least: int) -> Callable[..., Any]:
+    """The function as one that takes arguments of these names, of which it may leave the last ones out."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         # Native functions may not tell: they get all.
         return function
-    taken = next((count for count in range(_ARGUMENTS_MAX, 0, -1) if _takes(signature, count)), None)
-    if taken == 3:
+    counts = range(len(names), least - 1, -1)
+    taken = next((count for count in counts if _takes(signature, count)), None)
+    if taken == len(names):
         return function
-    if taken == 2:
-        return lambda group, key, params: function(group, key)
     if taken == 1:
-        return lambda group, key, params: function(group)
+        return lambda first, *_: function(first)
+    if taken == 2:
+        return lambda first, second, *_: function(first, second)
+    if taken is not None:
+        return lambda *given: function(*given[:taken])
+    *others, last = [f"`{name}({', '.join(names[:count])})`" for count in counts]
     raise Refused(
         "code",
-        f"`{name}{signature}` cannot be called as `{name}(group, key, params)`, `{name}(group, key)` or `{name}(group)`",
+        f"`{name}{signature}` cannot be called as {', '.join(others)} or {last}",
         line=_line_of(function),
     )
 
 
-def _iterates(function: Callable[..., Any]) -> bool:
-    """Whether the annotation of the first argument is an iterator, of whatever."""
+def _iterates(function: Callable[..., Any], place: int) -> bool:
+    """Whether the annotation of that argument is an iterator, of whatever."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return False
-    annotation = next((parameter.annotation for parameter in parameters), None)
+    annotation = next((parameter.annotation for parameter in islice(parameters, place, None)), None)
     if isinstance(annotation, str):
         # What it is an iterator of may be imported for those who check types only.
         annotation = _evaluated(annotation.partition("[")[0].strip(), inspect.unwrap(function))

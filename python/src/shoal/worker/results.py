@@ -65,9 +65,9 @@ class Returns:
         unknown = [name for name in found if name not in self._known]
         said = []
         if missing:
-            said.append(f"does not return {_listed(missing)}, which `returns` declares")
+            said.append(f"does not return {listed(missing)}, which `returns` declares")
         if unknown:
-            said.append(f"returns {_listed(unknown)}, which `returns` does not declare")
+            said.append(f"returns {listed(unknown)}, which `returns` does not declare")
         return WrongReturn("the function " + " and ".join(said or ["returns a column twice"]))
 
 
@@ -75,7 +75,7 @@ class Collected:
     """What groups of a message returned, in their order."""
 
     def __init__(self, returns: Returns) -> None:
-        self._returns = returns
+        self.returns = returns
         self._parts: List[Any] = []
         self._rows: List[Tuple[Any, ...]] = []
         self._groups: List[int] = []
@@ -83,14 +83,18 @@ class Collected:
     def add(self, group: int, returned: Any) -> None:
         """Takes what one group returned; raises [WrongReturn] where that can be seen at once."""
         if type(returned) is dict:
-            self._rows.append(self._returns.row(returned))
+            self._rows.append(self.returns.row(returned))
             self._groups.append(group)
             return
-        columns = _columns_of(returned, self._returns)
+        columns = _columns_of(returned, self.returns)
         if columns is None:
-            self._rows.append(self._returns.row(returned))
+            self._rows.append(self.returns.row(returned))
             self._groups.append(group)
             return
+        self.add_columns(group, columns)
+
+    def add_columns(self, group: int, columns: List[Any]) -> None:
+        """Takes the declared columns of one group's rows."""
         self._close_rows()
         self._parts.append(_Frame(group, columns))
 
@@ -101,8 +105,8 @@ class Collected:
         wrong: Dict[int, WrongReturn] = {}
         batches: List[pa.RecordBatch] = []
         for part in parts:
-            batches.extend(part.batches(self._returns, wrong))
-        return _together(batches, self._returns.schema), wrong
+            batches.extend(part.batches(self.returns, wrong))
+        return _together(batches, self.returns.schema), wrong
 
     def _close_rows(self) -> None:
         if self._rows:
@@ -204,8 +208,22 @@ def _family(kind: pa.DataType) -> Optional[str]:
     return str(kind).replace("large_", "").replace("_view", "")
 
 
-def _columns_of(returned: Any, returns: Returns) -> Any:
+def _columns_of(returned: Any, returns: Returns) -> Optional[List[Any]]:
     """The declared columns of a frame; None for what is one row."""
+    columns = columns_of_frame(returned, returns)
+    if columns is not None:
+        return columns
+    kind = type(returned)
+    library = kind.__module__.partition(".")[0]
+    if isinstance(returned, dict) or (library == "pandas" and kind.__name__ == "Series"):
+        return None
+    if returned is None:
+        raise WrongReturn("the function returns nothing: is a `return` missing?")
+    raise WrongReturn(f"the function returns a {kind.__name__}, where a dict, a Series or a DataFrame is expected")
+
+
+def columns_of_frame(returned: Any, returns: Returns) -> Optional[List[Any]]:
+    """The declared columns of a frame; None for what is no frame."""
     kind = type(returned)
     library = kind.__module__.partition(".")[0]
     if library == "pandas" and kind.__name__ == "DataFrame":
@@ -217,12 +235,8 @@ def _columns_of(returned: Any, returns: Returns) -> Any:
     if isinstance(returned, (pa.Table, pa.RecordBatch)):
         returns.check_columns(returned.schema.names)
         return [returned.column(name) for name in returns.names]
-    if isinstance(returned, dict) or (library == "pandas" and kind.__name__ == "Series"):
-        return None
-    if returned is None:
-        raise WrongReturn("the function returns nothing: is a `return` missing?")
-    raise WrongReturn(f"the function returns a {kind.__name__}, where a dict, a Series or a DataFrame is expected")
+    return None
 
 
-def _listed(names: List[str]) -> str:
+def listed(names: List[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)

@@ -10,7 +10,7 @@ from collections import namedtuple
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from .._context import calls
-from . import channel
+from . import channel, isolation
 from .channel import Channel, Frame
 from .program import Refused, load
 from .progress import Progress
@@ -27,6 +27,7 @@ def main(descriptor: int) -> None:
         return
     try:
         spec = json.loads(bytes(first.first))
+        isolation.check(spec.get("worker"))
         session = _Session(spec, link)
     except Refused as refused:
         link.send(channel.REFUSED, first.sequence, json.dumps(refused.to_json()).encode())
@@ -62,8 +63,11 @@ class _Session:
         speech = Speech()
         slicer = slicer_of(spec["frame"])
         self._key: Any = namedtuple("Key", spec["keys"], rename=True)  # type: ignore[misc]
+        self._key_columns = len(spec["keys"])
+        function = load(spec)
+        self._predicts = function.predicts
         self._applier = Applier(
-            load(spec), Returns(spec["returns"]), spec["params"], slicer, Progress(spec["progress"]), speech, self
+            function, Returns(spec["returns"]), spec["params"], slicer, Progress(spec["progress"]), speech, self
         )
         speech.is_complete(0)
 
@@ -83,13 +87,15 @@ class _Session:
         from .apply import Message
 
         rows, groups = self._batch(frame.first), self._batch(frame.second)
-        keys: List[Iterator[Any]] = [column.to_pylist() for column in groups.columns[1:]]
+        of_models = 1 + self._key_columns
+        keys: List[Iterator[Any]] = [column.to_pylist() for column in groups.columns[1:of_models]]
         message = Message(
             sequence=frame.sequence,
             rows=rows,
             following=frame.groups,
             ends=groups.column(0).to_pylist(),
             keys=list(map(self._key._make, zip(*keys))),
+            models=groups.select(list(range(of_models, groups.num_columns))).to_pylist() if self._predicts else [],
         )
         for groups, rows, failures, counted, seconds in self._applier.apply(message):
             told = {"counted": counted, "seconds": seconds} if counted or seconds else None

@@ -14,6 +14,7 @@ use shoal_tests::{job as jobs, shoal, slots, workspace};
 use super::{firms, job, member, with_packages};
 use crate::agreement::copy_examples;
 use crate::place::{Place, query};
+use crate::scoring::{scoring, with};
 
 /// Uses a package of its environment, and looks for what it is not to see.
 const CODE: &str = "import os, greeter\n\nSEEN = [name for name in os.environ if name.startswith(('PIP_', 'UV_', 'AWS_'))]\n\n\
@@ -236,13 +237,36 @@ fn what_cannot_be_installed_is_refused_with_the_installers_last_words() {
         // Nobody listens there.
         let packages =
             json!({"interpreter": python(), "packages": ["greeter"], "indexUrl": "http://127.0.0.1:9/simple"});
-        let mut nowhere = command_with_few_retries(&place, &job_in(&place, "nowhere", packages), by);
-        let failure = Process::start(&mut nowhere).finish().failed(2);
+        let job = jobs::with(job_in(&place, "nowhere", packages), "/failurePolicy/maxTaskAttempts", json!(2));
+        // It is not the user's, and is tried again.
+        let failure = Process::start(&mut command_with_few_retries(&place, &job, by)).finish().failed(3);
         assert!(says(&failure["next"], "reach the package index"), "{failure:#}");
+        assert_eq!((&failure["reason"], &failure["actor"]), (&json!("Io"), &json!("Platform")), "{failure:#}");
+        let message =
+            "of stage `environment` failed 2 times, the last time because the package index cannot be reached";
+        assert!(says(&failure["message"], message), "{failure:#}");
         assert!(says(&failure["causes"], "127.0.0.1:9") && !says(&failure, "secret"), "{failure:#}");
     }
     assert_eq!(files(&place, ".json"), Vec::<PathBuf>::new(), "none of them counts as built");
     assert!(!place.join("wrong").exists(), "nothing is published");
+}
+
+#[test]
+fn a_function_predicts_in_the_environment_that_its_models_were_made_in() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    wheels(&place);
+    let training = job_with(&place, "first", "greeter==1.0\n");
+    run(&place, &training, By::Uv).succeeded();
+    let job = scoring("predictions", &place.join("first"), &place.join("firms.csv"), &place.join("predictions"));
+    let code = "import greeter\n\ndef predict(model, group):\n    \
+                return [float(model['n'] + greeter.ANSWER)] * group.num_rows\n";
+    let environment = training["spec"]["groupedTraining"]["model"]["python"]["environment"].clone();
+    let function = json!({"code": code, "frame": "arrow", "environment": environment});
+    let status = run(&place, &with(job, "python", function), By::Uv).succeeded();
+    assert!(note(&status).ends_with("was there from before"), "{}", note(&status));
+    let rows = query(&format!("SELECT DISTINCT reason, prediction FROM '{}'", place.join("predictions").display()));
+    assert_eq!(rows, [json!({"reason": null, "prediction": 82.0})]);
 }
 
 /// As [`command`]; an index that does not answer is asked twice.

@@ -26,6 +26,11 @@ fn input(place: &Place) -> PathBuf {
 
 /// What came of a function with these lines: the job's counters, and the rows by their firms.
 fn run(place: &Place, frame: &str, lines: &[&str], annotation: &str) -> (Value, ByKey) {
+    run_with(place, frame, lines, annotation, &[])
+}
+
+/// The same, with more that `shoal run` is told.
+fn run_with(place: &Place, frame: &str, lines: &[&str], annotation: &str, more: &[&str]) -> (Value, ByKey) {
     let body: String = lines.iter().map(|line| format!("    {line}\n")).collect();
     let code = format!("import os\nfrom typing import Iterator\n\ndef fit(groups: {annotation}, key):\n{body}");
     let output = place.join(frame);
@@ -33,7 +38,7 @@ fn run(place: &Place, frame: &str, lines: &[&str], annotation: &str) -> (Value, 
     let job = jobs::with(job, &member("frame"), json!(frame));
     let returns = ["n", "pieces", "largest", "last"].map(|name| json!({"name": name, "type": "int64"}));
     let job = jobs::with(job, &member("returns"), json!(returns));
-    let status = run_here(place, &job, &[]).succeeded();
+    let status = run_here(place, &job, more).succeeded();
     (status["report"]["counters"].clone(), by_key(&read_delta(&output), &["firm"]))
 }
 
@@ -82,6 +87,43 @@ fn a_function_may_stop_early_raise_or_die_between_two_pieces() {
         assert_eq!(rows["[\"large\"]"]["status"], status);
         assert_eq!(counters["groupsFailed"], failed, "{line}: {counters:#}");
         assert_eq!(counters["groupsOk"], 1 + SMALL - failed, "{line}");
+    }
+}
+
+/// A task has a memory of which the large firm takes more than a group may.
+const LITTLE: [&str; 2] = ["--memory", "8Mi"];
+
+#[test]
+fn a_group_that_memory_does_not_hold_comes_in_pieces_and_only_in_pieces() {
+    let _slots = slots::take(2);
+    let lines = [
+        "xs = [piece.column('x').to_pylist() for piece in groups]",
+        "assert [x for piece in xs for x in piece] == list(range(200_000)) or key.firm != 'large'",
+        "n = sum(map(len, xs))",
+        "return {'n': n, 'pieces': len(xs), 'largest': max(map(len, xs)), 'last': xs[-1][-1]}",
+    ];
+    let (counters, rows) = run_with(&Place::new(), "arrow", &lines, "Iterator[object]", &LITTLE);
+    assert_eq!(counters["groupsOk"], 1 + SMALL, "{rows:#?}");
+    let large = &rows["[\"large\"]"];
+    assert_eq!((&large["rows_used"], &large["n"], &large["last"]), (&json!(LARGE), &json!(LARGE), &json!(LARGE - 1)));
+    assert_eq!((&large["pieces"], &large["largest"]), (&json!(4), &json!(1 << 16)));
+
+    let line = "return {'n': groups.num_rows, 'pieces': 0, 'largest': 0, 'last': 0}";
+    let (counters, rows) = run_with(&Place::new(), "arrow", &[line], "object", &LITTLE);
+    assert_eq!(rows["[\"large\"]"]["status"], "group_too_large");
+    assert_eq!((&counters["groupsOk"], &counters["groupsFailed"]), (&json!(SMALL), &json!(1)));
+}
+
+#[test]
+fn a_process_that_dies_of_a_group_that_memory_does_not_hold_costs_that_group() {
+    let _slots = slots::take(2);
+    for (line, status) in [
+        ("if key.firm == 'large': raise ValueError('enough')", "raised"),
+        ("if key.firm == 'large': os._exit(3)", "process_died"),
+    ] {
+        let (counters, rows) =
+            run_with(&Place::new(), "arrow", &["first = next(groups)", line, REST], "Iterator[object]", &LITTLE);
+        assert_eq!((&rows["[\"large\"]"]["status"], &counters["groupsFailed"]), (&json!(status), &json!(1)), "{line}");
     }
 }
 

@@ -8,7 +8,9 @@ mod dry_run;
 mod dying;
 mod environments;
 mod frames;
+mod isolation;
 mod iterators;
+mod predictions;
 mod said;
 mod travel;
 

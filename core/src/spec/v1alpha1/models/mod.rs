@@ -17,7 +17,8 @@ pub use glm::{Glm, GlmFamily, GlmLink};
 pub use linear::{AlphaPath, Alphas, ElasticNet, Lasso, Ols, Ridge, StandardErrors};
 pub use logistic::{CostOfBoth, CostOfCoefficients, Logistic, LogisticPenalty};
 pub use mean::Mean;
-pub use python::{ConfigMapKeyRef, Environment, Frame, Params, Python, Returned, ReturnedType, Upload};
+pub use python::{ConfigMapKeyRef, Environment, Frame, Params, Python, Returned, ReturnedType, Upload, Variable};
+pub(super) use python::{NO_SOURCE, ONE_SOURCE};
 pub use trees::{BoostingLoss, EarlyStopping, GradientBoosting, Predicted, RandomForest};
 
 /// The model to train: exactly one.

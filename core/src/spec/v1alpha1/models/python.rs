@@ -6,9 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::limits::UPLOADS_MAX;
 
-const ONE_SOURCE: &str =
+pub(in crate::spec::v1alpha1) const ONE_SOURCE: &str =
     "[has(self.file), has(self.module), has(self.code), has(self.configMapKeyRef)].filter(source, source).size() == 1";
-const NO_SOURCE: &str = "where the function is has to be said exactly once: file, module, code or configMapKeyRef";
+pub(in crate::spec::v1alpha1) const NO_SOURCE: &str =
+    "where the function is has to be said exactly once: file, module, code or configMapKeyRef";
 
 const SOMETHING: &str = "has(self.interpreter) || has(self.requirements) || has(self.packages)";
 const NOTHING: &str = "an environment has an interpreter, requirements or packages";
@@ -22,6 +23,12 @@ const FOR_NONE: &str =
 
 const ONE_PLACE: &str = "!has(self.wheels) || !has(self.indexUrl)";
 const TWO_PLACES: &str = "with wheels nothing is fetched: indexUrl has no meaning";
+
+const ONE_VALUE: &str = "has(self.value) != has(self.fromWorker)";
+const NO_VALUE: &str = "a variable has a value of its own or the worker's: value or fromWorker";
+
+const NOT_OURS: &str = "!(self.name in ['TMPDIR', 'PYTHONUTF8'])";
+const OURS: &str = "TMPDIR and PYTHONUTF8 are set by the worker";
 
 /// A Python function that is called with the rows of each group, its key, and `params`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -92,6 +99,33 @@ pub struct Python {
     /// What the function runs in: the first `python3` of the worker's path where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
+    /// Environment variables that the function sees beside the few that every function does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub env: Vec<Variable>,
+}
+
+/// An environment variable that the function sees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": ONE_VALUE, "message": NO_VALUE},
+    {"rule": NOT_OURS, "message": OURS},
+]))]
+pub struct Variable {
+    /// Its name in the environment of the function's process.
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    pub name: String,
+    /// Its value, for all who may read the job: no place for a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub value: Option<String>,
+    /// `true` for the value that it has where the worker runs, which the function gets with that. The job fails where it is not
+    /// set there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = [true]))]
+    pub from_worker: Option<bool>,
 }
 
 /// A key of a ConfigMap.
