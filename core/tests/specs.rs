@@ -267,6 +267,7 @@ prop_compose! {
             group_timeout,
             process_memory_limit,
             environment: None,
+            env: Vec::new(),
         }
     }
 }
