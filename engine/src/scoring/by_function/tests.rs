@@ -67,6 +67,7 @@ fn groups(firms: &[Option<i64>]) -> Groups {
         rows: columns_of(&of_rows, 0),
         keys: RecordBatch::try_from_iter([("firm", keys)]).unwrap(),
         ends,
+        pieces: None,
         predicting: None,
     }
 }
