@@ -145,21 +145,6 @@ spec:
     }
 
     #[test]
-    fn files_of_a_function_that_predicts_are_absolute_too() {
-        let python = "{file: model.py, environment: {requirements: ../needs.txt, wheels: /wheels}}";
-        let job = format!(
-            "apiVersion: shoal.dev/v1alpha1\nkind: ShoalJob\nmetadata: {{name: a}}\nspec:\n  groupedScoring:\n    \
-             models: {{table: m}}\n    input: {{table: i.csv}}\n    python: {python}\n    output: {{table: out}}\n"
-        );
-        let job = with_absolute_paths(parse_job(&job, "job.yaml").unwrap(), Path::new("/jobs/here"));
-        let python = job.spec.grouped_scoring.unwrap().python.unwrap();
-        let environment = python.environment.unwrap();
-        assert_eq!(python.file.as_deref(), Some("/jobs/here/model.py"));
-        assert_eq!(environment.requirements.as_deref(), Some("/jobs/needs.txt"));
-        assert_eq!(environment.wheels.as_deref(), Some("/wheels"));
-    }
-
-    #[test]
     fn what_is_no_job_file_is_the_users_input() {
         let folder = tempfile::tempdir().unwrap();
         let missing = JobFile::read(&folder.path().join("none.yaml")).unwrap_err();

@@ -287,6 +287,25 @@ mod tests {
     }
 
     #[test]
+    fn a_function_that_predicts_brings_its_files_along_too() {
+        let folder = folder();
+        let mut job: ShoalJob = serde_json::from_value(json!({
+            "apiVersion": "shoal.dev/v1alpha1", "kind": "ShoalJob", "metadata": {"name": "a"},
+            "spec": {"groupedScoring": {
+                "models": {"table": "m"}, "input": {"table": "i.csv"}, "output": {"table": "out"},
+                "python": {"file": "model.py", "files": ["helpers.py"]},
+            }},
+        }))
+        .unwrap();
+        let local = find(&mut job, folder.path()).unwrap();
+        assert_eq!((paths(&job), local.len()), (vec!["helpers.py", "model.py"], 2));
+        let missing = &mut job.spec.grouped_scoring.as_mut().unwrap().python.as_mut().unwrap();
+        (missing.file, missing.uploads) = (Some("none.py".into()), None);
+        let failure = find(&mut job, folder.path()).unwrap_err();
+        assert_eq!(failure.location.field_path.as_deref(), Some("spec.groupedScoring.python.file"));
+    }
+
+    #[test]
     fn a_changed_file_makes_another_job_and_a_moved_one_does_not() {
         let (here, there) = (folder(), folder());
         let spec = || job(python(json!({"file": "model.py", "files": ["helpers.py"]})));
