@@ -142,7 +142,7 @@ fn every_example_is_tested() {
     let known = ["grunfeld.yaml", "grunfeld-postwar.yaml", "high-years.yaml", "boosting.yaml", "score.yaml"]
         .map(|name| Path::new("examples").join(name));
     // Those are run in pods, by a suite of its own.
-    let in_pods = ["cluster.yaml", "grunfeld.yaml", "grunfeld-own-cluster.yaml"]
+    let in_pods = ["cluster.yaml", "grunfeld.yaml", "grunfeld-own-cluster.yaml", "python-cluster.yaml", "python.yaml"]
         .map(|name| Path::new("examples/kubernetes").join(name));
     let in_python = ["ols.yaml", "pipeline.yaml", "predict.yaml", "growth.yaml", "decades.yaml", "trend.yaml"]
         .map(|name| Path::new("examples/python").join(name));
