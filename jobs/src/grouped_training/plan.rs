@@ -157,7 +157,7 @@ fn percent_after_map(facts: &Facts, trained: &Fitting, exchange: Exchange, state
     };
     match has_to_learn(&facts.columns) {
         false => percent,
-        true => LEARNED_PERCENT + (100 - LEARNED_PERCENT) * percent / 100,
+        true => LEARNED_PERCENT + (u32::from(100 - LEARNED_PERCENT) * u32::from(percent) / 100) as u8,
     }
 }
 
