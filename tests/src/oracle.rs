@@ -93,6 +93,12 @@ pub fn write_delta(csv: &Path, table: &Path, partition: &str) {
     ask("write_delta.py", &[csv.to_str().unwrap(), table.to_str().unwrap(), partition]);
 }
 
+/// Makes a Delta table of a CSV file's rows whose first half lacks a column that came later, and whose second half lacks every
+/// so manyth row, the first of it first, by a deletion vector.
+pub fn evolve_delta(csv: &Path, table: &Path, column: &str, every: usize) {
+    ask("evolve_delta.py", &[csv.to_str().unwrap(), table.to_str().unwrap(), column, &every.to_string()]);
+}
+
 /// A collector of OpenTelemetry's traces.
 pub struct Collector {
     process: Process,

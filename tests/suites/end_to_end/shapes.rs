@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use shoal_testkit::Numbers;
 use shoal_tests::cluster::{Head, Worker};
-use shoal_tests::oracle::{Fit, read_delta, statsmodels};
+use shoal_tests::oracle::{Fit, evolve_delta, read_delta, statsmodels};
 use shoal_tests::table::{ByKey, assert_agrees, assert_agrees_within, by_key};
 use shoal_tests::{job, slots};
 
@@ -179,5 +179,38 @@ fn a_thousand_small_files_are_one_table() {
         assert_eq!(models.len(), GROUPS);
         assert!(models.values().all(|model| model["rows_used"] == 2 * FILES / GROUPS), "no row is lost or read twice");
         assert_agrees(&models, &expected);
+    }
+}
+
+#[test]
+fn a_delta_table_that_has_changed_is_read_without_what_was_deleted_and_with_what_came_later() {
+    const ROWS: usize = 6_000;
+    const EVERY: usize = 7;
+    let (place, mut numbers) = (Place::new(), Numbers::new(23));
+    let header = "g,a,b,y\n";
+    let lines: Vec<String> = (0..ROWS)
+        .map(|row| {
+            let mut text = String::new();
+            line(&mut text, &format!("g{}", row % 11), &mut numbers);
+            text
+        })
+        .collect();
+    let csv = |name: &str, lines: Vec<&str>| {
+        let file = place.join(name);
+        std::fs::write(&file, format!("{header}{}", lines.concat())).unwrap();
+        file
+    };
+    let all = csv("all.csv", lines.iter().map(String::as_str).collect());
+    let table = place.join("table");
+    evolve_delta(&all, &table, "b", EVERY);
+    // The first half has no `b`, and of the second half a seventh is gone.
+    let left: Vec<&str> =
+        lines[ROWS / 2..].iter().enumerate().filter(|(row, _)| row % EVERY != 0).map(|it| it.1.as_str()).collect();
+    let rows_left = left.len();
+    let expected = by_statsmodels(&csv("left.csv", left), &FEATURES);
+    for models in train(&place, &table, &FEATURES) {
+        assert_agrees(&models, &expected);
+        let sum = |column: &str| models.values().map(|model| model[column].as_u64().unwrap()).sum::<u64>();
+        assert_eq!((sum("rows_used"), sum("rows_dropped")), (rows_left as u64, ROWS as u64 / 2));
     }
 }

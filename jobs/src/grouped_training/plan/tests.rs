@@ -6,9 +6,10 @@ use shoal_core::JobUid;
 use shoal_core::Payload;
 use shoal_core::Reason;
 use shoal_core::functions::{Prepared, Purpose, Requirements};
+use shoal_core::spec::v1alpha1::Encode;
 use shoal_core::spec::v1alpha1::TableFormat;
 use shoal_core::task::{Counters, FileMeta, PartitionMeta, TaskOutput};
-use shoal_engine::columns::{KeyColumn, NumericColumn, ResolvedColumns, TargetColumn};
+use shoal_engine::columns::{CategoryColumn, KeyColumn, NumericColumn, ResolvedColumns, TargetColumn};
 use shoal_engine::models::ModelTable;
 use shoal_engine::table::{Cluster, FileSlice, InputFile, PinnedTable};
 
@@ -154,6 +155,38 @@ fn a_function_is_loaded_in_every_slot_before_rows_are_read() {
     assert_eq!(map.name, stage::MAP);
     let map: MapStage = map.common.read().unwrap();
     assert_eq!((map.exchange, map.variables.len()), (Exchange::Rows, 0));
+}
+
+#[test]
+fn what_is_expected_of_dealing_rows_leaves_room_for_the_stages_around_it() {
+    let facts = facts(&[MIB], Some(1_000));
+    let training = |facts: &Facts, estimator| {
+        let job = job(json!({"auto": {}}), None);
+        let training = super::super::training(&job).unwrap();
+        let Learner::Model(model) = &training.learner else { panic!("{training:?}") };
+        Fitting::Model(Box::new(Training { estimator, ..Training::new(training, model, &facts.columns, &[]) }))
+    };
+    let category = CategoryColumn {
+        name: "c".into(),
+        expression: "c".into(),
+        is_column: true,
+        encode: Encode::OneHot,
+        drop_first: false,
+        buckets: None,
+    };
+    let mut learning = facts.clone();
+    learning.columns.categories = vec![category];
+    for exchange in [Exchange::Rows, Exchange::States] {
+        for states_per_row in [None, Some(0.0), Some(0.1), Some(1.0)] {
+            let percent = |facts| percent_after_map(facts, &training(facts, Estimator::Mean), exchange, states_per_row);
+            let (without, with) = (percent(&facts), percent(&learning));
+            assert!((1..=100).contains(&without), "{exchange:?} {states_per_row:?}: {without}");
+            assert!(
+                (LEARNED_PERCENT..=100).contains(&with) && with >= without,
+                "{exchange:?} {states_per_row:?}: {with}"
+            );
+        }
+    }
 }
 
 fn measured(rows: u64, groups: u64) -> StageOutcome {
