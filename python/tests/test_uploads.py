@@ -57,6 +57,12 @@ def test_all_that_a_job_names_travels_and_nothing_else(folder):
     assert find(spec, "/none") == {}
 
 
+def test_a_function_that_predicts_brings_its_files_along_too(folder):
+    python = {"file": "model.py", "files": ["helpers.py"]}
+    assert len(find({"spec": {"groupedScoring": {"python": python}}}, str(folder))) == 2
+    assert [upload["path"] for upload in python["uploads"]] == ["helpers.py", "model.py"]
+
+
 def test_an_absolute_folder_of_wheels_is_one_of_the_workers():
     spec = job({"code": "x = 1", "environment": {"packages": ["a"], "wheels": "/opt/wheels"}})
     assert find(spec, "/none") == {} and not uploads(spec)

@@ -207,10 +207,14 @@ fn a_delta_table_that_has_changed_is_read_without_what_was_deleted_and_with_what
     let left: Vec<&str> =
         lines[ROWS / 2..].iter().enumerate().filter(|(row, _)| row % EVERY != 0).map(|it| it.1.as_str()).collect();
     let rows_left = left.len();
-    let expected = by_statsmodels(&csv("left.csv", left), &FEATURES);
+    let mut expected = by_statsmodels(&csv("left.csv", left), &FEATURES);
+    assert_eq!(expected.len(), 11);
+    for group in 0..11 {
+        let without = (0..ROWS / 2).filter(|row| row % 11 == group).count();
+        expected.get_mut(&json!([format!("g{group}")]).to_string()).unwrap()["rows_dropped"] = json!(without);
+    }
     for models in train(&place, &table, &FEATURES) {
         assert_agrees(&models, &expected);
-        let sum = |column: &str| models.values().map(|model| model[column].as_u64().unwrap()).sum::<u64>();
-        assert_eq!((sum("rows_used"), sum("rows_dropped")), (rows_left as u64, ROWS as u64 / 2));
+        assert_eq!(models.values().map(|model| model["rows_used"].as_u64().unwrap()).sum::<u64>(), rows_left as u64);
     }
 }
