@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Union
 
 from ..errors import InvalidArgument, Refused, SpecRefused
@@ -117,7 +118,7 @@ class Client:
             missing = self.heads.ask("POST", ["blobs", "missing"], lambda answer: [str(name) for name in answer["missing"]], None, query)
             for name in missing:
                 content = files[name]
-                self.heads.upload(["blobs", name], lambda content=content: opened(content), size_of(content))
+                self.heads.upload(["blobs", name], partial(opened, content), size_of(content))
                 uploaded += 1
         return uploaded
 
