@@ -1,6 +1,7 @@
 //! What a job kind is to the rest of the code: a planner without IO, after one step of finding out facts.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -30,6 +31,27 @@ pub trait JobKind: Send + Sync {
     /// # Errors
     /// What makes the whole job fail: nothing is published then.
     fn plan(&self, job: &Job, facts: &Payload, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure>;
+}
+
+/// What a kind plans. A panic of it fails the job that it plans: in the head it would come again with each new lead, and end
+/// the work on every other job.
+///
+/// # Errors
+/// As [`JobKind::plan`]; an internal failure for a panic.
+pub(crate) fn plan(
+    kind: &dyn JobKind,
+    job: &Job,
+    facts: &Payload,
+    done: &[StageOutcome],
+    capacity: Capacity,
+) -> Result<Planned, Failure> {
+    catch_unwind(AssertUnwindSafe(|| kind.plan(job, facts, done, capacity))).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned();
+        let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let mut failure = Failure::internal(format!("planning a job of kind `{}` panicked", kind.name()));
+        failure.causes.extend(said);
+        Err(failure)
+    })
 }
 
 /// What the cluster offers at the moment of planning.
@@ -86,5 +108,52 @@ impl Kinds {
             Failure::new(Reason::UnknownKind, format!("this head cannot run jobs of kind `{name}`"))
                 .next(format!("it knows: {known}"))
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    struct Panics;
+
+    #[async_trait]
+    impl JobKind for Panics {
+        fn name(&self) -> &'static str {
+            "panics"
+        }
+
+        async fn facts(&self, _: &Job) -> Result<Payload, Failure> {
+            Ok(Payload::default())
+        }
+
+        fn plan(&self, _: &Job, _: &Payload, done: &[StageOutcome], _: Capacity) -> Result<Planned, Failure> {
+            panic!("{} stages are too many", done.len())
+        }
+    }
+
+    #[test]
+    fn a_kind_that_panics_fails_its_job() {
+        let spec = json!({
+            "apiVersion": "shoal.dev/v1alpha1",
+            "kind": "ShoalJob",
+            "metadata": {"name": "job"},
+            "spec": {"groupedTraining": {
+                "input": {"table": "/in.csv"},
+                "groupBy": ["g"],
+                "model": {"ols": {"target": "y", "features": ["x"]}},
+                "output": {"table": "/out"},
+            }},
+        });
+        let uid = serde_json::from_value(json!("00000000-0000-0000-0000-000000000001")).unwrap();
+        let job = Job::parse(uid, Arc::new(serde_json::from_value(spec).unwrap())).unwrap();
+        let failure = plan(&Panics, &job, &Payload::default(), &[], Capacity { slots: 1 }).unwrap_err();
+        assert_eq!(
+            (failure.reason, failure.causes.as_slice()),
+            (Reason::Internal, &["0 stages are too many".to_owned()][..])
+        );
     }
 }

@@ -205,7 +205,7 @@ impl Control {
         let planned = self
             .kinds
             .get(active.job.work.kind())
-            .and_then(|kind| kind.plan(&active.job, &active.facts, &done, capacity))
+            .and_then(|kind| crate::kind::plan(kind.as_ref(), &active.job, &active.facts, &done, capacity))
             .and_then(|planned| match &planned.step {
                 Step::Run(stage) if stage.tasks.len() > limits::STAGE_TASKS_MAX => Err(crate::Failure::new(
                     crate::Reason::InvalidValue,
