@@ -124,7 +124,7 @@ impl Found<'_> {
     /// The names in a folder that are not hidden, in their order.
     fn names(&self, path: &str) -> Result<Vec<String>, Failure> {
         let place = self.folder.join(path);
-        let unreadable = |error: std::io::Error| unreadable(&place, &error);
+        let unreadable = |error: std::io::Error| Failure { message: no_folder(&error), ..unreadable(&place, &error) };
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&place).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
@@ -175,6 +175,14 @@ fn hash(place: &Path) -> Result<(Digest, u64), Failure> {
     }
     let bytes = hashing.bytes();
     Ok((hashing.digest(), bytes))
+}
+
+fn no_folder(error: &std::io::Error) -> String {
+    let message = match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such folder",
+        _ => "the folder cannot be read",
+    };
+    message.to_owned()
 }
 
 fn unreadable(place: &Path, error: &std::io::Error) -> Failure {
