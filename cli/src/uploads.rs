@@ -65,7 +65,8 @@ impl Found<'_> {
         for (file, index) in function.files.iter().flatten().zip(0..) {
             let next = "name files and folders that are there, relative to the job file";
             let field = format!("files[{index}]");
-            self.any(&clean(file)).map_err(|failure| told(failure, Reason::InvalidFunction, &field, next))?;
+            self.any(&clean(file), DEPTH_MAX)
+                .map_err(|failure| told(failure, Reason::InvalidFunction, &field, next))?;
         }
         let Some(environment) = function.environment else { return Ok(()) };
         if let Some(file) = &environment.requirements {
@@ -83,8 +84,8 @@ impl Found<'_> {
     }
 
     /// A file, or all of a folder.
-    fn any(&mut self, path: &str) -> Result<(), Failure> {
-        if self.folder.join(path).is_dir() { self.below(path, DEPTH_MAX) } else { self.file(path) }
+    fn any(&mut self, path: &str, depth: usize) -> Result<(), Failure> {
+        if self.folder.join(path).is_dir() { self.below(path, depth) } else { self.file(path) }
     }
 
     /// What is in a folder, however deep, but what is hidden or made by Python.
@@ -95,14 +96,10 @@ impl Found<'_> {
         }
         for name in self.names(path)? {
             if name != COMPILED {
-                self.any_below(&joined(path, &name), depth)?;
+                self.any(&joined(path, &name), depth - 1)?;
             }
         }
         Ok(())
-    }
-
-    fn any_below(&mut self, path: &str, depth: usize) -> Result<(), Failure> {
-        if self.folder.join(path).is_dir() { self.below(path, depth - 1) } else { self.file(path) }
     }
 
     /// The files right in a folder.
@@ -124,7 +121,7 @@ impl Found<'_> {
     /// The names in a folder that are not hidden, in their order.
     fn names(&self, path: &str) -> Result<Vec<String>, Failure> {
         let place = self.folder.join(path);
-        let unreadable = |error: std::io::Error| Failure { message: no_folder(&error), ..unreadable(&place, &error) };
+        let unreadable = |error: std::io::Error| unreadable(&place, "folder", &error);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&place).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name();
@@ -162,7 +159,7 @@ fn told(failure: Failure, reason: Reason, field: String, next: &str) -> Failure 
 }
 
 fn hash(place: &Path) -> Result<(Digest, u64), Failure> {
-    let unreadable = |error: std::io::Error| unreadable(place, &error);
+    let unreadable = |error: std::io::Error| unreadable(place, "file", &error);
     let mut file = File::open(place).map_err(unreadable)?;
     check_size(file.metadata().map_err(unreadable)?.len())
         .map_err(|failure| failure.file(place.display().to_string()))?;
@@ -177,18 +174,11 @@ fn hash(place: &Path) -> Result<(Digest, u64), Failure> {
     Ok((hashing.digest(), bytes))
 }
 
-fn no_folder(error: &std::io::Error) -> String {
+/// A file, or a folder, of which `what` says so.
+fn unreadable(place: &Path, what: &str, error: &std::io::Error) -> Failure {
     let message = match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such folder",
-        _ => "the folder cannot be read",
-    };
-    message.to_owned()
-}
-
-fn unreadable(place: &Path, error: &std::io::Error) -> Failure {
-    let message = match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file",
-        _ => "the file cannot be read",
+        std::io::ErrorKind::NotFound => format!("there is no such {what}"),
+        _ => format!("the {what} cannot be read"),
     };
     Failure::new(Reason::InvalidValue, message).because(error).file(place.display().to_string())
 }
@@ -200,7 +190,7 @@ pub(crate) struct InPlace(pub(crate) LocalFiles);
 impl BlobSource for InPlace {
     async fn open(&self, digest: &Digest) -> Result<Option<BlobStream>, Failure> {
         let Some(place) = self.0.get(digest) else { return Ok(None) };
-        let file = tokio::fs::File::open(place).await.map_err(|error| unreadable(place, &error))?;
+        let file = tokio::fs::File::open(place).await.map_err(|error| unreadable(place, "file", &error))?;
         Ok(Some(pieces(file, place.clone())))
     }
 }
@@ -216,7 +206,7 @@ pub(crate) fn pieces(file: tokio::fs::File, place: PathBuf) -> BlobStream {
                 piece.truncate(read);
                 Ok(Some((Bytes::from(piece), (file, place))))
             }
-            Err(error) => Err(unreadable(&place, &error)),
+            Err(error) => Err(unreadable(&place, "file", &error)),
         }
     })
     .boxed()

@@ -1,6 +1,7 @@
 //! One typed error for everything that a user can meet, the same in the terminal, over REST, over gRPC and in a
 //! resource's status.
 
+use std::any::Any;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -204,6 +205,14 @@ impl Failure {
     /// An internal failure: a state that the code holds impossible.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(Reason::Internal, message).next("please report this with the command and its output")
+    }
+
+    /// Adds what a panic said, if anything, as a cause.
+    #[must_use]
+    pub fn because_of_panic(mut self, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().cloned();
+        self.causes.extend(text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())));
+        self
     }
 
     /// Says what to do about it.

@@ -46,11 +46,8 @@ pub(crate) fn plan(
     capacity: Capacity,
 ) -> Result<Planned, Failure> {
     catch_unwind(AssertUnwindSafe(|| kind.plan(job, facts, done, capacity))).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().cloned();
-        let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let mut failure = Failure::internal(format!("planning a job of kind `{}` panicked", kind.name()));
-        failure.causes.extend(said);
-        Err(failure)
+        let failure = Failure::internal(format!("planning a job of kind `{}` panicked", kind.name()));
+        Err(failure.because_of_panic(panic.as_ref()))
     })
 }
 

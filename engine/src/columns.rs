@@ -50,6 +50,22 @@ pub struct ResolvedColumns {
     pub filter: Option<String>,
 }
 
+impl ResolvedColumns {
+    /// What a function is called with: all that it reads is in its frame.
+    pub(crate) fn of_function(keys: Vec<KeyColumn>, frame: Vec<FrameColumn>, filter: Option<String>) -> Self {
+        Self {
+            keys,
+            features: Vec::new(),
+            categories: Vec::new(),
+            target: None,
+            frame,
+            weight: None,
+            fold: None,
+            filter,
+        }
+    }
+}
+
 /// A column or expression whose values are names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

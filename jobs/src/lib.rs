@@ -2,6 +2,7 @@
 //!
 //! A new kind is a module here and a line in `registered`.
 
+mod calling;
 mod dealing;
 pub mod dry_run;
 mod grouped_scoring;

@@ -66,16 +66,7 @@ pub fn resolve_frame(
         returnable(name, &keys, reserved).map_err(|failure| failure.field(path))?;
     }
     let filter = table.filter_at(filter, field)?;
-    Ok(ResolvedColumns {
-        keys,
-        frame,
-        features: Vec::new(),
-        categories: Vec::new(),
-        target: None,
-        weight: None,
-        fold: None,
-        filter,
-    })
+    Ok(ResolvedColumns::of_function(keys, frame, filter))
 }
 
 fn frame_column(name: &str, data_type: &DataType, keys: &[KeyColumn]) -> FrameColumn {

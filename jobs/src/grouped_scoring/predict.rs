@@ -1,6 +1,5 @@
 //! Pulls a bucket's models and rows, and has the user's function predict for these with those, group by group.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -9,7 +8,6 @@ use shoal_core::Failure;
 use shoal_core::functions::Calls;
 use shoal_core::partition::BatchStream;
 use shoal_core::runner::TaskContext;
-use shoal_core::tally::Tally;
 use shoal_core::task::{Assignment, Counters, PartitionSource, TaskOutput};
 use shoal_engine::group_apply::Clustering;
 use shoal_engine::models::ParquetFile;
@@ -18,8 +16,9 @@ use shoal_engine::scoring::{FunctionScoring, HeldModels, Message, Messages, Pred
 use super::held::{MODELS_SHARE, too_large};
 use super::tasks::PredictStage;
 use super::writer::{count, create};
+use crate::calling::Calling;
 use crate::grouped_training::reduce::{Bucket, GROUP_MEMORY_SHARE, Pulled, key_fields};
-use crate::grouped_training::sink::{GroupSink, MESSAGES_AHEAD};
+use crate::grouped_training::sink::GroupSink;
 
 pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let PredictStage { scoring, program, model_tasks, output } = assignment.common.read()?;
@@ -76,11 +75,8 @@ struct Predicting {
     messages: Messages,
     held: HeldModels,
     table: Predictions,
-    calls: Box<dyn Calls>,
-    /// Groups of each message that is on its way.
-    ahead: VecDeque<usize>,
+    calls: Calling,
     counters: Counters,
-    tally: Tally,
 }
 
 impl Predicting {
@@ -89,10 +85,8 @@ impl Predicting {
             messages: Messages::new(scoring, group_bytes_max),
             held,
             table: Predictions::new(scoring),
-            calls,
-            ahead: VecDeque::new(),
+            calls: Calling::new(calls),
             counters: Counters::default(),
-            tally: Tally::default(),
         }
     }
 
@@ -111,9 +105,8 @@ impl Predicting {
                         self.write_batches(batches, file).await?;
                     }
                     for groups in met.called {
-                        self.ahead.push_back(groups.len());
                         self.calls.send(groups);
-                        while self.ahead.len() > MESSAGES_AHEAD && self.receive(file).await? {}
+                        while self.calls.is_full() && self.receive(file).await? {}
                     }
                 }
             }
@@ -124,14 +117,8 @@ impl Predicting {
     /// Waits for what is predicted for the next groups; false where none are on their way.
     async fn receive(&mut self, file: &mut ParquetFile) -> Result<bool, Failure> {
         let Some(returns) = self.calls.next().await? else { return Ok(false) };
-        self.tally.add(&returns.counted);
         let batches = self.table.predicted(&returns)?;
         self.write_batches(batches, file).await?;
-        // A message is answered in one piece or in several.
-        let waiting = self.calls.waiting();
-        while self.ahead.iter().skip(1).sum::<usize>() >= waiting && !self.ahead.is_empty() {
-            self.ahead.pop_front();
-        }
         Ok(true)
     }
 
@@ -159,6 +146,6 @@ impl GroupSink for Predicting {
         self.messages.close()?;
         self.send(file).await?;
         while self.receive(file).await? {}
-        Ok(Counters { function_counters: self.tally, ..self.counters })
+        Ok(Counters { function_counters: self.calls.counted(), ..self.counters })
     }
 }

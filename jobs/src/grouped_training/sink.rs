@@ -1,22 +1,18 @@
 //! Where groups go one after the other, and from where what is made of them comes into the output's file.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use shoal_core::Failure;
 use shoal_core::functions::Calls;
-use shoal_core::tally::Tally;
 use shoal_core::task::Counters;
 use shoal_engine::functions::{FunctionTable, Packed, Packer};
 use shoal_engine::group_apply::{GroupTrainer, ModelsOfGroups};
 use shoal_engine::models::{ModelCounts, ParquetFile};
 
+use crate::calling::Calling;
+
 /// Models that are written at a time: a batch, so that memory stays flat however many groups a bucket has.
 const MODELS_PER_BATCH: usize = 8192;
-
-/// Messages that a function's process has beyond the one that it works on: it never waits for the next one, and memory holds
-/// few.
-pub(crate) const MESSAGES_AHEAD: usize = 2;
 
 /// Takes groups, and writes what is made of them.
 pub(crate) trait GroupSink: Send {
@@ -70,35 +66,28 @@ impl<T: ModelsOfGroups + Send> GroupSink for Models<T> {
 /// What a user's function returns, which works while further groups are packed.
 pub(super) struct Called {
     packer: Packer,
-    calls: Box<dyn Calls>,
+    calls: Calling,
     table: Arc<FunctionTable>,
     counts: ModelCounts,
-    tally: Tally,
-    /// Groups of each message that is on its way.
-    ahead: VecDeque<usize>,
 }
 
 impl Called {
     pub(super) fn new(packer: Packer, calls: Box<dyn Calls>, table: Arc<FunctionTable>) -> Self {
-        let (counts, tally) = (ModelCounts::default(), Tally::default());
-        Self { packer, calls, table, counts, tally, ahead: VecDeque::new() }
+        Self { packer, calls: Calling::new(calls), table, counts: ModelCounts::default() }
     }
 
     /// Sends what is packed, and waits where much is on its way.
     async fn send(&mut self, file: &mut ParquetFile) -> Result<(), Failure> {
         while let Some(packed) = self.packer.take() {
             match packed {
-                Packed::Groups(groups) => {
-                    self.ahead.push_back(groups.len());
-                    self.calls.send(groups);
-                }
+                Packed::Groups(groups) => self.calls.send(groups),
                 Packed::TooLarge(key, rows) => {
                     let (batch, counts) = self.table.too_large(key, rows)?;
                     self.counts.add(counts);
                     file.write(&batch).await?;
                 }
             }
-            while self.ahead.len() > MESSAGES_AHEAD && self.receive(file).await? {}
+            while self.calls.is_full() && self.receive(file).await? {}
         }
         Ok(())
     }
@@ -108,13 +97,7 @@ impl Called {
         let Some(returns) = self.calls.next().await? else { return Ok(false) };
         let (batch, counts) = self.table.rows(&returns)?;
         self.counts.add(counts);
-        self.tally.add(&returns.counted);
         file.write(&batch).await?;
-        // A message is answered in one piece or in several.
-        let waiting = self.calls.waiting();
-        while self.ahead.iter().skip(1).sum::<usize>() >= waiting && !self.ahead.is_empty() {
-            self.ahead.pop_front();
-        }
         Ok(true)
     }
 }
@@ -134,6 +117,6 @@ impl GroupSink for Called {
         self.packer.close()?;
         self.send(file).await?;
         while self.receive(file).await? {}
-        Ok(Counters { function_counters: self.tally, ..counters(self.counts) })
+        Ok(Counters { function_counters: self.calls.counted(), ..counters(self.counts) })
     }
 }

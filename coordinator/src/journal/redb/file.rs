@@ -124,11 +124,8 @@ pub(super) const FULL_NEXT: &str =
 /// Turns a panic of the database, which takes its own files to be well, into a failure.
 pub(super) fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().cloned();
-        let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let mut failure = Failure::new(Reason::CorruptFile, "the journal is damaged");
-        failure.causes.extend(said);
-        Err(damaged(failure, path))
+        let failure = Failure::new(Reason::CorruptFile, "the journal is damaged");
+        Err(damaged(failure.because_of_panic(panic.as_ref()), path))
     })
 }
 

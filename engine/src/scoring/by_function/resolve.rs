@@ -48,16 +48,7 @@ pub fn resolve_function(ctx: &SessionContext, request: &FunctionRequest<'_>) -> 
     let (frame, seen, kept) = travelling(rows, function, kept)?;
     let filter =
         columns::filter(ctx, &rows.schema, *filter).map_err(|failure| failure.field(format!("{field}.input.where")))?;
-    let columns = ResolvedColumns {
-        keys,
-        frame,
-        features: Vec::new(),
-        categories: Vec::new(),
-        target: None,
-        weight: None,
-        fold: None,
-        filter,
-    };
+    let columns = ResolvedColumns::of_function(keys, frame, filter);
     Ok(FunctionScoring {
         models: own_columns(models, model_keys.len()).map_err(at_models)?,
         columns,
