@@ -51,6 +51,12 @@ impl Watched {
     fn end(&self, shortage: Shortage) {
         // Asked for by whoever finds its socket closed.
         let _ = self.ended.set((shortage, Instant::now()));
+        self.hang_up();
+    }
+
+    /// Has its guardian end it: that whoever reads and writes has dropped the socket says nothing while it is held here.
+    pub(crate) fn hang_up(&self) {
+        // One whose other end is gone has ended.
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 }

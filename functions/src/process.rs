@@ -252,6 +252,7 @@ impl Process {
         let running = self.progress.running();
         self._reader.0.abort();
         self._writer.0.abort();
+        self.watched.hang_up();
         let status = match timeout(END_TIME_MAX, self.child.wait()).await {
             Ok(status) => status.ok(),
             Err(_) => {

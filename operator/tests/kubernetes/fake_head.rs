@@ -94,6 +94,7 @@ impl FakeHead {
                 done,
                 succeeded: done,
                 percent: 50,
+                seconds_left: (!phase.is_final()).then_some(10.0),
                 ..Progress::default()
             };
             job.report.seconds = 10.0;

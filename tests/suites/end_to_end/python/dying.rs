@@ -105,9 +105,16 @@ fn a_group_that_eats_memory_is_ended_at_its_limit() {
     let limit = ("processMemoryLimit", json!("300Mi"));
     let row = costs_one_group(&place, "eaten = b'x' * (500 << 20); time.sleep(600)", std::slice::from_ref(&limit));
     assert_died(&row, "out_of_memory", "more than the 300 MiB of `processMemoryLimit`");
-    // What the function has started counts as well.
-    let line = "os.system(sys.executable + ' -c \"x = bytearray(500 << 20); import time; time.sleep(600)\"')";
-    assert_died(&costs_one_group(&place, line, &[limit]), "out_of_memory", "more than the 300 MiB");
+    // What the function has started counts as well, and ends with it.
+    let started = place.join("started");
+    let line = format!(
+        "open('{}', 'w').write(str(os.spawnv(os.P_NOWAIT, sys.executable, ['python', '-c', 'x = bytearray(500 << 20); \
+         import time; time.sleep(600)']))); time.sleep(600)",
+        started.display()
+    );
+    assert_died(&costs_one_group(&place, &line, &[limit]), "out_of_memory", "more than the 300 MiB");
+    let pid = std::fs::read_to_string(&started).unwrap().parse().unwrap();
+    shoal_testkit::eventually("what it has started ends", || (!is_alive(pid)).then_some(()));
 }
 
 #[test]
