@@ -74,7 +74,7 @@ $(FUNCTIONS_IMAGE): scripts/image scripts/image_python.py $(FUNCTIONS_REQUIREMEN
 	@scripts/image --python --requirements $(FUNCTIONS_REQUIREMENTS) --name functions --version 1 --output $@
 
 # These tests wait for pods, leases and deadlines more than they work.
-SIDE_BY_SIDE := 4
+SIDE_BY_SIDE := 6
 
 .PHONY: test-kubernetes
 test-kubernetes: services-kubernetes image image-python $(FUNCTIONS_IMAGE) ## Tests on real Kubernetes clusters with real pods (as root); TESTS=examples:: for some.

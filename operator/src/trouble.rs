@@ -48,9 +48,10 @@ fn is_of_no_kind(message: &str) -> bool {
     ["could not find the requested resource", "404 page not found"].iter().any(|words| message.contains(words))
 }
 
-/// First pause after trouble, and the longest.
+/// First pause after trouble, and the longest: where every other look fails by chance, a few in a row are no reason to leave
+/// a job alone for minutes, and one try in half a minute is no load where a quota is full or a head away.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
-const PAUSE_MAX: Duration = Duration::from_secs(120);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// The pause after so many failures in a row, the last included: twice as long each time.
 pub(crate) fn pause_after(failures: u32) -> Duration {
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_bound() {
-        for (failures, expected_ms) in [(0, 500), (1, 500), (2, 1_000), (5, 8_000), (9, 120_000), (u32::MAX, 120_000)] {
+        for (failures, expected_ms) in [(0, 500), (1, 500), (2, 1_000), (5, 8_000), (9, 30_000), (u32::MAX, 30_000)] {
             assert_eq!(pause_after(failures).as_millis(), expected_ms, "{failures}");
         }
     }

@@ -31,7 +31,7 @@ def until_gone(is_there):
 
 
 def script(text, folder):
-    """A process of Python that starts a cluster, says of which processes and folder it is, and does `text` then."""
+    """A process of Python that starts a cluster, says of which processes and folder it is, and does `text` once it is heard."""
     start = """
         import os, subprocess, sys, time
         import shoal
@@ -39,6 +39,7 @@ def script(text, folder):
         cluster = local_cluster()
         pids = [str(process._process.pid) for process in (cluster._head, cluster._worker)]
         print(cluster.folder, cluster._scratch, *pids, flush=True)
+        sys.stdin.readline()
     """
     file = folder / "script.py"
     file.write_text(textwrap.dedent(start) + textwrap.dedent(text))
@@ -56,6 +57,8 @@ def is_alive(pid):
 def told(process):
     head_folder, scratch, *pids = process.stdout.readline().split()
     assert len(pids) == 2 and all(map(is_alive, pids)) and os.path.isdir(head_folder)
+    process.stdin.write("heard\n")
+    process.stdin.flush()
     return [head_folder, scratch], pids
 
 

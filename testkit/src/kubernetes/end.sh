@@ -37,9 +37,13 @@ for file in "$folder"/processes/*; do
     fi
 done
 
-# The kernel takes the other end, the bridges and the rules with the namespace, but takes its time.
+# The kernel takes the other end, the bridges and the rules with the namespace, but takes its time. By now the name may be
+# another cluster's, the index is not.
 if [ -e "$folder/link" ]; then
-    ip link delete "$(cat "$folder/link")" 2>/dev/null
+    read -r link index <"$folder/link"
+    if [ "$index" = "$(cat "/sys/class/net/$link/ifindex" 2>/dev/null)" ]; then
+        ip link delete "$link" 2>/dev/null
+    fi
 fi
 
 # One in every hierarchy; their names hold no blanks.

@@ -39,7 +39,10 @@ impl Link {
                 .output()
                 .or_could_not("start ip: run `make setup`")?;
             if added.status.success() {
-                folder.write("link", &name)?;
+                // Its index is nobody else's, while its name is free as soon as the kernel has taken the namespace.
+                let index = format!("/sys/class/net/{name}/ifindex");
+                let index = std::fs::read_to_string(&index).or_could_not(format!("read {index}"))?;
+                folder.write("link", &format!("{name} {}", index.trim()))?;
                 link.configure(init)?;
                 return Ok(link);
             }

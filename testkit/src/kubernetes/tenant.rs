@@ -109,9 +109,9 @@ impl Namespace {
         (!text.is_empty()).then(|| json(&text))
     }
 
-    /// An object that is there.
+    /// An object that is there, or will be before long.
     pub fn get(&self, object: &str) -> Value {
-        self.find(object).unwrap_or_else(|| panic!("there is no {object}"))
+        self.eventually(&format!("there is {object}"), || self.find(object))
     }
 
     /// Objects of a kind; a selector may follow it.

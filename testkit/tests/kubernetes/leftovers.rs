@@ -39,7 +39,8 @@ impl Traces {
     /// Of a cluster that runs and has this folder.
     pub(crate) fn of_folder(folder: &Path) -> Self {
         let note = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
-        let (cgroup, link) = (note("cgroup"), note("link").map(Link::new));
+        let name = |link: String| link.split(' ').next().map(str::to_owned);
+        let (cgroup, link) = (note("cgroup"), note("link").and_then(name).map(Link::new));
         let this = Self { folder: folder.to_owned(), cgroup, link };
         assert!(!this.found().is_empty(), "what is looked for cannot be seen");
         this
