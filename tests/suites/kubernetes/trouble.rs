@@ -65,8 +65,10 @@ fn a_deleted_job_whose_head_is_gone_says_what_lets_it_go() {
     place.kubectl(&["delete", "pod", "shared-head-0", "--grace-period=0", "--force"]);
     place.until("shoaljob/shops", "it misses its head", |job| condition(job, "ClusterReady")["status"] == "False");
     place.kubectl(&["delete", "shoaljob", "shops", "--wait=false"]);
-    let waits = place.until_condition("shoaljob/shops", "ClusterReady", "False", "HeadUnreachable");
-    assert!(waits["message"].as_str().unwrap().contains("shoal.dev/force-delete"), "{waits}");
+    place.until("shoaljob/shops", "it says what lets it go", |job| {
+        let waits = condition(job, "ClusterReady");
+        waits["reason"] == "HeadUnreachable" && waits["message"].as_str().unwrap().contains("shoal.dev/force-delete")
+    });
     place.kubectl(&["annotate", "shoaljob", "shops", "shoal.dev/force-delete=true"]);
     place.until_names("shoaljobs", &[]);
     // The next head hears of the cancel that its cluster has kept, and sweeps what the job had written.
