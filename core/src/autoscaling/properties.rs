@@ -215,7 +215,7 @@ proptest! {
             0 => facts.work = Observed::Missing(trouble),
             1 => facts.unfinished_jobs = Observed::Missing(trouble),
             2 => facts.groups[0].workers = Observed::Missing(trouble),
-            _ => facts = at(facts, now_ms - 91_000),
+            _ => facts = at(facts, now_ms - 121_000),
         }
         let (decision, _) = decide(&facts, &policy, &history, now_ms);
         prop_assert!(decision.report.hold.is_some());

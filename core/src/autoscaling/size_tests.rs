@@ -278,9 +278,9 @@ fn whatever_is_missing_holds_the_size() {
         ("SourceTimedOut", Box::new(move |facts| facts.groups[0].workers = Observed::Missing(missing()))),
         ("GroupUnknown", Box::new(|facts| facts.groups[0].name = "b".into())),
         ("GroupUnknown", Box::new(|facts| facts.groups.push(facts.groups[0].clone()))),
-        ("MetricsStale", Box::new(|facts| facts.work = Observed::known(NOW - 91_000, WorkFacts::default()))),
+        ("MetricsStale", Box::new(|facts| facts.work = Observed::known(NOW - 121_000, WorkFacts::default()))),
         ("MetricsStale", Box::new(|facts| facts.work = Observed::known(NOW + 31_000, WorkFacts::default()))),
-        ("MetricsStale", Box::new(|facts| facts.groups[0].workers = Observed::known(NOW - 91_000, vec![]))),
+        ("MetricsStale", Box::new(|facts| facts.groups[0].workers = Observed::known(NOW - 121_000, vec![]))),
         ("MetricsContradictory", Box::new(|facts| facts.groups[0].shape.slots = 0)),
         (
             "MetricsContradictory",
