@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
-use shoal_core::control::{Control, WorkerPhase, WorkerStatus};
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+use shoal_core::autoscaling::signal;
+use shoal_core::control::{Control, Demand, WorkerPhase, WorkerStatus};
 use shoal_core::journal::Record;
 use shoal_core::{AttemptId, Failure};
 use shoal_wire::memory::Memory;
@@ -26,6 +29,103 @@ pub(crate) struct HeadMetrics {
     workers: IntGaugeVec,
     memory_bytes: IntGaugeVec,
     leads: IntGauge,
+    demand: DemandMetrics,
+}
+
+/// What autoscalers go by: see [`signal`].
+#[derive(Clone)]
+struct DemandMetrics {
+    queued_seconds: GaugeVec,
+    queued_tasks: GaugeVec,
+    running_seconds: GaugeVec,
+    running_tasks: GaugeVec,
+    slots: GaugeVec,
+    expected_workers: GaugeVec,
+    held_bytes: GaugeVec,
+    as_of: GaugeVec,
+}
+
+impl DemandMetrics {
+    fn new() -> Result<Self, prometheus::Error> {
+        let by_class = |name: &str, help: &str| GaugeVec::new(Opts::new(name, help), &signal::CLASS_LABELS);
+        // Of a single series, too: a head that does not lead has none of them.
+        let single = |name: &str, help: &str| GaugeVec::new(Opts::new(name, help), &[]);
+        Ok(Self {
+            queued_seconds: by_class(
+                "shoal_queued_slot_seconds",
+                "Estimated seconds of a slot that tasks take which wait, by class of work.",
+            )?,
+            queued_tasks: by_class("shoal_queued_tasks", "Tasks that wait, by class of work.")?,
+            running_seconds: by_class(
+                "shoal_running_slot_seconds",
+                "Estimated seconds of a slot that running tasks still take, by class of work.",
+            )?,
+            running_tasks: by_class("shoal_running_tasks", "Tasks that run, by class of work.")?,
+            slots: GaugeVec::new(
+                Opts::new("shoal_capacity_slots", "Slots of workers, by what they do."),
+                &[signal::STATE_LABEL],
+            )?,
+            expected_workers: single(
+                "shoal_expected_workers",
+                "Workers that were there before the head was restarted, and have not come back yet.",
+            )?,
+            held_bytes: single(
+                "shoal_held_partition_bytes",
+                "Bytes of partitions on workers that somebody still has to read.",
+            )?,
+            as_of: single(
+                "shoal_signal_timestamp_seconds",
+                "When work and capacity were as told, in seconds since 1970-01-01 UTC.",
+            )?,
+        })
+    }
+
+    fn collectors(&self) -> [Box<dyn prometheus::core::Collector>; 8] {
+        [
+            Box::new(self.queued_seconds.clone()),
+            Box::new(self.queued_tasks.clone()),
+            Box::new(self.running_seconds.clone()),
+            Box::new(self.running_tasks.clone()),
+            Box::new(self.slots.clone()),
+            Box::new(self.expected_workers.clone()),
+            Box::new(self.held_bytes.clone()),
+            Box::new(self.as_of.clone()),
+        ]
+    }
+
+    fn set(&self, demand: &Demand, now_ms: u64) {
+        self.reset();
+        for (class, work) in &demand.work {
+            let priority = class.priority.to_string();
+            let labels = [signal::SHAPE_SLOT, signal::ANY_GROUP, priority.as_str()];
+            self.queued_seconds.with_label_values(&labels).set(work.queued_seconds);
+            self.queued_tasks.with_label_values(&labels).set(work.queued_tasks as f64);
+            self.running_seconds.with_label_values(&labels).set(work.running_seconds);
+            self.running_tasks.with_label_values(&labels).set(work.running_tasks as f64);
+        }
+        for (state, slots) in [
+            (signal::READY, demand.ready_slots),
+            (signal::BUSY, demand.busy_slots),
+            (signal::DRAINING, demand.draining_slots),
+            (signal::DISK_FULL, demand.full_slots),
+        ] {
+            self.slots.with_label_values(&[state]).set(slots as f64);
+        }
+        for (gauge, value) in [
+            (&self.expected_workers, demand.expected_workers as f64),
+            (&self.held_bytes, demand.held_bytes as f64),
+            (&self.as_of, Duration::from_millis(now_ms).as_secs_f64()),
+        ] {
+            gauge.with_label_values::<&str>(&[]).set(value);
+        }
+    }
+
+    fn reset(&self) {
+        let Self { queued_seconds, queued_tasks, running_seconds, running_tasks, slots, .. } = self;
+        let Self { expected_workers, held_bytes, as_of, .. } = self;
+        let by_label = [queued_seconds, queued_tasks, running_seconds, running_tasks, slots];
+        by_label.into_iter().chain([expected_workers, held_bytes, as_of]).for_each(GaugeVec::reset);
+    }
 }
 
 impl HeadMetrics {
@@ -65,6 +165,7 @@ impl HeadMetrics {
                 &["state"],
             )?,
             leads: IntGauge::new("shoal_head_leads", "1 while this head leads, 0 while another one does.")?,
+            demand: DemandMetrics::new()?,
         };
         let collectors: [Box<dyn prometheus::core::Collector>; 11] = [
             Box::new(metrics.attempts.clone()),
@@ -79,7 +180,7 @@ impl HeadMetrics {
             Box::new(metrics.memory_bytes.clone()),
             Box::new(metrics.leads.clone()),
         ];
-        for collector in collectors {
+        for collector in collectors.into_iter().chain(metrics.demand.collectors()) {
             metrics.registry.register(collector)?;
         }
         Ok(metrics)
@@ -140,6 +241,7 @@ impl HeadMetrics {
         }
         self.set_memory();
         self.leads.set(1);
+        self.demand.set(&control.demand(now_ms), now_ms);
         let workers = control.workers();
         let standing = |worker: &WorkerStatus| match worker.state {
             WorkerPhase::Expected => "expected",
@@ -160,6 +262,7 @@ impl HeadMetrics {
         for gauges in [&self.jobs, &self.tasks, &self.workers, &self.slots] {
             gauges.reset();
         }
+        self.demand.reset();
         self.set_memory();
         self.leads.set(0);
     }

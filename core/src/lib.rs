@@ -11,6 +11,7 @@
 //! ```
 
 pub mod archive;
+pub mod autoscaling;
 pub mod blobs;
 pub mod control;
 pub mod failure;

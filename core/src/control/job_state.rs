@@ -184,7 +184,8 @@ impl ActiveJob {
         live.filter(move |other| *other != attempt)
     }
 
-    fn has_inputs(&self, stage: &StageState) -> bool {
+    /// Whether what a stage reads is there.
+    pub(super) fn has_inputs(&self, stage: &StageState) -> bool {
         stage.plan.reads.is_none_or(|index| self.stages.get(index as usize).is_some_and(StageState::is_done))
     }
 

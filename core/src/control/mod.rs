@@ -36,6 +36,7 @@ mod tests;
 mod time_left;
 mod transitions;
 mod update;
+mod work;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,7 @@ pub use event::{Effect, Event, ReplyId, SubmitOptions, WorkerInfo};
 pub use loads::WorkerLoad;
 pub use mutation::Mutation;
 pub use status::TaskCounts;
+pub use work::{Demand, WorkClass};
 pub use workers::{WorkerPhase, WorkerStatus};
 
 use crate::id::{JobUid, WorkerId};

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::live::{Live, Run};
 use super::time_left::{RunningTask, StageSoFar};
+use crate::autoscaling::estimate::{self, StageWork};
 use crate::id::{AttemptId, TaskId, WorkerId};
 use crate::kind::StageOutcome;
 use crate::task::{Counters, StagePlan, TaskOutput};
@@ -26,9 +27,14 @@ pub(super) struct StageState {
     pub(super) attempts: u32,
     pub(super) first_assigned_ms: Option<u64>,
     pub(super) last_finished_ms: Option<u64>,
+    weight: u64,
     done_weight: u64,
     /// Of finished tasks whose attempts this head saw begin: their weight, and how long they took together.
     timed: (u64, u64),
+    /// How many those are.
+    timed_tasks: u64,
+    /// Bytes of what finished tasks left for the next stage.
+    partition_bytes: u64,
     /// Sums over finished tasks, kept as they come and go for the same reason.
     pub(super) counters: Counters,
     /// Tasks that only wait for a slot, in order.
@@ -99,6 +105,7 @@ impl StageState {
         let tasks: Vec<TaskState> = plan.tasks.iter().map(|_| task()).collect();
         let ready = (0..u32::try_from(tasks.len()).unwrap_or(u32::MAX)).collect();
         Self {
+            weight: plan.tasks.iter().map(|task| task.weight).sum(),
             plan,
             unfinished: tasks.len(),
             tasks,
@@ -107,6 +114,8 @@ impl StageState {
             last_finished_ms: None,
             done_weight: 0,
             timed: (0, 0),
+            timed_tasks: 0,
+            partition_bytes: 0,
             counters: Counters::default(),
             ready,
             paused: BTreeSet::new(),
@@ -213,7 +222,9 @@ impl StageState {
         self.done_weight += weight;
         if took_ms > 0 {
             self.timed = (self.timed.0 + weight, self.timed.1 + u64::from(took_ms));
+            self.timed_tasks += 1;
         }
+        self.partition_bytes += bytes_of(&output);
         state.status = TaskStatus::Done { attempt, holder, output: Box::new(output) };
         self.unfinished -= 1;
         self.last_finished_ms = Some(now_ms);
@@ -229,7 +240,9 @@ impl StageState {
             self.done_weight -= weight;
             if state.took_ms > 0 {
                 self.timed = (self.timed.0 - weight, self.timed.1 - u64::from(state.took_ms));
+                self.timed_tasks -= 1;
             }
+            self.partition_bytes -= bytes_of(output);
             self.counters.subtract(&output.counters);
         }
         if let TaskStatus::Running(attempt) = before {
@@ -290,7 +303,7 @@ impl StageState {
 
     /// Share of the stage that is done, from 0 to 1, by the weight of its tasks; of running ones as far as they tell.
     pub(super) fn done_share(&self) -> f64 {
-        let total: u64 = self.plan.tasks.iter().map(|task| task.weight).sum();
+        let total = self.weight;
         if self.is_done() {
             1.0
         } else if total == 0 {
@@ -320,6 +333,31 @@ impl StageState {
         self.plan.tasks.get(index as usize).map_or(0, |task| task.weight)
     }
 
+    /// Bytes of what its finished tasks left for the next stage.
+    pub(super) fn partition_bytes(&self) -> u64 {
+        self.partition_bytes
+    }
+
+    /// What work is in it. Looks at those that run and at no others: somebody asks every other second.
+    pub(super) fn work(&self, now_ms: u64) -> StageWork {
+        let running: Vec<estimate::RunningTask> = self
+            .furthest()
+            .into_iter()
+            .map(|(index, run)| estimate::RunningTask {
+                weight: self.weight_of(index),
+                ran_ms: now_ms.saturating_sub(run.started_ms),
+                told: run.told.map(|(permille, at_ms)| (permille, at_ms.saturating_sub(run.started_ms))),
+            })
+            .collect();
+        let running_weight: u64 = running.iter().map(|task| task.weight).sum();
+        StageWork {
+            planned: (self.tasks.len() as u64, self.weight),
+            timed: (self.timed_tasks, self.timed.0, self.timed.1),
+            waiting: (self.pending_count() as u64, self.weight.saturating_sub(self.done_weight + running_weight)),
+            running,
+        }
+    }
+
     /// What is known of its speed.
     pub(super) fn so_far(&self, now_ms: u64) -> StageSoFar {
         let waiting = self.ready.iter().chain(self.paused.iter().map(|(_, index)| index));
@@ -336,4 +374,8 @@ impl StageState {
             ran_ms: self.first_assigned_ms.map_or(0, |first| now_ms.saturating_sub(first)),
         }
     }
+}
+
+fn bytes_of(output: &TaskOutput) -> u64 {
+    output.partitions.iter().map(|partition| partition.bytes).sum()
 }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod decisions;
+mod demand;
 mod drain;
 mod ending;
 mod fixture;

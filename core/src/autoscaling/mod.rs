@@ -1,0 +1,25 @@
+//! Groups of workers that follow the work.
+//!
+//! ```text
+//!   samples --signal--> Facts  \
+//!   spec ------parse--> Policy  +--decide--> Decision (what to do) + Report (why) + the next History
+//!   last time --------> History/
+//! ```
+
+pub mod decision;
+pub mod estimate;
+pub mod facts;
+pub mod history;
+pub mod policy;
+pub mod report;
+pub mod samples;
+pub mod signal;
+pub mod trouble;
+
+pub use decision::{ClusterSize, Decision, GroupDecision, Leaving};
+pub use facts::{
+    Facts, GroupFacts, HeadState, Observed, TaskShape, WorkClass, WorkFacts, WorkerFacts, WorkerShape, WorkerState,
+};
+pub use history::{History, LeavingPhase, WhyLeave};
+pub use policy::{Behavior, GroupPolicy, Policy, RatePolicy, RateType, SelectPolicy};
+pub use report::{ClusterReport, GroupReport, Hold, Inputs, Misfit, Rule};
