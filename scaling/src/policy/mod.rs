@@ -66,11 +66,43 @@ impl Scaler {
         }
     }
 
+    /// Whose it is.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Shoal => "Shoal's own decision, as its operator takes it",
+            Self::Hpa => "Kubernetes' HorizontalPodAutoscaler",
+            Self::Keda => "KEDA: ScaledObject, and ScaledJob as advised",
+            Self::Ray => "Ray's autoscaler 2 on KubeRay",
+            Self::Dask => "Dask's adaptive deployments",
+            Self::Fixed => "always as many workers",
+        }
+    }
+
     /// It with each of its settings. Shoal has the default only: whoever tunes it does so after the fact.
     pub fn choices(self) -> Vec<Choice> {
-        let all = [Settings::Default, Settings::Advised];
-        let settings = if self == Self::Shoal { &all[..1] } else { &all[..] };
+        let settings = if self == Self::Shoal { &Settings::ALL[..1] } else { &Settings::ALL[..] };
         settings.iter().map(|settings| Choice { scaler: self, settings: *settings }).collect()
+    }
+}
+
+impl Settings {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Default, Self::Advised];
+
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Advised => "advised",
+        }
+    }
+
+    /// What they are.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Default => "what one gets without saying anything",
+            Self::Advised => "what the project's documentation advises for work from a queue",
+        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Panel {
             svg,
             "<text x=\"{LEFT}\" y=\"{:.1}\" font-size=\"13\">{}</text>",
             TOP - 12.0,
-            escaped(&self.title)
+            escaped(&format!("{}: {}", self.title, self.up.1))
         );
         svg.push_str(&self.content);
         let bottom = TOP + HEIGHT;
@@ -121,15 +121,12 @@ impl Panel {
                 label(value)
             );
         }
-        let _ = write!(
+        let _ = writeln!(
             svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n\
-             <text x=\"14\" y=\"{:.1}\" transform=\"rotate(-90 14 {0:.1})\" text-anchor=\"end\">{}</text>\n",
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             LEFT + WIDTH,
             bottom + 31.0,
-            self.across.1,
-            TOP,
-            self.up.1
+            self.across.1
         );
     }
 }

@@ -27,7 +27,7 @@ fn panel(trace: &Trace, compared: &[Compared]) -> (Panel, String) {
         || compared.iter().filter_map(|it| Some((it.choice, it.measures.worker_hours, it.measures.latency_p95?)));
     let across = Axis::linear(points().map(|(_, hours, _)| hours));
     let up = Axis::doublings(points().map(|(_, _, latency)| latency).collect::<Vec<_>>().into_iter());
-    let mut panel = Panel::new(trace.name.clone(), (across, "worker hours"), (up, "p95 latency, seconds"));
+    let mut panel = Panel::new(trace.name.clone(), (across, "worker hours"), (up, "p95 latency in seconds"));
     let shoal = points().find(|(choice, ..)| choice.scaler == Scaler::Shoal);
     if let Some((_, hours, latency)) = shoal {
         panel.shade_below(hours, latency);

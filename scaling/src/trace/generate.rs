@@ -40,7 +40,8 @@ impl Kind {
         }
     }
 
-    fn about(self) -> &'static str {
+    /// What it is like, in a few words.
+    pub fn about(self) -> &'static str {
         match self {
             Self::Steady => "2 hours; 24 tasks of about 10 s come every 30 s on average",
             Self::Bursts => "3 hours; four to eight jobs of 60 tasks within 20 s, then nothing for about 20 minutes",

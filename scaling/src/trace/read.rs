@@ -143,9 +143,8 @@ fn read_line(text: &str) -> Result<Line, Failure> {
             .next("a trace is a JSON object per line; `shoal simulate trace bursts` writes one")
     })?;
     serde_json::from_value(value).map_err(|error| {
-        Failure::new(Reason::InvalidValue, format!("this is no line of a trace: {error}")).next(
-            "a line is one of `trace`, `group`, `job`, `interruption` and `shortage`, each with its own fields",
-        )
+        Failure::new(Reason::InvalidValue, format!("this is no line of a trace: {error}"))
+            .next("a line is one of `trace`, `group`, `job`, `interruption` and `shortage`, each with its own fields")
     })
 }
 

@@ -205,7 +205,9 @@ impl World<'_> {
             self.delete(*worker);
         }
         let mut targets = if wish.targets.is_empty() { self.targets.clone() } else { wish.targets.clone() };
-        for ((target, group), more) in targets.iter_mut().zip(&self.trace.groups).zip(wish.more.iter().chain(repeat(&0))) {
+        for ((target, group), more) in
+            targets.iter_mut().zip(&self.trace.groups).zip(wish.more.iter().chain(repeat(&0)))
+        {
             *target = (*target + more).clamp(group.min_workers, group.max_workers);
         }
         self.set_targets(targets);
