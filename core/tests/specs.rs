@@ -183,6 +183,10 @@ fn cluster() -> impl Strategy<Value = (Option<LocalRef>, Option<Box<ClusterSpec>
             WorkerGroupEntry {
                 name,
                 replicas,
+                min_replicas: (replicas % 3 == 0).then_some(replicas / 2),
+                max_replicas: (replicas % 5 == 0).then_some(replicas),
+                idle_timeout: (replicas % 7 == 0).then(|| "60s".into()),
+                cost_per_hour: (replicas % 11 == 0).then_some(0.25),
                 max_unavailable: away,
                 resources: Resources { cpu: "500m".into(), memory: "2Gi".into() },
                 python_image: (replicas % 2 == 0).then(|| "docker.io/library/python:3.13-slim".into()),

@@ -54,7 +54,7 @@ pub enum HeadState {
     Running,
     /// Its pod is not ready yet: that it tells nothing is no fault.
     Starting,
-    /// It has no pods, as the cluster sleeps.
+    /// It has no pods because nothing was to be done: the cluster sleeps. Where it is about to have one it starts.
     Absent,
 }
 
@@ -158,7 +158,7 @@ pub enum WorkerState {
     },
     /// It has a node, or is about to have one, and does not take tasks yet.
     Starting {
-        /// When its pod was made.
+        /// Since when it has a node, or since when its pod is there.
         since_ms: u64,
     },
     /// It takes tasks, and runs none.

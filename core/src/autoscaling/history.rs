@@ -41,6 +41,8 @@ pub struct GroupHistory {
     pub interruptions: Interruptions,
     /// Workers that it was to have at the last decision.
     pub target: Option<u32>,
+    /// When it was last to have more.
+    pub grown_ms: Option<u64>,
 }
 
 /// How many workers were asked for in some span of time.

@@ -6,15 +6,26 @@
 //!   last time --------> History/
 //! ```
 
+mod behavior;
+mod blocking;
+mod capacity;
+mod choice;
+pub mod constants;
 pub mod decision;
 pub mod estimate;
 pub mod facts;
 pub mod history;
+mod leaving;
+mod placement;
 pub mod policy;
 pub mod report;
 pub mod samples;
 pub mod signal;
+mod size;
+mod sleep;
 pub mod trouble;
+mod trust;
+mod words;
 
 pub use decision::{ClusterSize, Decision, GroupDecision, Leaving};
 pub use facts::{
@@ -23,3 +34,4 @@ pub use facts::{
 pub use history::{History, LeavingPhase, WhyLeave};
 pub use policy::{Behavior, GroupPolicy, Policy, RatePolicy, RateType, SelectPolicy};
 pub use report::{ClusterReport, GroupReport, Hold, Inputs, Misfit, Rule};
+pub use size::decide;

@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+use crate::failure::{Failure, Reason};
+use crate::spec::v1alpha1::{
+    Autoscaling, AutoscalingMode, ClusterSpec, ScalingPolicySelect, ScalingPolicyType, ScalingRules, WorkerGroupEntry,
+};
+use crate::units::parse_duration;
+
 /// How a cluster's groups follow the work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -26,6 +32,51 @@ pub struct Policy {
     pub groups: Vec<GroupPolicy>,
 }
 
+impl Policy {
+    /// What a cluster's spec says, if the operator is to decide.
+    ///
+    /// # Errors
+    /// A time that the schema would not have taken.
+    pub fn parse(spec: &ClusterSpec) -> Result<Option<Self>, Failure> {
+        let Some(autoscaling) = &spec.autoscaling else { return Ok(None) };
+        // Taken apart without `..`, so that a new field cannot be forgotten here. Who is asked does not matter to what is
+        // decided.
+        let Autoscaling {
+            mode,
+            source: _,
+            target_drain_time,
+            provisioning_timeout,
+            budget_per_hour,
+            fallback_replicas,
+            behavior,
+        } = autoscaling;
+        if *mode != AutoscalingMode::Internal {
+            return Ok(None);
+        }
+        let behavior = behavior.clone().unwrap_or_default();
+        let groups = spec.worker_groups.iter().enumerate().map(|(index, entry)| GroupPolicy::parse(entry, index));
+        Ok(Some(Self {
+            target_drain_time: time(target_drain_time, || "spec.autoscaling.targetDrainTime".into())?,
+            provisioning_timeout: time(provisioning_timeout, || "spec.autoscaling.provisioningTimeout".into())?,
+            budget_per_hour: *budget_per_hour,
+            fallback_replicas: *fallback_replicas,
+            scale_up: Behavior::parse(behavior.scale_up.as_ref()),
+            scale_down: Behavior::parse(behavior.scale_down.as_ref()),
+            idle_timeout: optional_time(spec.idle_timeout.as_ref(), || "spec.idleTimeout".into())?,
+            head_may_sleep: spec.head.state.ephemeral.is_none(),
+            groups: groups.collect::<Result<_, _>>()?,
+        }))
+    }
+}
+
+fn time(text: &str, field: impl Fn() -> String) -> Result<Duration, Failure> {
+    parse_duration(text).map_err(|message| Failure::new(Reason::InvalidValue, message).field(field()))
+}
+
+fn optional_time(text: Option<&String>, field: impl Fn() -> String) -> Result<Option<Duration>, Failure> {
+    text.map(|text| time(text, field)).transpose()
+}
+
 /// What a user has asked for of a group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupPolicy {
@@ -41,6 +92,21 @@ pub struct GroupPolicy {
     pub cost_per_hour: Option<f64>,
 }
 
+impl GroupPolicy {
+    fn parse(entry: &WorkerGroupEntry, index: usize) -> Result<Self, Failure> {
+        let idle_timeout =
+            optional_time(entry.idle_timeout.as_ref(), || format!("spec.workerGroups[{index}].idleTimeout"));
+        Ok(Self {
+            name: entry.name.clone(),
+            min_replicas: entry.min_replicas.unwrap_or(0),
+            // The schema wants it said; who gets by that has as many as it begins with.
+            max_replicas: entry.max_replicas.unwrap_or(entry.replicas),
+            idle_timeout: idle_timeout?,
+            cost_per_hour: entry.cost_per_hour,
+        })
+    }
+}
+
 /// How a group changes in one direction. The names are those of a HorizontalPodAutoscaler.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Behavior {
@@ -52,6 +118,31 @@ pub struct Behavior {
     pub policies: Vec<RatePolicy>,
     /// Which of `policies` counts.
     pub select_policy: SelectPolicy,
+}
+
+impl Behavior {
+    fn parse(rules: Option<&ScalingRules>) -> Self {
+        let Some(rules) = rules else { return Self::default() };
+        let ScalingRules { tolerance, stabilization_window_seconds, select_policy, policies } = rules;
+        let policies = policies.iter().map(|policy| RatePolicy {
+            rate_type: match policy.policy_type {
+                ScalingPolicyType::Pods => RateType::Pods,
+                ScalingPolicyType::Percent => RateType::Percent,
+            },
+            value: policy.value,
+            period: Duration::from_secs(u64::from(policy.period_seconds)),
+        });
+        Self {
+            tolerance: tolerance.unwrap_or(0.0),
+            stabilization_window: Duration::from_secs(u64::from(stabilization_window_seconds.unwrap_or(0))),
+            policies: policies.collect(),
+            select_policy: match select_policy {
+                None | Some(ScalingPolicySelect::Max) => SelectPolicy::Max,
+                Some(ScalingPolicySelect::Min) => SelectPolicy::Min,
+                Some(ScalingPolicySelect::Disabled) => SelectPolicy::Disabled,
+            },
+        }
+    }
 }
 
 /// How much a group may change in some time.

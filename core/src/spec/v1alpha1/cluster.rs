@@ -1,6 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::autoscaling::Autoscaling;
 use super::limits::IntOrPercent;
 use super::pods::{PodTemplate, Resources};
 
@@ -10,6 +11,11 @@ pub const CLUSTER_KIND: &str = "ShoalCluster";
 /// A head and groups of workers, as pods of one namespace.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!has(self.autoscaling) || self.autoscaling.mode != 'Internal' || self.workerGroups.all(group, has(group.maxReplicas))", "message": "where `autoscaling` has the mode Internal, each of the workerGroups says how large it may become (`maxReplicas`)", "fieldPath": ".workerGroups"},
+    {"rule": "!has(self.autoscaling) || !has(self.autoscaling.budgetPerHour) || self.workerGroups.all(group, has(group.costPerHour))", "message": "with a `budgetPerHour` each of the workerGroups has a `costPerHour`", "fieldPath": ".autoscaling.budgetPerHour"},
+    {"rule": "!has(self.idleTimeout) || (has(self.autoscaling) && self.autoscaling.mode == 'Internal')", "message": "only a cluster whose `autoscaling` has the mode Internal goes to zero pods by itself", "fieldPath": ".idleTimeout"}
+]))]
 pub struct ClusterSpec {
     /// Image of head and workers. Where it is absent the operator's own is taken, and stays the cluster's when a newer
     /// operator is installed: `status.image` says which.
@@ -38,6 +44,14 @@ pub struct ClusterSpec {
     /// Whether the cluster has no pods. Unfinished jobs go on when it has them again.
     #[serde(default)]
     pub suspend: bool,
+    /// How long nothing is to be done before the cluster has no pods, those of `minReplicas` included, as `30m` or `2h`. A
+    /// head that keeps its state in its pod stays. The next ShoalJob brings all of them back. Never where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 8), regex(pattern = "^[1-9][0-9]{0,5}[smhd]$"))]
+    pub idle_timeout: Option<String>,
+    /// Who decides how many workers there are, and by what. Where it is absent, nobody does (the mode Disabled).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
 }
 
 /// How a cluster's processes know each other: by certificates of exactly one of these.
@@ -268,7 +282,8 @@ pub struct Ephemeral {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "self.name != 'head' && !self.name.endsWith('-head')", "message": "`head` is what the head's own pod is called", "fieldPath": ".name"}
+    {"rule": "self.name != 'head' && !self.name.endsWith('-head')", "message": "`head` is what the head's own pod is called", "fieldPath": ".name"},
+    {"rule": "!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas", "message": "`minReplicas` is more than `maxReplicas`", "fieldPath": ".minReplicas"}
 ]))]
 pub struct WorkerGroupEntry {
     /// Name, unique in the cluster: lower-case letters, digits and `-`, at most 24 characters; not `head`.
@@ -279,6 +294,24 @@ pub struct WorkerGroupEntry {
     #[serde(default = "WorkerGroupEntry::replicas_default")]
     #[schemars(range(min = 0, max = 10_000))]
     pub replicas: u32,
+    /// Workers that it has at least where `autoscaling` decides; 0 where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub min_replicas: Option<u32>,
+    /// Workers that it has at most where `autoscaling` decides. Some that are about to leave may be there as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub max_replicas: Option<u32>,
+    /// How long a worker stays that nothing needs, where `autoscaling` decides, as `60s` or `10m`. Where it is absent, as
+    /// long as a worker of the group takes to start, at least 15s and at most 10m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 8), regex(pattern = "^[1-9][0-9]{0,5}[smhd]$"))]
+    pub idle_timeout: Option<String>,
+    /// What a worker costs in an hour, in any unit that all groups share. Work goes first to the group where a slot costs
+    /// least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub cost_per_hour: Option<f64>,
     /// Workers that may be away at a time because their nodes are drained or upgraded: a number, or a share of the group
     /// as `10%`, rounded up. The others stay until those are back (a PodDisruptionBudget). What deletes a pod otherwise is
     /// not held up.

@@ -3,6 +3,7 @@
 //! Serde and JSON schema only. Each field has a description (it becomes `kubectl explain`), a default where one is
 //! sensible, and its rule in the schema; rules over two fields are CEL. Within this version fields are only added.
 
+mod autoscaling;
 mod cluster;
 mod evaluate;
 mod grouped_scoring;
@@ -16,6 +17,10 @@ pub mod status;
 mod table;
 mod worker_group;
 
+pub use autoscaling::{
+    Autoscaling, AutoscalingMode, AutoscalingSource, PrometheusQueries, PrometheusSource, ScalingBehavior,
+    ScalingPolicy, ScalingPolicySelect, ScalingPolicyType, ScalingRules,
+};
 pub use cluster::{
     CLUSTER_KIND, CertManager, ClusterSpec, Ephemeral, EtcdState, HeadSpec, HeadState, IssuerRef, LocalRef, NoTls,
     SharedVolume, StateVolume, Storage, TlsSpec, WorkerGroupEntry,
