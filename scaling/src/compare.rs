@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use shoal_core::Failure;
+
 use crate::measures::Measures;
 use crate::policy::{Choice, Scaler};
 use crate::time::Millis;
@@ -65,15 +67,19 @@ impl Verdict {
 }
 
 /// Runs a trace under each of some policies.
-pub fn compare(trace: &Trace, choices: &[Choice]) -> Vec<Compared> {
-    let mut compared: Vec<Compared> = choices
+///
+/// # Errors
+/// [`shoal_core::Reason::Internal`] where Shoal has no policy for a spec with nothing but defaults.
+pub fn compare(trace: &Trace, choices: &[Choice]) -> Result<Vec<Compared>, Failure> {
+    let mut compared = choices
         .iter()
         .map(|choice| {
-            let run = world::run(trace, choice.policy(trace));
+            let run = world::run(trace, choice.policy(trace)?);
             let measures = Measures::of(trace, &run);
-            Compared { choice: *choice, measures, by_p50: None, by_p95: None, workers: run.workers, end: run.end }
+            let (workers, end) = (run.workers, run.end);
+            Ok(Compared { choice: *choice, measures, by_p50: None, by_p95: None, workers, end })
         })
-        .collect();
+        .collect::<Result<Vec<_>, Failure>>()?;
     let shoal = compared.iter().find(|it| it.choice.scaler == Scaler::Shoal).map(|it| it.measures.clone());
     if let Some(shoal) = shoal {
         for it in compared.iter_mut().filter(|it| it.choice.scaler != Scaler::Shoal) {
@@ -82,10 +88,11 @@ pub fn compare(trace: &Trace, choices: &[Choice]) -> Vec<Compared> {
             it.by_p95 = Some(Verdict::of((other.latency_p95, hours.0), (shoal.latency_p95, hours.1)));
         }
     }
-    compared
+    Ok(compared)
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::trace::{Kind, generate};
@@ -113,7 +120,7 @@ mod tests {
     fn a_trace_has_one_result() {
         let trace = generate(Kind::Bursts, 5);
         let choices: Vec<Choice> = Scaler::ALL.into_iter().flat_map(Scaler::choices).collect();
-        let (first, second) = (compare(&trace, &choices), compare(&trace, &choices));
+        let (first, second) = (compare(&trace, &choices).unwrap(), compare(&trace, &choices).unwrap());
         let measures = |compared: &[Compared]| compared.iter().map(|it| it.measures.clone()).collect::<Vec<_>>();
         assert_eq!(measures(&first), measures(&second));
         assert!(first.iter().all(|it| it.measures.latency_p95.is_some()), "a policy left jobs undone");
@@ -123,7 +130,7 @@ mod tests {
     fn all_of_a_clusters_workers_are_the_fastest_and_pay_the_most() {
         for kind in [Kind::Steady, Kind::Bursts, Kind::HeavyTailed, Kind::Tenants] {
             let choices: Vec<Choice> = Scaler::ALL.into_iter().flat_map(Scaler::choices).collect();
-            let compared = compare(&generate(kind, 2), &choices);
+            let compared = compare(&generate(kind, 2), &choices).unwrap();
             let fixed = compared.iter().find(|it| it.choice.name() == "fixed").expect("it ran").measures.clone();
             for it in &compared {
                 let name = it.choice.name();

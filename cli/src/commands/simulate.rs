@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use shoal_core::{Failure, Reason};
-use shoal_scaling::{Choice, Compared, Page, Scaler, Trace, compare, generate, page, read, write};
+use shoal_scaling::{Choice, Page, Scaler, Trace, compare, generate, page, read, write};
 
 use crate::args::Output;
 use crate::exit::End;
@@ -21,13 +21,10 @@ pub(super) fn run(args: SimulateArgs) -> Result<(), End> {
 fn scaling(args: &ScalingArgs) -> Result<(), End> {
     let choices = choices(args);
     let traces = traces(args)?;
-    let results: Vec<(Trace, Vec<Compared>)> = traces
+    let results = traces
         .into_iter()
-        .map(|trace| {
-            let compared = compare(&trace, &choices);
-            (trace, compared)
-        })
-        .collect();
+        .map(|trace| compare(&trace, &choices).map(|compared| (trace, compared)))
+        .collect::<Result<Vec<_>, _>>()?;
     if let Some(folder) = &args.write {
         write_page(folder, &page(&results))?;
     }

@@ -11,6 +11,8 @@ mod keda;
 mod ray;
 mod shoal;
 
+use shoal_core::Failure;
+
 use crate::time::{Millis, SECOND};
 use crate::trace::{Group, Trace};
 use crate::world::WorkerId;
@@ -130,17 +132,20 @@ impl Choice {
     }
 
     /// The policy, at the beginning of a trace.
-    pub(crate) fn policy(self, trace: &Trace) -> Box<dyn Policy> {
+    ///
+    /// # Errors
+    /// What [`shoal::Shoal::new`] says.
+    pub(crate) fn policy(self, trace: &Trace) -> Result<Box<dyn Policy>, Failure> {
         let advised = self.settings == Settings::Advised;
-        match self.scaler {
-            Scaler::Shoal => Box::new(shoal::Shoal::new(trace)),
+        Ok(match self.scaler {
+            Scaler::Shoal => Box::new(shoal::Shoal::new(trace)?),
             Scaler::Hpa => Box::new(hpa::Hpa::new(advised)),
             Scaler::Keda if advised => Box::new(keda::ScaledJob),
             Scaler::Keda => Box::new(keda::ScaledObject::new()),
             Scaler::Ray => Box::new(ray::Ray::new(advised)),
             Scaler::Dask => Box::new(dask::Dask::new(advised)),
             Scaler::Fixed => Box::new(fixed::Fixed::new(trace, advised)),
-        }
+        })
     }
 }
 
@@ -228,6 +233,8 @@ pub(crate) struct SeenWorker {
     pub(crate) idle_since: Option<Millis>,
     /// When its node goes, where the node has said so.
     pub(crate) interrupted: Option<Millis>,
+    /// Whether its pod is being deleted.
+    pub(crate) deleted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -281,8 +288,8 @@ pub(crate) mod tests {
 
     pub(crate) fn worker(id: u32, phase: Phase, slots: u32, busy: u32) -> SeenWorker {
         let idle_since = (phase == Phase::Ready && busy == 0).then_some(0);
-        let id = WorkerId(id);
-        SeenWorker { id, group: 0, phase, slots, busy, created: 0, idle_since, interrupted: None }
+        let (id, deleted) = (WorkerId(id), false);
+        SeenWorker { id, group: 0, phase, slots, busy, created: 0, idle_since, interrupted: None, deleted }
     }
 
     pub(crate) fn job(waiting: u32, running: u32) -> SeenJob {

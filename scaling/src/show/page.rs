@@ -181,6 +181,7 @@ fn emphasised(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::compare::compare;
@@ -193,7 +194,7 @@ mod tests {
         let results: Vec<(Trace, Vec<Compared>)> = [Kind::Steady, Kind::Bursts]
             .into_iter()
             .map(|kind| generate(kind, 1))
-            .map(|trace| (trace.clone(), compare(&trace, &choices)))
+            .map(|trace| (trace.clone(), compare(&trace, &choices).unwrap()))
             .collect();
         let page = page(&results);
         for text in [&page.markdown, &page.html] {

@@ -49,10 +49,10 @@ impl Axis {
     }
 }
 
-/// The next of 1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8 or 10 times a power of ten: labels stay short.
+/// The next number above whose quarters have few digits: labels stay short.
 fn round_up(highest: f64) -> f64 {
     let power = libm::pow(10.0, libm::floor(libm::log10(highest)));
-    let steps = [1.0, 1.2, 1.6, 2.0, 2.4, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+    let steps = [1.0, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2, 4.0, 4.8, 6.0, 8.0, 10.0];
     steps.iter().map(|step| step * power).find(|ceiling| *ceiling >= highest).unwrap_or(highest)
 }
 

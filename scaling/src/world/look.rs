@@ -17,6 +17,7 @@ impl<'a> World<'a> {
                 created: worker.created,
                 idle_since: (worker.phase == Phase::Ready && worker.running.is_empty()).then_some(worker.idle_since),
                 interrupted: worker.interrupted,
+                deleted: worker.is_deleted,
             })
             .collect();
         let running = live().flat_map(|worker| &worker.running).map(|running| (running.job, running.since));

@@ -24,7 +24,7 @@ pub(super) struct Worker {
     leave_by: Millis,
     /// How often it was told to leave.
     told: u32,
-    is_deleted: bool,
+    pub(super) is_deleted: bool,
     is_gone: bool,
 }
 
