@@ -28,8 +28,8 @@ const ABOUT: [&str; 4] = [
     "What Shoal's autoscaler makes of a trace of jobs, beside others. `make simulate-scaling` writes this page: a simulator in \
      which jobs arrive, pods start, wait for nodes and lose them, while one policy after the other scales the same cluster. \
      Shoal's is the decision that its operator takes, with the policy that a cluster has whose spec says nothing but how many \
-     workers there may be. The others' are written from their published formulas and checked against cases of their own unit \
-     tests; they see what they could see in a cluster, without delay, and run on the same workers with the same scheduler. \
+     workers there may be and what they cost. The others' are written from their published formulas and checked against cases of their own unit \
+     tests; they see what they could see in a cluster a second before they act, and run on the same workers with the same scheduler. \
      The same seed gives the same page.",
     "The traces were fixed before any policy ran on them, and no setting of Shoal's was chosen by them. \
      `shoal simulate scaling --trace FILE` does the same with a trace of your own.",
@@ -88,13 +88,29 @@ fn summary(results: &[(Trace, Vec<Compared>)]) -> String {
     }
     format!(
         "Of {all} comparisons Shoal is ahead in both time and hours in {}, in time alone in {}, in hours alone in {}; equal in {}. \
-         In {} another is ahead of it in both.",
+         In {} another is ahead of it in both{}.",
         count(Verdict::ShoalInBoth),
         count(Verdict::ShoalInTime),
         count(Verdict::ShoalInHours),
         count(Verdict::Equal),
-        count(Verdict::OtherInBoth)
+        count(Verdict::OtherInBoth),
+        ahead(results)
     )
+}
+
+/// Which of the others are ahead of Shoal in both, and where.
+fn ahead(results: &[(Trace, Vec<Compared>)]) -> String {
+    let mut named = Vec::new();
+    for (trace, compared) in results {
+        for it in compared {
+            for (by, verdict) in [("p50", it.by_p50), ("p95", it.by_p95)] {
+                if verdict == Some(Verdict::OtherInBoth) {
+                    named.push(format!("`{}` on {} by {by}", it.choice.name(), trace.name));
+                }
+            }
+        }
+    }
+    if named.is_empty() { String::new() } else { format!(": {}", named.join("; ")) }
 }
 
 fn choices(results: &[(Trace, Vec<Compared>)]) -> Vec<Choice> {

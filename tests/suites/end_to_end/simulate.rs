@@ -1,7 +1,9 @@
 //! `shoal simulate`: autoscalers side by side, from a trace to a table and a page.
 
+use std::path::Path;
+
 use serde_json::Value;
-use shoal_tests::{shoal, slots};
+use shoal_tests::{shoal, slots, workspace};
 
 use crate::place::Place;
 
@@ -93,4 +95,17 @@ fn what_is_wrong_with_a_trace_is_told_with_file_and_line() {
     let unknown = shoal::run(["simulate", "scaling", "--generated", "bursts", "--policy", "spark"]);
     assert_eq!(unknown.code, 2, "{unknown:#?}");
     assert!(unknown.stderr.contains("shoal") && unknown.stderr.contains("keda"), "{}", unknown.stderr);
+}
+
+#[test]
+fn the_page_in_docs_is_what_this_build_comes_to() {
+    let _slots = slots::take(1);
+    let place = Place::new();
+    let folder = place.join("docs");
+    let run = shoal::run(["simulate", "scaling", "--generated", "all", "--write", &folder.display().to_string()]);
+    assert_eq!(run.code, 0, "{run:#?}");
+    let committed = workspace::read(Path::new("docs/scaling.md"));
+    let made = std::fs::read_to_string(folder.join("scaling.md")).unwrap();
+    let differs = made.lines().zip(committed.lines()).find(|(made, committed)| made != committed);
+    assert!(made == committed, "docs/scaling.md is another one: run `make simulate-scaling`; first of all {differs:?}");
 }
