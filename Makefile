@@ -160,6 +160,11 @@ bench-scale: ## The control plane with 10,000 workers and a million tasks; write
 	mkdir -p docs
 	$(CARGO_TARGET_DIR)/release/simulate-scale --write docs
 
+.PHONY: simulate-scaling
+simulate-scaling: ## Shoal's autoscaler beside others on made-up traces; writes docs/scaling.md and its plots.
+	cargo build --quiet --package shoal-cli
+	$(SHOAL) simulate scaling --generated all --write docs
+
 .PHONY: clean
 clean: ## Removes what the demo and the benches wrote; leaves the build cache.
 	rm -rf target

@@ -13,6 +13,7 @@ use crate::client_args::ClientArgs;
 use crate::environments::EnvironmentsArgs;
 use crate::job_args::JobCommand;
 use crate::program_args::ProgramArgs;
+use crate::simulate_args::{SimulateArgs, SimulateCommand};
 use crate::sizes;
 use crate::state_args::StateToolArgs;
 use crate::trust_args::{TlsArgs, TokenArgs};
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     State(StateToolArgs),
     Cluster(ClusterArgs),
     Sql(SqlArgs),
+    Simulate(SimulateArgs),
     Completions(CompletionsArgs),
     #[command(hide = true)]
     Operator(OperatorArgs),
@@ -69,9 +71,13 @@ impl Command {
             Self::Job(args) => args.client.output,
             Self::State(args) => args.output,
             Self::Cluster(args) => args.client.output,
-            Self::Head(_) | Self::Worker(_) | Self::Completions(_) | Self::Operator(_) | Self::Program(_) => {
-                Output::Table
-            }
+            Self::Simulate(SimulateArgs { command: SimulateCommand::Scaling(args) }) => args.output,
+            Self::Simulate(_)
+            | Self::Head(_)
+            | Self::Worker(_)
+            | Self::Completions(_)
+            | Self::Operator(_)
+            | Self::Program(_) => Output::Table,
         }
     }
 }

@@ -19,6 +19,7 @@ mod models;
 mod parent;
 mod program_args;
 mod render;
+mod simulate_args;
 mod sizes;
 mod state_args;
 mod terminal;

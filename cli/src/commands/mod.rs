@@ -10,6 +10,7 @@ mod job_history;
 mod operator;
 mod program;
 mod run;
+mod simulate;
 mod sql;
 mod state;
 mod timeline;
@@ -33,6 +34,7 @@ pub(crate) async fn run(command: Command, log_format: LogFormat) -> Result<(), E
         Command::State(args) => state::run(args).await,
         Command::Cluster(args) => cluster::run(args).await,
         Command::Sql(args) => sql::run(args).await,
+        Command::Simulate(args) => simulate::run(args),
         Command::Completions(args) => completions::run(&args),
         Command::Operator(args) => operator::run(args.command).await,
         Command::Program(args) => program::run(args.command).await,

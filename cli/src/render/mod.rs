@@ -5,6 +5,7 @@ mod failure;
 pub(crate) mod history;
 pub(crate) mod progress;
 pub(crate) mod report;
+pub(crate) mod scaling;
 pub(crate) mod skew;
 pub(crate) mod state;
 pub(crate) mod table;

@@ -4,7 +4,7 @@ use shoal_tests::process::Process;
 use shoal_tests::{shoal, slots};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 26] = [
     &[],
     &["run"],
     &["head"],
@@ -27,6 +27,9 @@ const COMMANDS: [&[&str]; 23] = [
     &["cluster"],
     &["cluster", "drain"],
     &["sql"],
+    &["simulate"],
+    &["simulate", "scaling"],
+    &["simulate", "trace"],
     &["completions"],
 ];
 

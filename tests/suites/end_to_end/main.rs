@@ -25,6 +25,7 @@ mod s3;
 mod scoring;
 mod scoring_expressions;
 mod shapes;
+mod simulate;
 mod speculation;
 mod sql;
 mod suspend;

@@ -6,7 +6,7 @@ use cargo_metadata::DependencyKind;
 use shoal_tests::workspace;
 
 /// A crate and the crates of the workspace that it may be built from. Tests and benches of a crate may use more.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("shoal-ml", &[]),
     ("shoal-core", &[]),
     ("shoal-wire", &["shoal-core"]),
@@ -17,6 +17,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("shoal-coordinator", &["shoal-core", "shoal-wire"]),
     ("shoal-api", &["shoal-core", "shoal-wire", "shoal-coordinator", "shoal-engine"]),
     ("shoal-operator", &["shoal-core", "shoal-wire"]),
+    ("shoal-scaling", &["shoal-core"]),
     ("shoal-simulation", &["shoal-core"]),
     ("shoal-telemetry", &["shoal-core"]),
     ("shoal-testkit", &[]),
