@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::blobs::File;
+use crate::calling::CallLog;
 use crate::failure::{Failure, Reason};
 use crate::id::{AttemptId, JobUid};
 use crate::spec::v1alpha1::{Frame, Params, Returned, Variable};
@@ -76,7 +77,7 @@ fn of_training() -> String {
 }
 
 /// Who has a function called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// The job.
     pub job: JobUid,
@@ -84,11 +85,14 @@ pub struct Caller {
     pub attempt: u32,
     /// Whether it is to be told how long each group took.
     pub is_timing: bool,
+    /// Where it wants to be told what becomes of its calls.
+    pub log: CallLog,
 }
 
-impl From<AttemptId> for Caller {
-    fn from(AttemptId { task, number }: AttemptId) -> Self {
-        Self { job: task.job, attempt: number, is_timing: false }
+impl Caller {
+    /// An attempt, for which is written down there what becomes of its calls.
+    pub fn attempt(AttemptId { task, number }: AttemptId, log: CallLog) -> Self {
+        Self { job: task.job, attempt: number, is_timing: false, log }
     }
 }
 

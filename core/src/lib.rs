@@ -12,6 +12,7 @@
 
 pub mod archive;
 pub mod blobs;
+pub mod calling;
 pub mod control;
 pub mod failure;
 pub mod functions;

@@ -4,21 +4,23 @@ mod leaving;
 mod session;
 mod stream;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use shoal_core::{Failure, Reason};
+use shoal_core::{AttemptId, Failure, Reason};
 use shoal_wire::memory::Memory;
 use shoal_wire::proto::worker_message::Message;
 use shoal_wire::proto::{Draining, HeadMessage, Heartbeat, PartitionsAdopted, WorkerMessage};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::limits::CLOSE_BEAT;
 use crate::pool::{Owed, PoolMessage};
+use crate::running::RunningAttempt;
 use crate::shared::{AbortOnDrop, Shared};
 use session::{Effect, Event, Session};
 
@@ -159,7 +161,9 @@ impl State {
     fn carry_out(&mut self, myself: &ActorRef<MembershipMessage>, effect: Effect) -> Result<(), Failure> {
         match effect {
             Effect::Reopen(pause) => self.reopen(myself, pause),
-            Effect::HeartbeatEvery(interval) => self.beats = Some(beat_every(myself.clone(), interval)),
+            Effect::HeartbeatEvery(interval) => {
+                self.beats = Some(beat_every(myself.clone(), interval, self.shared.running.subscribe()));
+            }
             Effect::Heartbeat => self.send(Message::Heartbeat(self.heartbeat()))?,
             Effect::SendAllResults => {
                 self.shared.results().send_again();
@@ -250,19 +254,31 @@ impl State {
         let (running, permille) = self.shared.running_and_permille(now);
         let (peak_memory_bytes, held_bytes) = (Memory::now().peak, self.shared.store.held_bytes());
         let disk_full = self.shared.disk.is_full(now);
-        Heartbeat { running, peak_memory_bytes, held_bytes, disk_full, permille }
+        let attempts = self.shared.told_of_running();
+        Heartbeat { running, peak_memory_bytes, held_bytes, disk_full, permille, attempts }
     }
 }
 
-fn beat_every(actor: ActorRef<MembershipMessage>, interval: Duration) -> AbortOnDrop<()> {
+/// Beats at once and then in that interval, more often while a task runs that has ended workers before.
+fn beat_every(
+    actor: ActorRef<MembershipMessage>,
+    interval: Duration,
+    mut running: watch::Receiver<BTreeMap<AttemptId, RunningAttempt>>,
+) -> AbortOnDrop<()> {
     let beats = async move {
-        let mut ticks = tokio::time::interval(interval);
-        // After a pause of the whole process one heartbeat says as much as many.
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
             if actor.cast(MembershipMessage::Beat).is_err() {
                 return;
+            }
+            // After a pause of the whole process one heartbeat says as much as many.
+            let beaten = Instant::now();
+            loop {
+                let has_suspect = running.borrow_and_update().values().any(|attempt| attempt.is_suspect);
+                let next = beaten + if has_suspect { interval.min(CLOSE_BEAT) } else { interval };
+                tokio::select! {
+                    () = tokio::time::sleep_until(next.into()) => break,
+                    changed = running.changed() => if changed.is_err() { return },
+                }
             }
         }
     };

@@ -200,6 +200,52 @@ fn wheels_and_requirements_travel_to_workers_that_do_not_see_them() {
     assert!(notes.contains("was there from before"), "{notes}");
 }
 
+/// An installer that says what it does and waits to be let go on.
+const WAITS: &str = "#!/bin/sh
+if [ \"$1\" = venv ]; then
+  exec \"$UV\" \"$@\"
+fi
+echo 'Resolving: something that takes long'
+while [ ! -e \"$PIP_GO_ON\" ]; do /bin/sleep 0.05; done
+exec \"$UV\" \"$@\"
+";
+
+#[test]
+fn what_the_installer_says_is_shown_while_it_works() {
+    let _slots = slots::take(3);
+    let place = Place::new();
+    let wheels = wheels(&place);
+    let environment = json!({"interpreter": python(), "packages": ["greeter"], "wheels": wheels});
+    let job = job_in(&place, "slow", environment);
+    let head = Head::start(&place.join("state"), &[]);
+    let tools = place.join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let uv = python().with_file_name("uv");
+    script(&tools.join("uv"), &WAITS.replace("$UV", uv.to_str().unwrap()));
+    let go_on = place.join("go-on");
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let environment = vec![("PATH", path), ("PIP_GO_ON", go_on.display().to_string())];
+    let _worker = Worker::start_in(&head, "only", 1, &place.join("scratch"), environment);
+    head.submit(&place.job(&job), &[]).succeeded();
+    let lines = || {
+        let log = head.ask(&["logs", "slow"]).succeeded();
+        let lines = log["lines"].as_array().unwrap().iter();
+        lines.map(|line| line["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let line = "Resolving: something that takes long";
+    eventually("what it says is in the log", || lines().iter().any(|said| said == line).then_some(()));
+    assert_eq!(head.job("slow")["phase"], "Running");
+    std::fs::write(go_on, "").unwrap();
+    head.ask(&["wait", "slow"]).succeeded();
+    assert_eq!(answer(&place, "slow"), 42);
+    let lines = lines();
+    assert_eq!(lines.iter().filter(|said| *said == line).count(), 1, "once: {lines:#?}");
+    let place_of =
+        |said: &str| lines.iter().position(|line| line.contains(said)).unwrap_or_else(|| panic!("{lines:#?}"));
+    assert!(place_of("the environment is built") < place_of(line), "{lines:#?}");
+    assert!(place_of(line) < place_of("the environment is ready"), "{lines:#?}");
+}
+
 /// What a run says that is refused for its environment.
 fn refused(place: &Place, job: &Value, by: By, field: &str) -> Value {
     let failure = run(place, job, by).failed(2);

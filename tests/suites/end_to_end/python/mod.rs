@@ -4,6 +4,7 @@ mod agreement;
 mod client;
 mod code;
 mod context;
+mod deaths;
 mod dry_run;
 mod dying;
 mod environments;
