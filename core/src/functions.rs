@@ -50,6 +50,9 @@ pub struct Program {
     /// What is installed for it in an environment of its own, where that is not what the interpreter has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
+    /// Whether what is installed for it is packed once, for all workers of the cluster.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub packs: bool,
     /// Environment variables that it sees beside those that every function does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<Variable>,
@@ -146,6 +149,9 @@ pub enum Prepared {
     /// It was built, by an installer of that name, within so many milliseconds.
     #[allow(missing_docs)]
     Built { by: String, milliseconds: u64 },
+    /// It was laid out within so many milliseconds, as another worker had packed it.
+    #[allow(missing_docs)]
+    Fetched { milliseconds: u64 },
 }
 
 /// Rows of a piece, for a function that takes a group piece by piece: what libraries work with at a time.

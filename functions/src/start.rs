@@ -312,6 +312,7 @@ mod tests {
             group_time_max: None,
             memory_max: None,
             deaths_max: 10,
+            packs: false,
         }
     }
 
