@@ -282,7 +282,7 @@ pub(crate) enum ClusterCommand {
         within: u64,
     },
     /// Holds a way to the head of a ShoalCluster open for a program that asks it itself, until that closes this one's stdin.
-    #[command(hide = true)]
+    #[command(hide = true, after_help = "Example:\n  shoal cluster door --cluster shared")]
     Door,
 }
 

@@ -67,9 +67,12 @@ pub(crate) const BEAT_LINES_MAX: u32 = 10;
 /// push out what all others say.
 pub(crate) const EARLY_LINES_MAX: u32 = 200;
 
-/// How often a worker tells of itself while it runs a task that has ended workers before: what it was at when it ends, too, is
-/// known that much better. A group that takes all the memory there is takes longer.
-pub(crate) const CLOSE_BEAT: Duration = Duration::from_millis(50);
+/// How often a worker tells of itself while it runs a task that has ended a worker before: what it was at when it ends, too, is
+/// known that much better. With a machine many tasks end at a time, and a head still hears all that run again.
+pub(crate) const CLOSER_BEAT: Duration = Duration::from_millis(250);
+
+/// The same where the task has ended several, and so runs alone: few do, and a group that takes all the memory there is takes longer.
+pub(crate) const CLOSEST_BEAT: Duration = Duration::from_millis(50);
 
 /// How long a cancelled attempt may go on before its future is dropped: time to look at its flag and tidy up.
 pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(1);

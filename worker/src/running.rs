@@ -1,6 +1,6 @@
 //! What is told of an attempt while it runs.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use shoal_core::AttemptId;
 use shoal_core::calling::CallLog;
@@ -10,6 +10,7 @@ use shoal_wire::{json, proto};
 use tracing::Span;
 
 use crate::attempt_log::{self, Early};
+use crate::limits::{CLOSER_BEAT, CLOSEST_BEAT};
 
 /// An attempt that occupies a slot. Clones are the same one.
 #[derive(Clone, Debug)]
@@ -20,8 +21,8 @@ pub(crate) struct RunningAttempt {
     pub(crate) calls: CallLog,
     /// What it runs in, which has its log.
     pub(crate) span: Span,
-    /// Whether its task has ended workers before.
-    pub(crate) is_suspect: bool,
+    /// Runs of its task that ended with their worker.
+    lost_workers: u32,
 }
 
 impl RunningAttempt {
@@ -31,7 +32,16 @@ impl RunningAttempt {
             progress: TaskProgress::begun(now),
             calls: CallLog::default(),
             span: attempt_log::span(assignment),
-            is_suspect: assignment.lost_workers > 0,
+            lost_workers: assignment.lost_workers,
+        }
+    }
+
+    /// How often its worker tells of itself at least: the more often, the more its task is suspected to end it, too.
+    pub(crate) fn beat(&self) -> Option<Duration> {
+        match self.lost_workers {
+            0 => None,
+            1 => Some(CLOSER_BEAT),
+            _ => Some(CLOSEST_BEAT),
         }
     }
 

@@ -18,7 +18,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::limits::CLOSE_BEAT;
 use crate::pool::{Owed, PoolMessage};
 use crate::running::RunningAttempt;
 use crate::shared::{AbortOnDrop, Shared};
@@ -266,20 +265,30 @@ fn beat_every(
     mut running: watch::Receiver<BTreeMap<AttemptId, RunningAttempt>>,
 ) -> AbortOnDrop<()> {
     let beats = async move {
+        let mut ticks = tokio::time::interval(interval);
+        // After a pause of the whole process one heartbeat says as much as many.
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut beaten = Instant::now();
         loop {
+            let closest = running.borrow_and_update().values().filter_map(RunningAttempt::beat).min();
+            let sooner = async {
+                match closest {
+                    Some(beat) => tokio::time::sleep_until((beaten + beat).into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = sooner => ticks.reset(),
+                changed = running.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+            }
             if actor.cast(MembershipMessage::Beat).is_err() {
                 return;
             }
-            // After a pause of the whole process one heartbeat says as much as many.
-            let beaten = Instant::now();
-            loop {
-                let has_suspect = running.borrow_and_update().values().any(|attempt| attempt.is_suspect);
-                let next = beaten + if has_suspect { interval.min(CLOSE_BEAT) } else { interval };
-                tokio::select! {
-                    () = tokio::time::sleep_until(next.into()) => break,
-                    changed = running.changed() => if changed.is_err() { return },
-                }
-            }
+            beaten = Instant::now();
         }
     };
     AbortOnDrop(tokio::spawn(beats))

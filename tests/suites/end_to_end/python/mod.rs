@@ -9,6 +9,7 @@ mod dry_run;
 mod dying;
 mod environments;
 mod frames;
+mod installing;
 mod isolation;
 mod iterators;
 mod predictions;
