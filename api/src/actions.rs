@@ -43,6 +43,7 @@ mod tests {
         let expected = [
             ("GET /api/v1/blobs/{digest}", "create shoaljobs"),
             ("GET /api/v1/cluster", "get shoalclusters"),
+            ("GET /api/v1/environments/{name}", "get shoalclusters"),
             ("GET /api/v1/jobs", "list shoaljobs"),
             ("GET /api/v1/jobs/{name}", "get shoaljobs"),
             ("GET /api/v1/jobs/{name}/attempts", "get shoaljobs"),
@@ -58,6 +59,8 @@ mod tests {
             ("POST /api/v1/jobs/{name}/cancel", "delete shoaljobs"),
             ("POST /api/v1/workers/{name}/drain", "patch shoalclusters"),
             ("PUT /api/v1/blobs/{digest}", "create shoaljobs"),
+            // What is shared runs in everybody's jobs: workers do that, with the cluster's token.
+            ("PUT /api/v1/environments/{name}", "patch shoalclusters"),
         ];
         assert_eq!(found, expected.map(|(route, action)| (route.to_owned(), action.to_owned())).into());
     }

@@ -8,6 +8,7 @@ mod actions;
 mod authorization;
 mod blobs;
 mod cluster;
+mod environments;
 mod history;
 mod jobs;
 mod openapi;
@@ -17,6 +18,7 @@ mod server;
 
 pub use blobs::{BlobQuery, MissingBlobs};
 pub use cluster::ClusterStatus;
+pub use environments::PackedEnvironment;
 pub use history::{JobAttempts, JobLog};
 pub use jobs::JobList;
 pub use openapi::{generated_files, openapi};

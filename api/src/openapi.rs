@@ -10,7 +10,7 @@ use shoal_core::spec::v1alpha1::ShoalJob;
 use utoipa::OpenApi;
 
 use crate::routes::Paths;
-use crate::{BlobQuery, ClusterStatus, JobAttempts, JobList, JobLog, MissingBlobs};
+use crate::{BlobQuery, ClusterStatus, JobAttempts, JobList, JobLog, MissingBlobs, PackedEnvironment};
 
 /// Where schemas lie in the document.
 const SCHEMAS: &str = "/components/schemas";
@@ -51,6 +51,7 @@ fn schemas() -> Map<String, Value> {
     add::<JobAttempts>(&mut outgoing);
     add::<JobLog>(&mut outgoing);
     add::<MissingBlobs>(&mut outgoing);
+    add::<PackedEnvironment>(&mut outgoing);
     add::<ClusterStatus>(&mut outgoing);
     add::<Failure>(&mut outgoing);
     let mut schemas = incoming.take_definitions(true);

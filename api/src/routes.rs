@@ -9,6 +9,7 @@ use crate::blobs::{
     __path_download_blob, __path_find_missing_blobs, __path_upload_blob, download_blob, find_missing_blobs, upload_blob,
 };
 use crate::cluster::{__path_drain_worker, __path_show_cluster, drain_worker, show_cluster};
+use crate::environments::{__path_find_environment, __path_share_environment, find_environment, share_environment};
 use crate::history::{__path_list_attempts, __path_show_log, __path_show_spec, list_attempts, show_log, show_spec};
 use crate::jobs::{
     __path_cancel_job, __path_change_job, __path_list_jobs, __path_show_job, __path_submit_job, cancel_job, change_job,
@@ -53,6 +54,8 @@ routes!(
     find_missing_blobs,
     upload_blob,
     download_blob,
+    find_environment,
+    share_environment,
     show_cluster,
     drain_worker,
     openapi_document,

@@ -133,3 +133,26 @@ async fn without_the_token_nothing_is_taken_or_given() {
     refused(server.get(&path).await, 404, Reason::FileNotUploaded).await;
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_is_found_where_it_was_packed_for_as_long_as_that_is_there() {
+    let server = Server::start(None).await;
+    let (name, content) = (digest(b"what it is made of"), digest(b"packed"));
+    let route = format!("/api/v1/environments/{name}");
+    let packed = json!({"digest": content.to_string(), "bytes": 6});
+    let share = async |body: &Value| server.request(Method::PUT, &route).body(body.to_string()).send().await.unwrap();
+    refused(server.get(&route).await, 404, Reason::FileNotUploaded).await;
+    refused(share(&packed).await, 422, Reason::FileNotUploaded).await;
+    put(&server, &content.to_string(), b"packed").await;
+    assert_eq!(share(&packed).await.status().as_u16(), 204);
+    assert_eq!(server.get(&route).await.json::<Value>().await.unwrap(), packed);
+    let wrong = refused(share(&json!({"digest": content.to_string()})).await, 400, Reason::MalformedDocument).await;
+    assert!(wrong.next.is_some_and(|next| next.contains("\"bytes\"")));
+    refused(share(&json!({"digest": "abc", "bytes": 6})).await, 422, Reason::InvalidValue).await;
+    refused(server.get("/api/v1/environments/abc").await, 422, Reason::InvalidValue).await;
+    // What nobody has used for long is deleted, and is as good as never packed.
+    let other = json!({"digest": digest(b"other").to_string(), "bytes": 5});
+    refused(share(&other).await, 422, Reason::FileNotUploaded).await;
+    assert_eq!(server.get(&route).await.json::<Value>().await.unwrap(), packed);
+    server.stop().await;
+}

@@ -287,6 +287,9 @@ pub(crate) enum ClusterCommand {
               value_parser = clap::value_parser!(u64).range(..=DRAIN_MAX.as_secs()))]
         within: u64,
     },
+    /// Holds a way to the head of a ShoalCluster open for a program that asks it itself, until that closes this one's stdin.
+    #[command(hide = true, after_help = "Example:\n  shoal cluster door --cluster shared")]
+    Door,
 }
 
 /// Asks tables that are named by their paths, on this machine.

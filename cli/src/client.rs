@@ -305,6 +305,12 @@ impl Client {
     }
 
     async fn ask<T: DeserializeOwned>(&self, base: &Url, call: &Call<'_>) -> Result<T, Failure> {
+        let body = self.answered(base, call).await?.bytes().await.map_err(|error| self.unreachable(base, &error))?;
+        serde_json::from_slice(&body).map_err(|error| stranger(base, &error))
+    }
+
+    /// An answer that is no refusal.
+    async fn answered(&self, base: &Url, call: &Call<'_>) -> Result<Response, Failure> {
         let mut request = self.request(base, call).await?;
         if let Some(body) = &call.body {
             request = request.header("content-type", "application/json").body(body.clone());
@@ -313,8 +319,7 @@ impl Client {
         if !response.status().is_success() {
             return Err(self.refusal(base, response).await?);
         }
-        let body = response.bytes().await.map_err(|error| self.unreachable(base, &error))?;
-        serde_json::from_slice(&body).map_err(|error| stranger(base, &error))
+        Ok(response)
     }
 
     /// A request without its body, with the token.

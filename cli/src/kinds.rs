@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use shoal_core::Failure;
 use shoal_core::archive::Archive;
-use shoal_core::blobs::{BlobSource, BlobStream, Digest};
+use shoal_core::blobs::{BlobSource, BlobStream, Digest, File};
 use shoal_core::functions::Functions;
 use shoal_core::kind::Kinds;
 use shoal_core::publish::Publisher;
@@ -26,12 +26,13 @@ pub(crate) fn kinds(blobs: &Arc<dyn BlobSource>) -> Kinds {
     shoal_jobs::kinds(blobs)
 }
 
-/// Where files are kept that jobs bring along: at a URL or path.
+/// Where files are kept that jobs bring along, at a URL or path, and whether that is a storage for what workers share, too.
 ///
 /// # Errors
 /// As [`archive`].
-pub(crate) fn blobs(uri: &str) -> Result<Arc<FileBlobs>, Failure> {
-    Ok(Arc::new(FileBlobs::at(&format!("{}/{BLOBS}", uri.trim_end_matches('/')))?))
+pub(crate) fn blobs(uri: &str, is_shared: bool) -> Result<Arc<FileBlobs>, Failure> {
+    let blobs = FileBlobs::at(&format!("{}/{BLOBS}", uri.trim_end_matches('/')))?;
+    Ok(Arc::new(blobs.shared_by_workers(is_shared)))
 }
 
 /// Folder of files that jobs bring along, in a state folder or a storage.
@@ -44,6 +45,14 @@ pub(crate) struct OfHead(pub(crate) Client);
 impl BlobSource for OfHead {
     async fn open(&self, digest: &Digest) -> Result<Option<BlobStream>, Failure> {
         self.0.download(digest).await
+    }
+
+    async fn shared(&self, name: &Digest) -> Result<Option<File>, Failure> {
+        self.0.environment(name).await
+    }
+
+    async fn share(&self, name: &Digest, place: &Path) -> Result<(), Failure> {
+        self.0.share_environment(name, place).await
     }
 }
 

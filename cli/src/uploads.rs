@@ -158,7 +158,7 @@ fn told(failure: Failure, reason: Reason, field: String, next: &str) -> Failure 
     }
 }
 
-fn hash(place: &Path) -> Result<(Digest, u64), Failure> {
+pub(crate) fn hash(place: &Path) -> Result<(Digest, u64), Failure> {
     let unreadable = |error: std::io::Error| unreadable(place, "file", &error);
     let mut file = File::open(place).map_err(unreadable)?;
     check_size(file.metadata().map_err(unreadable)?.len())

@@ -123,6 +123,24 @@ impl Blobs {
         Ok(Some(stream.inspect(move |_| _ = &turn).boxed()))
     }
 
+    /// The file that workers share under a name, where it is still there. Whoever asks is about to use it.
+    pub(crate) async fn shared(&self, name: &Digest) -> Result<Option<File>, Failure> {
+        let Some(file) = self.store.shared(name).await? else { return Ok(None) };
+        let missing = self.missing(vec![file.digest.clone()]).await?;
+        Ok(missing.is_empty().then_some(file))
+    }
+
+    /// Shares a file under a name, which was uploaded before.
+    pub(crate) async fn share(&self, name: &Digest, file: &File) -> Result<(), Failure> {
+        if !self.store.is_shared() {
+            return Err(Failure::new(Reason::NotPossible, "this cluster has no storage for what workers share"));
+        }
+        if !self.missing(vec![file.digest.clone()]).await?.is_empty() {
+            return Err(not_uploaded(&file.path, &file.digest));
+        }
+        self.store.set_shared(name, file).await
+    }
+
     fn turn(&self) -> Result<OwnedSemaphorePermit, Failure> {
         self.turns.clone().try_acquire_owned().map_err(|_| {
             Failure::new(Reason::Busy, format!("{BLOBS_AT_ONCE_MAX} files are on their way already"))

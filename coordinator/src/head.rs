@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ractor::ActorRef;
-use shoal_core::blobs::{BlobStore, BlobStream, Digest};
+use shoal_core::blobs::{BlobStore, BlobStream, Digest, File};
 use shoal_core::control::{Control, SubmitOptions, WorkerStatus};
 use shoal_core::history::JobHistory;
 use shoal_core::journal::{JobChange, Leadership};
@@ -288,6 +288,26 @@ impl Head {
     pub async fn open_blob(&self, digest: &Digest) -> Result<Option<BlobStream>, Failure> {
         self.leading().await?;
         self.blobs.open(digest).await
+    }
+
+    /// The file that workers share under a name; none where there is none.
+    ///
+    /// # Errors
+    /// [`Reason::NotLeading`], [`Reason::Busy`]; what keeps it from being looked for.
+    pub async fn shared_file(&self, name: &Digest) -> Result<Option<File>, Failure> {
+        let _turn = self.turn()?;
+        self.leading().await?;
+        self.blobs.shared(name).await
+    }
+
+    /// Shares a file under a name, which is a hash of what it was made of.
+    ///
+    /// # Errors
+    /// [`Reason::NotLeading`], [`Reason::Busy`]; [`Reason::NotPossible`] without a storage; [`Reason::FileNotUploaded`].
+    pub async fn share_file(&self, name: &Digest, file: &File) -> Result<(), Failure> {
+        let _turn = self.turn()?;
+        self.leading().await?;
+        self.blobs.share(name, file).await
     }
 
     /// Cancels a job; answers once that is stored, while its attempts are still being called back.

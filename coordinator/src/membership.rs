@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use prost::Message as _;
 use ractor::ActorRef;
+use shoal_core::calling::CallsSoFar;
 use shoal_core::control::{Event, WorkerInfo};
-use shoal_core::{Failure, Reason, WorkerId, limits};
+use shoal_core::{AttemptId, Failure, Reason, WorkerId, limits};
 use shoal_wire::failure::to_status;
 use shoal_wire::proto::membership_server::Membership;
 use shoal_wire::proto::{
-    AttemptFinished, Draining, HeadMessage, LogLevel, PartitionsAdopted, Register, Welcome, WorkerMessage,
-    attempt_finished, head_message, worker_message,
+    AttemptFinished, Draining, HeadMessage, LogLevel, LogLine, PartitionsAdopted, Register, RunningAttempt, Welcome,
+    WorkerMessage, attempt_finished, head_message, worker_message,
 };
 use shoal_wire::{WIRE_VERSION, WIRE_VERSION_DRAINS, WIRE_VERSION_OLDEST, json};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -21,7 +22,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::coordinator::{Message, WorkerKey, now_ms, parse_attempts, parse_permille, stopped};
-use crate::history::{AttemptLog, Histories};
+use crate::history::{AttemptLog, Histories, LogOf};
 use crate::links::{LINK_QUEUE_MAX, Link, StreamId};
 use crate::metrics::HeadMetrics;
 use crate::standing::{Leading, Standing};
@@ -190,6 +191,18 @@ impl Incoming {
         full.into_iter().chain(self.event(message)).collect()
     }
 
+    /// Takes the lines that a running attempt has written, and gives what became of the function that it calls.
+    fn calls_of(&self, told: RunningAttempt) -> Option<(AttemptId, CallsSoFar)> {
+        let RunningAttempt { attempt, calls_json, log, log_before } = told;
+        let attempt = attempt.parse().ok()?;
+        if !log.is_empty() {
+            let log = attempt_log(log, log_before);
+            self.histories.take_lines(attempt, &self.key.id, log, LogOf::Running, now_ms());
+        }
+        let calls = (!calls_json.is_empty()).then(|| json::decode(&calls_json, "what a function is at").ok());
+        Some((attempt, calls.flatten()?))
+    }
+
     fn event(&self, message: WorkerMessage) -> Option<Event> {
         let WorkerKey { id: worker, instance } = self.key.clone();
         match message.message? {
@@ -209,6 +222,7 @@ impl Incoming {
                 instance,
                 running: parse_attempts(&heartbeat.running),
                 permille: parse_permille(&heartbeat.running, &heartbeat.permille),
+                calls: heartbeat.attempts.into_iter().filter_map(|told| self.calls_of(told)).collect(),
                 peak_memory_bytes: heartbeat.peak_memory_bytes,
             }),
             worker_message::Message::AttemptFinished(AttemptFinished { attempt, result, log, log_left_out }) => {
@@ -219,14 +233,18 @@ impl Incoming {
                         Err(json::decode(&bytes, "a task's failure").unwrap_or_else(|failure| failure))
                     }
                 };
-                let lines = log.into_iter().map(|line| (line.at_ms, level(line.level()), line.text)).collect();
-                let log = AttemptLog { lines, left_out: u64::from(log_left_out) };
+                let of = if result.is_err() { LogOf::Failed } else { LogOf::Succeeded };
                 // Before the machine hears of the end, after which the attempt has no log any more.
-                self.histories.take_lines(attempt, &worker, log, result.is_err(), now_ms());
+                self.histories.take_lines(attempt, &worker, attempt_log(log, log_left_out), of, now_ms());
                 Some(Event::AttemptFinished { worker, instance, attempt, result })
             }
         }
     }
+}
+
+fn attempt_log(lines: Vec<LogLine>, before: u32) -> AttemptLog {
+    let lines = lines.into_iter().map(|line| (line.at_ms, level(line.level()), line.text)).collect();
+    AttemptLog { lines, left_out: u64::from(before) }
 }
 
 fn level(level: LogLevel) -> shoal_core::task::LogLevel {

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::blobs::File;
+use crate::calling::CallLog;
 use crate::failure::{Failure, Reason};
 use crate::id::{AttemptId, JobUid};
 use crate::spec::v1alpha1::{Frame, Params, Returned, Variable};
@@ -49,6 +50,9 @@ pub struct Program {
     /// What is installed for it in an environment of its own, where that is not what the interpreter has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
+    /// Whether what is installed for it is packed once, for all workers of the cluster.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub packs: bool,
     /// Environment variables that it sees beside those that every function does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<Variable>,
@@ -76,7 +80,7 @@ fn of_training() -> String {
 }
 
 /// Who has a function called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// The job.
     pub job: JobUid,
@@ -84,11 +88,14 @@ pub struct Caller {
     pub attempt: u32,
     /// Whether it is to be told how long each group took.
     pub is_timing: bool,
+    /// Where it wants to be told what becomes of its calls.
+    pub log: CallLog,
 }
 
-impl From<AttemptId> for Caller {
-    fn from(AttemptId { task, number }: AttemptId) -> Self {
-        Self { job: task.job, attempt: number, is_timing: false }
+impl Caller {
+    /// An attempt, for which is written down there what becomes of its calls.
+    pub fn attempt(AttemptId { task, number }: AttemptId, log: CallLog) -> Self {
+        Self { job: task.job, attempt: number, is_timing: false, log }
     }
 }
 
@@ -142,6 +149,9 @@ pub enum Prepared {
     /// It was built, by an installer of that name, within so many milliseconds.
     #[allow(missing_docs)]
     Built { by: String, milliseconds: u64 },
+    /// It was laid out within so many milliseconds, as another worker had packed it.
+    #[allow(missing_docs)]
+    Fetched { milliseconds: u64 },
 }
 
 /// Rows of a piece, for a function that takes a group piece by piece: what libraries work with at a time.

@@ -13,6 +13,7 @@
 pub mod archive;
 pub mod autoscaling;
 pub mod blobs;
+pub mod calling;
 pub mod control;
 pub mod failure;
 pub mod functions;

@@ -28,6 +28,13 @@ pub const TASK_ATTEMPTS_DEFAULT: u32 = 4;
 /// little enough that a function which always dies is told of within seconds.
 pub const PROCESS_DEATHS_DEFAULT: u32 = 10;
 
+/// Dead processes of a user's function that a failure tells of, the last ones: enough to see whether it is always the same
+/// group, or the same end.
+pub const DEATHS_TOLD_MAX: usize = 5;
+
+/// Bytes of a group's key that are told of it while it runs: a worker says that of each of its slots every second.
+pub const GROUP_TOLD_BYTES_MAX: usize = 200;
+
 /// First pause before a failed task runs again; doubles with every further failure up to [`RETRY_PAUSE_MAX`].
 pub const RETRY_PAUSE: Duration = Duration::from_millis(200);
 

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
+use crate::calling::CallLog;
 use crate::failure::{Failure, Reason};
-use crate::functions::Functions;
+use crate::functions::{Caller, Functions};
+use crate::id::AttemptId;
 use crate::partition::PartitionStore;
 use crate::progress::TaskProgress;
 use crate::task::{Assignment, TaskOutput};
@@ -39,6 +41,15 @@ pub struct TaskContext {
     pub cancelled: Cancelled,
     /// Where the task says how far it is.
     pub progress: TaskProgress,
+    /// Where is written down what becomes of its calls of a user's function.
+    pub calls: CallLog,
+}
+
+impl TaskContext {
+    /// The attempt as one that has functions called.
+    pub fn caller(&self, attempt: AttemptId) -> Caller {
+        Caller::attempt(attempt, self.calls.clone())
+    }
 }
 
 /// A flag that a long computation looks at now and then.

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::calling::ProcessDeaths;
 use crate::id::{AttemptId, WorkerId};
 use crate::payload::Payload;
 use crate::tally::Tally;
@@ -51,6 +52,14 @@ pub struct Assignment {
     pub payload: Payload,
     /// The partitions to read, where the stage reads any.
     pub sources: Vec<PartitionSource>,
+    /// Runs of its task that ended with their worker: what this one does is told more often.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost_workers: u32,
+}
+
+/// Whether there is nothing to tell: what was stored before this was counted stays as it was.
+fn is_zero<N: PartialEq + Default>(number: &N) -> bool {
+    *number == N::default()
 }
 
 /// Where a partition lies and what must arrive: a split's rows of one bucket, as one attempt wrote them.
@@ -111,14 +120,25 @@ pub struct Counters {
     /// What users' functions counted in groups that ended, by their own names.
     #[serde(skip_serializing_if = "Tally::is_empty")]
     pub function_counters: Tally,
+    /// Processes of users' functions that died.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub process_deaths: u64,
 }
 
 impl Counters {
     /// Adds another attempt's counts.
     pub fn add(&mut self, other: &Counters) {
         // Taken apart without `..`, so that a new counter cannot be forgotten here.
-        let Counters { rows_in, rows_out, bytes_fetched, bytes_local, groups_ok, groups_failed, function_counters } =
-            other;
+        let Counters {
+            rows_in,
+            rows_out,
+            bytes_fetched,
+            bytes_local,
+            groups_ok,
+            groups_failed,
+            function_counters,
+            process_deaths,
+        } = other;
         self.rows_in += rows_in;
         self.rows_out += rows_out;
         self.bytes_fetched += bytes_fetched;
@@ -126,12 +146,21 @@ impl Counters {
         self.groups_ok += groups_ok;
         self.groups_failed += groups_failed;
         self.function_counters.add(function_counters);
+        self.process_deaths += process_deaths;
     }
 
     /// Takes counts back that were added before.
     pub fn subtract(&mut self, other: &Counters) {
-        let Counters { rows_in, rows_out, bytes_fetched, bytes_local, groups_ok, groups_failed, function_counters } =
-            other;
+        let Counters {
+            rows_in,
+            rows_out,
+            bytes_fetched,
+            bytes_local,
+            groups_ok,
+            groups_failed,
+            function_counters,
+            process_deaths,
+        } = other;
         self.rows_in -= rows_in;
         self.rows_out -= rows_out;
         self.bytes_fetched -= bytes_fetched;
@@ -139,6 +168,7 @@ impl Counters {
         self.groups_ok -= groups_ok;
         self.groups_failed -= groups_failed;
         self.function_counters.subtract(function_counters);
+        self.process_deaths -= process_deaths;
     }
 }
 
@@ -157,6 +187,9 @@ pub struct TaskOutput {
     /// Highest memory of its worker's process so far, in bytes.
     #[serde(default)]
     pub peak_memory_bytes: u64,
+    /// Processes of a user's function that died under it.
+    #[serde(default, skip_serializing_if = "ProcessDeaths::is_none")]
+    pub deaths: ProcessDeaths,
     /// When it read the partitions of the stage before, where it read any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<ExchangeTimes>,

@@ -3,6 +3,7 @@
 //! ```text
 //!   HEX         the content
 //!   HEX.used    empty; its time is that of the last use
+//!   HEX.shared  which content workers share under the name HEX, which is none of a content
 //! ```
 
 use std::collections::BTreeMap;
@@ -13,8 +14,9 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::buffered::BufWriter;
 use object_store::{ObjectMeta, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
 use shoal_core::Failure;
-use shoal_core::blobs::{BlobSource, BlobStore, BlobStream, BlobWriter, Digest, Kept};
+use shoal_core::blobs::{BlobSource, BlobStore, BlobStream, BlobWriter, Digest, File, Kept};
 use tokio::io::AsyncWriteExt;
 
 use crate::storage::{Location, names_missing, write_failure};
@@ -22,9 +24,25 @@ use crate::storage::{Location, names_missing, write_failure};
 /// What the name of the file ends with that says when another was of use.
 const USED: &str = ".used";
 
+/// What the name of the file ends with that says what is shared under that name.
+const SHARED: &str = ".shared";
+
+/// Bytes of what such a file says: a hash and a number.
+const SHARED_BYTES_MAX: u64 = 1 << 10;
+
+/// What is shared under a name, as it is written.
+#[derive(Debug, Serialize, Deserialize)]
+struct Shared {
+    digest: Digest,
+    bytes: u64,
+}
+
 /// Files below a location.
 #[derive(Clone, Debug)]
-pub struct FileBlobs(Location);
+pub struct FileBlobs {
+    folder: Location,
+    is_shared: bool,
+}
 
 impl FileBlobs {
     /// Those at a URL or path; relative paths start at the working directory. Nothing is looked at yet.
@@ -32,15 +50,25 @@ impl FileBlobs {
     /// # Errors
     /// As [`Location::parse`].
     pub fn at(text: &str) -> Result<Self, Failure> {
-        Location::from_here(text).map(Self)
+        Ok(Self { folder: Location::from_here(text)?, is_shared: false })
+    }
+
+    /// The same; workers share through it what they have made.
+    #[must_use]
+    pub fn shared_by_workers(self, is_shared: bool) -> Self {
+        Self { is_shared, ..self }
     }
 
     fn place(&self, digest: &Digest) -> Location {
-        self.0.child(digest.hex())
+        self.folder.child(digest.hex())
     }
 
     fn used_place(&self, digest: &Digest) -> Location {
-        self.0.child(&format!("{}{USED}", digest.hex()))
+        self.folder.child(&format!("{}{USED}", digest.hex()))
+    }
+
+    fn shared_place(&self, name: &Digest) -> Location {
+        self.folder.child(&format!("{}{SHARED}", name.hex()))
     }
 }
 
@@ -56,6 +84,23 @@ impl BlobSource for FileBlobs {
             Err(error) if names_missing(&error) => Ok(None),
             Err(error) => Err(place.failure(&error)),
         }
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    async fn shared(&self, name: &Digest) -> Result<Option<File>, Failure> {
+        let place = self.shared_place(name);
+        let said = match place.store().get(place.path()).await {
+            Ok(found) if found.meta.size > SHARED_BYTES_MAX => return Ok(None),
+            Ok(found) => found.bytes().await.map_err(|error| place.failure(&error))?,
+            Err(error) if names_missing(&error) => return Ok(None),
+            Err(error) => return Err(place.failure(&error)),
+        };
+        // What nobody understands is made anew, and written over.
+        let Ok(Shared { digest, bytes }) = serde_json::from_slice(&said) else { return Ok(None) };
+        Ok(Some(File { path: name.hex().to_owned(), digest, bytes }))
     }
 }
 
@@ -75,7 +120,7 @@ impl BlobStore for FileBlobs {
 
     async fn list(&self) -> Result<Vec<Kept>, Failure> {
         let mut known: BTreeMap<Digest, u64> = BTreeMap::new();
-        for meta in self.0.list().await? {
+        for meta in self.folder.list().await? {
             let name = meta.location.filename().unwrap_or_default();
             // Whatever else lies there is nobody's of us.
             let Some(digest) = Digest::of_hex(name.strip_suffix(USED).unwrap_or(name)) else { continue };
@@ -83,6 +128,15 @@ impl BlobStore for FileBlobs {
             *used_ms = modified_ms(&meta).max(*used_ms);
         }
         Ok(known.into_iter().map(|(digest, used_ms)| Kept { digest, used_ms }).collect())
+    }
+
+    async fn set_shared(&self, name: &Digest, file: &File) -> Result<(), Failure> {
+        let File { path: _, digest, bytes } = file;
+        let said = serde_json::to_vec(&Shared { digest: digest.clone(), bytes: *bytes })
+            .map_err(|error| Failure::internal("what is shared cannot be written down").because(&error))?;
+        let place = self.shared_place(name);
+        let written = place.store().put(place.path(), said.into()).await;
+        written.map(drop).map_err(|error| write_failure(&place, &error))
     }
 
     async fn mark_used(&self, digest: &Digest) -> Result<(), Failure> {
@@ -138,7 +192,7 @@ impl BlobWriter for FileWriter {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use shoal_core::blobs::{File, Hashing, read};
+    use shoal_core::blobs::{Hashing, read};
 
     use super::*;
 
@@ -176,6 +230,23 @@ mod tests {
             assert!(read(&blobs, &file, u64::MAX).await.unwrap() == content);
         }
         assert_eq!(blobs.list().await.unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_is_shared_under_a_name_is_the_last_that_was_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = FileBlobs::at(folder.path().to_str().unwrap()).unwrap();
+        assert!(!blobs.is_shared() && blobs.clone().shared_by_workers(true).is_shared());
+        let name = file(b"what it is made of").digest;
+        assert_eq!(blobs.shared(&name).await.unwrap(), None);
+        for content in [b"one", b"two"] {
+            blobs.set_shared(&name, &file(content)).await.unwrap();
+            let shared = blobs.shared(&name).await.unwrap().unwrap();
+            assert_eq!((shared.digest, shared.bytes), (file(content).digest, 3));
+        }
+        assert_eq!(blobs.list().await.unwrap(), [], "a name is no content");
+        std::fs::write(folder.path().join(format!("{}.shared", name.hex())), "{").unwrap();
+        assert_eq!(blobs.shared(&name).await.unwrap(), None);
     }
 
     #[tokio::test]

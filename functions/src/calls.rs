@@ -1,6 +1,6 @@
 //! Calls of a function, whatever happens to the processes that make them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -24,30 +24,48 @@ pub(crate) struct PooledCalls {
     takes_pieces: bool,
     /// None where one died and the next one is not there yet.
     process: Option<Process>,
-    queue: Queue,
+    /// Looked into by whoever asks which group runs.
+    queue: Arc<Mutex<Queue>>,
 }
 
 impl PooledCalls {
     pub(crate) fn new(pool: Arc<Shared>, caller: Caller, program: Arc<Program>, process: Process) -> Self {
         let takes_pieces = process.iterates();
-        Self { pool, caller, program, takes_pieces, process: Some(process), queue: Queue::default() }
+        let mut calls = Self { pool, caller, program, takes_pieces, process: None, queue: Arc::default() };
+        calls.goes_on_with(process);
+        calls
+    }
+
+    /// Lets that process be called from now on.
+    fn goes_on_with(&mut self, process: Process) {
+        let (progress, queue) = (process.progress(), Arc::clone(&self.queue));
+        self.caller.log.watch(move || {
+            let running = progress.running()?;
+            lock(&queue).group(running).map(|group| key_text(&group.keys))
+        });
+        self.process = Some(process);
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.queue)
     }
 
     /// Hands over to the process whatever it takes.
     fn dispatch(&mut self) {
         let Some(process) = &self.process else { return };
-        while let Some((sequence, groups)) = self.queue.unsent() {
+        let mut queue = self.queue();
+        while let Some((sequence, groups)) = queue.unsent() {
             if !process.send(sequence, groups) {
                 return;
             }
-            self.queue.note_sent();
+            queue.note_sent();
         }
     }
 
     /// What a process answered, as the groups that it is about.
     fn understood(&mut self, applied: Applied) -> Result<Returns, Failure> {
         let Applied { sequence, groups, rows, group_of_row, failed, told } = applied;
-        let (groups, before) = self.queue.answered(sequence, groups).map_err(|error| foreign(&error.to_string()))?;
+        let (groups, before) = self.queue().answered(sequence, groups).map_err(|error| foreign(&error.to_string()))?;
         let place = |group: u32| {
             let place = (group as usize).checked_sub(before).filter(|place| *place < groups.len());
             place.map(|place| place as u32).ok_or_else(|| foreign("a group was answered that was not asked about"))
@@ -69,12 +87,13 @@ impl PooledCalls {
         let End { death, running, complaints, lines } = end;
         tell(lines);
         self.process = None;
-        let culprit = self.queue.died(running);
+        let culprit = self.queue().died(running);
         let key = culprit.as_ref().map(|groups| key_text(&groups.keys));
         tracing::warn!(group = key, "a process of the function {}", death.in_words());
-        let deaths = self.pool.count_death(self.caller.job);
-        if deaths > self.program.deaths_max {
-            return Err(death.of_job(deaths, self.program.deaths_max, key));
+        // The head counts those of all attempts; as many as end the job end this one, too.
+        let deaths = self.caller.log.note_death(key, death.in_words());
+        if deaths.count > u64::from(self.program.deaths_max) {
+            return Err(deaths.give_up(self.program.deaths_max));
         }
         Ok(culprit.map(|groups| blamed(groups, &death, &complaints)))
     }
@@ -87,18 +106,19 @@ impl Calls for PooledCalls {
     }
 
     fn send(&mut self, groups: Groups) {
-        self.queue.push(groups);
+        self.queue().push(groups);
         self.dispatch();
     }
 
     fn waiting(&self) -> usize {
-        self.queue.waiting()
+        self.queue().waiting()
     }
 
     async fn next(&mut self) -> Result<Option<Returns>, Failure> {
-        while self.queue.waiting() > 0 {
+        while self.waiting() > 0 {
             if self.process.is_none() {
-                self.process = Some(self.pool.process(self.caller, &self.program).await?);
+                let process = self.pool.process(&self.caller, &self.program).await?;
+                self.goes_on_with(process);
             }
             self.dispatch();
             let Some(process) = &mut self.process else { continue };
@@ -120,13 +140,19 @@ impl Calls for PooledCalls {
 
 impl Drop for PooledCalls {
     fn drop(&mut self) {
+        self.caller.log.unwatch();
         // One that still computes would answer somebody else.
         if let Some(process) = self.process.take()
-            && self.queue.waiting() == 0
+            && self.waiting() == 0
         {
             Arc::clone(&self.pool).put_back(self.caller.job, process);
         }
     }
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    // Nothing in it is ever half done.
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A group that cost its process.

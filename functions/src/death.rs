@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use shoal_core::functions::{FailedGroup, status};
-use shoal_core::{Failure, Reason};
 
 use crate::room::{Room, Shortage};
 
@@ -108,17 +107,6 @@ impl Death {
             trace: trace(complaints),
         }
     }
-
-    /// What becomes of a job whose processes die more often than may be. `group` is the last one's key.
-    pub(crate) fn of_job(&self, deaths: u32, deaths_max: u32, group: Option<String>) -> Failure {
-        let message = format!("{deaths} processes of the function died on this worker; {deaths_max} may");
-        let mut failure = Failure::new(Reason::ProcessesKeepDying, message)
-            .field("spec.failurePolicy.maxProcessDeaths")
-            .next("mend what the function does with this group, or raise the limit: each death costs one group");
-        failure.causes.push(format!("the last one {}", self.in_words()));
-        failure.location.group = group;
-        failure
-    }
 }
 
 /// Where native code died, as `faulthandler` wrote it: the innermost line first, which is turned around here.
@@ -187,13 +175,5 @@ mod tests {
         ] {
             assert_eq!(Death::of_code(code, kernel_has_killed), expected);
         }
-    }
-
-    #[test]
-    fn a_job_that_is_given_up_says_how_the_last_process_died() {
-        let failure = Death::Ended(Some(137)).of_job(11, 10, Some("firm=a".into()));
-        assert_eq!(failure.reason, Reason::ProcessesKeepDying);
-        assert_eq!(failure.causes, ["the last one was ended by SIGKILL"]);
-        assert!(!failure.is_transient());
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures::StreamExt;
-use shoal_core::blobs::{BlobSource, File, checked, is_plain, not_uploaded};
+use shoal_core::blobs::{BlobSource, Digest, File, checked, is_plain, not_uploaded};
 use shoal_core::{Failure, Reason};
 use tokio::io::AsyncWriteExt;
 
@@ -50,6 +50,22 @@ impl Files {
         Ok(())
     }
 
+    /// The file that workers share under a name.
+    ///
+    /// # Errors
+    /// What keeps it from being looked for.
+    pub(crate) async fn shared(&self, name: &Digest) -> Result<Option<File>, Failure> {
+        self.source.shared(name).await
+    }
+
+    /// Shares a file of this machine under a name.
+    ///
+    /// # Errors
+    /// What keeps it from being kept.
+    pub(crate) async fn share(&self, name: &Digest, place: &Path) -> Result<(), Failure> {
+        self.source.share(name, place).await
+    }
+
     /// The file, which is fetched unless it is there. Where another task fetches it, that is waited for.
     async fn held(&self, file: &File) -> Result<Lease, Failure> {
         let no_place = |error: io::Error| no_place(&self.folder, &error);
@@ -67,6 +83,20 @@ impl Files {
         }
     }
 
+    /// Fetches what is in a file to a place that nobody reads from before that is done.
+    pub(crate) async fn fetch_to(&self, file: &File, place: &Path) -> Result<(), Failure> {
+        let no_place = |error: io::Error| no_place(place, &error);
+        let content = self.source.open(&file.digest).await?;
+        let content = content.ok_or_else(|| not_uploaded(&file.path, &file.digest))?;
+        let mut content = checked(content, file.digest.clone());
+        let mut written = tokio::fs::File::create(place).await.map_err(no_place)?;
+        while let Some(piece) = content.next().await {
+            let piece = piece.map_err(|failure| broken(file, failure))?;
+            written.write_all(&piece).await.map_err(no_place)?;
+        }
+        written.flush().await.map_err(no_place)
+    }
+
     async fn fetch(&self, cache: &Cache, file: &File) -> Result<(), Failure> {
         let no_place = |error: io::Error| no_place(&self.folder, &error);
         let key = file.digest.hex();
@@ -74,18 +104,13 @@ impl Files {
         if let Err(error) = cache.delete_unused(SystemTime::now()) {
             tracing::warn!(%error, "files that nobody uses cannot be deleted");
         }
-        let content = self.source.open(&file.digest).await?;
-        let content = content.ok_or_else(|| not_uploaded(&file.path, &file.digest))?;
-        let mut content = checked(content, file.digest.clone());
         let place = cache.place(key);
         tokio::fs::create_dir_all(&place).await.map_err(no_place)?;
-        let mut written = tokio::fs::File::create(place.join(CONTENT)).await.map_err(no_place)?;
-        while let Some(piece) = content.next().await {
-            // What was written so far has no name that anybody reads.
-            let piece = piece.map_err(|failure| broken(file, failure))?;
-            written.write_all(&piece).await.map_err(no_place)?;
+        if let Err(failure) = self.fetch_to(file, &place.join(CONTENT)).await {
+            // It has no name that anybody reads.
+            let _ = tokio::fs::remove_dir_all(&place).await;
+            return Err(failure);
         }
-        written.flush().await.map_err(no_place)?;
         cache.publish(key, &place, &serde_json::json!({"file": file.path})).map_err(no_place)?;
         tracing::info!(file = file.path, bytes = file.bytes, digest = %file.digest, "a file of a job is fetched");
         Ok(())
@@ -116,7 +141,7 @@ mod tests {
     use std::time::Duration;
 
     use async_trait::async_trait;
-    use shoal_core::blobs::{BlobStream, Digest, Hashing};
+    use shoal_core::blobs::{BlobStream, Hashing};
 
     use super::*;
     use crate::limits::UNUSED_TIME_MAX;

@@ -58,9 +58,6 @@ pub(crate) const LINES_MAX: usize = 1_000;
 /// Bytes of a line; the rest of it is left out.
 pub(crate) const LINE_BYTES_MAX: usize = 4_096;
 
-/// Jobs whose dead processes are counted; with more the oldest is forgotten.
-pub(crate) const JOBS_COUNTED_MAX: usize = 1_000;
-
 /// How long an environment that nobody uses is kept: longer than the holidays of whoever runs its job every week.
 pub(crate) const UNUSED_TIME_MAX: Duration = Duration::from_secs(14 * 24 * 3_600);
 

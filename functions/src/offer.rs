@@ -69,6 +69,7 @@ mod tests {
             group_time_max: None,
             memory_max,
             deaths_max: 10,
+            packs: false,
         }
     }
 

@@ -1,6 +1,5 @@
-//! The processes of a worker: started, lent, kept for a while, and counted where they die.
+//! The processes of a worker: started, lent and kept for a while.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -14,7 +13,7 @@ use crate::cache::Lease;
 use crate::calls::PooledCalls;
 use crate::environment;
 use crate::files::Files;
-use crate::limits::{IDLE_TIME_MAX, JOBS_COUNTED_MAX};
+use crate::limits::IDLE_TIME_MAX;
 use crate::lookout::Lookout;
 use crate::offer::Offer;
 use crate::process::{Process, Starter};
@@ -49,8 +48,6 @@ struct State {
     homes: u64,
     /// Processes that nobody uses, those that wait the longest first.
     idle: Vec<Idle>,
-    /// How many died under each job, the oldest job first.
-    deaths: VecDeque<(JobUid, u32)>,
 }
 
 struct Idle {
@@ -88,21 +85,21 @@ impl Functions for Pool {
 
     async fn load(&self, caller: Caller, program: Arc<Program>) -> Result<Box<dyn Calls>, Failure> {
         self.0.offer.check(&program)?;
-        let process = self.0.process(caller, &program).await?;
+        let process = self.0.process(&caller, &program).await?;
         Ok(Box::new(PooledCalls::new(Arc::clone(&self.0), caller, program, process)))
     }
 }
 
 impl Shared {
     /// A process that has loaded the program and knows who calls: one that was used before by its job, or a new one.
-    pub(crate) async fn process(&self, caller: Caller, program: &Arc<Program>) -> Result<Process, Failure> {
+    pub(crate) async fn process(&self, caller: &Caller, program: &Arc<Program>) -> Result<Process, Failure> {
         self.loaded(caller, program).await.map_err(|failure| placed(program, failure))
     }
 
-    async fn loaded(&self, caller: Caller, program: &Arc<Program>) -> Result<Process, Failure> {
+    async fn loaded(&self, caller: &Caller, program: &Arc<Program>) -> Result<Process, Failure> {
         while let Some(mut process) = self.idle(caller.job, program) {
             if process.is_alive() {
-                process.is_called_by(&caller);
+                process.is_called_by(caller);
                 return Ok(process);
             }
         }
@@ -113,7 +110,7 @@ impl Shared {
         let sources = self.sources();
         let starter = Starter { sources: &sources, threads: self.offer.threads, lookout: &self.lookout };
         let process = Process::start(Arc::clone(program), home, environment, &starter).await?;
-        process.is_called_by(&caller);
+        process.is_called_by(caller);
         Ok(process)
     }
 
@@ -152,20 +149,6 @@ impl Shared {
                 pool.state().idle.retain(|idle| idle.since.elapsed() < IDLE_TIME_MAX);
             }
         });
-    }
-
-    /// Counts a process that died under a job, and says how many have.
-    pub(crate) fn count_death(&self, job: JobUid) -> u32 {
-        let deaths = &mut self.state().deaths;
-        if let Some((_, count)) = deaths.iter_mut().find(|(counted, _)| *counted == job) {
-            *count += 1;
-            return *count;
-        }
-        if deaths.len() == JOBS_COUNTED_MAX {
-            deaths.pop_front();
-        }
-        deaths.push_back((job, 1));
-        1
     }
 
     fn sources(&self) -> PathBuf {

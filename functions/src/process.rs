@@ -52,7 +52,7 @@ pub(crate) struct Process {
     outgoing: mpsc::Sender<Outgoing>,
     answers: mpsc::Receiver<io::Result<Answer>>,
     said: Said,
-    progress: ProgressFile,
+    progress: Arc<ProgressFile>,
     watched: Arc<Watched>,
     surroundings: Arc<dyn Surroundings>,
     /// Processes that the kernel had ended for their memory when this one began with what it is at.
@@ -128,7 +128,7 @@ impl Process {
             marks_lines: true,
             _reader: AbortOnDrop(tokio::spawn(read_all(reading, read))),
             _writer: AbortOnDrop(tokio::spawn(write_all(writing, to_write))),
-            progress,
+            progress: Arc::new(progress),
             watched,
             kills_before: lookout.surroundings().kills(),
             surroundings: lookout.surroundings(),
@@ -170,6 +170,11 @@ impl Process {
     /// Whether it has not ended, as far as is known.
     pub(crate) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None)) && !self.answers.is_closed()
+    }
+
+    /// Where it writes down which group runs.
+    pub(crate) fn progress(&self) -> Arc<ProgressFile> {
+        Arc::clone(&self.progress)
     }
 
     /// Whether the function takes a group piece by piece.

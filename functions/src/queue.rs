@@ -75,6 +75,13 @@ impl Queue {
         Ok((groups, before))
     }
 
+    /// The group that the process is at.
+    pub(crate) fn group(&self, running: Running) -> Option<Groups> {
+        let part = self.parts.iter().find(|part| part.sequence == running.sequence)?;
+        let group = usize::try_from(running.group).ok().filter(|group| *group < part.groups.len())?;
+        Some(part.groups.slice(group..group + 1))
+    }
+
     /// The process died: gives the group that is to blame, if that is known, and queues all others again.
     ///
     /// `running` is what the process was at. Where it was at no group it died of something that one of several groups left
@@ -131,6 +138,8 @@ mod tests {
         queue.note_sent();
         queue.note_sent();
         assert!(queue.unsent().is_none());
+        let group = |sequence, group| queue.group(Running { sequence, group }).map(|group| keys(&group));
+        assert_eq!((group(1, 4), group(2, 0), group(1, 5), group(3, 0)), (Some(vec![4]), Some(vec![5]), None, None));
         let (answered, before) = queue.answered(1, 1).unwrap();
         assert_eq!((keys(&answered), before), (vec![0], 0));
         let blamed = queue.died(Some(Running { sequence: 1, group: 2 })).unwrap();

@@ -10,7 +10,7 @@ macro_rules! sources {
 }
 
 /// Files of the package `shoal` that a worker needs, by their paths in it: not those of clients.
-const SOURCES: [(&str, &str); 17] = sources![
+const SOURCES: [(&str, &str); 18] = sources![
     "__init__.py",
     "_context.py",
     "worker/__init__.py",
@@ -21,6 +21,7 @@ const SOURCES: [(&str, &str); 17] = sources![
     "worker/frames.py",
     "worker/guardian.py",
     "worker/isolation.py",
+    "worker/packing.py",
     "worker/pickled.py",
     "worker/predictions.py",
     "worker/program.py",

@@ -191,7 +191,8 @@ fn no_file(file: &Path, error: &io::Error) -> Failure {
 
 /// Who calls, as its process reads it.
 pub(crate) fn caller_json(caller: &Caller) -> Value {
-    let Caller { job, attempt, is_timing } = caller;
+    // What is logged of its calls is not the process's to see.
+    let Caller { job, attempt, is_timing, log: _ } = caller;
     json!({"job": job, "attempt": attempt, "timing": is_timing})
 }
 
@@ -311,6 +312,7 @@ mod tests {
             group_time_max: None,
             memory_max: None,
             deaths_max: 10,
+            packs: false,
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fmt::{Debug, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use shoal_core::task::Assignment;
 use shoal_wire::proto::{LogLevel, LogLine};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -13,10 +14,24 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::{Layer, filter::LevelFilter};
 
-use crate::limits::{ATTEMPT_LINE_BYTES_MAX, ATTEMPT_LINES_MAX};
+use crate::limits::{ATTEMPT_LINE_BYTES_MAX, ATTEMPT_LINES_MAX, BEAT_LINES_MAX, EARLY_LINES_MAX};
 
 /// Name of the span that an attempt runs in.
-pub(crate) const SPAN: &str = "attempt";
+const SPAN: &str = "attempt";
+
+/// The span that an attempt runs in.
+pub(crate) fn span(assignment: &Assignment) -> Span {
+    let attempt = assignment.attempt;
+    tracing::info_span!(
+        parent: None,
+        SPAN,
+        job = %attempt.task.job,
+        job_name = %assignment.job_name,
+        task = %attempt.task,
+        attempt = attempt.number,
+        stage = %assignment.stage,
+    )
+}
 
 /// The layer that keeps what attempts log, whatever else the process's log takes. Without it in the process's
 /// subscriber, which is built on [`Registry`], the head gets no lines.
@@ -28,7 +43,18 @@ pub fn attempt_logs<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     pub(crate) lines: VecDeque<LogLine>,
+    /// Lines before those.
     pub(crate) left_out: u32,
+    /// Lines from the first on that were told before the attempt's end, or were left out by then.
+    pub(crate) told: u32,
+}
+
+/// Lines that are told while their attempt runs.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Early {
+    /// How many came before them.
+    pub(crate) before: u32,
+    pub(crate) lines: Vec<LogLine>,
 }
 
 impl Log {
@@ -40,6 +66,24 @@ impl Log {
         }
         self.lines.push_back(line);
     }
+
+    fn next_lines(&mut self) -> Early {
+        let before = self.told.max(self.left_out);
+        let first = (before - self.left_out) as usize;
+        let most = BEAT_LINES_MAX.min(EARLY_LINES_MAX.saturating_sub(before)) as usize;
+        let lines: Vec<LogLine> = self.lines.iter().skip(first).take(most).cloned().collect();
+        self.told = before + u32::try_from(lines.len()).unwrap_or(u32::MAX);
+        Early { before, lines }
+    }
+}
+
+/// The next lines that were logged in an attempt's span and not told yet, a few at a time; they stay for its end, too.
+pub(crate) fn next_lines(span: &Span) -> Early {
+    let next = span.with_subscriber(|(id, dispatch)| {
+        let span = dispatch.downcast_ref::<Registry>()?.span(id)?;
+        Some(span.extensions_mut().get_mut::<Log>()?.next_lines())
+    });
+    next.flatten().unwrap_or_default()
 }
 
 /// Takes what was logged in an attempt's span; nothing where nobody kept it.
@@ -169,6 +213,32 @@ mod tests {
             assert_eq!(log.lines[0].text, "8");
             let last = &log.lines.back().unwrap().text;
             assert!(last.ends_with("é...") && last.len() <= ATTEMPT_LINE_BYTES_MAX + 3);
+        });
+    }
+
+    #[test]
+    fn lines_are_told_early_a_few_at_a_time_and_stay_for_the_end() {
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(attempt_logs()), || {
+            let span = tracing::info_span!("attempt");
+            let told = |early: &Early| (early.before, early.lines.len());
+            assert_eq!(next_lines(&span), Early::default());
+            let beat = BEAT_LINES_MAX as usize;
+            span.in_scope(|| (0..beat + 2).for_each(|number| tracing::info!("{number}")));
+            let first = next_lines(&span);
+            assert_eq!((told(&first), first.lines[0].text.as_str()), ((0, beat), "0"));
+            assert_eq!(told(&next_lines(&span)), (BEAT_LINES_MAX, 2));
+            assert_eq!(told(&next_lines(&span)), (BEAT_LINES_MAX + 2, 0));
+            // What was pushed out meanwhile is told of by the place of the first one that is left.
+            span.in_scope(|| (0..ATTEMPT_LINES_MAX + 5).for_each(|number| tracing::info!("{number}")));
+            let later = next_lines(&span);
+            assert_eq!((told(&later), later.lines[0].text.as_str()), ((BEAT_LINES_MAX + 7, beat), "5"));
+            while !next_lines(&span).lines.is_empty() {}
+            span.in_scope(|| (0..EARLY_LINES_MAX).for_each(|number| tracing::info!("{number}")));
+            assert_eq!(next_lines(&span).lines.len(), 0, "the end has the rest");
+            let log = take(&span);
+            assert_eq!(log.lines.len(), ATTEMPT_LINES_MAX);
+            let all = BEAT_LINES_MAX + 7 + ATTEMPT_LINES_MAX as u32 + EARLY_LINES_MAX;
+            assert_eq!(log.left_out, all - ATTEMPT_LINES_MAX as u32);
         });
     }
 

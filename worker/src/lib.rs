@@ -26,6 +26,7 @@ mod membership;
 mod metrics;
 mod pool;
 mod results;
+mod running;
 mod scratch;
 mod shared;
 pub mod store;

@@ -59,6 +59,21 @@ pub(crate) const ATTEMPT_LINES_MAX: usize = 50;
 /// Bytes of one such line; with all of them the log is a small part of what a result may take.
 pub(crate) const ATTEMPT_LINE_BYTES_MAX: usize = 1_000;
 
+/// Lines of an attempt's log that one heartbeat has: a screen is filled in some seconds, and a head with thousands of slots
+/// below it still reads them beside its work.
+pub(crate) const BEAT_LINES_MAX: u32 = 10;
+
+/// Lines of an attempt that are told before its end: what an installer says fits, and one that prints for hours does not
+/// push out what all others say.
+pub(crate) const EARLY_LINES_MAX: u32 = 200;
+
+/// How often a worker tells of itself while it runs a task that has ended a worker before: what it was at when it ends, too, is
+/// known that much better. With a machine many tasks end at a time, and a head still hears all that run again.
+pub(crate) const CLOSER_BEAT: Duration = Duration::from_millis(250);
+
+/// The same where the task has ended several, and so runs alone: few do, and a group that takes all the memory there is takes longer.
+pub(crate) const CLOSEST_BEAT: Duration = Duration::from_millis(50);
+
 /// How long a cancelled attempt may go on before its future is dropped: time to look at its flag and tidy up.
 pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(1);
 

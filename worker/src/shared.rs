@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 use ractor::ActorRef;
 use shoal_core::functions::Functions;
 use shoal_core::limits::DRAIN_MAX;
-use shoal_core::progress::TaskProgress;
 use shoal_core::runner::TaskRunner;
 use shoal_core::task::TaskOutput;
 use shoal_core::{AttemptId, Failure};
 use shoal_wire::proto::attempt_finished::Result as Ended;
-use shoal_wire::proto::{AttemptFinished, Register};
+use shoal_wire::proto::{self, AttemptFinished, Register};
 use shoal_wire::{Tls, Token, json};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
@@ -28,6 +27,7 @@ use crate::membership::MembershipMessage;
 use crate::metrics::Metrics;
 use crate::pool::PoolMessage;
 use crate::results::Results;
+use crate::running::RunningAttempt;
 use crate::store::Store;
 
 /// What a worker's parts share.
@@ -52,8 +52,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// Bounds what is taken over from leaving workers at the same time.
     pub(crate) adoptions: Semaphore,
-    /// Attempts that occupy a slot, and how far each is.
-    pub(crate) running: watch::Sender<BTreeMap<AttemptId, TaskProgress>>,
+    /// Attempts that occupy a slot, and what is to be told of each.
+    pub(crate) running: watch::Sender<BTreeMap<AttemptId, RunningAttempt>>,
     /// The highest epoch of a head that was seen.
     pub(crate) epoch: AtomicU64,
     /// Whether a head has welcomed the worker.
@@ -130,7 +130,7 @@ impl Shared {
             Ok(output) => Some(Ended::OutputJson(output)),
             Err(failure) => json::encode(&failure).ok().map(Ended::FailureJson),
         };
-        let Log { lines, left_out: log_left_out } = log;
+        let Log { lines, left_out: log_left_out, told: _ } = log;
         let ended = AttemptFinished { attempt: attempt.to_string(), result, log: lines.into(), log_left_out };
         self.results().push(attempt, ended);
         self.wake_membership();
@@ -168,8 +168,15 @@ impl Shared {
     /// The same, with what of the time of each has passed, in thousandths; 0 where it cannot be told.
     pub(crate) fn running_and_permille(&self, now: Instant) -> (Vec<String>, Vec<u32>) {
         let running = self.running.borrow();
-        let permille = |progress: &TaskProgress| u32::from(progress.permille(now).unwrap_or(0));
-        running.iter().map(|(attempt, progress)| (attempt.to_string(), permille(progress))).unzip()
+        let permille = |told: &RunningAttempt| u32::from(told.progress.permille(now).unwrap_or(0));
+        running.iter().map(|(attempt, told)| (attempt.to_string(), permille(told))).unzip()
+    }
+
+    /// What else is to be told of them.
+    pub(crate) fn told_of_running(&self) -> Vec<proto::RunningAttempt> {
+        let running: Vec<(AttemptId, RunningAttempt)> =
+            self.running.borrow().iter().map(|(attempt, told)| (*attempt, told.clone())).collect();
+        running.iter().filter_map(|(attempt, told)| told.told(*attempt)).collect()
     }
 
     /// When it ends by itself, where it is to leave.

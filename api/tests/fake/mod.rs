@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::json;
 use shoal_core::Payload;
-use shoal_core::blobs::{BlobSource, BlobStore, BlobStream, BlobWriter, Digest, Kept};
+use shoal_core::blobs::{BlobSource, BlobStore, BlobStream, BlobWriter, Digest, File, Kept};
 use shoal_core::kind::{Capacity, JobKind, Kinds, Planned, StageOutcome, Step};
 use shoal_core::publish::{CommitIntent, PublishedTable, Publisher, Settled};
 use shoal_core::task::{StagePlan, TaskPlan};
@@ -56,7 +56,7 @@ pub(crate) fn blobs() -> Arc<dyn BlobStore> {
 }
 
 #[derive(Clone, Default)]
-struct InMemory(Arc<Mutex<BTreeMap<Digest, Vec<u8>>>>);
+struct InMemory(Arc<Mutex<BTreeMap<Digest, Vec<u8>>>>, Arc<Mutex<BTreeMap<Digest, File>>>);
 
 struct Writing {
     store: InMemory,
@@ -69,6 +69,14 @@ impl BlobSource for InMemory {
     async fn open(&self, digest: &Digest) -> Result<Option<BlobStream>, Failure> {
         let found = self.0.lock().unwrap().get(digest).cloned();
         Ok(found.map(|content| futures::stream::once(async { Ok(content.into()) }).boxed()))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn shared(&self, name: &Digest) -> Result<Option<File>, Failure> {
+        Ok(self.1.lock().unwrap().get(name).cloned())
     }
 }
 
@@ -84,6 +92,11 @@ impl BlobStore for InMemory {
 
     async fn list(&self) -> Result<Vec<Kept>, Failure> {
         Ok(Vec::new())
+    }
+
+    async fn set_shared(&self, name: &Digest, file: &File) -> Result<(), Failure> {
+        self.1.lock().unwrap().insert(name.clone(), file.clone());
+        Ok(())
     }
 
     async fn mark_used(&self, _: &Digest) -> Result<(), Failure> {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use futures::StreamExt;
 use reqwest::{Body, Method};
-use shoal_api::{BlobQuery, MissingBlobs};
-use shoal_core::blobs::{BlobStream, Digest, LocalFiles};
+use shoal_api::{BlobQuery, MissingBlobs, PackedEnvironment};
+use shoal_core::blobs::{BlobStream, Digest, File, LocalFiles};
 use shoal_core::limits::UPLOADS_MAX;
 use shoal_core::{Failure, Reason};
 use url::Url;
@@ -46,6 +46,32 @@ impl Client {
                 answer => return answer,
             }
         }
+    }
+
+    /// The file that an environment is packed in; none where none is.
+    pub(crate) async fn environment(&self, name: &Digest) -> Result<Option<File>, Failure> {
+        let path = ["environments", &name.to_string()];
+        match self.send::<PackedEnvironment>(Call::get(&path)).await {
+            Ok(PackedEnvironment { digest, bytes }) => {
+                Ok(Some(File { path: name.hex().to_owned(), digest: Digest::parse(&digest)?, bytes }))
+            }
+            Err(failure) if failure.reason == Reason::FileNotUploaded => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Uploads a file that an environment is packed in, and says so.
+    pub(crate) async fn share_environment(&self, name: &Digest, place: &Path) -> Result<(), Failure> {
+        let (digest, bytes) = uploads::hash(place)?;
+        let packed = PackedEnvironment { digest: digest.to_string(), bytes };
+        self.upload(&LocalFiles::from([(digest, place.to_owned())])).await?;
+        let path = ["environments", &name.to_string()];
+        let call = Call { method: Method::PUT, body: Some(json(&packed)?), ..Call::get(&path) };
+        let mut search = Search::new(true);
+        while let Err(failure) = self.answered(self.present(), &call).await {
+            self.look_on(&mut search, failure).await?;
+        }
+        Ok(())
     }
 
     async fn put(&self, base: &Url, digest: &Digest, place: &Path) -> Result<(), Failure> {

@@ -60,7 +60,7 @@ impl LocalCluster {
         environments: EnvironmentsArgs,
     ) -> Result<Self, Failure> {
         kinds::close_head();
-        let blobs = kinds::blobs(&state_dir.display().to_string())?;
+        let blobs = kinds::blobs(&state_dir.display().to_string(), false)?;
         let config = HeadConfig {
             listen: LISTEN_DEFAULT,
             kinds: kinds::kinds(&(blobs.clone() as Arc<dyn BlobSource>)),

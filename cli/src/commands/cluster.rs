@@ -2,15 +2,21 @@
 
 use crate::args::{ClusterArgs, ClusterCommand, Output};
 use crate::client::Client;
+use crate::commands::door;
 use crate::exit::End;
 use crate::terminal::{print, print_json};
 
 /// Carries out one of its commands.
 pub(crate) async fn run(args: ClusterArgs) -> Result<(), End> {
     let ClusterArgs { client, command } = args;
+    if matches!(command, ClusterCommand::Door) {
+        return door::run(&client).await;
+    }
     let output = client.output;
     let client = Client::from_args(&client).await?;
     match command {
+        // It asks no head.
+        ClusterCommand::Door => {}
         ClusterCommand::Drain { name, within } => {
             let status = client.drain_worker(&name, within).await?;
             match output {

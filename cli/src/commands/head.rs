@@ -62,7 +62,7 @@ pub(crate) async fn run(args: HeadArgs) -> Result<(), End> {
             (folder.path().display().to_string(), Some(folder))
         }
     };
-    let blobs = kinds::blobs(&place)?;
+    let blobs = kinds::blobs(&place, storage.is_some())?;
     let archive = storage.as_deref().map(kinds::archive).transpose()?;
     let archive = archive.map(|archive| ArchiveConfig { archive, namespace: storage_namespace });
     let tls = tls.start()?;

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod completions;
+mod door;
 mod dry_run;
 mod head;
 mod job;

@@ -35,6 +35,9 @@ pub(crate) fn report_text(status: &JobStatus) -> String {
         let sums = report.counters.function_counters.iter().map(|(name, sum)| format!("{name} {sum}"));
         let _ = writeln!(text, "counted by the function: {}", sums.collect::<Vec<_>>().join(", "));
     }
+    if report.counters.process_deaths > 0 {
+        let _ = writeln!(text, "processes of the function that died: {}", report.counters.process_deaths);
+    }
     for note in &report.notes {
         let _ = writeln!(text, "- {note}");
     }
@@ -164,8 +167,14 @@ mod tests {
         status.progress.unit = "groups".to_owned();
         status.progress.done = 11;
         let function_counters = [("skipped", 3), ("bad", 12)].into_iter().collect();
-        let counters =
-            Counters { rows_in: 220, rows_out: 11, bytes_fetched: 2048, function_counters, ..Counters::default() };
+        let counters = Counters {
+            rows_in: 220,
+            rows_out: 11,
+            bytes_fetched: 2048,
+            function_counters,
+            process_deaths: 4,
+            ..Counters::default()
+        };
         status.report = Report {
             seconds: 1.234,
             stages: vec![StageReport {
@@ -200,6 +209,7 @@ total    2/2         3      220        11      2.0 KiB            0 B     1.23
 peak memory of a worker: 64.0 MiB
 speculative attempts 2, won 1
 counted by the function: bad 12, skipped 3
+processes of the function that died: 4
 - strategy aggregate: 20 rows per group
 attempts that did not count (the last 1 of 1):
   map task 1, attempt 1 on worker-2: WorkerLost: it is gone

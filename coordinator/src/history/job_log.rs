@@ -16,8 +16,16 @@ use super::text::{HeadLine, line_of, one_line, time_of};
 pub(crate) struct AttemptLog {
     /// When, in milliseconds since 1970-01-01 UTC, how much it matters, and what.
     pub(crate) lines: Vec<(u64, LogLevel, String)>,
-    /// Lines that the worker had no room for.
+    /// Lines that came before those.
     pub(crate) left_out: u64,
+}
+
+/// How an attempt stands whose worker tells what it wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogOf {
+    Running,
+    Succeeded,
+    Failed,
 }
 
 /// The life of a job that has not ended.
@@ -42,8 +50,10 @@ struct Running {
     worker: String,
     speculative: bool,
     started_ms: u64,
-    /// A worker repeats what may have been lost.
-    has_lines: bool,
+    /// Lines from the first on that were taken, or are lost.
+    lines: u64,
+    /// Whether it is told how it ended: a worker repeats what may have been lost.
+    has_all_lines: bool,
 }
 
 /// How an attempt ended.
@@ -95,7 +105,7 @@ impl JobLog {
             }
             Record::AttemptStarted { attempt, worker, duplicate, .. } => {
                 let (worker, speculative) = (worker.to_string(), *duplicate);
-                let running = Running { worker, speculative, started_ms: at_ms, has_lines: false };
+                let running = Running { worker, speculative, started_ms: at_ms, lines: 0, has_all_lines: false };
                 self.running.insert(*attempt, running);
                 None
             }
@@ -167,17 +177,22 @@ impl JobLog {
         self.stages.get(number as usize).cloned().unwrap_or_else(|| number.to_string())
     }
 
-    /// Takes what a worker wrote during an attempt, unless it was taken before or the attempt is not its any more.
-    pub(super) fn take_lines(&mut self, attempt: AttemptId, worker: &str, log: AttemptLog, failed: bool, now_ms: u64) {
+    /// Takes what a worker wrote during an attempt and was not taken before, unless the attempt is not its any more.
+    pub(super) fn take_lines(&mut self, attempt: AttemptId, worker: &str, log: AttemptLog, of: LogOf, now_ms: u64) {
         let Some(running) = self.running.get_mut(&attempt) else { return };
-        if running.worker != worker || std::mem::replace(&mut running.has_lines, true) {
+        if running.worker != worker || running.has_all_lines {
             return;
         }
+        running.has_all_lines = of != LogOf::Running;
         let AttemptLog { lines, left_out } = log;
-        let too_many = lines.len().saturating_sub(ATTEMPT_LINES_MAX);
-        self.lines.leave_out(left_out + too_many as u64);
+        let known = running.lines;
+        running.lines = known.max(left_out + lines.len() as u64);
+        let taken = usize::try_from(known.saturating_sub(left_out)).unwrap_or(usize::MAX);
+        let too_many = lines.len().saturating_sub(taken).saturating_sub(ATTEMPT_LINES_MAX);
+        self.lines.leave_out(left_out.saturating_sub(known) + too_many as u64);
+        let failed = of == LogOf::Failed;
         // The last ones say how it ended.
-        for (at_ms, level, text) in lines.into_iter().skip(too_many) {
+        for (at_ms, level, text) in lines.into_iter().skip(taken.saturating_add(too_many)) {
             let worth = if failed || level > LogLevel::Info { Worth::Telling } else { Worth::Ordinary };
             self.push_line((at_ms, level, &text), Some(worker), Some(attempt), now_ms, worth);
             self.is_fresh = true;
@@ -212,10 +227,24 @@ impl JobLog {
         let JobHistory { lines, lines_left_out, attempts: _, attempts_left_out: _ } = history;
         for line in lines.into_iter().filter(|line| line.worker.is_some()) {
             self.seq = self.seq.max(line.seq);
+            self.was_taken(&line);
             self.lines.push(line, Worth::Telling);
         }
         self.lines.leave_out(lines_left_out);
         self.lines.sort_by_key(|line| line.seq);
+    }
+
+    /// Notes that a line was taken of an attempt, which its worker may tell of again.
+    fn was_taken(&mut self, line: &JobLine) {
+        let of = (line.stage.as_deref(), line.task, line.attempt);
+        let stages = &self.stages;
+        let is_of = |attempt: &AttemptId| {
+            let stage = stages.get(attempt.task.stage as usize).map(String::as_str);
+            (stage, Some(attempt.task.index), Some(attempt.number)) == of
+        };
+        if let Some((_, running)) = self.running.iter_mut().find(|(attempt, _)| is_of(attempt)) {
+            running.lines += 1;
+        }
     }
 
     /// All that is known, attempts that run included.

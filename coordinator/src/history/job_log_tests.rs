@@ -99,14 +99,14 @@ fn an_attempt_that_succeeded_says_what_it_took() {
 #[test]
 fn lines_are_taken_once_and_from_who_runs_the_attempt() {
     let mut log = JobLog::replay(&[planned(), started(attempt(0, 1), START)]);
-    log.take_lines(attempt(0, 1), "another", wrote(&["stolen"]), false, START);
-    log.take_lines(attempt(9, 1), "w", wrote(&["unknown"]), false, START);
+    log.take_lines(attempt(0, 1), "another", wrote(&["stolen"]), LogOf::Succeeded, START);
+    log.take_lines(attempt(9, 1), "w", wrote(&["unknown"]), LogOf::Succeeded, START);
     assert!(!log.is_fresh);
     for _ in 0..2 {
-        log.take_lines(attempt(0, 1), "w", wrote(&["read 3 rows", "done"]), false, START);
+        log.take_lines(attempt(0, 1), "w", wrote(&["read 3 rows", "done"]), LogOf::Succeeded, START);
     }
     log.observe(&finished(attempt(0, 1), START), START);
-    log.take_lines(attempt(0, 1), "w", wrote(&["late"]), false, START);
+    log.take_lines(attempt(0, 1), "w", wrote(&["late"]), LogOf::Succeeded, START);
     assert_eq!(texts(&log), ["stage map is planned: 0 tasks", "read 3 rows", "done"]);
     assert!(log.is_fresh);
     let line = log.lines.iter().last().unwrap();
@@ -115,17 +115,40 @@ fn lines_are_taken_once_and_from_who_runs_the_attempt() {
 }
 
 #[test]
+fn lines_of_a_running_attempt_are_there_at_once_and_not_twice() {
+    let told = |texts: &[&str], before| AttemptLog { left_out: before, ..wrote(texts) };
+    let mut log = JobLog::replay(&[planned(), started(attempt(0, 1), START)]);
+    let take = |log: &mut JobLog, told, of| log.take_lines(attempt(0, 1), "w", told, of, START);
+    take(&mut log, told(&["one", "two"], 0), LogOf::Running);
+    assert_eq!(texts(&log)[1..], ["one", "two"]);
+    // A line was lost with a stream; the end has what its worker still has.
+    take(&mut log, told(&["four"], 3), LogOf::Running);
+    take(&mut log, told(&["three", "four", "five"], 2), LogOf::Succeeded);
+    assert_eq!(texts(&log)[1..], ["one", "two", "four", "five"]);
+    assert_eq!(log.history().lines_left_out, 1);
+
+    // Another head has what was stored, and hears of the end.
+    let mut log = JobLog::replay(&[planned(), started(attempt(0, 1), START)]);
+    take(&mut log, told(&["one", "two"], 0), LogOf::Running);
+    let stored = log.lines_only();
+    let mut log = JobLog::replay(&[planned(), started(attempt(0, 1), START)]);
+    log.remember(stored);
+    take(&mut log, told(&["one", "two", "three"], 0), LogOf::Failed);
+    assert_eq!(texts(&log)[1..], ["one", "two", "three"]);
+}
+
+#[test]
 fn places_rise_also_over_a_restart() {
     let records = [planned(), started(attempt(0, 1), START), started(attempt(1, 1), START)];
     let mut before = JobLog::replay(&records);
-    before.take_lines(attempt(0, 1), "w", wrote(&["one", "two"]), false, START + 500);
+    before.take_lines(attempt(0, 1), "w", wrote(&["one", "two"]), LogOf::Succeeded, START + 500);
     before.observe(&finished(attempt(0, 1), START + 500), START + 500);
     let stored = before.lines_only();
 
     let mut after = JobLog::replay(records.iter().chain(&[finished(attempt(0, 1), START + 500)]));
     after.remember(stored.clone());
     assert_eq!(texts(&after), texts(&before), "nothing is lost, nothing is there twice");
-    after.take_lines(attempt(1, 1), "w", wrote(&["three"]), false, START + 500);
+    after.take_lines(attempt(1, 1), "w", wrote(&["three"]), LogOf::Succeeded, START + 500);
     let places: Vec<u64> = after.lines.iter().map(|line| line.seq).collect();
     assert!(places.is_sorted_by(|one, other| one < other), "{places:?}");
     assert!(after.lines.iter().last().unwrap().seq > stored.lines.last().unwrap().seq);
@@ -139,7 +162,8 @@ fn a_history_stays_small_whatever_happens() {
         let attempt = attempt(index, 1);
         log.observe(&started(attempt, START), START);
         let failed_one = index % 100 == 0;
-        log.take_lines(attempt, "w", wrote(&[&long, "end"]), failed_one, START);
+        let of = if failed_one { LogOf::Failed } else { LogOf::Succeeded };
+        log.take_lines(attempt, "w", wrote(&[&long, "end"]), of, START);
         log.observe(
             &if failed_one {
                 failed(attempt, Failure::new(Reason::Io, format!("number {index}")), START)
@@ -177,7 +201,7 @@ fn a_worker_that_sends_too_much_is_cut() {
     let mut log = JobLog::replay(&[planned(), started(attempt(0, 1), START)]);
     let many: Vec<String> = (0..ATTEMPT_LINES_MAX + 20).map(|number| number.to_string()).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    log.take_lines(attempt(0, 1), "w", wrote(&many), false, START);
+    log.take_lines(attempt(0, 1), "w", wrote(&many), LogOf::Succeeded, START);
     assert_eq!(log.history().lines_left_out, 20);
     assert_eq!(texts(&log).last().map(String::as_str), many.last().copied());
 }

@@ -20,8 +20,8 @@ use shoal_core::history::JobHistory;
 use shoal_core::journal::{Journal, Record};
 use shoal_core::{AttemptId, JobUid, WorkerId};
 
-pub(crate) use self::job_log::AttemptLog;
 use self::job_log::JobLog;
+pub(crate) use self::job_log::{AttemptLog, LogOf};
 use self::limits::{READS_AT_ONCE, STORE_INTERVAL};
 
 /// The histories of all unfinished jobs. Clones are handles on the same ones.
@@ -84,9 +84,9 @@ impl Histories {
     }
 
     /// Takes what a worker wrote during an attempt.
-    pub(crate) fn take_lines(&self, attempt: AttemptId, worker: &WorkerId, log: AttemptLog, failed: bool, now_ms: u64) {
+    pub(crate) fn take_lines(&self, attempt: AttemptId, worker: &WorkerId, log: AttemptLog, of: LogOf, now_ms: u64) {
         if let Some(job) = self.inner().jobs.get_mut(&attempt.task.job) {
-            job.take_lines(attempt, &worker.0, log, failed, now_ms);
+            job.take_lines(attempt, &worker.0, log, of, now_ms);
         }
     }
 

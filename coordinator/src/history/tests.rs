@@ -52,7 +52,7 @@ fn ended(job: JobUid, resumable: bool) -> Record {
 
 fn write(histories: &Histories, job: JobUid, text: &str) {
     let log = AttemptLog { lines: vec![(START, LogLevel::Info, text.to_owned())], left_out: 0 };
-    histories.take_lines(attempt(job), &WorkerId("w".into()), log, false, START);
+    histories.take_lines(attempt(job), &WorkerId("w".into()), log, LogOf::Succeeded, START);
 }
 
 fn texts(history: &JobHistory) -> Vec<&str> {
@@ -127,7 +127,7 @@ async fn a_job_that_goes_on_keeps_its_history() {
     let before = vec![accepted(job), started(job), ended(job, true)];
     let mut first = JobLog::replay(&before[..2]);
     let log = AttemptLog { lines: vec![(START, LogLevel::Warn, "slow disk".to_owned())], left_out: 0 };
-    first.take_lines(attempt(job), "w", log, true, START);
+    first.take_lines(attempt(job), "w", log, LogOf::Failed, START);
 
     histories.recall(job, &before, Some(first.history()));
     assert_eq!(histories.view(job), None, "whether it goes on is not decided");

@@ -13,7 +13,7 @@ mod keeping;
 mod paths;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -48,6 +48,32 @@ pub trait BlobSource: Send + Sync {
     /// # Errors
     /// What keeps it from being read.
     async fn open(&self, digest: &Digest) -> Result<Option<BlobStream>, Failure>;
+
+    /// Whether what a worker has made, as an environment, is to be shared with others through it.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// The file that is shared under a name, which is a hash of what it was made of; none where there is none.
+    ///
+    /// # Errors
+    /// What keeps it from being looked for.
+    async fn shared(&self, _name: &Digest) -> Result<Option<File>, Failure> {
+        Ok(None)
+    }
+
+    /// Shares a file of this machine under a name.
+    ///
+    /// # Errors
+    /// What keeps it from being kept.
+    async fn share(&self, _name: &Digest, _place: &Path) -> Result<(), Failure> {
+        Err(shares_nothing())
+    }
+}
+
+/// There is no place for what is shared.
+fn shares_nothing() -> Failure {
+    Failure::new(Reason::NotPossible, "this cluster has no storage for what workers share")
 }
 
 /// Where a head keeps files.
@@ -70,6 +96,14 @@ pub trait BlobStore: BlobSource {
     /// # Errors
     /// What keeps it from being listed.
     async fn list(&self) -> Result<Vec<Kept>, Failure>;
+
+    /// Says which file is shared under a name from now on.
+    ///
+    /// # Errors
+    /// [`Reason::NotPossible`] where nothing is shared; what keeps it from being written.
+    async fn set_shared(&self, _name: &Digest, _file: &File) -> Result<(), Failure> {
+        Err(shares_nothing())
+    }
 
     /// Notes down that it is of use now.
     ///

@@ -88,6 +88,7 @@ impl Control {
     ) -> Vec<Effect> {
         let uid = attempt.task.job;
         let worker = holder.worker.clone();
+        let costs_processes = !output.deaths.is_none();
         let Some(active) = self.active_mut(uid) else { return Vec::new() };
         let others: Vec<AttemptId> = active.live_others(attempt).collect();
         active.attempt_succeeded(attempt, holder, output.clone(), now_ms);
@@ -100,6 +101,13 @@ impl Control {
         self.is_held_by(attempt, &worker);
         let record = Record::AttemptFinished { attempt, worker, output, at_ms: now_ms };
         let mut effects = vec![Effect::Persist { records: vec![record], then }];
+        if costs_processes {
+            let given_up = self.end_where_processes_keep_dying(uid, now_ms);
+            if !given_up.is_empty() {
+                effects.extend(given_up);
+                return effects;
+            }
+        }
         if all_done {
             effects.extend(self.advance(uid, now_ms));
         }
@@ -135,7 +143,8 @@ impl Control {
             return Vec::new();
         }
         if active.is_running() {
-            self.attempt_failed(worker, attempt, failure.clone(), now_ms)
+            let failure = active.blaming_group(attempt, failure);
+            self.attempt_failed(worker, attempt, failure, now_ms)
         } else {
             active.running.remove(&attempt);
             self.sweep_when_quiet(uid, now_ms)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::calling::CallsSoFar;
 use crate::failure::Failure;
 use crate::id::{AttemptId, JobUid, WorkerId};
 use crate::job::Job;
@@ -142,6 +143,8 @@ pub enum Event {
         running: Vec<AttemptId>,
         /// What of their time has passed, in thousandths, of those that can tell.
         permille: Vec<(AttemptId, u16)>,
+        /// What became of users' functions that they call, of those that have anything to tell.
+        calls: Vec<(AttemptId, CallsSoFar)>,
         /// Highest memory of its process so far.
         peak_memory_bytes: u64,
     },

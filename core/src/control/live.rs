@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::calling::CallsSoFar;
 use crate::id::AttemptId;
 
 /// The live attempts of a stage beyond what its tasks say.
 #[derive(Debug, Default)]
 pub(super) struct Live {
     attempts: BTreeMap<AttemptId, Run>,
+    /// What their workers last said of the functions that they call.
+    calls: BTreeMap<AttemptId, CallsSoFar>,
     /// The attempt that runs beside the first one, by task.
     duplicates: BTreeMap<u32, AttemptId>,
     /// Every duplicate that there was: a task gets one, however that ends.
@@ -36,6 +39,31 @@ impl Live {
         }
     }
 
+    /// Its worker says what becomes of the function that it calls.
+    pub(super) fn note_calls(&mut self, attempt: AttemptId, calls: Option<&CallsSoFar>) {
+        match calls {
+            Some(calls) if self.attempts.contains_key(&attempt) => drop(self.calls.insert(attempt, calls.clone())),
+            _ => drop(self.calls.remove(&attempt)),
+        }
+    }
+
+    /// What its worker last said of the function that it calls.
+    pub(super) fn calls(&self, attempt: AttemptId) -> Option<&CallsSoFar> {
+        self.calls.get(&attempt)
+    }
+
+    /// What is known of the functions that live attempts call: of two at one task that of which more is.
+    pub(super) fn calls_of_tasks(&self) -> impl Iterator<Item = &CallsSoFar> {
+        let mut of_tasks: BTreeMap<u32, &CallsSoFar> = BTreeMap::new();
+        for (attempt, calls) in &self.calls {
+            let known = of_tasks.entry(attempt.task.index).or_insert(calls);
+            if calls.deaths.count > known.deaths.count {
+                *known = calls;
+            }
+        }
+        of_tasks.into_values()
+    }
+
     pub(super) fn start_duplicate(&mut self, attempt: AttemptId, now_ms: u64) {
         self.start(attempt, now_ms);
         self.duplicates.insert(attempt.task.index, attempt);
@@ -55,6 +83,7 @@ impl Live {
     /// One has ended without a result.
     pub(super) fn end(&mut self, attempt: AttemptId) {
         self.attempts.remove(&attempt);
+        self.calls.remove(&attempt);
         if self.duplicate(attempt.task.index) == Some(attempt) {
             self.duplicates.remove(&attempt.task.index);
         }
@@ -82,6 +111,7 @@ impl Live {
         while let Some((attempt, _)) = self.attempts.range(first..=last).next() {
             let attempt = *attempt;
             self.attempts.remove(&attempt);
+            self.calls.remove(&attempt);
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod active_time;
 mod attempts;
+mod calls;
 mod drain;
 mod effect_loop;
 mod ending;
@@ -127,9 +128,11 @@ impl Control {
             Event::FactsGathered { job, result } => self.facts_gathered(job, result, now_ms),
             Event::WorkerJoined { worker } => self.worker_joined(worker, now_ms),
             Event::WorkerLeft { worker, instance, failure } => self.worker_left(&worker, &instance, &failure, now_ms),
-            Event::Heartbeat { worker, instance, running, permille, peak_memory_bytes } => {
+            Event::Heartbeat { worker, instance, running, permille, calls, peak_memory_bytes } => {
                 self.note_permille(&worker, &instance, &permille, now_ms);
-                self.heartbeat(&worker, &instance, &running, peak_memory_bytes, now_ms)
+                let mut effects = self.heartbeat(&worker, &instance, &running, peak_memory_bytes, now_ms);
+                effects.extend(self.note_calls(&worker, &instance, &calls, now_ms));
+                effects
             }
             Event::DiskFull { worker, instance, full } => self.disk_full(&worker, &instance, full),
             Event::DrainRequested { worker, instance, leaves_by_ms } => {
@@ -203,6 +206,10 @@ impl Control {
         let capacity = self.capacity();
         let Some(active) = self.jobs.get_mut(&uid).and_then(Entry::active_mut) else { return Vec::new() };
         self.touched.insert(uid);
+        // Where a head was restarted just before it gave the job up.
+        if let Some(failure) = active.processes_keep_dying() {
+            return self.end(uid, failure, now_ms);
+        }
         let done: Vec<StageOutcome> = active.stages.iter().map(StageState::outcome).collect();
         let planned = self
             .kinds

@@ -132,7 +132,8 @@ impl Control {
         let stage = active.stages.get(task.stage as usize)?;
         let plan = stage.plan.tasks.get(task.index as usize)?;
         let attempt = stage.next_attempt(task)?;
-        let ready_at_ms = stage.tasks.get(task.index as usize)?.ready_at_ms;
+        let state = stage.tasks.get(task.index as usize)?;
+        let (ready_at_ms, lost_workers) = (state.ready_at_ms, state.deaths);
         // Nothing waits for a duplicate.
         let queued_ms = if duplicate { 0 } else { now_ms.saturating_sub(ready_at_ms) };
         let assignment = Assignment {
@@ -143,6 +144,7 @@ impl Control {
             common: stage.plan.common.clone(),
             payload: plan.payload.clone(),
             sources,
+            lost_workers,
         };
         self.reads_from(attempt, &assignment.sources);
         let active = self.active_mut(task.job)?;

@@ -184,16 +184,23 @@ fn kills_workers(failure: Failure, stage: &str, index: u32, deaths: u32, functio
     let message = format!(
         "{deaths} workers ended while they ran task {index} of stage `{stage}`, the last of them while it ran nothing else"
     );
+    let message = match &failure.location.group {
+        Some(group) => format!("{message} but the function for `{group}`"),
+        None => message,
+    };
     let mut told = Failure::new(Reason::TaskKillsWorkers, message)
         .next("look at the workers' logs and exit codes: most often the task needs more memory than a worker has");
     told.location = failure.location;
     if let Some(path) = function {
+        let takes = match &told.location.group {
+            Some(_) => "this group takes",
+            None => "groups of this task take",
+        };
         // What its processes take is taken of the worker's container, which may go with all that is in it.
-        told = told.field(format!("{path}.processMemoryLimit")).next(
-            "look at the workers' logs and exit codes: most often groups of this task take more memory in the function than \
-             there is, so that the container is ended with its worker. With a `processMemoryLimit` such a group is a row \
-             that says so",
-        );
+        told = told.field(format!("{path}.processMemoryLimit")).next(format!(
+            "look at the workers' logs and exit codes: most often {takes} more memory in the function than there is, so that \
+             the container is ended with its worker. With a `processMemoryLimit` such a group is a row that says so"
+        ));
     }
     told.causes = std::iter::once(failure.message).chain(failure.causes).collect();
     told
@@ -214,5 +221,11 @@ mod tests {
         assert!(told.next.is_some_and(|next| next.contains("`processMemoryLimit`")));
         assert_eq!(told.causes, ["`w3` is silent"]);
         assert_eq!(kills_workers(lost(), "reduce", 7, 3, None).location.field_path, None);
+        let mut with_group = lost();
+        with_group.location.group = Some("firm=a".into());
+        let told = kills_workers(with_group, "reduce", 7, 3, Some("spec.groupedTraining.model.python".into()));
+        assert!(told.message.ends_with("while it ran nothing else but the function for `firm=a`"), "{told}");
+        assert!(told.next.is_some_and(|next| next.contains("this group takes more memory")));
+        assert_eq!(told.location.group.as_deref(), Some("firm=a"));
     }
 }

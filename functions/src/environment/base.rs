@@ -17,12 +17,17 @@ use crate::start::{self, INTERPRETER, NOT_TOO_OLD, PASSED_ON};
 const QUESTION: &str = "
 import json, os
 try:
+    libc = os.confstr('CS_GNU_LIBC_VERSION')
+except (ValueError, OSError):
+    libc = 'another libc'
+try:
     import ensurepip, venv
     has_pip = True
 except ImportError:
     has_pip = False
 print(json.dumps({'version': sys.version, 'executable': sys.executable,
-                  'real': os.path.realpath(sys.executable), 'has_pip': has_pip}))
+                  'real': os.path.realpath(sys.executable), 'has_pip': has_pip,
+                  'platform': ' '.join([sys.platform, os.uname().machine, libc])}))
 ";
 
 /// What it answers.
@@ -36,6 +41,8 @@ pub(crate) struct Base {
     pub(crate) real: String,
     /// Whether it can make an environment that has pip.
     pub(crate) has_pip: bool,
+    /// What packages with native code are built for.
+    pub(crate) platform: String,
 }
 
 impl Base {

@@ -154,7 +154,8 @@ mod tests {
     use super::*;
 
     fn base(has_pip: bool) -> Base {
-        Base { version: "3".into(), executable: "/usr/bin/python3".into(), real: "/usr/bin/python3.11".into(), has_pip }
+        let (executable, real) = ("/usr/bin/python3".into(), "/usr/bin/python3.11".into());
+        Base { version: "3".into(), executable, real, has_pip, platform: "linux".into() }
     }
 
     #[test]

@@ -5,13 +5,17 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
-use shoal_core::blobs::File;
+use shoal_core::Failure;
+use shoal_core::blobs::{Digest as Name, File, Hashing};
 use shoal_core::functions::Requirements;
 
 use super::base::Base;
 
 /// Raised where environments are built in another way than they were.
 const FORMAT: &str = "1";
+
+/// Raised where environments are packed in another way than they were.
+const PACKED_FORMAT: &str = "packed 1";
 
 /// Bytes of a hash that make a key: no two of a machine's will ever agree.
 const KEY_BYTES: usize = 16;
@@ -22,7 +26,8 @@ pub(crate) fn key(requirements: &Requirements, base: &Base, wheels: &[Wheel]) ->
     let Requirements { text, file: _, wheels: folder, wheel_files, index_url } = requirements;
     // Of files that travel it does not matter where they were.
     let folder = folder.as_ref().filter(|_| wheel_files.is_empty());
-    let Base { version, executable: _, real, has_pip: _ } = base;
+    // On one machine there is one platform.
+    let Base { version, executable: _, real, has_pip: _, platform: _ } = base;
     let mut hash = Sha256::new();
     // Each part is preceded by its length: no two lists of parts look alike.
     let mut add = |part: &str| {
@@ -44,6 +49,16 @@ pub(crate) fn key(requirements: &Requirements, base: &Base, wheels: &[Wheel]) ->
         add(digest.hex());
     }
     hash.finalize().iter().take(KEY_BYTES).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The name that an environment of that key is shared under with other machines: what is built for one may not run on another.
+pub(crate) fn shared_name(key: &str, base: &Base) -> Result<Name, Failure> {
+    let mut hashing = Hashing::default();
+    for part in [PACKED_FORMAT, key, &base.platform] {
+        hashing.add(&(part.len() as u64).to_le_bytes())?;
+        hashing.add(part.as_bytes())?;
+    }
+    Ok(hashing.digest())
 }
 
 /// A file that packages come from. Its bytes are not read each time that a process starts: one that was replaced has another
@@ -80,8 +95,6 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::{Duration, SystemTime};
 
-    use shoal_core::blobs::Digest;
-
     use super::*;
 
     fn requirements(text: &str) -> Requirements {
@@ -89,7 +102,13 @@ mod tests {
     }
 
     fn base() -> Base {
-        Base { version: "3.11.7".into(), executable: "python3".into(), real: "/usr/bin/python3".into(), has_pip: true }
+        Base {
+            version: "3.11.7".into(),
+            executable: "python3".into(),
+            real: "/usr/bin/python3".into(),
+            has_pip: true,
+            platform: "linux x86_64 glibc 2.36".into(),
+        }
     }
 
     #[test]
@@ -98,7 +117,7 @@ mod tests {
         let wheel = |name: &str, bytes, modified| Wheel { name: name.into(), bytes, modified };
         let travels = |wheels: &str, path: &str, digit: &str| Requirements {
             wheels: Some(wheels.into()),
-            wheel_files: vec![File { path: path.into(), digest: Digest::of_hex(&digit.repeat(64)).unwrap(), bytes: 1 }],
+            wheel_files: vec![File { path: path.into(), digest: Name::of_hex(&digit.repeat(64)).unwrap(), bytes: 1 }],
             ..plain.clone()
         };
         assert_eq!(key(&travels("/v", "a", "1"), &base(), &[]), key(&travels("/w", "a", "1"), &base(), &[]));
@@ -124,6 +143,16 @@ mod tests {
         assert_eq!(keys[0], "118f0e3735860218e5e55aae25d7c405");
         let named = Requirements { file: Some("requirements.txt".into()), ..plain };
         assert_eq!(key(&named, &Base { executable: "x".into(), has_pip: false, ..base() }, &[]), keys[0]);
+    }
+
+    #[test]
+    fn what_is_built_for_another_platform_is_not_shared() {
+        let name = |key: &str, platform: &str| shared_name(key, &Base { platform: platform.into(), ..base() }).unwrap();
+        let names = [name("a", "linux x86_64"), name("b", "linux x86_64"), name("a", "linux aarch64")];
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        assert_eq!(name("a", "linux x86_64"), names[0]);
+        let on = |platform: &str| key(&requirements("a==1"), &Base { platform: platform.into(), ..base() }, &[]);
+        assert_eq!(on("linux x86_64"), on("linux aarch64"), "a machine keeps what it has");
     }
 
     #[test]

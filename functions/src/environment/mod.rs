@@ -5,6 +5,7 @@ mod base;
 mod failure;
 mod installer;
 mod key;
+mod packed;
 mod supervised;
 
 use std::io;
@@ -66,8 +67,10 @@ pub(crate) async fn ready(
         // Between the two somebody else may have built it.
         let lock = locked(&cache, &key, Hold::Alone, waits).await.map_err(no_place)?;
         if cache.ready(&key).is_none() {
-            prepared =
-                Build { cache: &cache, key: &key, base: &base, sources, files, requirements, folder }.run().await?;
+            let packs = program.packs;
+            prepared = Build { cache: &cache, key: &key, base: &base, sources, files, requirements, folder, packs }
+                .run()
+                .await?;
         }
         drop(lock);
     }
@@ -83,11 +86,17 @@ struct Build<'a> {
     requirements: &'a Requirements,
     /// The cache's.
     folder: &'a Path,
+    /// Whether it is shared with other machines.
+    packs: bool,
 }
 
 impl Build<'_> {
     async fn run(&self) -> Result<Prepared, Failure> {
-        let no_place = |error: io::Error| failure::no_place(self.folder, &error);
+        if self.packs
+            && let Some(prepared) = self.fetched().await?
+        {
+            return Ok(prepared);
+        }
         let installer = Installer::of(std::env::var_os("PATH").as_deref(), self.base)
             .ok_or_else(|| failure::no_installer(self.requirements, &self.base.executable))?;
         let since = Instant::now();
@@ -101,12 +110,29 @@ impl Build<'_> {
             let _ = tokio::fs::remove_dir_all(&place).await;
             return Err(failure);
         }
+        self.publish(&place)?;
+        let milliseconds = milliseconds(since);
+        tracing::info!(environment = self.key, milliseconds, by, "the environment is ready");
+        if self.packs {
+            self.share(&place).await;
+        }
+        Ok(Prepared::Built { by, milliseconds })
+    }
+
+    fn publish(&self, place: &Path) -> Result<(), Failure> {
         let Base { version, .. } = self.base;
         let made_of = serde_json::json!({"python": version, "requirements": self.requirements.text});
-        self.cache.publish(self.key, &place, &made_of).map_err(no_place)?;
-        let milliseconds = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(environment = self.key, milliseconds, by, "the environment is ready");
-        Ok(Prepared::Built { by, milliseconds })
+        self.cache.publish(self.key, place, &made_of).map_err(|error| failure::no_place(self.folder, &error))
+    }
+
+    /// What runs commands in a folder that exists.
+    fn supervised<'b>(&'b self, folder: &'b Path) -> Supervised<'b> {
+        Supervised {
+            python: Path::new(&self.base.executable),
+            sources: self.sources,
+            folder,
+            variables: installer::variables(std::env::vars_os()).collect(),
+        }
     }
 
     /// Deletes what an interrupted build has left, and environments that nobody uses any more. What cannot be deleted, as
@@ -135,12 +161,7 @@ impl Build<'_> {
             requirements.wheels = Some(wheels.display().to_string());
         }
         let environment = place.join(ENVIRONMENT);
-        let supervised = Supervised {
-            python: Path::new(&self.base.executable),
-            sources: self.sources,
-            folder: &temporary,
-            variables: installer::variables(std::env::vars_os()).collect(),
-        };
+        let supervised = self.supervised(&temporary);
         let in_temporary = format!("{}/", temporary.display());
         let said = |line: &str| tracing::info!("{}", failure::without_passwords(&line.replace(&in_temporary, "")));
         for command in installer.commands(self.base, &environment, &file, &requirements) {
@@ -153,4 +174,8 @@ impl Build<'_> {
         }
         tokio::fs::remove_dir_all(&temporary).await.map_err(no_place)
     }
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

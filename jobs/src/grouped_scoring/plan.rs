@@ -11,7 +11,7 @@ use shoal_engine::table::Split;
 
 use super::strategy::{Decision, decide, decide_for_function};
 use super::tasks::{DealStage, DealTask, Facts, JoinStage, Output, Pinned, PredictStage, ScoreStage, Scorer, stage};
-use crate::grouped_training::environment::in_words;
+use crate::grouped_training::environment::{in_words, tasks};
 use crate::planning::{
     self, bucket_tasks, check_failed, counted, last_outputs, last_stage, no_rows, one_per_slot, split_tasks, splits_for,
 };
@@ -37,20 +37,20 @@ pub(super) fn plan(
 const SCORED_PERCENT: u8 = 99;
 
 fn environment(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
-    let stage = for_each_slot(stage::ENVIRONMENT, 1, facts, capacity)?;
+    let stage = before_rows(stage::ENVIRONMENT, 1, facts, tasks(facts.program.as_ref(), capacity))?;
     Ok(Planned { step: Step::Run(stage), notes: Vec::new() })
 }
 
 fn load(facts: &Facts, done: &[StageOutcome], capacity: Capacity) -> Result<Planned, Failure> {
     let note = facts.program.as_ref().map(|program| in_words(program, done)).transpose()?.flatten();
-    let stage = for_each_slot(stage::LOAD, 2, facts, capacity)?;
+    let stage = before_rows(stage::LOAD, 2, facts, one_per_slot(capacity))?;
     Ok(Planned { step: Step::Run(stage), notes: note.into_iter().collect() })
 }
 
 /// A stage of the function alone.
-fn for_each_slot(name: &str, percent_after: u8, facts: &Facts, capacity: Capacity) -> Result<StagePlan, Failure> {
+fn before_rows(name: &str, percent_after: u8, facts: &Facts, tasks: Vec<TaskPlan>) -> Result<StagePlan, Failure> {
     let common = Payload::of(&facts.program)?;
-    Ok(StagePlan { name: name.to_owned(), reads: None, percent_after, common, tasks: one_per_slot(capacity) })
+    Ok(StagePlan { name: name.to_owned(), reads: None, percent_after, common, tasks })
 }
 
 fn begin(scoring: &GroupedScoring, facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {

@@ -42,7 +42,7 @@ pub(super) async fn run(assignment: &Assignment, context: &TaskContext) -> Resul
     let bytes = rows.bytes_remote + rows.bytes_local;
     let fits = Clustering::fits(rows_in, bytes, context.memory_bytes);
     let pulled = Pulled { batches: rows.batches, rows: Some(rows_in), bytes_held: fits.then_some(bytes) };
-    let calls = context.functions.load(assignment.attempt.into(), Arc::new(program)).await?;
+    let calls = context.functions.load(context.caller(assignment.attempt), Arc::new(program)).await?;
     let mut file = create(&output, assignment)?;
     let keys = key_fields(&scoring.columns);
     let predicting = Predicting::new(&scoring, held, calls, context.memory_bytes / GROUP_MEMORY_SHARE);

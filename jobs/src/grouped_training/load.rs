@@ -10,6 +10,6 @@ use shoal_core::task::{Assignment, TaskOutput};
 
 pub(crate) async fn run(assignment: &Assignment, context: &TaskContext) -> Result<TaskOutput, Failure> {
     let program: Arc<Program> = Arc::new(assignment.common.read()?);
-    drop(context.functions.load(assignment.attempt.into(), program).await?);
+    drop(context.functions.load(context.caller(assignment.attempt), program).await?);
     Ok(TaskOutput::default())
 }

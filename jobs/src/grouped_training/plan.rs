@@ -179,10 +179,10 @@ fn load(facts: &Facts, done: &[StageOutcome], capacity: Capacity) -> Result<Plan
     Ok(run(stage::LOAD, None, 2, common, one_per_slot(capacity), note.into_iter().collect()))
 }
 
-/// Where packages are to be installed for the function, that comes before it is loaded. Of the tasks on one machine one does
-/// it, and the others wait for it.
+/// Where packages are to be installed for the function, that comes before it is loaded.
 fn environment(facts: &Facts, capacity: Capacity) -> Result<Planned, Failure> {
-    Ok(run(stage::ENVIRONMENT, None, 1, Payload::of(&facts.program)?, one_per_slot(capacity), Vec::new()))
+    let tasks = environment::tasks(facts.program.as_ref(), capacity);
+    Ok(run(stage::ENVIRONMENT, None, 1, Payload::of(&facts.program)?, tasks, Vec::new()))
 }
 
 /// Bytes of all rows as tasks hold them; where nobody knows how many there are, those of the files.

@@ -72,6 +72,7 @@ pub(crate) async fn program(
         keys: keys.to_vec(),
         returns: returns.clone(),
         interpreter: interpreter.clone(),
+        packs: requirements.is_some() && blobs.is_shared(),
         requirements,
         env: env.clone(),
         group_time_max: *group_time_max,

@@ -82,7 +82,7 @@ pub(super) async fn train(
         }
         Fitting::Function(call) => {
             let table = Arc::new(FunctionTable::new(&keys, &call.program.returns));
-            let calls = context.functions.load(assignment.attempt.into(), Arc::new(call.program)).await?;
+            let calls = context.functions.load(context.caller(assignment.attempt), Arc::new(call.program)).await?;
             let mut file = output.create(table.schema(), table.key_columns())?;
             let mut packer = Packer::new(&columns, group_bytes_max);
             if calls.takes_pieces() {

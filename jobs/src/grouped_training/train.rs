@@ -87,6 +87,7 @@ mod tests {
     use async_trait::async_trait;
     use futures::TryStreamExt;
     use shoal_core::AttemptId;
+    use shoal_core::calling::CallLog;
     use shoal_core::functions::NoFunctions;
     use shoal_core::partition::{PartitionReader, PartitionStore};
     use shoal_core::progress::TaskProgress;
@@ -126,6 +127,7 @@ mod tests {
             memory_bytes,
             cancelled: Cancelled::default(),
             progress: TaskProgress::begun(Instant::now()),
+            calls: CallLog::default(),
         };
         let stream = futures::stream::iter((0..batches).map(batch).collect::<Vec<_>>());
         let pulled = pulled(Box::pin(stream), &context).await.unwrap()?;

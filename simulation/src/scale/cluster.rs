@@ -172,8 +172,14 @@ impl Cluster {
             let worker = Self::worker(self.beats);
             self.beats += 1;
             let running = self.held.get(&worker).cloned().unwrap_or_default();
-            let beat =
-                Event::Heartbeat { worker, instance: "1".into(), running, permille: Vec::new(), peak_memory_bytes: 0 };
+            let beat = Event::Heartbeat {
+                worker,
+                instance: "1".into(),
+                running,
+                permille: Vec::new(),
+                calls: Vec::new(),
+                peak_memory_bytes: 0,
+            };
             self.handle(beat)?;
         }
         if self.now_ms >= self.ticked_ms + TICK_MS {

@@ -91,7 +91,14 @@ impl World {
             ToHead::Heartbeat(running) => {
                 self.drive(
                     key,
-                    Event::Heartbeat { worker, instance, running, permille: Vec::new(), peak_memory_bytes: 0 },
+                    Event::Heartbeat {
+                        worker,
+                        instance,
+                        running,
+                        permille: Vec::new(),
+                        calls: Vec::new(),
+                        peak_memory_bytes: 0,
+                    },
                 );
             }
             ToHead::Draining(within_ms) => {

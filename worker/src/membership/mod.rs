@@ -4,21 +4,22 @@ mod leaving;
 mod session;
 mod stream;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use shoal_core::{Failure, Reason};
+use shoal_core::{AttemptId, Failure, Reason};
 use shoal_wire::memory::Memory;
 use shoal_wire::proto::worker_message::Message;
 use shoal_wire::proto::{Draining, HeadMessage, Heartbeat, PartitionsAdopted, WorkerMessage};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::pool::{Owed, PoolMessage};
+use crate::running::RunningAttempt;
 use crate::shared::{AbortOnDrop, Shared};
 use session::{Effect, Event, Session};
 
@@ -159,7 +160,9 @@ impl State {
     fn carry_out(&mut self, myself: &ActorRef<MembershipMessage>, effect: Effect) -> Result<(), Failure> {
         match effect {
             Effect::Reopen(pause) => self.reopen(myself, pause),
-            Effect::HeartbeatEvery(interval) => self.beats = Some(beat_every(myself.clone(), interval)),
+            Effect::HeartbeatEvery(interval) => {
+                self.beats = Some(beat_every(myself.clone(), interval, self.shared.running.subscribe()));
+            }
             Effect::Heartbeat => self.send(Message::Heartbeat(self.heartbeat()))?,
             Effect::SendAllResults => {
                 self.shared.results().send_again();
@@ -250,20 +253,42 @@ impl State {
         let (running, permille) = self.shared.running_and_permille(now);
         let (peak_memory_bytes, held_bytes) = (Memory::now().peak, self.shared.store.held_bytes());
         let disk_full = self.shared.disk.is_full(now);
-        Heartbeat { running, peak_memory_bytes, held_bytes, disk_full, permille }
+        let attempts = self.shared.told_of_running();
+        Heartbeat { running, peak_memory_bytes, held_bytes, disk_full, permille, attempts }
     }
 }
 
-fn beat_every(actor: ActorRef<MembershipMessage>, interval: Duration) -> AbortOnDrop<()> {
+/// Beats at once and then in that interval, more often while a task runs that has ended workers before.
+fn beat_every(
+    actor: ActorRef<MembershipMessage>,
+    interval: Duration,
+    mut running: watch::Receiver<BTreeMap<AttemptId, RunningAttempt>>,
+) -> AbortOnDrop<()> {
     let beats = async move {
         let mut ticks = tokio::time::interval(interval);
         // After a pause of the whole process one heartbeat says as much as many.
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut beaten = Instant::now();
         loop {
-            ticks.tick().await;
+            let closest = running.borrow_and_update().values().filter_map(RunningAttempt::beat).min();
+            let sooner = async {
+                match closest {
+                    Some(beat) => tokio::time::sleep_until((beaten + beat).into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = sooner => ticks.reset(),
+                changed = running.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+            }
             if actor.cast(MembershipMessage::Beat).is_err() {
                 return;
             }
+            beaten = Instant::now();
         }
     };
     AbortOnDrop(tokio::spawn(beats))

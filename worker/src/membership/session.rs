@@ -256,6 +256,7 @@ mod tests {
             common: Payload::default(),
             payload: Payload::default(),
             sources: vec![],
+            lost_workers: 0,
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use shoal_core::runner::{Cancelled, TaskContext};
-use shoal_core::task::{Assignment, TaskOutput};
+use shoal_core::task::{Assignment, Counters, TaskOutput};
 use shoal_core::{AttemptId, Failure, Reason};
 use shoal_wire::memory::Memory;
 use tokio::sync::watch;
@@ -21,6 +21,7 @@ use super::slot::Slot;
 use crate::attempt_log;
 use crate::limits::CANCEL_GRACE;
 use crate::membership::MembershipMessage;
+use crate::running::RunningAttempt;
 use crate::scratch::AttemptScratch;
 use crate::shared::{AbortOnDrop, Shared};
 
@@ -51,15 +52,7 @@ impl Cancel {
 /// Runs an attempt and reports its end, exactly once; also when this future is dropped before its end.
 pub(super) async fn drive(shared: Arc<Shared>, assignment: Assignment, owed: Owed, slot: Slot, cancel: Cancel) {
     let mut counted = Counted::start(shared.clone(), &assignment);
-    let attempt = assignment.attempt;
-    let span = tracing::info_span!(
-        attempt_log::SPAN,
-        job = %attempt.task.job,
-        job_name = %assignment.job_name,
-        task = %attempt.task,
-        attempt = attempt.number,
-        stage = %assignment.stage,
-    );
+    let span = slot.told.span.clone();
     let task = run(shared.clone(), assignment, slot, cancel.flag.clone()).instrument(span.clone());
     let mut task = AbortOnDrop(shared.task_runtime.spawn(task));
     let ended = tokio::select! {
@@ -95,7 +88,7 @@ async fn run(
     cancelled: Cancelled,
 ) -> Result<TaskOutput, Failure> {
     let attempt = assignment.attempt;
-    let progress = slot.progress.clone();
+    let RunningAttempt { progress, calls, .. } = slot.told.clone();
     // Undone in the opposite order: the slot is free when everything else is gone.
     let _slot = slot;
     let partitions = Unfinished::open(shared.clone(), attempt);
@@ -108,10 +101,13 @@ async fn run(
         memory_bytes: shared.task_memory_bytes,
         cancelled,
         progress,
+        calls: calls.clone(),
     };
     let output = shared.runner.run(assignment, context).await?;
     partitions.keep();
-    Ok(TaskOutput { peak_memory_bytes: Memory::now().peak, exchange: exchange.times(), ..output })
+    let deaths = calls.deaths();
+    let counters = Counters { process_deaths: deaths.count, ..output.counters };
+    Ok(TaskOutput { peak_memory_bytes: Memory::now().peak, exchange: exchange.times(), deaths, counters, ..output })
 }
 
 /// Partitions of an attempt that has not succeeded; dropped with it unless they are kept.

@@ -8,12 +8,14 @@ mod slot;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use shoal_core::task::Assignment;
 use shoal_core::{AttemptId, Failure, JobUid, Reason};
 
 use crate::attempt_log::Log;
+use crate::running::RunningAttempt;
 use crate::shared::{AbortOnDrop, Shared};
 use attempt::Cancel;
 pub(crate) use owed::Owed;
@@ -79,7 +81,8 @@ impl State {
             self.shared.wake_membership();
             return;
         }
-        let slot = match Slot::take(&self.shared, attempt) {
+        let told = RunningAttempt::begun(&assignment, Instant::now());
+        let slot = match Slot::take(&self.shared, attempt, told) {
             Ok(slot) => slot,
             Err(NoSlot::RunsAlready) => return owed.hand_over(),
             Err(NoSlot::AllUsed) => {

@@ -198,5 +198,6 @@ pub(crate) fn task_with(index: u32, payload: Value) -> Assignment {
         common: Payload::default(),
         payload: payload.into(),
         sources: vec![],
+        lost_workers: 0,
     }
 }

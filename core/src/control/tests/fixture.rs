@@ -112,7 +112,14 @@ pub(super) fn finished(name: &str, instance: &str, attempt: AttemptId, result: R
 }
 
 pub(super) fn heartbeat(name: &str, running: Vec<AttemptId>) -> Event {
-    Event::Heartbeat { worker: worker(name), instance: "1".into(), running, permille: Vec::new(), peak_memory_bytes: 0 }
+    Event::Heartbeat {
+        worker: worker(name),
+        instance: "1".into(),
+        running,
+        permille: Vec::new(),
+        calls: Vec::new(),
+        peak_memory_bytes: 0,
+    }
 }
 
 pub(super) fn published(uid: JobUid) -> Event {

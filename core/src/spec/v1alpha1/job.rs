@@ -148,7 +148,7 @@ pub struct FailurePolicy {
     /// worker's data do not.
     #[schemars(range(min = 1, max = 100))]
     pub max_task_attempts: u32,
-    /// Processes of a `python` function that may die under it on one worker before the job fails: each of them is started
+    /// Processes of a `python` function that may die under it in the whole job before that fails: each of them is started
     /// again and costs the group that it was at. One that is killed for time or memory has died, too.
     // Specs that were stored before there was such a limit stay as they were.
     #[serde(skip_serializing_if = "is_default_of_deaths")]

@@ -151,6 +151,7 @@ fn facts_of_function(requirements: Option<Requirements>) -> Facts {
         group_time_max: None,
         memory_max: None,
         deaths_max: 10,
+        packs: false,
     };
     Facts { models, rows, scoring: Scorer::Function(Box::new(scoring)), output_schema, program: Some(program) }
 }

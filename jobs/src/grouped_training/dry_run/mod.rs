@@ -15,6 +15,7 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
+use shoal_core::calling::CallLog;
 use shoal_core::functions::Caller;
 use shoal_core::job::{GroupedTraining, Learner};
 use shoal_core::{Failure, Job};
@@ -65,7 +66,7 @@ pub(crate) async fn dry_run(job: &Job, training: &GroupedTraining, lent: &Lent) 
     let (trying, encoders) = match (&training.learner, &facts.program) {
         (Learner::Function(_), Some(program)) => {
             // Its code is loaded before a row is read, as in the job.
-            let caller = Caller { job: job.uid, attempt: 1, is_timing: true };
+            let caller = Caller { job: job.uid, attempt: 1, is_timing: true, log: CallLog::default() };
             let since = Instant::now();
             let calls = lent.functions.load(caller, Arc::new(program.clone())).await?;
             let table = FunctionTable::new(&key_fields(&facts.columns), &program.returns);

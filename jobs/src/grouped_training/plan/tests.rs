@@ -130,12 +130,20 @@ fn a_function_is_loaded_in_every_slot_before_rows_are_read() {
         |done: &[StageOutcome]| plan(&job, training, &with_requirements, done, Capacity { slots: 2 }).unwrap();
     let install = stage_of(planned(&[]));
     assert_eq!((install.name.as_str(), install.tasks.len(), install.percent_after), (stage::ENVIRONMENT, 2, 1));
+    // Packed for all, it is made by one task.
+    let mut packed = with_requirements.clone();
+    packed.program.as_mut().unwrap().packs = true;
+    assert_eq!(stage_of(plan(&job, training, &packed, &[], Capacity { slots: 2 }).unwrap()).tasks.len(), 1);
     let built = |milliseconds| Prepared::Built { by: "pip".into(), milliseconds };
     for (prepared, note) in [
         ([Prepared::Found, Prepared::Found], "the environment of `a.txt` was there from before"),
         (
             [Prepared::Found, built(4_210)],
             "the environment of `a.txt` was built by pip in 4.2 s, and is kept for later jobs",
+        ),
+        (
+            [Prepared::Found, Prepared::Fetched { milliseconds: 2_000 }],
+            "the environment of `a.txt` was fetched from the cluster's storage in 2.0 s",
         ),
         (
             [built(1_000), built(960)],

@@ -86,4 +86,4 @@ def _tqdm(stream: TextIO, name: str) -> Any:
             from tqdm.auto import tqdm
     except ImportError:
         return None
-    return tqdm(total=100, desc=name, unit="%", file=stream, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed} {postfix}")
+    return tqdm(total=100, desc=name, unit="%", file=stream, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}")

@@ -29,10 +29,17 @@ class Client:
         tls_ca: File (PEM) with the authority that has signed the head's certificate, for `https`. Where it is left out,
             SHOAL_TLS_CA, else the authorities that this machine trusts.
 
-    Nothing is sent before something is asked.
+        cluster: Name of a ShoalCluster on Kubernetes, in place of `head`: the `shoal` program (SHOAL_BIN, or on PATH) finds its head
+            and token by the kubeconfig and forwards a port to it, as `shoal job --cluster` does, until this client is gone.
+        namespace: Namespace of the ShoalCluster; that of the kubeconfig's context where it is left out.
+        context: Context of the kubeconfig; its current one where it is left out.
+
+    Nothing is sent to a head before something is asked.
 
     Raises:
         InvalidArgument: For what is no URL, no token, or does not go together.
+        BinaryNotFound, VersionMismatch: With `cluster`, where there is no `shoal` program, or another version's.
+        NotReachable, NotAllowed, Refused: With `cluster`, for what keeps its head from being found.
     """
 
     def __init__(
@@ -42,7 +49,27 @@ class Client:
         token: Optional[str] = None,
         token_file: Union[str, "os.PathLike[str]", None] = None,
         tls_ca: Union[str, "os.PathLike[str]", None] = None,
+        cluster: Optional[str] = None,
+        namespace: Optional[str] = None,
+        context: Optional[str] = None,
     ) -> None:
+        # Whether nobody will ever answer again; of a cluster of this process, that its head has ended.
+        self.is_gone: Callable[[], bool] = lambda: False
+        if cluster is not None:
+            if head is not None or token is not None:
+                raise InvalidArgument(
+                    "`cluster` excludes `head` and `token`", next="name the ShoalCluster or its head; a token in a `token_file`"
+                )
+            # Whoever asks heads only needs no program.
+            from ..machine.door import Door
+
+            door = Door(cluster, namespace, context, token_file, tls_ca)
+            self.heads = Heads([door.url], None, tls_ca, door)
+            return
+        if namespace is not None or context is not None:
+            raise InvalidArgument(
+                "`namespace` and `context` say where a ShoalCluster is, and none is named", next="name it with `cluster`"
+            )
         if token is not None and token_file is not None:
             raise InvalidArgument("`token` and `token_file` exclude each other", next="pass one of them")
         if head is None:
@@ -52,8 +79,6 @@ class Client:
             token_file = token_file or os.environ.get("SHOAL_TOKEN_FILE") or None
             token = None if token_file is None else read_token(token_file)
         self.heads = Heads(urls, token, tls_ca or os.environ.get("SHOAL_TLS_CA") or None)
-        # Whether nobody will ever answer again; of a cluster of this process, that its head has ended.
-        self.is_gone: Callable[[], bool] = lambda: False
 
     @classmethod
     def _of(cls, heads: Heads, is_gone: Callable[[], bool]) -> "Client":

@@ -5,15 +5,20 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import ssl
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence, TypeVar, Union
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Sequence, TypeVar, Union
 
-from ..errors import Failure, InvalidArgument, NotReachable, Refused, ShoalError, of_failure
+from ..errors import Failure, InvalidArgument, NotAllowed, NotReachable, Refused, ShoalError, of_failure
+
+if TYPE_CHECKING:
+    from ..machine.door import Door
 
 # Where a head is unless told otherwise.
 HEAD_DEFAULT = "http://127.0.0.1:7370"
@@ -48,8 +53,13 @@ class Heads:
     """Speaks to the heads of one cluster."""
 
     def __init__(
-        self, urls: Sequence[str], token: Optional[str] = None, tls_ca: Union[str, "os.PathLike[str]", None] = None
+        self,
+        urls: Sequence[str],
+        token: Optional[str] = None,
+        tls_ca: Union[str, "os.PathLike[str]", None] = None,
+        door: Optional["Door"] = None,
     ) -> None:
+        self._door = door
         self.urls = [_checked(url) for url in urls]
         if not self.urls:
             raise InvalidArgument("no head is named", next="name one as http://HOST:PORT")
@@ -66,7 +76,8 @@ class Heads:
             warnings.warn(f"the token is sent to {clear[0]} in the clear: switch TLS on there, and write https://", stacklevel=3)
         handlers: List[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirects()]
         if len(clear) < len(self.urls):
-            handlers.append(urllib.request.HTTPSHandler(context=_trusting(tls_ca)))
+            trusts = _trusting(tls_ca, None if door is None else door.authority)
+            handlers.append(_Https(trusts, None if door is None else door.address))
         # A head is a neighbour: a proxy that is set for the web would not find it.
         self._http = urllib.request.build_opener(*handlers)
 
@@ -130,6 +141,25 @@ class Heads:
         return self._sent(base, urllib.request.Request(url, data=data, headers=headers, method=method), self._timeout)
 
     def _sent(self, base: str, request: urllib.request.Request, timeout: float) -> bytes:
+        if self._door is None:
+            return self._answered(base, request, timeout)
+        self._token = self._door.token
+        try:
+            return self._answered(base, request, timeout)
+        except NotAllowed as error:
+            # A file that is being sent is at its end by now.
+            if error.reason != "Unauthorized" or not (request.data is None or isinstance(request.data, bytes)):
+                raise
+            self._door.renew()
+            self._token = self._door.token
+            return self._answered(base, request, timeout)
+        except NotReachable as error:
+            if error.failure is not None:
+                raise
+            # What leads to a pod knows more than a connection that was cut off.
+            raise of_failure(self._door.trouble()) from error
+
+    def _answered(self, base: str, request: urllib.request.Request, timeout: float) -> bytes:
         if self._token is not None:
             request.add_header("authorization", f"Bearer {self._token}")
         try:
@@ -160,10 +190,35 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _trusting(tls_ca: Union[str, "os.PathLike[str]", None]) -> ssl.SSLContext:
+class _Https(urllib.request.HTTPSHandler):
+    """Connects to an address instead of the host of a URL, where it is told one: the host is the certificate's then."""
+
+    def __init__(self, trusts: ssl.SSLContext, address: Optional[str]) -> None:
+        super().__init__(context=trusts)
+        self._trusts, self._address = trusts, address
+
+    def https_open(self, req: urllib.request.Request) -> Any:
+        if self._address is None:
+            return super().https_open(req)
+        led: Any = partial(_Led, address=self._address)
+        return self.do_open(led, req, context=self._trusts)
+
+
+class _Led(http.client.HTTPSConnection):
+    def __init__(self, host: str, *, address: str, context: ssl.SSLContext, timeout: float) -> None:
+        super().__init__(host, context=context, timeout=timeout)
+        self._trusts, self._address = context, address
+
+    def connect(self) -> None:
+        host, _, port = self._address.rpartition(":")
+        opened = socket.create_connection((host, int(port)), self.timeout)
+        self.sock = self._trusts.wrap_socket(opened, server_hostname=self.host)
+
+
+def _trusting(tls_ca: Union[str, "os.PathLike[str]", None], pem: Optional[str] = None) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=None if tls_ca is None else os.fspath(tls_ca))
-        if tls_ca is not None:
+        context = ssl.create_default_context(cafile=None if tls_ca is None else os.fspath(tls_ca), cadata=pem)
+        if tls_ca is not None or pem is not None:
             # What `shoal` trusts is trusted here: authorities of clusters need not have all that public ones have to.
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context

@@ -30,7 +30,7 @@ enum By {
 }
 
 /// A folder of wheels, with two versions of a package of the tests and what every environment needs.
-fn wheels(place: &Place) -> PathBuf {
+pub(super) fn wheels(place: &Place) -> PathBuf {
     wheels_of(place, "pyarrow")
 }
 
@@ -48,14 +48,14 @@ fn wheels_of(place: &Place, installed: &str) -> PathBuf {
 }
 
 /// A job whose function runs in such an environment.
-fn job_in(place: &Place, name: &str, environment: Value) -> Value {
+pub(super) fn job_in(place: &Place, name: &str, environment: Value) -> Value {
     let job = job(name, &firms(place), CODE, &place.join(name));
     let job = jobs::with(job, &member("frame"), json!("arrow"));
     jobs::with(job, &member("environment"), environment)
 }
 
 /// A job whose environment is made of a file with that text, and wheels.
-fn job_with(place: &Place, name: &str, requirements: &str) -> Value {
+pub(super) fn job_with(place: &Place, name: &str, requirements: &str) -> Value {
     std::fs::write(place.join("requirements.txt"), requirements).unwrap();
     let environment = json!({"interpreter": python(), "requirements": "requirements.txt", "wheels": "wheels"});
     job_in(place, name, environment)
@@ -87,7 +87,7 @@ fn command(place: &Place, job: &Value, by: By) -> Command {
     command
 }
 
-fn script(file: &Path, text: &str) {
+pub(super) fn script(file: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::write(file, text).unwrap();
     std::fs::set_permissions(file, PermissionsExt::from_mode(0o755)).unwrap();
@@ -98,7 +98,7 @@ fn run(place: &Place, job: &Value, by: By) -> Finished {
 }
 
 /// What the report says of the environment.
-fn note(status: &Value) -> String {
+pub(super) fn note(status: &Value) -> String {
     let stages = status["report"]["stages"].as_array().unwrap();
     assert!(stages[0]["name"] == "environment" && stages[1]["name"] == "load", "{status:#}");
     let notes = status["report"]["notes"].as_array().unwrap();
@@ -118,7 +118,7 @@ fn folders(place: &Place) -> usize {
 }
 
 /// What the function returned, for all firms alike.
-fn answer(place: &Place, table: &str) -> Value {
+pub(super) fn answer(place: &Place, table: &str) -> Value {
     let sql = format!("SELECT DISTINCT status, message, n FROM '{}'", place.join(table).display());
     let rows = query(&sql);
     assert!(rows.len() == 1 && rows[0]["status"] == "ok", "{rows:#?}");
