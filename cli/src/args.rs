@@ -259,7 +259,7 @@ pub(crate) struct JobArgs {
     pub(crate) command: JobCommand,
 }
 
-/// Changes the cluster of a running head.
+/// Changes the cluster of a running head, or explains it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  shoal cluster drain worker-1")]
 pub(crate) struct ClusterArgs {
@@ -281,6 +281,9 @@ pub(crate) enum ClusterCommand {
               value_parser = clap::value_parser!(u64).range(..=DRAIN_MAX.as_secs()))]
         within: u64,
     },
+    /// Says why a ShoalCluster that the operator scales is as large as it is.
+    #[command(after_help = "Example:\n  shoal cluster explain --cluster shared --namespace team")]
+    Explain,
 }
 
 /// Asks tables that are named by their paths, on this machine.
@@ -366,6 +369,9 @@ pub(crate) struct OperatorRunArgs {
     /// Where heads take jobs: another than the name of the cluster's Service is of use to tests alone.
     #[arg(long, value_name = "URL", hide = true, default_value = shoal_operator::HEAD_URL)]
     pub(crate) head_url: String,
+    /// Where heads show their metrics: as above.
+    #[arg(long, value_name = "URL", hide = true, default_value = shoal_operator::METRICS_URL)]
+    pub(crate) metrics_url: String,
 }
 
 /// Where a head keeps what must survive it.
