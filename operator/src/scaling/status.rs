@@ -54,7 +54,7 @@ fn metrics(facts: &Facts, report: &ClusterReport) -> Fact {
     let held = |words: &str| format!("{words}: the groups stay as large as they are");
     match (&report.hold, &facts.work) {
         (Some(Hold::HeadStarts), _) => missing("HeadNotReady", held("the head does not tell of work yet")),
-        (Some(Hold::Work(trouble)), _) | (_, Observed::Missing(trouble)) => {
+        (Some(Hold::Work(trouble)), _) | (None, Observed::Missing(trouble)) => {
             missing(trouble.reason(), held(&trouble.to_string()))
         }
         (Some(Hold::Jobs(trouble)), _) => missing(trouble.reason(), held(&trouble.to_string())),
