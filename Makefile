@@ -140,6 +140,11 @@ bench-operator: services-kubernetes ## The operator beside a bare client: pods p
 	@$(MAKE) --no-print-directory image RELEASE=1
 	$(CARGO_TARGET_DIR)/release/bench-operator
 
+.PHONY: bench-autoscaler
+bench-autoscaler: ## How long the operator takes to decide on 10,000 workers and a million tasks.
+	cargo build --release --quiet --package shoal-cli --package shoal-benches
+	$(CARGO_TARGET_DIR)/release/bench-autoscaler
+
 # Seeds of `make simulate`; `make simulate SEED=7` tells the story of one.
 SEEDS ?= 10000
 FIRST ?= 0

@@ -48,7 +48,8 @@ fn moved(found: Option<LeavingWorker>, worker: &WorkerFacts, now_ms: u64) -> Opt
         (Some(entry), Some(_)) if entry.why == WhyLeave::Interrupted => entry,
         (_, Some(leaves_at_ms)) => {
             let entry = LeavingWorker::enter(Cordoned, WhyLeave::Interrupted, now_ms);
-            LeavingWorker { deadline_ms: leaves_at_ms, ..entry }
+            // A notice that comes late still leaves the time to hear of it.
+            LeavingWorker { deadline_ms: leaves_at_ms.max(entry.deadline_ms), ..entry }
         }
         (Some(entry), None) => entry,
         // Somebody has forgotten why: an operator that has lost what it remembered.
@@ -70,7 +71,7 @@ fn moved(found: Option<LeavingWorker>, worker: &WorkerFacts, now_ms: u64) -> Opt
     let may_stay = entry.why == WhyLeave::Surplus;
     Some(match (entry.phase, worker.state) {
         (Drained, _) => entry,
-        (TakenBack, WorkerState::Idle { .. } | WorkerState::Busy { .. }) => return None,
+        (TakenBack, WorkerState::Idle { .. } | WorkerState::Busy { .. }) if now_ms > entry.since_ms => return None,
         (TakenBack, _) if is_late => enter(Draining),
         (TakenBack, _) => entry,
         (_, WorkerState::Unschedulable { .. } | WorkerState::Starting { .. } | WorkerState::Drained) => enter(Drained),

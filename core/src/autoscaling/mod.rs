@@ -14,10 +14,16 @@ pub mod constants;
 pub mod decision;
 pub mod estimate;
 pub mod facts;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod fixture;
 pub mod history;
 mod leaving;
 mod placement;
 pub mod policy;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod properties;
 pub mod report;
 pub mod samples;
 pub mod signal;

@@ -336,10 +336,15 @@ fn unknown(name: &str, replicas: u32) -> GroupFacts {
     }
 }
 
-/// Workers that a group has where they are not known: its pods, without those that were leaving.
+/// Workers that a group has where they are not known: its pods, without those that were leaving. Whoever has already
+/// counted them out has left as many as there were to be.
 fn held_size(facts: &GroupFacts, history: &GroupHistory) -> u32 {
     let leaving = history.leaving.values().filter(|leaving| !leaving.works()).count();
-    facts.replicas.saturating_sub(u32::try_from(leaving).unwrap_or(u32::MAX))
+    let leaving = u32::try_from(leaving).unwrap_or(u32::MAX);
+    match history.target {
+        Some(target) if (target..=target.saturating_add(leaving)).contains(&facts.replicas) => target,
+        _ => facts.replicas.saturating_sub(leaving),
+    }
 }
 
 fn sized_while_held(group: &GroupPolicy, current: u32, fallback: Option<u32>, money: &mut Option<f64>) -> Sized {

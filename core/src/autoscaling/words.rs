@@ -70,7 +70,7 @@ impl fmt::Display for Rule {
                 write!(f, "until that has been asked for during {window_seconds} s")
             }
             Self::Samples { seen, needed } => {
-                write!(f, "until {needed} complete samples in a row say so ({seen} have)")
+                write!(f, "until {needed} complete samples in a row say so ({seen} so far)")
             }
             Self::Rate => write!(f, "limited by a policy of behavior"),
             Self::Disabled => write!(f, "as selectPolicy is Disabled"),
@@ -154,7 +154,7 @@ impl fmt::Display for GroupReport {
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { group, slots, memory_bytes, tasks } = self;
-        write!(f, "{tasks} task{} wait", if *tasks == 1 { "" } else { "s" })?;
+        write!(f, "{tasks} {}", if *tasks == 1 { "task waits" } else { "tasks wait" })?;
         write!(f, " for a worker with {slots} slot{}", if *slots == 1 { "" } else { "s" })?;
         if *memory_bytes > 0 {
             write!(f, " and {}", size_in_words(*memory_bytes))?;
