@@ -129,10 +129,10 @@ fn what_was_asked_for_while_nobody_looked_is_not_known() {
     let mut asked = Vec::new();
     let hour = Duration::from_secs(3_600);
     remember(&mut asked, 3, hour, NOW);
-    remember(&mut asked, 3, hour, NOW + 90_000);
+    remember(&mut asked, 3, hour, NOW + 120_000);
     assert_eq!((asked.len(), asked[0].from_ms), (1, NOW));
-    remember(&mut asked, 3, hour, NOW + 181_000);
-    assert_eq!((asked.len(), asked[0].from_ms), (1, NOW + 181_000));
+    remember(&mut asked, 3, hour, NOW + 241_000);
+    assert_eq!((asked.len(), asked[0].from_ms), (1, NOW + 241_000));
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// A fact that is older counts as missing: Prometheus asks every minute where nobody says otherwise, and one answer may be lost.
-pub const FACT_AGE_MAX: Duration = Duration::from_secs(90);
+/// A fact that is older counts as missing: Prometheus asks every minute where nobody says otherwise, and one answer may be
+/// lost.
+pub const FACT_AGE_MAX: Duration = Duration::from_secs(120);
 
 /// How far a fact may be ahead of us: clocks of a cluster's nodes differ by less.
 pub const FACT_AHEAD_MAX: Duration = Duration::from_secs(30);

@@ -72,7 +72,8 @@ fn moved(found: Option<LeavingWorker>, worker: &WorkerFacts, now_ms: u64) -> Opt
     Some(match (entry.phase, worker.state) {
         (Drained, _) => entry,
         (TakenBack, WorkerState::Idle { .. } | WorkerState::Busy { .. }) if now_ms > entry.since_ms => return None,
-        (TakenBack, _) if is_late => enter(Draining),
+        (TakenBack, WorkerState::Draining { .. }) if is_late => enter(Draining),
+        (TakenBack, _) if is_late => enter(Drained),
         (TakenBack, _) => entry,
         (_, WorkerState::Unschedulable { .. } | WorkerState::Starting { .. } | WorkerState::Drained) => enter(Drained),
         (Cordoned, WorkerState::Draining { .. }) => enter(Draining),

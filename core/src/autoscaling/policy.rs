@@ -176,3 +176,78 @@ pub enum SelectPolicy {
     /// None: it does not change in this direction.
     Disabled,
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parsed(spec: &Value) -> Option<Policy> {
+        Policy::parse(&serde_json::from_value(spec.clone()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn only_in_the_mode_internal_is_there_anything_to_decide() {
+        let groups = json!([{"name": "a", "maxReplicas": 3}]);
+        for (autoscaling, expected) in [
+            (json!(null), false),
+            (json!({}), true),
+            (json!({"mode": "Internal"}), true),
+            (json!({"mode": "External"}), false),
+            (json!({"mode": "Disabled"}), false),
+        ] {
+            let spec = json!({"workerGroups": groups, "autoscaling": autoscaling});
+            assert_eq!(parsed(&spec).is_some(), expected, "{autoscaling}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_is_suited_to_batch_work() {
+        let policy = parsed(&json!({"workerGroups": [{"name": "a", "maxReplicas": 3}], "autoscaling": {}})).unwrap();
+        let group =
+            GroupPolicy { name: "a".into(), min_replicas: 0, max_replicas: 3, idle_timeout: None, cost_per_hour: None };
+        let expected = Policy {
+            target_drain_time: Duration::from_secs(30),
+            provisioning_timeout: Duration::from_secs(300),
+            budget_per_hour: None,
+            fallback_replicas: None,
+            scale_up: Behavior::default(),
+            scale_down: Behavior::default(),
+            idle_timeout: None,
+            head_may_sleep: true,
+            groups: vec![group],
+        };
+        assert_eq!(policy, expected);
+    }
+
+    #[test]
+    fn everything_that_is_said_arrives() {
+        let rules = json!({"tolerance": 0.2, "stabilizationWindowSeconds": 60, "selectPolicy": "Min",
+            "policies": [{"type": "Percent", "value": 50, "periodSeconds": 30}]});
+        let policy = parsed(&json!({
+            "head": {"state": {"ephemeral": {}}},
+            "idleTimeout": "30m",
+            "workerGroups": [{"name": "a", "minReplicas": 1, "maxReplicas": 3, "idleTimeout": "2m", "costPerHour": 0.5}],
+            "autoscaling": {"targetDrainTime": "1m", "provisioningTimeout": "10m", "budgetPerHour": 20, "fallbackReplicas": 2,
+                "behavior": {"scaleDown": rules}},
+        }))
+        .unwrap();
+        assert_eq!(policy.target_drain_time, Duration::from_secs(60));
+        assert_eq!(policy.provisioning_timeout, Duration::from_secs(600));
+        assert_eq!((policy.budget_per_hour, policy.fallback_replicas), (Some(20.0), Some(2)));
+        assert_eq!((policy.idle_timeout, policy.head_may_sleep), (Some(Duration::from_secs(1_800)), false));
+        let group = &policy.groups[0];
+        assert_eq!((group.min_replicas, group.max_replicas, group.cost_per_hour), (1, 3, Some(0.5)));
+        assert_eq!(group.idle_timeout, Some(Duration::from_secs(120)));
+        let rate = RatePolicy { rate_type: RateType::Percent, value: 50, period: Duration::from_secs(30) };
+        let expected = Behavior {
+            tolerance: 0.2,
+            stabilization_window: Duration::from_secs(60),
+            policies: vec![rate],
+            select_policy: SelectPolicy::Min,
+        };
+        assert_eq!((policy.scale_up, policy.scale_down), (Behavior::default(), expected));
+    }
+}

@@ -272,15 +272,15 @@ fn whatever_is_missing_holds_the_size() {
     policy.idle_timeout = Some(Duration::from_secs(60));
     let right = || facts(vec![class(100, 3_000.0)], vec![group("a", 1, many(3, "w", idle))]);
     let missing = || SignalTrouble::TimedOut { seconds: 3 };
-    let spoiled: Vec<(&str, Box<dyn Fn(&mut Facts)>)> = vec![
+    let spoiled: Vec<(&str, Spoil)> = vec![
         ("SourceTimedOut", Box::new(move |facts| facts.work = Observed::Missing(missing()))),
         ("SourceTimedOut", Box::new(move |facts| facts.unfinished_jobs = Observed::Missing(missing()))),
         ("SourceTimedOut", Box::new(move |facts| facts.groups[0].workers = Observed::Missing(missing()))),
         ("GroupUnknown", Box::new(|facts| facts.groups[0].name = "b".into())),
         ("GroupUnknown", Box::new(|facts| facts.groups.push(facts.groups[0].clone()))),
-        ("MetricsStale", Box::new(|facts| facts.work = Observed::known(NOW - 91_000, WorkFacts::default()))),
+        ("MetricsStale", Box::new(|facts| facts.work = Observed::known(NOW - 121_000, WorkFacts::default()))),
         ("MetricsStale", Box::new(|facts| facts.work = Observed::known(NOW + 31_000, WorkFacts::default()))),
-        ("MetricsStale", Box::new(|facts| facts.groups[0].workers = Observed::known(NOW - 91_000, vec![]))),
+        ("MetricsStale", Box::new(|facts| facts.groups[0].workers = Observed::known(NOW - 121_000, vec![]))),
         ("MetricsContradictory", Box::new(|facts| facts.groups[0].shape.slots = 0)),
         (
             "MetricsContradictory",
@@ -311,6 +311,9 @@ fn whatever_is_missing_holds_the_size() {
     }
     assert!(first(&right(), &policy).report.hold.is_none());
 }
+
+/// What is done to facts.
+type Spoil = Box<dyn Fn(&mut Facts)>;
 
 fn set_work(facts: &mut Facts, class: WorkClass) {
     facts.work = Observed::known(NOW, WorkFacts { classes: vec![class], unfinished_jobs: 1 });
