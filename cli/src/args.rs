@@ -10,6 +10,7 @@ use shoal_core::limits::{
 };
 
 use crate::client_args::ClientArgs;
+use crate::cluster_args::ClusterArgs;
 use crate::environments::EnvironmentsArgs;
 use crate::job_args::JobCommand;
 use crate::program_args::ProgramArgs;
@@ -265,33 +266,6 @@ pub(crate) struct JobArgs {
     pub(crate) command: JobCommand,
 }
 
-/// Changes the cluster of a running head.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  shoal cluster drain worker-1")]
-pub(crate) struct ClusterArgs {
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
-    #[command(subcommand)]
-    pub(crate) command: ClusterCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ClusterCommand {
-    /// Lets a worker leave in order: no more tasks, and what it holds moves to others.
-    #[command(after_help = "Example:\n  shoal cluster drain worker-1 --within 60")]
-    Drain {
-        /// Name of the worker.
-        name: String,
-        /// How long it may take, in seconds.
-        #[arg(long, value_name = "SECONDS", default_value_t = DRAIN_DEFAULT.as_secs(),
-              value_parser = clap::value_parser!(u64).range(..=DRAIN_MAX.as_secs()))]
-        within: u64,
-    },
-    /// Holds a way to the head of a ShoalCluster open for a program that asks it itself, until that closes this one's stdin.
-    #[command(hide = true, after_help = "Example:\n  shoal cluster door --cluster shared")]
-    Door,
-}
-
 /// Asks tables that are named by their paths, on this machine.
 ///
 /// A table is a path in quotes: a Delta folder, a CSV, JSON (`.ndjson`) or Parquet file, a folder of them, or a glob.
@@ -375,6 +349,9 @@ pub(crate) struct OperatorRunArgs {
     /// Where heads take jobs: another than the name of the cluster's Service is of use to tests alone.
     #[arg(long, value_name = "URL", hide = true, default_value = shoal_operator::HEAD_URL)]
     pub(crate) head_url: String,
+    /// Where heads show their metrics: as above.
+    #[arg(long, value_name = "URL", hide = true, default_value = shoal_operator::METRICS_URL)]
+    pub(crate) metrics_url: String,
 }
 
 /// Where a head keeps what must survive it.

@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod client_args;
 mod cluster;
+mod cluster_args;
 mod commands;
 mod environments;
 mod exit;

@@ -42,6 +42,7 @@ struct DemandMetrics {
     slots: GaugeVec,
     expected_workers: GaugeVec,
     held_bytes: GaugeVec,
+    unfinished_jobs: GaugeVec,
     as_of: GaugeVec,
 }
 
@@ -73,6 +74,10 @@ impl DemandMetrics {
                 "shoal_held_partition_bytes",
                 "Bytes of partitions on workers that somebody still has to read.",
             )?,
+            unfinished_jobs: single(
+                "shoal_unfinished_jobs",
+                "Jobs that have not ended, also those without a task yet.",
+            )?,
             as_of: single(
                 "shoal_signal_timestamp_seconds",
                 "When work and capacity were as told, in seconds since 1970-01-01 UTC.",
@@ -80,7 +85,7 @@ impl DemandMetrics {
         })
     }
 
-    fn collectors(&self) -> [Box<dyn prometheus::core::Collector>; 8] {
+    fn collectors(&self) -> [Box<dyn prometheus::core::Collector>; 9] {
         [
             Box::new(self.queued_seconds.clone()),
             Box::new(self.queued_tasks.clone()),
@@ -89,6 +94,7 @@ impl DemandMetrics {
             Box::new(self.slots.clone()),
             Box::new(self.expected_workers.clone()),
             Box::new(self.held_bytes.clone()),
+            Box::new(self.unfinished_jobs.clone()),
             Box::new(self.as_of.clone()),
         ]
     }
@@ -114,6 +120,7 @@ impl DemandMetrics {
         for (gauge, value) in [
             (&self.expected_workers, demand.expected_workers as f64),
             (&self.held_bytes, demand.held_bytes as f64),
+            (&self.unfinished_jobs, demand.unfinished_jobs as f64),
             (&self.as_of, Duration::from_millis(now_ms).as_secs_f64()),
         ] {
             gauge.with_label_values::<&str>(&[]).set(value);
@@ -122,9 +129,9 @@ impl DemandMetrics {
 
     fn reset(&self) {
         let Self { queued_seconds, queued_tasks, running_seconds, running_tasks, slots, .. } = self;
-        let Self { expected_workers, held_bytes, as_of, .. } = self;
+        let Self { expected_workers, held_bytes, unfinished_jobs, as_of, .. } = self;
         let by_label = [queued_seconds, queued_tasks, running_seconds, running_tasks, slots];
-        by_label.into_iter().chain([expected_workers, held_bytes, as_of]).for_each(GaugeVec::reset);
+        by_label.into_iter().chain([expected_workers, held_bytes, unfinished_jobs, as_of]).for_each(GaugeVec::reset);
     }
 }
 

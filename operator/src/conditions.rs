@@ -88,7 +88,7 @@ fn is_worth_words(condition: &Condition) -> bool {
 
 /// Whether all is well only while it holds.
 fn is_wanted(condition: &Condition) -> bool {
-    matches!(condition.type_.as_str(), "Ready" | "Accepted" | "ClusterReady" | "Archived")
+    matches!(condition.type_.as_str(), "Ready" | "Accepted" | "ClusterReady" | "Archived" | "MetricsAvailable")
 }
 
 /// Reasons for which what should hold does not, and that are no fault.

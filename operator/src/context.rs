@@ -37,6 +37,7 @@ use crate::metrics::Metrics;
 use crate::names::FIELD_MANAGER;
 use crate::news::{Writes, rest};
 use crate::resources::{Kind, ShoalCluster, ShoalJob, ShoalWorkerGroup};
+use crate::scaling::Scaling;
 use crate::trouble::Trouble;
 
 /// Pods that are created or deleted at the same time, for one group.
@@ -62,10 +63,15 @@ pub struct Config {
     pub network_policies: bool,
     /// Where heads take jobs: `{head}` and `{namespace}` stand for the Service, `{scheme}` for what the cluster speaks. [`HEAD_URL`] but for tests.
     pub head_url: String,
+    /// Where heads show their metrics, in the same form. [`METRICS_URL`] but for tests.
+    pub metrics_url: String,
 }
 
 /// Where heads take jobs in Kubernetes.
 pub const HEAD_URL: &str = "{scheme}://{head}.{namespace}.svc:7371";
+
+/// Where heads show their metrics in Kubernetes.
+pub const METRICS_URL: &str = "{scheme}://{head}.{namespace}.svc:7370/metrics";
 
 /// What all reconciles share.
 pub(crate) struct Context {
@@ -91,6 +97,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     /// Statuses that were written.
     pub(crate) writes: Writes,
+    /// What clusters' sizes were decided by.
+    pub(crate) scaling: Arc<Scaling>,
     /// Groups whose pods fail, by uid.
     pub(crate) backoffs: Mutex<HashMap<String, Backoff>>,
 }
@@ -262,15 +270,23 @@ impl Context {
     }
 
     async fn tell<K: Kind>(&self, object: &K, condition: &Condition) {
-        let is_bad = conditions::is_bad(condition);
-        let note: String = condition.message.chars().take(NOTE_CHARS_MAX).collect();
-        let event = Event {
-            type_: if is_bad { EventType::Warning } else { EventType::Normal },
-            reason: condition.reason.clone(),
-            note: Some(if note.is_empty() { format!("{} is {:?}", condition.type_, condition.status) } else { note }),
-            action: format!("{}{:?}", condition.type_, condition.status),
-            secondary: None,
-        };
+        let type_ = if conditions::is_bad(condition) { EventType::Warning } else { EventType::Normal };
+        let Condition { type_: about, status, reason, message, .. } = condition;
+        let note = if message.is_empty() { format!("{about} is {status:?}") } else { message.clone() };
+        self.announce(object, type_, reason, &note, format!("{about}{status:?}")).await;
+    }
+
+    /// Tells an event.
+    pub(crate) async fn announce<K: Kind>(
+        &self,
+        object: &K,
+        type_: EventType,
+        reason: &str,
+        note: &str,
+        action: String,
+    ) {
+        let note = Some(note.chars().take(NOTE_CHARS_MAX).collect());
+        let event = Event { type_, reason: reason.to_owned(), note, action, secondary: None };
         // An event is a help, and no reason to do the work again.
         if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
             tracing::debug!(%error, "an event could not be told");

@@ -20,9 +20,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::cluster::tls_secret;
+use crate::context::Config;
 use crate::head_client::{HeadClient, Service};
 use crate::names;
 use crate::resources::{ShoalCluster, ShoalJob};
+use crate::scaling::Scrape;
 use crate::token::token_of;
 use crate::trouble::{Trouble, pause_after};
 
@@ -36,10 +38,22 @@ pub(crate) struct Heads {
     links: Mutex<HashMap<Key, Arc<Link>>>,
     /// Jobs to look at again.
     wake: mpsc::Sender<ObjectRef<ShoalJob>>,
+    /// Clusters whose work has changed.
+    wake_scaling: mpsc::Sender<ObjectRef<ShoalCluster>>,
     /// How often the lead of the operators has changed hands, as of this one's.
     transitions: u64,
     /// See [`crate::Config::head_url`].
     url: String,
+    /// See [`crate::Config::metrics_url`].
+    metrics_url: String,
+}
+
+/// Who is to look again at what a head tells of.
+pub(crate) struct Wake {
+    /// At jobs.
+    pub(crate) jobs: mpsc::Sender<ObjectRef<ShoalJob>>,
+    /// At the size of clusters.
+    pub(crate) scaling: mpsc::Sender<ObjectRef<ShoalCluster>>,
 }
 
 /// What a head says of one job.
@@ -59,6 +73,8 @@ struct Link {
 #[derive(Default)]
 struct Known {
     service: Option<Service>,
+    /// How its metrics are asked for.
+    metrics: Option<Scrape>,
     is_complete: bool,
     states: HashMap<JobUid, JobStatus>,
     /// Which resource a job is.
@@ -79,11 +95,13 @@ impl Heads {
     pub(crate) fn new(
         client: Client,
         clusters: Store<ShoalCluster>,
-        url: String,
+        config: &Config,
         transitions: u64,
-        wake: mpsc::Sender<ObjectRef<ShoalJob>>,
+        wake: Wake,
     ) -> Self {
-        Self { client, clusters, url, links: Mutex::default(), wake, transitions }
+        let (url, metrics_url) = (config.head_url.clone(), config.metrics_url.clone());
+        let Wake { jobs: wake, scaling: wake_scaling } = wake;
+        Self { client, clusters, url, metrics_url, links: Mutex::default(), wake, wake_scaling, transitions }
     }
 
     /// Keeps a connection to the head of a cluster from now on.
@@ -169,6 +187,11 @@ impl Heads {
             .is_some_and(|link| lock(&link.known).states.values().any(|state| !state.phase.is_final()))
     }
 
+    /// How the metrics of a cluster's head are asked for; none while there is no connection.
+    pub(crate) fn scrape(&self, namespace: &str, cluster: &str) -> Option<Scrape> {
+        lock(&self.link(namespace, cluster)?.known).metrics.clone()
+    }
+
     /// What tells the head of a cluster something.
     ///
     /// # Errors
@@ -194,6 +217,7 @@ async fn listen(heads: Arc<Heads>, (namespace, cluster): Key, link: std::sync::W
         let was_connected = {
             let mut known = lock(&link.known);
             known.is_complete = false;
+            known.metrics = None;
             known.service.take().is_some()
         };
         drop(link);
@@ -224,6 +248,9 @@ async fn hear(
     let url = heads.url.replace("{head}", &names::head(cluster)).replace("{namespace}", namespace);
     let url = url.replace("{scheme}", tls::scheme(tls.as_ref()));
     let channel = transport::connect(&url, tls.as_ref()).await?;
+    let metrics_url = heads.metrics_url.replace("{head}", &names::head(cluster)).replace("{namespace}", namespace);
+    let metrics_url = metrics_url.replace("{scheme}", tls::scheme(tls.as_ref()));
+    let scrape = Scrape::of_head(metrics_url, token.clone(), tls.as_ref().map(Tls::https_client))?;
     let mut service = JobsClient::with_interceptor(channel, SendToken(Some(token)));
     let caller = Some(Caller { transitions: heads.transitions });
     let mut states = service.watch(WatchJobs { caller }).await.map_err(|status| from_status(&status))?.into_inner();
@@ -232,6 +259,7 @@ async fn hear(
         let mut known = lock(&link.known);
         known.states.clear();
         known.service = Some(service);
+        known.metrics = Some(scrape);
     }
     *failures = 0;
     while let Some(JobState { status_json }) = states.message().await.map_err(|status| from_status(&status))? {
@@ -240,17 +268,22 @@ async fn hear(
             lock(&link.known).is_complete = true;
             drop(link);
             wake_all(heads, namespace, cluster).await;
+            wake_scaling(heads, namespace, cluster).await;
             continue;
         }
         let state: JobStatus = json::decode(&status_json, "the state of a job")?;
-        let resource = {
+        let (resource, has_other_work) = {
             let mut known = lock(&link.known);
             let resource = known.is_complete.then(|| known.resources.get(&state.uid).cloned()).flatten();
-            known.states.insert(state.uid, state);
-            resource
+            let phase = state.phase;
+            let before = known.states.insert(state.uid, state);
+            (resource, known.is_complete && before.is_none_or(|before| before.phase != phase))
         };
         if let Some(resource) = resource {
             let _ = heads.wake.send(resource).await;
+        }
+        if has_other_work {
+            wake_scaling(heads, namespace, cluster).await;
         }
     }
     Ok(())
@@ -262,6 +295,11 @@ async fn wake_all(heads: &Heads, namespace: &str, cluster: &str) {
     for resource in resources {
         let _ = heads.wake.send(resource).await;
     }
+}
+
+/// Has the size of a cluster looked at: a job has come, has its plan, or has ended.
+async fn wake_scaling(heads: &Heads, namespace: &str, cluster: &str) {
+    let _ = heads.wake_scaling.send(ObjectRef::new(cluster).within(namespace)).await;
 }
 
 async fn token(client: &Client, namespace: &str, cluster: &str) -> Result<Token, Failure> {

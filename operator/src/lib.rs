@@ -36,6 +36,7 @@ mod policies;
 mod python_image;
 mod resources;
 mod run;
+mod scaling;
 mod term;
 mod token;
 mod trouble;
@@ -43,7 +44,7 @@ mod yaml;
 
 pub use callers::KubernetesCallers;
 pub use check::check;
-pub use context::{Config, HEAD_URL};
+pub use context::{Config, HEAD_URL, METRICS_URL};
 pub use crds::{crds_yaml, generated_files};
-pub use door::{AtHand, Authority, Door, DoorTo};
+pub use door::{AtHand, Authority, Door, DoorTo, Explanation, explain};
 pub use run::run;

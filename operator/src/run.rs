@@ -26,15 +26,16 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::context::{Config, Context, trim};
 use crate::failures::Failures;
-use crate::heads::Heads;
+use crate::heads::{Heads, Wake};
 use crate::informer::{Scope, Watched};
 use crate::lead::lead;
 use crate::metrics::Metrics;
 use crate::names::{CLUSTER_LABEL, COMPONENT_LABEL, FIELD_MANAGER};
 use crate::news::Writes;
 use crate::resources::{Kind, ShoalCluster, ShoalJob, ShoalWorkerGroup};
+use crate::scaling::Scaling;
 use crate::trouble::{Trouble, pause_after};
-use crate::{cluster, crypto, group, job, lease};
+use crate::{cluster, crypto, group, job, lease, scaling};
 
 /// Reconciles of one kind at the same time.
 const CONCURRENCY: u16 = 16;
@@ -109,14 +110,25 @@ async fn control(
     identity: String,
     transitions: u64,
 ) {
-    let (wake, woken) = mpsc::channel(WAKE_QUEUE_MAX);
+    let (wake_jobs, woken_jobs) = mpsc::channel(WAKE_QUEUE_MAX);
+    let (wake_scaling, woken_scaling) = mpsc::channel(WAKE_QUEUE_MAX);
+    let (wake_clusters, woken_clusters) = mpsc::channel(WAKE_QUEUE_MAX);
     let mut scope = Scope { client: client.clone(), namespace: config.namespace.clone(), is_known: Vec::new() };
     let any = watcher::Config::default();
     let ours = watcher::Config::default().labels(OURS);
     let (clusters, mut keep_clusters) = store::<ShoalCluster>();
     let (group_store, mut keep_groups) = store::<ShoalWorkerGroup>();
     let (jobs, mut keep_jobs) = store::<ShoalJob>();
-    let (_, cluster_stream) = scope.informer(&any, |_| {}, move |event| keep_clusters.apply_watcher_event(event));
+    let scaling = Arc::new(Scaling::new(wake_clusters));
+    let (of_scaling, counted) = (scaling.clone(), metrics.clone());
+    let keep = move |event: &watcher::Event<ShoalCluster>| {
+        keep_clusters.apply_watcher_event(event);
+        if let watcher::Event::Delete(cluster) = event {
+            of_scaling.forget(&cluster.uid().unwrap_or_default());
+            counted.no_longer_scaled(&cluster.namespace().unwrap_or_default(), &cluster.name_any());
+        }
+    };
+    let (_, cluster_stream) = scope.informer(&any, |_| {}, keep);
     let (groups, group_stream) = scope.informer(&any, |_| {}, move |event| keep_groups.apply_watcher_event(event));
     let (_, job_stream) = scope.informer(&any, |_| {}, move |event| keep_jobs.apply_watcher_event(event));
     let (pods, pod_stream) = scope.informer(&ours, trim, |_| {});
@@ -128,7 +140,8 @@ async fn control(
         None => (None, futures::stream::pending().boxed()),
     };
     let (stateful_sets, head_stream) = scope.informer(&ours, |_: &mut StatefulSet| {}, |_| {});
-    let heads = Heads::new(client.clone(), clusters.clone(), config.head_url.clone(), transitions, wake);
+    let wake = Wake { jobs: wake_jobs, scaling: wake_scaling };
+    let heads = Heads::new(client.clone(), clusters.clone(), &config, transitions, wake);
     let context = Arc::new(Context {
         client: client.clone(),
         config,
@@ -147,15 +160,19 @@ async fn control(
         failures: Failures::default(),
         metrics,
         writes: Writes::default(),
+        scaling,
         backoffs: Mutex::default(),
     });
     let settings = ControllerConfig::default().concurrency(CONCURRENCY);
     // Each watch feeds all controllers that have to hear of it.
     let (cluster_for_jobs, cluster_stream) = fork(cluster_stream);
+    let (cluster_for_scaling, cluster_stream) = fork(cluster_stream);
     let (group_for_clusters, group_stream) = fork(group_stream);
     let (group_for_jobs, group_stream) = fork(group_stream);
     let (pod_for_clusters, pod_stream) = fork(pod_stream);
     let (budget_for_clusters, budget_stream) = fork(budget_stream);
+    let (job_for_scaling, job_stream) = fork(job_stream);
+    let (to_scale, scaled) = (clusters.clone(), clusters.clone());
     let (all_jobs, jobs_on_groups) = (jobs.clone(), jobs.clone());
     let run_clusters = Controller::for_stream(cluster_stream, clusters)
         .with_config(settings.clone())
@@ -164,6 +181,7 @@ async fn control(
         .owns_stream(budget_for_clusters)
         .owns_stream(policy_stream)
         .watches_stream(pod_for_clusters, |pod| cluster_of_head(&pod))
+        .reconcile_on(ReceiverStream::new(woken_clusters))
         .run(noting(cluster::reconcile), retry, context.clone())
         .for_each(|result| async { log("ShoalCluster", result) });
     let run_groups = Controller::for_stream(group_stream, group_store)
@@ -176,10 +194,17 @@ async fn control(
         .with_config(settings)
         .watches_stream(cluster_for_jobs, move |cluster| jobs_of(&all_jobs, &cluster))
         .watches_stream(group_for_jobs, move |group| jobs_of_group(&jobs_on_groups, &group))
-        .reconcile_on(ReceiverStream::new(woken))
-        .run(noting(job::reconcile), retry, context)
+        .reconcile_on(ReceiverStream::new(woken_jobs))
+        .run(noting(job::reconcile), retry, context.clone())
         .for_each(|result| async { log("ShoalJob", result) });
-    futures::join!(run_clusters, run_groups, run_jobs);
+    // Apart from the clusters' own: whoever is slow to say how much work there is holds nothing else up.
+    let run_scaling = Controller::for_stream(cluster_for_scaling, scaled)
+        .with_config(ControllerConfig::default().concurrency(CONCURRENCY))
+        .watches_stream(job_for_scaling, move |job| clusters_of(&to_scale, &job))
+        .reconcile_on(ReceiverStream::new(woken_scaling))
+        .run(scaling::reconcile, |_, trouble, _| scaling::again(trouble), context)
+        .for_each(|result| async { log("the size of a ShoalCluster", result) });
+    futures::join!(run_clusters, run_groups, run_jobs, run_scaling);
 }
 
 /// The cluster whose head that pod is.
@@ -188,6 +213,13 @@ fn cluster_of_head(pod: &Pod) -> Option<ObjectRef<ShoalCluster>> {
     let is_head = labels.get(COMPONENT_LABEL).is_some_and(|component| component == "head");
     let cluster = labels.get(CLUSTER_LABEL).filter(|_| is_head)?;
     Some(ObjectRef::new(cluster).within(&pod.namespace()?))
+}
+
+/// The clusters that a job may have work for.
+fn clusters_of(clusters: &Store<ShoalCluster>, job: &ShoalJob) -> Vec<ObjectRef<ShoalCluster>> {
+    let is_concerned =
+        |cluster: &ShoalCluster| cluster.namespace() == job.namespace() && job::may_run_on(job, &cluster.name_any());
+    clusters.state_filter(is_concerned).iter().map(|cluster| ObjectRef::from_obj(&**cluster)).collect()
 }
 
 /// The jobs that a change of that cluster may concern: unfinished ones, and the one that it belongs to.

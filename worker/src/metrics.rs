@@ -1,8 +1,10 @@
 //! What a worker counts, as Prometheus reads it.
 
+use std::time::Instant;
+
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use shoal_core::Failure;
 use shoal_wire::memory::Memory;
 
@@ -91,6 +93,10 @@ pub(crate) struct Metrics {
     pub(crate) functions: FunctionCounters,
     /// Times the stream to the head was opened.
     pub(crate) connects: IntCounter,
+    /// How long it took from the start to the first of them, in seconds.
+    start_seconds: Gauge,
+    /// When it began to start.
+    began: Instant,
 }
 
 impl Metrics {
@@ -129,8 +135,24 @@ impl Metrics {
                 &registry,
                 IntCounter::new("shoal_worker_head_connects_total", "Times that a head welcomed the worker."),
             )?,
+            start_seconds: register(
+                &registry,
+                Gauge::new(
+                    "shoal_worker_start_seconds",
+                    "Seconds from the start until a head welcomed the worker for the first time; 0 before.",
+                ),
+            )?,
+            began: Instant::now(),
             registry,
         })
+    }
+
+    /// A head has welcomed the worker.
+    pub(crate) fn welcomed(&self) {
+        if self.connects.get() == 0 {
+            self.start_seconds.set(self.began.elapsed().as_secs_f64());
+        }
+        self.connects.inc();
     }
 }
 

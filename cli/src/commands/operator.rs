@@ -34,9 +34,11 @@ async fn operate(args: OperatorRunArgs) -> Result<(), End> {
         identity,
         own_namespace,
         head_url,
+        metrics_url,
     } = args;
     let mut interrupts = Interrupts::listen()?;
-    let config = Config { kubeconfig: None, image, namespace, cluster_domain, listen, network_policies, head_url };
+    let config =
+        Config { kubeconfig: None, image, namespace, cluster_domain, listen, network_policies, head_url, metrics_url };
     let stop = async move {
         interrupts.next().await;
     };

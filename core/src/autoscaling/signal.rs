@@ -22,11 +22,13 @@ pub const SLOTS: &str = "shoal_capacity_slots";
 pub const EXPECTED_WORKERS: &str = "shoal_expected_workers";
 /// Bytes of partitions that somebody still has to read.
 pub const HELD_BYTES: &str = "shoal_held_partition_bytes";
+/// Jobs that have not ended.
+pub const UNFINISHED_JOBS: &str = "shoal_unfinished_jobs";
 /// When all that was so, in seconds since 1970-01-01 UTC.
 pub const TIMESTAMP: &str = "shoal_signal_timestamp_seconds";
 
 /// All of them: whoever asks for the signal asks for each.
-pub const METRICS: [&str; 9] = [
+pub const METRICS: [&str; 10] = [
     LEADS,
     QUEUED_SECONDS,
     QUEUED_TASKS,
@@ -35,6 +37,7 @@ pub const METRICS: [&str; 9] = [
     SLOTS,
     EXPECTED_WORKERS,
     HELD_BYTES,
+    UNFINISHED_JOBS,
     TIMESTAMP,
 ];
 
@@ -92,6 +95,8 @@ pub struct Signal {
     pub expected_workers: u64,
     /// Bytes of partitions on workers that somebody still has to read.
     pub held_bytes: u64,
+    /// Jobs that have not ended, also those that have no task yet.
+    pub unfinished_jobs: u64,
 }
 
 impl Signal {
@@ -135,6 +140,7 @@ pub fn read(samples: &[Sample], now_ms: i64, age_max_seconds: i64) -> Result<Sig
         full_slots: slots(DISK_FULL)?,
         expected_workers: of_leader.single(EXPECTED_WORKERS)? as u64,
         held_bytes: of_leader.single(HELD_BYTES)? as u64,
+        unfinished_jobs: of_leader.single(UNFINISHED_JOBS)? as u64,
     };
     consistent(signal)
 }

@@ -79,6 +79,11 @@ pub enum SignalTrouble {
         /// How long ago, in seconds; negative for what is yet to come.
         age_seconds: i64,
     },
+    /// Not all is known yet.
+    Partial {
+        /// What is not.
+        what: String,
+    },
     /// One value contradicts another.
     Contradictory {
         /// Which.
@@ -107,6 +112,7 @@ impl SignalTrouble {
             Self::NotLeading { .. } => "HeadDoesNotLead",
             Self::SeveralLead => "SeveralHeadsLead",
             Self::Stale { .. } => "MetricsStale",
+            Self::Partial { .. } => "MetricsPartial",
             Self::Contradictory { .. } => "MetricsContradictory",
         }
     }
@@ -137,7 +143,7 @@ impl fmt::Display for SignalTrouble {
                 write!(f, "what is told is as of {} s from now: the clocks differ", -age_seconds)
             }
             Self::Stale { age_seconds } => write!(f, "what is told was so {age_seconds} s ago"),
-            Self::Contradictory { what } => write!(f, "{what}"),
+            Self::Partial { what } | Self::Contradictory { what } => write!(f, "{what}"),
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Demand {
     pub full_slots: u64,
     /// Bytes of partitions on workers that somebody still has to read.
     pub held_bytes: u64,
+    /// Jobs that have not ended, also those that have no task yet.
+    pub unfinished_jobs: u64,
 }
 
 impl Control {
@@ -50,6 +52,7 @@ impl Control {
                     unread_stages(active).map(|stage| active.stages[stage].partition_bytes()).sum::<u64>();
             }
         }
+        demand.unfinished_jobs = self.unfinished_jobs() as u64;
         for worker in self.workers() {
             let (slots, used) = (u64::from(worker.slots), u64::from(worker.used));
             match worker.state {

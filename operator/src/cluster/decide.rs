@@ -24,6 +24,7 @@ use crate::changes::{Change, Reference, ensure};
 use crate::names;
 use crate::pod_state::obstacle;
 use crate::resources::{Kind, ShoalCluster, ShoalWorkerGroup};
+use crate::scaling::Told;
 
 /// Whose an object is that has the name of one of the cluster's.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +71,8 @@ pub(super) struct Facts {
     pub(super) ready_workers: u32,
     /// Whether jobs of it are unfinished.
     pub(super) busy: bool,
+    /// What the autoscaler says, where it says how large the cluster is to be.
+    pub(super) scaling: Option<Told>,
     /// Image of clusters that name none.
     pub(super) default_image: String,
     pub(super) now: Timestamp,
@@ -275,6 +278,7 @@ fn view(facts: &Facts, spec: &ClusterSpec, image: String, head_waits: bool) -> V
         authority: facts.sight.tls.authority.clone(),
         workers: own_groups(facts).map(wanted).sum(),
         ready_workers: facts.ready_workers,
+        scaling: facts.scaling.clone(),
     }
 }
 

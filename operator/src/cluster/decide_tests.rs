@@ -58,6 +58,7 @@ fn facts(spec: &Value) -> Facts {
         groups: Vec::new(),
         ready_workers: 0,
         busy: false,
+        scaling: None,
         default_image: "shoal:1".into(),
         now: Timestamp::UNIX_EPOCH,
     }

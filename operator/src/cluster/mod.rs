@@ -86,6 +86,7 @@ async fn gather(cluster: &Arc<ShoalCluster>, context: &Context, namespace: &str)
         groups,
         ready_workers,
         busy: context.is_busy(namespace, &name),
+        scaling: context.scaling.told(cluster),
         default_image: context.config.image.clone(),
         now: Timestamp::now(),
         cluster: cluster.clone(),

@@ -9,6 +9,7 @@ use crate::names;
 use crate::pod_state::Obstacle;
 use crate::pods;
 use crate::resources::{Kind, ShoalCluster};
+use crate::scaling::Told;
 use crate::trouble::Refusal;
 
 /// What there is of a cluster.
@@ -32,6 +33,8 @@ pub(super) struct View {
     /// Workers that there shall be.
     pub(super) workers: u32,
     pub(super) ready_workers: u32,
+    /// What the autoscaler says, where it says how large the cluster is to be.
+    pub(super) scaling: Option<Told>,
 }
 
 impl View {
@@ -46,7 +49,8 @@ impl View {
         let before = cluster.status().cloned().unwrap_or_default();
         let generation = cluster.metadata.generation;
         let (phase, ready) = self.readiness(cluster, refusal);
-        let facts = vec![ready, self.progress()];
+        let mut facts = vec![ready, self.progress()];
+        facts.extend(self.scaling.as_ref().and_then(|told| told.metrics.clone()));
         // What cannot be read says nothing of it.
         let tls = self.image.is_some().then_some(self.tls).or(before.tls);
         let endpoint = tls.zip(cluster.namespace()).map(|(tls, namespace)| {
@@ -63,6 +67,7 @@ impl View {
             endpoint,
             workers: self.workers,
             ready_workers: self.ready_workers,
+            autoscaling: self.scaling.and_then(|told| told.status),
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod credentials;
 mod decide;
+mod explain;
 mod forward;
 mod kubeconfig;
 
@@ -26,6 +27,7 @@ use tokio::task::JoinHandle;
 
 use self::credentials::{Bearer, Credentials};
 use self::decide::{Asked, Place};
+pub use self::explain::{Explanation, explain};
 use self::forward::Forward;
 use crate::cluster::tls_secret;
 use crate::names;

@@ -17,6 +17,7 @@ use kube::runtime::controller::Action;
 pub(crate) use self::backoff::{Backoff, Hold};
 use self::decide::{Facts, decide, has_a_choice};
 use self::order::Loads;
+pub(crate) use self::pod::{DRAIN, memory, slots};
 use crate::context::{Context, again_after};
 use crate::head_client::HeadClient;
 use crate::names;

@@ -9,7 +9,7 @@ use crate::names::{self, HEAD_REST_PORT, WORKER_FLIGHT_PORT, WORKER_HTTP_PORT};
 use crate::pods::{self, Process, Tls};
 
 /// Time for a worker to end its tasks or hand them back, and to move its partitions to others.
-pub(super) const DRAIN: Duration = Duration::from_secs(110);
+pub(crate) const DRAIN: Duration = Duration::from_secs(110);
 
 /// Time for the head, which starts at the same moment and may have an image to pull, to be there: less than the pod's start
 /// may take, so that the worker's own message is the last line of its log.
@@ -33,7 +33,7 @@ pub(super) fn worker(namespace: &str, entry: &str, name: &str, spec: &WorkerGrou
     let tls = spec.tls_secret_name.as_deref().map(|secret| Tls { secret, name: &tls_name });
     let mut labels = names::labels(cluster);
     labels.extend(names::group_selector(cluster, entry));
-    let slots = spec.resources.millicores().unwrap_or(0).div_ceil(1000).clamp(1, SLOTS_MAX);
+    let slots = slots(spec);
     let mut arguments = vec![
         "worker".to_owned(),
         format!("--head={}", heads(cluster, spec.heads, pods::scheme(tls.is_some())).join(",")),
@@ -47,8 +47,8 @@ pub(super) fn worker(namespace: &str, entry: &str, name: &str, spec: &WorkerGrou
         format!("--drain-timeout={}", DRAIN.as_secs()),
         format!("--head-wait={}", HEAD_WAIT.as_secs()),
     ];
-    if let Some(bytes) = spec.resources.memory_bytes() {
-        arguments.push(format!("--memory={}", bytes / MEMORY_SHARE.1 * MEMORY_SHARE.0));
+    if let Some(bytes) = memory(spec) {
+        arguments.push(format!("--memory={bytes}"));
     }
     let mut pod = pods::template(&Process {
         cluster,
@@ -87,7 +87,18 @@ fn heads(cluster: &str, count: u32, scheme: &str) -> Vec<String> {
 }
 
 /// As many as `shoal worker --slots` takes.
-const SLOTS_MAX: u64 = 256;
+const SLOTS_MAX: u32 = 256;
+
+/// Tasks that a worker of a group runs at the same time.
+pub(crate) fn slots(spec: &WorkerGroupSpec) -> u32 {
+    let cores = spec.resources.millicores().unwrap_or(0).div_ceil(1000).clamp(1, u64::from(SLOTS_MAX));
+    u32::try_from(cores).unwrap_or(SLOTS_MAX)
+}
+
+/// Memory that tasks and partitions of a worker may use.
+pub(crate) fn memory(spec: &WorkerGroupSpec) -> Option<u64> {
+    spec.resources.memory_bytes().map(|bytes| bytes / MEMORY_SHARE.1 * MEMORY_SHARE.0)
+}
 
 /// Hash of all that the user set of a pod.
 pub(super) fn hash(spec: &WorkerGroupSpec) -> String {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use shoal_core::journal::JobChange;
 use shoal_core::report;
 use shoal_core::spec::v1alpha1::status::{Condition, ConditionStatus, JobStatus};
-use shoal_core::spec::v1alpha1::{API_VERSION, CLUSTER_KIND, JobSpec, MANAGED_BY_OPERATOR};
+use shoal_core::spec::v1alpha1::{API_VERSION, AutoscalingMode, CLUSTER_KIND, JobSpec, MANAGED_BY_OPERATOR};
 use shoal_core::{Failure, Reason};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -208,8 +208,12 @@ fn ready<'a>(facts: &'a Facts, place: &str) -> Result<Option<&'a report::JobStat
             |ready| (ready.reason, ready.message),
         ));
     };
-    // Whoever submits it sees at once what it would wait for.
+    // Whoever submits it sees at once what it would wait for. Where workers come for the work that the head tells of, it has
+    // to know the job first.
+    let follows_work =
+        cluster.spec().is_ok_and(|spec| spec.autoscaling.is_some_and(|own| own.mode == AutoscalingMode::Internal));
     if state.is_none()
+        && !follows_work
         && let Some((reason, message)) = status::no_workers(place, &workers(facts))
     {
         return Err((reason, message));

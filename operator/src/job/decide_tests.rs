@@ -183,6 +183,16 @@ fn a_job_that_cannot_go_on_says_why() {
 }
 
 #[test]
+fn a_head_knows_a_job_before_its_first_worker_where_workers_follow_the_work() {
+    let mut scaled = cluster("shared", None, &json!({"workers": 0, "readyWorkers": 0}));
+    for (mode, reason) in [("Internal", "Submitting"), ("External", "NoWorkers")] {
+        Arc::make_mut(&mut scaled).spec = json!({"autoscaling": {"mode": mode}});
+        let decision = decide(&facts(job(&json!({}), &Value::Null), vec![scaled.clone()], says(None)), now());
+        assert_eq!(said(&decision).1[1], format!("ClusterReady=False {reason}"), "{mode}");
+    }
+}
+
+#[test]
 fn a_running_job_stays_what_it_is_while_its_head_is_away() {
     let decision = decide(&facts(job(&json!({}), &submitted(json!({}))), shared(), None), now());
     let (phase, conditions) = said(&decision);

@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) identity: &'static str,
     pub(crate) network_policies: bool,
     pub(crate) head_url: String,
+    /// Where heads show their metrics.
+    pub(crate) metrics_url: String,
     /// Another way to the API server, which asks for no certificate.
     pub(crate) api_url: Option<String>,
 }
@@ -36,6 +38,7 @@ impl Default for Settings {
             identity: "operator-0",
             network_policies: false,
             head_url: NO_HEAD.to_owned(),
+            metrics_url: NO_HEAD.to_owned(),
             api_url: None,
         }
     }
@@ -62,7 +65,7 @@ impl Operator {
 
     /// One where there was one before, which has its rights: an API server need not be there.
     pub(crate) fn start_again(namespace: &Namespace, settings: Settings) -> Self {
-        let Settings { image, identity, network_policies, head_url, api_url } = settings;
+        let Settings { image, identity, network_policies, head_url, metrics_url, api_url } = settings;
         let folder = tempfile::tempdir().unwrap();
         let listen = SocketAddr::from(([127, 0, 0, 1], free_ports(1)[0]));
         let config = Config {
@@ -73,6 +76,7 @@ impl Operator {
             listen,
             network_policies,
             head_url,
+            metrics_url,
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let (kill, killed) = oneshot::channel::<()>();
@@ -127,7 +131,7 @@ impl Operator {
         self.metrics().contains(LEADS)
     }
 
-    fn metrics(&self) -> String {
+    pub(crate) fn metrics(&self) -> String {
         metrics(self.listen)
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct OperatorProcess {
 
 impl OperatorProcess {
     pub(crate) fn start(namespace: &Namespace, settings: Settings) -> Self {
-        let Settings { image, identity, network_policies, head_url, api_url } = settings;
+        let Settings { image, identity, network_policies, head_url, metrics_url, api_url } = settings;
         let folder = tempfile::tempdir().unwrap();
         let listen = SocketAddr::from(([127, 0, 0, 1], free_ports(1)[0]));
         rights(namespace);
@@ -28,7 +28,7 @@ impl OperatorProcess {
         let mut shoal = Command::new(shoal());
         shoal.env("KUBECONFIG", config).env("NO_PROXY", "*").args(["operator", "run", "--image", image]);
         shoal.args(["--identity", identity, "--namespace", namespace.name(), "--own-namespace", namespace.name()]);
-        shoal.args(["--listen", &listen.to_string(), "--head-url", &head_url]);
+        shoal.args(["--listen", &listen.to_string(), "--head-url", &head_url, "--metrics-url", &metrics_url]);
         if network_policies {
             shoal.arg("--network-policies");
         }

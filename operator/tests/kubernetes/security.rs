@@ -39,8 +39,10 @@ fn heads_workers_and_the_operator_know_each_other_by_certificates() {
     let namespace = Namespace::new();
     let [rest, workers] = free_ports(2)[..] else { panic!("two ports are expected") };
     let head_url = format!("{{scheme}}://127.0.0.1:{workers}");
-    let _operator = Operator::start_with(&namespace, Settings { head_url, ..Settings::default() });
-    namespace.apply(&cluster(&json!({"head": {"state": {"ephemeral": {}}}})));
+    let metrics_url = format!("{{scheme}}://127.0.0.1:{rest}/metrics");
+    let _operator = Operator::start_with(&namespace, Settings { head_url, metrics_url, ..Settings::default() });
+    let spec = json!({"head": {"state": {"ephemeral": {}}}});
+    namespace.apply(&cluster(&spec));
     namespace.until_names("pods", &["a-cpu-0", "a-cpu-1", "a-head-0"]);
     let made = namespace.until("shoalcluster/a", "it says so", |cluster| cluster["status"]["tls"] == true);
     let endpoint = format!("https://a-head.{}.svc.cluster.local:7370", namespace.name());
@@ -78,6 +80,14 @@ fn heads_workers_and_the_operator_know_each_other_by_certificates() {
 
     // The operator, too, shows the cluster's certificate.
     get_ready(&namespace, &["a-cpu-0", "a-cpu-1"]);
+    // It is told what work there is by a head that is known by its own, and every metric that it asks for is there.
+    let mut scaled = spec;
+    scaled["autoscaling"] = json!({"mode": "Internal"});
+    scaled["workerGroups"] = json!([{"name": "cpu", "replicas": 2, "minReplicas": 2, "maxReplicas": 2}]);
+    namespace.apply(&cluster(&scaled));
+    namespace.until_condition("shoalcluster/a", "MetricsAvailable", "True", "Complete");
+    let inputs = namespace.get("shoalcluster/a")["status"]["autoscaling"]["inputs"].clone();
+    assert_eq!(inputs["queuedTasks"], 0, "{inputs}");
     namespace.apply(&job(&json!({})));
     namespace.until("shoaljob/grunfeld", "the head has it", |job| {
         let accepted = shoal_testkit::kubernetes::condition(job, "Accepted");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use shoal_core::autoscaling::signal::METRICS;
 use shoal_tests::workspace;
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -21,8 +22,13 @@ fn names(text: &str) -> BTreeSet<String> {
 
 /// Names that the processes register metrics under; of a histogram those that Prometheus makes of it as well.
 fn registered() -> BTreeSet<String> {
+    registered_in(&["coordinator", "worker", "operator", "wire", "api"])
+}
+
+/// Those that these packages do.
+fn registered_in(packages: &[&str]) -> BTreeSet<String> {
     let mut registered = BTreeSet::new();
-    for package in ["coordinator", "worker", "operator", "wire", "api"] {
+    for package in packages {
         for file in files(&workspace::root().join(package).join("src")) {
             let text = workspace::read(&file);
             // A name is a text of its own, the first of its metric's.
@@ -67,4 +73,11 @@ fn a_release_fits_into_its_secret() {
     let bytes: usize = String::from_utf8(counted.stdout).unwrap().trim().parse().unwrap();
     assert!(counted.status.success() && bytes > 10_000, "{bytes} bytes are no chart");
     assert!(bytes < RELEASE_BYTES_MAX, "{bytes} bytes");
+}
+
+#[test]
+fn heads_register_what_autoscaling_asks_them_for() {
+    let registered = registered_in(&["coordinator"]);
+    let unknown: Vec<_> = METRICS.iter().filter(|metric| !registered.contains(**metric)).collect();
+    assert!(unknown.is_empty(), "no head registers {unknown:?}");
 }

@@ -150,7 +150,7 @@ impl State {
         if !was_joined && self.session.is_joined() {
             tracing::info!(epoch = self.session.epoch(), "joined the cluster");
             self.complained = None;
-            self.shared.metrics.connects.inc();
+            self.shared.metrics.welcomed();
             self.shared.ready.store(true, Ordering::Relaxed);
         }
     }

@@ -36,6 +36,7 @@ async fn attempts_outlive_the_stream_and_results_are_sent_again() {
     again.sort();
     assert_eq!(again, [(attempt(0), true), (attempt(1), true)]);
     assert_eq!(metric(&worker, "shoal_worker_head_connects_total", &[]), 2.0);
+    assert!(metric(&worker, "shoal_worker_start_seconds", &[]) > 0.0);
 
     // An old head's assignment does nothing: only the new one's is reported.
     link.assign(1, &task(2, "finish")).await;

@@ -88,11 +88,11 @@ fn slots_are_told_by_what_their_workers_do() {
     head.handle(Event::DiskFull { worker: worker("full"), instance: "1".into(), full: true }, 0);
     head.submit("job", 1, 0);
     let started = head.gather(1, 0).assignments();
-    assert_eq!(started.len(), 4, "two on each of the workers that take them");
+    assert!(started.iter().all(|(on, _)| *on == worker("leaves")), "it has the most free slots");
     head.handle(Event::DrainRequested { worker: worker("leaves"), instance: "1".into(), leaves_by_ms: 60_000 }, 0);
     let told = head.control.demand(0);
     assert_eq!((told.ready_slots, told.full_slots, told.draining_slots, told.expected_workers), (2, 3, 5, 0));
     let (again, _) = head.restart(1);
     let told = again.control.demand(1);
-    assert_eq!((told.ready_slots, told.draining_slots, told.expected_workers), (0, 0, 2));
+    assert_eq!((told.ready_slots, told.draining_slots, told.expected_workers), (0, 0, 1), "whoever ran something");
 }

@@ -54,7 +54,7 @@ pub struct ClusterStatus {
     /// Where it stands, for people: Pending, Ready, Suspended or Failed.
     #[schemars(length(max = 64))]
     pub phase: String,
-    /// Facts for machines: Ready, Progressing.
+    /// Facts for machines: Ready, Progressing, and MetricsAvailable where the operator says how large it is to be.
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// Image of head and workers where the spec names none: the operator's when the cluster was made.
@@ -79,6 +79,84 @@ pub struct ClusterStatus {
     /// Workers that are ready.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub ready_workers: u32,
+    /// How large it is to be and why, where the operator says that (`autoscaling.mode: Internal`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<AutoscalingStatus>,
+}
+
+/// How large a cluster is to be, and why. Written when that changes, and now and then while there is work.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AutoscalingStatus {
+    /// Workers that there are to be.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub desired: u32,
+    /// Workers that there are, those that start included.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub current: u32,
+    /// Why, as a name that programs can rely on.
+    #[schemars(length(max = 128))]
+    pub reason: String,
+    /// Why, for people: what `shoal cluster explain` prints.
+    #[schemars(length(max = 4096))]
+    pub message: String,
+    /// The rule that kept it from being larger or smaller, where one did.
+    #[schemars(length(max = 256))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limited_by: Option<String>,
+    /// The groups.
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupAutoscaling>,
+    /// What it was decided by; absent where nothing was to be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<AutoscalingInputs>,
+    /// When it was decided.
+    #[schemars(length(max = 64), extend("format" = "date-time"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<String>,
+    /// How many seconds later it is looked at again at the latest.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub next_look_seconds: u64,
+}
+
+/// How large a group is to be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupAutoscaling {
+    /// Its name in the cluster.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Workers that there are to be.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub desired: u32,
+    /// Workers that there are, those that start included.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub current: u32,
+}
+
+/// What the size of a cluster was decided by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AutoscalingInputs {
+    /// Tasks that wait.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991u64))]
+    pub queued_tasks: u64,
+    /// How many seconds of a slot those are estimated to take.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991u64))]
+    pub queued_slot_seconds: u64,
+    /// Tasks that run.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991u64))]
+    pub running_tasks: u64,
+    /// How many seconds of a slot those are estimated to take still.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991u64))]
+    pub running_slot_seconds: u64,
+    /// Slots of workers that take tasks.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991u64))]
+    pub ready_slots: u64,
+    /// Slots of workers that start.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991u64))]
+    pub starting_slots: u64,
 }
 
 /// What is known of a group of workers.
