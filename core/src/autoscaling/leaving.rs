@@ -32,8 +32,12 @@ impl LeavingWorker {
 pub(super) fn advance(leaving: &mut BTreeMap<WorkerId, LeavingWorker>, workers: &[WorkerFacts], now_ms: u64) {
     let mut next = BTreeMap::new();
     for worker in workers {
-        let found = leaving.get(&worker.id).copied();
-        if let Some(entry) = moved(found, worker, now_ms) {
+        let mut entry = moved(leaving.get(&worker.id).copied(), worker, now_ms);
+        // One that hears of it late may pass through several phases at once: there are no more than four.
+        for _ in 0..3 {
+            entry = entry.and_then(|entry| moved(Some(entry), worker, now_ms));
+        }
+        if let Some(entry) = entry {
             next.insert(worker.id.clone(), entry);
         }
     }
