@@ -100,7 +100,7 @@ impl Size {
             let each = tasks / u64::from(self.classes);
             let running = if tasks == 0 { 0 } else { u64::from(self.workers * 2 / self.classes) };
             WorkClass {
-                group: (index % 2 == 0).then(|| format!("group-{:02}", index % self.groups)),
+                group: (index.is_multiple_of(2)).then(|| format!("group-{:02}", index % self.groups)),
                 shape: TaskShape { slots: 1 + index % 2, memory_bytes: 0 },
                 priority: i32::try_from(index / 8).unwrap_or(0),
                 queued_tasks: each,
