@@ -106,7 +106,10 @@ impl<'a> Group<'a> {
     }
 
     fn add_unborn(&mut self, pods: usize, history: &GroupHistory, provisioning_timeout: Duration, now_ms: u64) {
-        self.unborn = self.facts.replicas.saturating_sub(u32::try_from(pods).unwrap_or(u32::MAX));
+        // One that nobody wants any more is not made, though the group may not have been told yet.
+        let wanted = history.target.map_or(u32::MAX, |target| target.saturating_add(self.leaving));
+        let replicas = self.facts.replicas.min(wanted);
+        self.unborn = replicas.saturating_sub(u32::try_from(pods).unwrap_or(u32::MAX));
         if self.facts.refused_since_ms.is_some() {
             self.stuck += self.unborn;
             self.refused = self.unborn;

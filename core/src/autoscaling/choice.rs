@@ -32,7 +32,7 @@ fn cost<'a>(worker: &'a WorkerFacts, policy: &Policy, now_ms: u64) -> Cost<'a> {
     (rank, busy_slots, held, since, &worker.id, drains)
 }
 
-/// Sends that many workers out of the group. Those without a pod go first, by not being made.
+/// Sends that many workers out of the group: first those that are late, then those without a pod, by not being made.
 pub(super) fn leave(
     history: &mut GroupHistory,
     group: &Group<'_>,
@@ -41,8 +41,10 @@ pub(super) fn leave(
     policy: &Policy,
     now_ms: u64,
 ) {
-    let with_pods = surplus.saturating_sub(group.unborn) as usize;
     let mut workers: Vec<Cost<'_>> = group.working.iter().map(|worker| cost(worker, policy, now_ms)).collect();
+    // The size does not count on late ones: would they stay instead of others, it would be another the next time.
+    let late = workers.iter().filter(|(rank, ..)| *rank == 0).count();
+    let with_pods = (surplus.saturating_sub(group.unborn) as usize).max(late.min(surplus as usize));
     if with_pods == 0 {
         return;
     }

@@ -8,7 +8,7 @@ use super::node::NODE;
 use super::trouble::{Trouble, While};
 
 /// How many claims can be bound: nothing provisions more.
-const VOLUMES: usize = 16;
+const VOLUMES: usize = 64;
 
 /// The manifest; makes the folders of the volumes.
 pub(super) fn manifest(folder: &Folder, node: Ipv4Addr) -> Result<String, Trouble> {

@@ -14,7 +14,7 @@ pub const CLUSTER_KIND: &str = "ShoalCluster";
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "!has(self.autoscaling) || self.autoscaling.mode != 'Internal' || self.workerGroups.all(group, has(group.maxReplicas))", "message": "where `autoscaling` has the mode Internal, each of the workerGroups says how large it may become (`maxReplicas`)", "fieldPath": ".workerGroups"},
     {"rule": "!has(self.autoscaling) || !has(self.autoscaling.budgetPerHour) || self.workerGroups.all(group, has(group.costPerHour))", "message": "with a `budgetPerHour` each of the workerGroups has a `costPerHour`", "fieldPath": ".autoscaling.budgetPerHour"},
-    {"rule": "!has(self.idleTimeout) || (has(self.autoscaling) && self.autoscaling.mode == 'Internal')", "message": "only a cluster whose `autoscaling` has the mode Internal goes to zero pods by itself", "fieldPath": ".idleTimeout"}
+    {"rule": "!has(self.idleTimeout) || (has(self.autoscaling) && self.autoscaling.mode == 'Internal')", "message": "only a cluster whose `autoscaling` has the mode Internal goes to zero workers by itself", "fieldPath": ".idleTimeout"}
 ]))]
 pub struct ClusterSpec {
     /// Image of head and workers. Where it is absent the operator's own is taken, and stays the cluster's when a newer
@@ -44,8 +44,8 @@ pub struct ClusterSpec {
     /// Whether the cluster has no pods. Unfinished jobs go on when it has them again.
     #[serde(default)]
     pub suspend: bool,
-    /// How long nothing is to be done before the cluster has no pods, those of `minReplicas` included, as `30m` or `2h`. A
-    /// head that keeps its state in its pod stays. The next ShoalJob brings all of them back. Never where it is absent.
+    /// How long nothing is to be done before the cluster has no workers, those of `minReplicas` included, as `30m` or `2h`.
+    /// Its head stays. The next ShoalJob brings workers back. Never where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 8), regex(pattern = "^[1-9][0-9]{0,5}[smhd]$"))]
     pub idle_timeout: Option<String>,
