@@ -424,7 +424,3 @@ impl Placing<'_> {
 fn risk_per_hour(interruptions: Interruptions) -> f64 {
     interruptions.count / (interruptions.worker_hours + 1.0)
 }
-
-#[cfg(test)]
-#[path = "placement_tests.rs"]
-mod tests;

@@ -26,6 +26,7 @@ const COMMANDS: [&[&str]; 26] = [
     &["state", "import"],
     &["cluster"],
     &["cluster", "drain"],
+    &["cluster", "explain"],
     &["sql"],
     &["simulate"],
     &["simulate", "scaling"],
@@ -68,7 +69,7 @@ fn every_command_has_help_with_an_example() {
 #[test]
 fn no_command_is_forgotten_here() {
     let _slots = slots::take(1);
-    for parent in [&[][..], &["job"], &["state"], &["cluster"]] {
+    for parent in [&[][..], &["job"], &["state"], &["cluster"], &["simulate"]] {
         let help = shoal::run([parent, &["--help"]].concat()).stdout;
         let listed = help.split_once("Commands:\n").map(|(_, after)| after).unwrap_or_default();
         let names =

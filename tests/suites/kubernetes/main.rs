@@ -14,6 +14,7 @@ mod leftovers;
 mod own_cluster;
 mod place;
 mod python;
+mod scaling;
 mod survival;
 mod trouble;
 mod world;

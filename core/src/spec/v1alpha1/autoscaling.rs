@@ -28,7 +28,7 @@ pub struct Autoscaling {
     /// What all workers together may cost in an hour, in the unit of the groups' `costPerHour`, which each of them has then.
     /// Workers that are about to leave are not counted, and `minReplicas` are there whatever they cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.01, max = 1_000_000))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub budget_per_hour: Option<f64>,
     /// Workers that each group has at least, within its bounds and the budget, when nobody has known for a minute what work
     /// there is. Absent: as many as there are.
