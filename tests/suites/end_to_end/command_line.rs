@@ -4,7 +4,7 @@ use shoal_tests::process::Process;
 use shoal_tests::{shoal, slots};
 
 /// Every command, as it is typed.
-const COMMANDS: [&[&str]; 26] = [
+const COMMANDS: [&[&str]; 27] = [
     &[],
     &["run"],
     &["head"],
