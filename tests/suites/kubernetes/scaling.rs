@@ -24,7 +24,7 @@ fn workers_come_for_a_job_and_go_when_it_is_done() {
     place.until_condition("shoalcluster/shared", "MetricsAvailable", "True", "Complete");
     place.until_names("pods", &["shared-head-0"]);
 
-    place.train(&WORLD.many_shops, 4 * LONG_PARTS, &json!({}));
+    place.train(&WORLD.many_shops, 8 * LONG_PARTS, &json!({}));
     let most = Cell::new(0);
     let job = place.until("shoaljob/shops", "it ends", |job| {
         most.set(most.get().max(place.names("pods --selector=shoal.dev/worker-group=cpu").len()));
