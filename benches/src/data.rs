@@ -9,6 +9,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
+use shoal_core::splitmix::splitmix64;
+
 use crate::BenchResult;
 
 /// Rows that are made and written at a time.
@@ -94,11 +96,7 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// A number from -0.5 to 0.5 that depends on the seed alone (SplitMix64, Steele, Lea and Flood 2014).
+/// A number from -0.5 to 0.5 that depends on the seed alone.
 fn uniform(seed: u64) -> f64 {
-    let mut mixed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^= mixed >> 31;
-    (mixed >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+    (splitmix64(seed) >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
 }

@@ -32,6 +32,7 @@ pub mod report;
 pub mod runner;
 pub mod skew;
 pub mod spec;
+pub mod splitmix;
 pub mod tally;
 pub mod task;
 pub mod traces;

@@ -1,6 +1,8 @@
 //! The one source of chance: numbers that depend on what they are for and on the trace's seed, and on nothing else.
 
-/// SplitMix64 (Steele, Lea, Flood 2014). The same seed means the same on every machine and in every build, so floats go
+use shoal_core::splitmix::{SPLITMIX64_STEP, splitmix64};
+
+/// SplitMix64. The same seed means the same on every machine and in every build, so floats go
 /// through `libm` and not through the platform's library.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
@@ -13,18 +15,16 @@ impl Random {
     pub(crate) fn of(seed: u64, purpose: &[u64]) -> Self {
         let mut this = Self(seed ^ 0x5CA1_E0F5_0A15_EA5E);
         for part in purpose {
-            this.0 = this.next() ^ part.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            this.0 = this.next() ^ part.wrapping_mul(SPLITMIX64_STEP);
         }
         this.next();
         this
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        let next = splitmix64(self.0);
+        self.0 = self.0.wrapping_add(SPLITMIX64_STEP);
+        next
     }
 
     /// From 0 to 1, which is not reached.

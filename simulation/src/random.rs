@@ -1,6 +1,8 @@
 //! The one source of chance: a small generator, so that a seed means the same on every machine and in every build.
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
+use shoal_core::splitmix::{SPLITMIX64_STEP, splitmix64};
+
+/// SplitMix64.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -13,11 +15,9 @@ impl Random {
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        let next = splitmix64(self.0);
+        self.0 = self.0.wrapping_add(SPLITMIX64_STEP);
+        next
     }
 
     /// A number from 0 to `below`, which is not reached.

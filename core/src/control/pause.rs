@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::id::{JobUid, TaskId};
 use crate::limits;
+use crate::splitmix::splitmix64;
 
 /// What a pause is for: those for different things are spread apart, those for the same thing are always the same.
 #[derive(Clone, Copy, Debug)]
@@ -20,18 +21,15 @@ pub(super) fn retry_pause(waiting: Waiting, failures: u32) -> Duration {
     longest.mul_f64(0.5 + spread(waiting, failures) / 2.0)
 }
 
-/// From 0 to 1, evenly, without chance (splitmix64, Steele, Lea and Flood 2014).
+/// From 0 to 1, evenly, without chance.
 fn spread(waiting: Waiting, failures: u32) -> f64 {
     let (uid, place) = match waiting {
         Waiting::Task(task) => (task.job, (u64::from(task.stage) << 32) | u64::from(task.index)),
         Waiting::Commit(uid) => (uid, u64::MAX),
     };
     let (high, low) = uid.0.as_u64_pair();
-    let mut bits = high ^ low.rotate_left(17) ^ place.rotate_left(31) ^ u64::from(failures);
-    bits = bits.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (bits ^ (bits >> 31)) as f64 / u64::MAX as f64
+    let bits = high ^ low.rotate_left(17) ^ place.rotate_left(31) ^ u64::from(failures);
+    splitmix64(bits) as f64 / u64::MAX as f64
 }
 
 #[cfg(test)]
