@@ -189,6 +189,11 @@ fn is_default(location: &Location) -> bool {
     *location == Location::default()
 }
 
+/// What a panic said, if anything.
+pub fn said_by_panic(panic: &(dyn Any + Send)) -> Option<&str> {
+    panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied())
+}
+
 impl Failure {
     /// A failure with that reason; the actor follows from the reason.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
@@ -210,8 +215,7 @@ impl Failure {
     /// Adds what a panic said, if anything, as a cause.
     #[must_use]
     pub fn because_of_panic(mut self, panic: &(dyn Any + Send)) -> Self {
-        let text = panic.downcast_ref::<String>().cloned();
-        self.causes.extend(text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())));
+        self.causes.extend(said_by_panic(panic).map(str::to_owned));
         self
     }
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use shoal_core::failure::said_by_panic;
 use shoal_core::runner::{Cancelled, TaskContext};
 use shoal_core::task::{Assignment, Counters, TaskOutput};
 use shoal_core::{AttemptId, Failure, Reason};
@@ -166,7 +167,6 @@ fn not_ended(error: JoinError) -> Failure {
         return Failure::new(Reason::Cancelled, "the attempt was cancelled");
     }
     let panic = error.into_panic();
-    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    let message = format!("the task panicked: {}", text.unwrap_or("no message"));
+    let message = format!("the task panicked: {}", said_by_panic(panic.as_ref()).unwrap_or("no message"));
     Failure::new(Reason::TaskPanicked, message).next("please report this with the worker's log")
 }

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use bytes::Bytes;
+use shoal_core::failure::said_by_panic;
 use shoal_core::task::PartitionSource;
 use shoal_core::{AttemptId, Failure, Reason, WorkerId};
 use xxhash_rust::xxh3::Xxh3;
@@ -128,8 +129,7 @@ impl Receiver {
 /// make no sense: that must not look like a fault of the task.
 fn decode(decoder: &mut Decoder, header: &[u8], body: Bytes) -> Result<Option<RecordBatch>, ArrowError> {
     catch_unwind(AssertUnwindSafe(|| decoder.decode(header, body))).unwrap_or_else(|panic: Box<dyn Any + Send>| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        let text = said_by_panic(panic.as_ref()).unwrap_or("no message");
         Err(ArrowError::IpcError(format!("the reader panicked: {text}")))
     })
 }
