@@ -29,9 +29,9 @@ pub(crate) fn key(requirements: &Requirements, base: &Base, wheels: &[Wheel]) ->
     // On one machine there is one platform.
     let Base { version, executable: _, real, has_pip: _, platform: _ } = base;
     let mut hash = Sha256::new();
-    // Each part is preceded by its length: no two lists of parts look alike.
     let mut add = |part: &str| {
-        hash.update((part.len() as u64).to_le_bytes());
+        let (length, part) = framed(part);
+        hash.update(length);
         hash.update(part);
     };
     [FORMAT, text, real, version].into_iter().for_each(&mut add);
@@ -51,12 +51,18 @@ pub(crate) fn key(requirements: &Requirements, base: &Base, wheels: &[Wheel]) ->
     hash.finalize().iter().take(KEY_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A part, preceded by its length: no two lists of parts look alike.
+fn framed(part: &str) -> ([u8; 8], &[u8]) {
+    ((part.len() as u64).to_le_bytes(), part.as_bytes())
+}
+
 /// The name that an environment of that key is shared under with other machines: what is built for one may not run on another.
 pub(crate) fn shared_name(key: &str, base: &Base) -> Result<Name, Failure> {
     let mut hashing = Hashing::default();
     for part in [PACKED_FORMAT, key, &base.platform] {
-        hashing.add(&(part.len() as u64).to_le_bytes())?;
-        hashing.add(part.as_bytes())?;
+        let (length, part) = framed(part);
+        hashing.add(&length)?;
+        hashing.add(part)?;
     }
     Ok(hashing.digest())
 }
