@@ -85,17 +85,20 @@ impl DemandMetrics {
         })
     }
 
-    fn collectors(&self) -> [Box<dyn prometheus::core::Collector>; 9] {
+    /// All of them.
+    fn gauges(&self) -> [&GaugeVec; 9] {
+        let Self { queued_seconds, queued_tasks, running_seconds, running_tasks, slots, .. } = self;
+        let Self { expected_workers, held_bytes, unfinished_jobs, as_of, .. } = self;
         [
-            Box::new(self.queued_seconds.clone()),
-            Box::new(self.queued_tasks.clone()),
-            Box::new(self.running_seconds.clone()),
-            Box::new(self.running_tasks.clone()),
-            Box::new(self.slots.clone()),
-            Box::new(self.expected_workers.clone()),
-            Box::new(self.held_bytes.clone()),
-            Box::new(self.unfinished_jobs.clone()),
-            Box::new(self.as_of.clone()),
+            queued_seconds,
+            queued_tasks,
+            running_seconds,
+            running_tasks,
+            slots,
+            expected_workers,
+            held_bytes,
+            unfinished_jobs,
+            as_of,
         ]
     }
 
@@ -128,10 +131,7 @@ impl DemandMetrics {
     }
 
     fn reset(&self) {
-        let Self { queued_seconds, queued_tasks, running_seconds, running_tasks, slots, .. } = self;
-        let Self { expected_workers, held_bytes, unfinished_jobs, as_of, .. } = self;
-        let by_label = [queued_seconds, queued_tasks, running_seconds, running_tasks, slots];
-        by_label.into_iter().chain([expected_workers, held_bytes, unfinished_jobs, as_of]).for_each(GaugeVec::reset);
+        self.gauges().into_iter().for_each(GaugeVec::reset);
     }
 }
 
@@ -187,8 +187,11 @@ impl HeadMetrics {
             Box::new(metrics.memory_bytes.clone()),
             Box::new(metrics.leads.clone()),
         ];
-        for collector in collectors.into_iter().chain(metrics.demand.collectors()) {
+        for collector in collectors {
             metrics.registry.register(collector)?;
+        }
+        for gauge in metrics.demand.gauges() {
+            metrics.registry.register(Box::new(gauge.clone()))?;
         }
         Ok(metrics)
     }

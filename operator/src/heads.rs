@@ -245,12 +245,11 @@ async fn hear(
 ) -> Result<(), Failure> {
     let token = token(&heads.client, namespace, cluster).await?;
     let tls = heads.tls(namespace, cluster).await?;
-    let url = heads.url.replace("{head}", &names::head(cluster)).replace("{namespace}", namespace);
-    let url = url.replace("{scheme}", tls::scheme(tls.as_ref()));
-    let channel = transport::connect(&url, tls.as_ref()).await?;
-    let metrics_url = heads.metrics_url.replace("{head}", &names::head(cluster)).replace("{namespace}", namespace);
-    let metrics_url = metrics_url.replace("{scheme}", tls::scheme(tls.as_ref()));
-    let scrape = Scrape::of_head(metrics_url, token.clone(), tls.as_ref().map(Tls::https_client))?;
+    let (head, scheme) = (names::head(cluster), tls::scheme(tls.as_ref()));
+    let of_head =
+        |url: &str| url.replace("{head}", &head).replace("{namespace}", namespace).replace("{scheme}", scheme);
+    let channel = transport::connect(&of_head(&heads.url), tls.as_ref()).await?;
+    let scrape = Scrape::of_head(of_head(&heads.metrics_url), token.clone(), tls.as_ref().map(Tls::https_client))?;
     let mut service = JobsClient::with_interceptor(channel, SendToken(Some(token)));
     let caller = Some(Caller { transitions: heads.transitions });
     let mut states = service.watch(WatchJobs { caller }).await.map_err(|status| from_status(&status))?.into_inner();

@@ -6,6 +6,7 @@ use shoal_core::{Failure, Reason};
 use super::decide::Place;
 use super::{DoorTo, find_cluster, kubeconfig};
 use crate::resources::Kind;
+use crate::scaling::METRICS_AVAILABLE;
 
 /// Why a cluster is as large as it is.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ fn of_status(place: &Place, cluster: ClusterStatus) -> Result<Explanation, Failu
             inputs.starting_slots,
         ));
     }
-    let metrics = cluster.conditions.iter().find(|condition| condition.type_ == "MetricsAvailable");
+    let metrics = cluster.conditions.iter().find(|condition| condition.type_ == METRICS_AVAILABLE);
     if let Some(metrics) = metrics.filter(|metrics| metrics.status != ConditionStatus::True) {
         lines.push(format!("metrics: {}: {}", metrics.reason, metrics.message));
     }

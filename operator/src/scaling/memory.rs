@@ -17,7 +17,7 @@ use crate::conditions::Fact;
 use crate::resources::{Kind, ShoalCluster};
 
 /// The condition that says whether there is anything to decide by.
-pub(super) const METRICS_AVAILABLE: &str = "MetricsAvailable";
+pub(crate) const METRICS_AVAILABLE: &str = "MetricsAvailable";
 
 /// Between two statuses that differ in what was decided by only: a write is one that somebody waits for.
 const REST: Duration = Duration::from_secs(30);

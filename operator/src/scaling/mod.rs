@@ -25,7 +25,7 @@ use shoal_core::autoscaling::{Decision, Facts, GroupDecision, GroupReport, HeadS
 use shoal_core::spec::v1alpha1::{ClusterSpec, PrometheusQueries, PrometheusSource, WorkerGroupSpec};
 
 use self::facts::Loads;
-pub(crate) use self::memory::{Scaling, Told};
+pub(crate) use self::memory::{METRICS_AVAILABLE, Scaling, Told};
 pub(crate) use self::source::Scrape;
 use self::source::{ANSWER_MAX, Prometheus};
 use crate::changes::{Change, Reference};
