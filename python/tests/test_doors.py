@@ -5,12 +5,12 @@ import gc
 import http.server
 import json
 import os
-import ssl
 import subprocess
 import sys
 import threading
 
 import pytest
+from serving import serving
 
 import shoal
 
@@ -77,19 +77,8 @@ def head(takes, tls=None):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*tls)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}", shown
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler, tls) as port:
+        yield f"127.0.0.1:{port}", shown
 
 
 def certificate(folder, host):

@@ -4,9 +4,9 @@ import contextlib
 import http.server
 import json
 import socket
-import threading
 
 import pytest
+from serving import serving
 
 import shoal
 
@@ -43,15 +43,8 @@ def answering(status, body, headers=()):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as port:
+        yield f"http://127.0.0.1:{port}", asked
 
 
 def nobody():
